@@ -1,0 +1,29 @@
+# From audio to tables: ask for a table, and what it needs follows from its entry in the config.
+from snakemake.utils import min_version
+
+min_version("9.14.8")  # older versions lose defaults of the config schema in remote jobs
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/representations.smk"
+include: "workflow/rules/predictors.smk"
+include: "workflow/rules/tables.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        [
+            f"results/{corpus}/tables/{name}.{suffix}"
+            for name, table in CONFIG.tables.items()
+            for corpus in table.corpora
+            for suffix in ("csv", "md", "tex")
+        ],

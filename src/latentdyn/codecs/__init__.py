@@ -1,0 +1,1 @@
+"""Encoders from audio to continuous latents, one module per codec; `base` has what they share."""

@@ -1,0 +1,93 @@
+"""Causal torch layers that remember what they need of the past, put in the place of a model's own.
+
+The layers of a model share one `Carry`. Its `state` belongs to the utterances being encoded; whoever drives
+the model sets it before each tile, so any number of streams can take turns on one model.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+State = dict[Any, Any]
+
+
+class Carry:
+    """Where the layers of one model find the state of the utterances they work on now."""
+
+    def __init__(self) -> None:
+        self.state: State = {}
+
+    @contextlib.contextmanager
+    def of(self, state: State) -> Iterator[None]:
+        """Run the model on the utterances that `state` belongs to, in exact float32, without gradients.
+
+        cuDNN would round convolutions to TF32 by default, which costs three digits.
+        """
+        self.state = state
+        try:
+            with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+                yield
+        finally:
+            self.state = {}
+
+
+class CarryingConv1d(nn.Module):
+    """A causal convolution: the end of its input is kept as the left context of the next tile.
+
+    Args:
+        conv: the plain convolution, unpadded; a weight norm is folded into its weight.
+        pad_mode: what stands before the first sample: "constant" (zeros), "replicate" or "reflect".
+    """
+
+    def __init__(self, conv: nn.Conv1d, pad_mode: str, carry: Carry) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Buffer(conv.weight.detach().clone()), conv.bias
+        self.stride, self.dilation, self.groups = conv.stride[0], conv.dilation[0], conv.groups
+        self.context = (conv.kernel_size[0] - 1) * self.dilation + 1 - self.stride
+        self.pad_mode, self.carry = pad_mode, carry
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, n) to (B, C', n / stride); n is a multiple of the stride."""
+        if self.context:
+            past = self.carry.state.get(self)
+            x = _padded_start(x, self.context, self.pad_mode) if past is None else torch.cat([past, x], -1)
+            # a copy, because a view would keep the whole tile in memory
+            self.carry.state[self] = x[..., x.shape[-1] - self.context :].clone()
+        outputs = (x.shape[-1] - self.context) // self.stride
+        if x.device.type == "cpu" and self.dilation == self.groups == 1 and self.weight.shape[0] > outputs:
+            # oneDNN lays the weights out anew in every call. Where they outnumber the inputs, that takes
+            # longer than the product itself (for Mimi's last stride three times), so take a plain product.
+            columns = x.unfold(2, self.weight.shape[2], self.stride).transpose(1, 2).flatten(2)
+            return functional.linear(columns, self.weight.flatten(1), self.bias).transpose(1, 2)
+        return functional.conv1d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+def _padded_start(x: torch.Tensor, context: int, mode: str) -> torch.Tensor:
+    """`x` with `context` values before it; to reflect too short a signal, zeros stand for what it lacks."""
+    missing = max(0, context + 1 - x.shape[-1]) if mode == "reflect" else 0
+    padded = functional.pad(functional.pad(x, (0, missing)), (context, 0), mode=mode)
+    return padded[..., : padded.shape[-1] - missing]
+
+
+class CarryingLSTM(nn.Module):
+    """A residual LSTM over (B, C, n) that goes on from the state in which the last tile left it."""
+
+    def __init__(self, lstm: nn.LSTM, carry: Carry) -> None:
+        super().__init__()
+        self.lstm, self.carry = lstm, carry
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        series = x.permute(2, 0, 1)
+        output, self.carry.state[self] = self.lstm(series, self.carry.state.get(self))
+        return (output + series).permute(1, 2, 0)
+
+
+def replace_layers(root: nn.Module, kind: type[nn.Module], replacement: Callable[[Any], nn.Module]) -> None:
+    """Put `replacement(layer)` in the place of every layer of this kind below `root`."""
+    for name, layer in list(root.named_modules()):
+        if isinstance(layer, kind):
+            root.set_submodule(name, replacement(layer))

@@ -1,0 +1,108 @@
+"""SoundStream as shipped with Lyra v1.2.0 (TFLite): 64 dimensions at 50 Hz from 16 kHz audio.
+
+The graph encodes one hop per call and keeps its past in TFLite resource variables, which neither
+`allocate_tensors()` nor `reset_all_variables()` clears: an utterance therefore gets a fresh interpreter.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from latentdyn.codecs.tiling import TiledCodec
+from latentdyn.errors import UserError
+
+_ENCODER, _DECODER = "soundstream_encoder.tflite", "lyragan.tflite"
+
+
+class SoundStream(TiledCodec):
+    """Lyra's SoundStream encoder and LyraGAN decoder, on one CPU thread.
+
+    Args:
+        folder: holds soundstream_encoder.tflite and lyragan.tflite.
+        device: taken for the sake of one signature; it always runs on the CPU.
+
+    Raises:
+        UserError: a file is missing or is not Lyra's graph.
+    """
+
+    sample_rate_hz = 16000
+    hop_samples = 320
+    dim = 64
+    tile_frames = 50  # only how many frames come at a time
+
+    def __init__(self, folder: str, device: str = "cpu") -> None:
+        self._encoder = _HopModel(Path(folder).expanduser() / _ENCODER, (1, self.hop_samples), (1, 1, self.dim))
+        self._decoder = _HopModel(Path(folder).expanduser() / _DECODER, (1, 1, self.dim), (1, self.hop_samples))
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """Decode (T, 64) to (T * 320,) float32."""
+        return self._decoder.open()(latents.astype(np.float32)).reshape(-1)
+
+    def _start(self, batch: int) -> "list[_Run]":
+        return [self._encoder.open() for _ in range(batch)]
+
+    def _advance(self, audio: np.ndarray, state: "list[_Run]") -> np.ndarray:
+        return np.stack([run(row.reshape(-1, self.hop_samples)) for run, row in zip(state, audio, strict=True)])
+
+
+class _HopModel:
+    """A TFLite graph that maps one row to one row and remembers the earlier ones."""
+
+    def __init__(self, path: Path, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> None:
+        fix = f"copy {_ENCODER} and {_DECODER} there from the release v1.2.0 of Lyra (folder lyra/model_coeffs)"
+        try:
+            self._content = path.read_bytes()
+        except OSError as error:
+            raise UserError(f"a file of SoundStream cannot be read ({error.strerror})", path, fix) from None
+        try:
+            with _quiet_stderr():
+                interpreter = Interpreter(model_content=self._content, num_threads=1)
+                interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise UserError(f"this is not a TFLite model ({str(error).splitlines()[0]})", path, fix) from None
+        shapes = [tuple(d[0]["shape"]) for d in (interpreter.get_input_details(), interpreter.get_output_details())]
+        if shapes != [input_shape, output_shape]:
+            raise UserError(
+                f"this graph maps {shapes[0]} to {shapes[1]}, Lyra's maps {input_shape} to {output_shape}",
+                path,
+                fix,
+            )
+
+    def open(self) -> "_Run":
+        return _Run(self._content)
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """TFLite's C++ side announces its delegate once per process on file descriptor 2, and has no switch."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+class _Run:
+    """One utterance's pass through a graph."""
+
+    def __init__(self, content: bytes) -> None:
+        self._interpreter = Interpreter(model_content=content, num_threads=1)
+        self._interpreter.allocate_tensors()
+        self._input = self._interpreter.get_input_details()[0]
+        self._output = self._interpreter.get_output_details()[0]
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """Map the next rows (t, n) to (t, m)."""
+        results = np.empty((len(rows), int(np.prod(self._output["shape"]))), np.float32)
+        for row, result in zip(rows, results, strict=True):
+            self._interpreter.set_tensor(self._input["index"], row.reshape(self._input["shape"]))
+            self._interpreter.invoke()
+            result[:] = self._interpreter.get_tensor(self._output["index"]).reshape(-1)
+        return results

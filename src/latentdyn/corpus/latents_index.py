@@ -1,0 +1,113 @@
+"""Latents that a user brings: a CSV that names one `.npy` of shape (T, D) for each utterance.
+
+Columns `utterance_id, speaker_id, path` and optionally `sex` (F, M or empty); paths are absolute or relative
+to the CSV. A mistake in the CSV itself stops the run; a file that cannot be used is set aside.
+"""
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from latentdyn.corpus.recording import Exclusion, Recording, Sex
+from latentdyn.errors import UserError
+from latentdyn.files import file_sha256
+
+MIN_FRAMES = 2  # a delta needs two
+
+_COLUMNS = ("utterance_id", "speaker_id", "path")
+_SEX: dict[str, Sex | None] = {"F": "F", "M": "M", "": None}
+_BLOCK_FRAMES = 1 << 14
+
+
+class LatentsFacts(NamedTuple):
+    """What a file of latents holds."""
+
+    n_frames: int
+    dim: int
+    n_nonfinite_frames: int  # frames with a NaN or infinity: kept, and counted
+    sha256: str  # of the file's bytes
+
+
+def latents_recordings(index: Path) -> list[Recording]:
+    """The rows of the CSV, in its order.
+
+    Raises:
+        UserError: the CSV is missing, empty or not UTF-8, lacks a column, or has a row with an empty or
+            surplus field, an utterance named before, an unknown sex, or a speaker of two sexes (it names
+            the line).
+    """
+    try:
+        with open(index, newline="", encoding="utf-8-sig") as file:
+            return _parse(index, csv.DictReader(file, strict=True))
+    except FileNotFoundError:
+        raise UserError("the index of latents does not exist", index, "correct the corpus's key index") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"the index is not a CSV in UTF-8 ({error})", index, "save it as such") from None
+
+
+def _parse(index: Path, rows: "csv.DictReader[str]") -> list[Recording]:
+    missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
+    if missing:
+        raise UserError(
+            f"the index lacks the column {' and '.join(missing)}",
+            f"{index}, line 1",
+            f"give it a first line with the names {', '.join(_COLUMNS)} and, if known, sex",
+        )
+    recordings: list[Recording] = []
+    lines: dict[str, int] = {}
+    sexes: dict[str, Sex | None] = {}
+    for row in rows:
+        where = f"{index}, line {rows.line_num}"
+        if None in row or None in row.values():
+            raise UserError("this row has more or fewer fields than the first line", where, "correct the row")
+        fields = {name: value.strip() for name, value in row.items()}
+        if empty := [column for column in _COLUMNS if not fields[column]]:
+            raise UserError(f"{' and '.join(empty)} of this row is empty", where, "fill it in or remove the row")
+        recording_sex = fields.get("sex", "")
+        if recording_sex not in _SEX:
+            raise UserError(f"sex is {recording_sex!r} in this row", where, "write F, M or nothing")
+        utterance_id, speaker_id = fields["utterance_id"], fields["speaker_id"]
+        if utterance_id in lines:
+            raise UserError(
+                f"utterance '{utterance_id}' is in line {lines[utterance_id]} already",
+                where,
+                "rename or remove one",
+            )
+        lines[utterance_id] = rows.line_num
+        sex = _SEX[recording_sex]
+        if sexes.setdefault(speaker_id, sex) != sex:
+            raise UserError(
+                f"speaker '{speaker_id}' has another sex in an earlier row",
+                where,
+                "give each speaker one sex throughout",
+            )
+        recordings.append(Recording(utterance_id, speaker_id, sex, fields["path"]))
+    if not recordings:
+        raise UserError("the index has no rows", index, "list at least one utterance")
+    return recordings
+
+
+def inspect_latents(path: Path) -> LatentsFacts | Exclusion:
+    """Read a file of latents block by block and say what it is or why it must be set aside.
+
+    The first reason that applies is given, in this order: `missing`, `corrupt` (not a whole .npy; pickled
+    objects are never loaded), `not_2d`, `not_float`, `too_short` (fewer than 2 frames).
+    """
+    if not path.is_file():
+        return Exclusion("missing", "there is no such file")
+    try:
+        latents = np.lib.format.open_memmap(path, mode="r")  # unlike np.load: .npy alone, never a pickle
+        if latents.ndim != 2 or latents.shape[1] == 0:
+            return Exclusion("not_2d", f"shape {latents.shape} instead of (T, D)")
+        if latents.dtype.kind != "f":
+            return Exclusion("not_float", f"dtype {latents.dtype}")
+        n_frames, dim = latents.shape
+        if n_frames < MIN_FRAMES:
+            return Exclusion("too_short", f"{n_frames} frames; {MIN_FRAMES} are needed")
+        blocks = (latents[start : start + _BLOCK_FRAMES] for start in range(0, n_frames, _BLOCK_FRAMES))
+        n_nonfinite = sum(int((~np.isfinite(block)).any(axis=1).sum()) for block in blocks)
+        return LatentsFacts(n_frames, dim, n_nonfinite, file_sha256(path))
+    except (ValueError, OSError) as error:
+        return Exclusion("corrupt", str(error).splitlines()[0])

@@ -1,0 +1,180 @@
+"""The manifest: every usable utterance of a corpus in one table, and the unusable ones in another.
+
+Both are sorted, so that they depend on what a corpus holds and never on the order of listing or of workers.
+Nothing is dropped silently: every listed file is in exactly one of the two.
+"""
+
+import collections
+import functools
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import pandas as pd
+from tqdm import tqdm
+
+from latentdyn.corpus.audio import AudioFacts, inspect_audio
+from latentdyn.corpus.folder import demo_recordings, folder_recordings
+from latentdyn.corpus.latents_index import LatentsFacts, inspect_latents, latents_recordings
+from latentdyn.corpus.librispeech import librispeech_recordings
+from latentdyn.corpus.recording import Exclusion, Recording
+from latentdyn.errors import UserError
+from latentdyn.parquet import table_sha256
+
+logger = logging.getLogger(__name__)
+
+LATENTS_MAX_EXCLUDED_SHARE = 0.05
+_LOGGED_EXCLUSIONS = 100
+
+Facts = TypeVar("Facts")
+
+_NAMES = {"utterance_id": "string", "speaker_id": "string", "sex": "string", "path": "string"}
+_FACTS = {"sha256": "string", "duration_s": "float64"}
+AUDIO_SCHEMA = _NAMES | _FACTS | {"sample_rate_hz": "int64", "n_channels": "int64", "n_samples": "int64"}
+LATENTS_SCHEMA = _NAMES | _FACTS | {"n_frames": "int64", "dim": "int64", "n_nonfinite_frames": "int64"}
+EXCLUDED_SCHEMA = dict.fromkeys(("path", "utterance_id", "speaker_id", "reason", "detail"), "string")
+
+
+class Manifest(NamedTuple):
+    """A corpus in two tables, each sorted by (speaker_id, utterance_id)."""
+
+    utterances: pd.DataFrame  # columns AUDIO_SCHEMA or LATENTS_SCHEMA
+    excluded: pd.DataFrame  # columns EXCLUDED_SCHEMA
+
+
+def build_manifest(corpus: Mapping[str, Any], root: Path, *, workers: int) -> Manifest:
+    """List a corpus and open each of its files once.
+
+    Args:
+        corpus: the corpus's section of the config: `kind`, and what that kind needs (`subset`, `audio`,
+            `frame_rate_hz`).
+        root: its folder; of kind latents, its index.
+        workers: threads that decode (libsndfile, numpy and hashing let them run side by side).
+
+    Raises:
+        UserError: the corpus cannot be listed.
+    """
+    if corpus["kind"] == "latents":
+        recordings = latents_recordings(root)
+        facts = _inspect_all(recordings, root.parent, inspect_latents, workers)
+        return latents_manifest(recordings, facts, corpus["frame_rate_hz"])
+    if corpus["kind"] == "librispeech":
+        recordings = librispeech_recordings(root, corpus["subset"])
+    elif corpus["kind"] == "demo":
+        recordings = demo_recordings(root)
+    else:
+        recordings = folder_recordings(root)
+    inspect = functools.partial(
+        inspect_audio,
+        min_duration_s=corpus["audio"]["min_duration_s"],
+        silence_dbfs=corpus["audio"]["silence_dbfs"],
+    )
+    return audio_manifest(recordings, _inspect_all(recordings, root, inspect, workers))
+
+
+def audio_manifest(recordings: Iterable[Recording], facts: Iterable[AudioFacts | Exclusion]) -> Manifest:
+    """Join recordings with what was found in each."""
+    good, bad = [], []
+    for recording, found in zip(recordings, facts, strict=True):
+        if isinstance(found, Exclusion):
+            bad.append((recording, found))
+        else:
+            duration_s = found.n_samples / found.sample_rate_hz
+            good.append(
+                (
+                    *recording,
+                    found.sha256,
+                    duration_s,
+                    found.sample_rate_hz,
+                    found.n_channels,
+                    found.n_samples,
+                )
+            )
+    return Manifest(_table(good, AUDIO_SCHEMA), _excluded_table(bad))
+
+
+def latents_manifest(
+    recordings: Iterable[Recording], facts: Iterable[LatentsFacts | Exclusion], frame_rate_hz: float
+) -> Manifest:
+    """Join utterances with what was found in each file of latents.
+
+    The dimension most files have (of two that tie, the smaller) is the corpus's; others are set aside as
+    `wrong_dim`.
+    """
+    good: list[tuple[Any, ...]] = []
+    bad: list[tuple[Recording, Exclusion]] = []
+    pairs = list(zip(recordings, facts, strict=True))
+    counts = collections.Counter(found.dim for _, found in pairs if isinstance(found, LatentsFacts))
+    corpus_dim = min(counts, key=lambda dim: (-counts[dim], dim), default=0)
+    for recording, found in pairs:
+        if isinstance(found, Exclusion):
+            bad.append((recording, found))
+        elif found.dim != corpus_dim:
+            bad.append((recording, Exclusion("wrong_dim", f"D = {found.dim}; most files have {corpus_dim}")))
+        else:
+            duration_s = found.n_frames / frame_rate_hz
+            good.append((*recording, found.sha256, duration_s, found.n_frames, found.dim, found.n_nonfinite_frames))
+    return Manifest(_table(good, LATENTS_SCHEMA), _excluded_table(bad))
+
+
+def check_excluded_share(manifest: Manifest, max_share: float, listing: Path) -> None:
+    """Log what was set aside, and stop when it is too much.
+
+    Raises:
+        UserError: more than `max_share` of the files are set aside, or all are; `listing` tells where they
+            are listed.
+    """
+    excluded = manifest.excluded
+    for row in excluded.head(_LOGGED_EXCLUSIONS).itertuples():
+        logger.warning("set aside: %s: %s (%s)", row.path, row.reason, row.detail)
+    if len(excluded) > _LOGGED_EXCLUSIONS:
+        logger.warning("set aside: and %d more", len(excluded) - _LOGGED_EXCLUSIONS)
+    n_files = len(excluded) + len(manifest.utterances)
+    if len(excluded) > max_share * n_files or manifest.utterances.empty:
+        counts = ", ".join(f"{n} {reason}" for reason, n in _count_reasons(excluded).items())
+        raise UserError(
+            f"{len(excluded)} of {n_files} files must be set aside ({counts}), more than the allowed share "
+            f"of {max_share:g}; the first is {excluded.path.iloc[0]} ({excluded.detail.iloc[0]})",
+            f"{listing} and the lines above list them with their reasons",
+            "mend or remove these files, or, for audio, loosen the corpus's checks (audio.min_duration_s, "
+            "audio.silence_dbfs, audio.max_excluded_share)",
+        )
+
+
+def manifest_handle(manifest: Manifest) -> dict[str, Any]:
+    """The small description that later steps depend on: only what the content determines."""
+    utterances = manifest.utterances
+    return {
+        "schema_version": 1,
+        "n_utterances": len(utterances),
+        "n_speakers": int(utterances.speaker_id.nunique()),
+        "hours": float(utterances.duration_s.sum()) / 3600,
+        "excluded": _count_reasons(manifest.excluded),
+        "digest": table_sha256(utterances),
+    }
+
+
+def _inspect_all(
+    recordings: list[Recording], base: Path, inspect: Callable[[Path], Facts], workers: int
+) -> list[Facts]:
+    paths = [base / recording.path for recording in recordings]  # an absolute path stays what it is
+    logger.info("reading %d files below %s", len(paths), base)
+    with ThreadPoolExecutor(workers) as pool:
+        return list(tqdm(pool.map(inspect, paths), total=len(paths), unit="file", disable=None))
+
+
+def _table(rows: list[tuple[Any, ...]], schema: dict[str, str]) -> pd.DataFrame:
+    # dtypes are given, so that a column of unknown sexes and a table without rows have the same schema
+    table = pd.DataFrame(rows, columns=list(schema)).astype(schema)
+    return table.sort_values(["speaker_id", "utterance_id"], ignore_index=True)
+
+
+def _excluded_table(pairs: list[tuple[Recording, Exclusion]]) -> pd.DataFrame:
+    rows = [(r.path, r.utterance_id, r.speaker_id, found.reason, found.detail) for r, found in pairs]
+    return _table(rows, EXCLUDED_SCHEMA)
+
+
+def _count_reasons(excluded: pd.DataFrame) -> dict[str, int]:
+    return {str(reason): int(n) for reason, n in excluded.reason.value_counts().sort_index().items()}

@@ -1,0 +1,108 @@
+"""Which speakers train, which choose a checkpoint, and which only evaluation sees.
+
+A speaker's split is a function of the speaker's name and the salt alone: adding, removing or renaming others
+moves nobody. This settles how sexes can be balanced. Splits that know nothing of one another's members
+cannot even out a draw, so each holds the corpus's ratio of the sexes in expectation, with the spread of a
+random sample. Letting the sex enter the hash would not narrow it, and would move a speaker whenever a label
+is corrected. Hence the realised counts are reported, and another `salt` draws again.
+"""
+
+import logging
+import math
+from typing import Literal, get_args
+
+import pandas as pd
+
+from latentdyn.errors import UserError
+from latentdyn.seeds import seed_for
+
+logger = logging.getLogger(__name__)
+
+Split = Literal["train", "validation", "eval"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+def assign_split(speaker_id: str, *, salt: str, validation: float, eval: float) -> Split:
+    """The split of a speaker: a hash of (salt, speaker) as a fraction u, uniform in [0, 1).
+
+    `eval` takes u < eval, `validation` the next share, `train` the rest: so changing the share of
+    validation moves nobody into or out of eval.
+    """
+    u = (seed_for("split", salt, speaker_id) >> 10) / (1 << 53)  # 53 of its 63 bits: exact in a float
+    if u < eval:
+        return "eval"
+    return "validation" if u < eval + validation else "train"
+
+
+def split_speakers(manifest: pd.DataFrame, *, salt: str, validation: float, eval: float) -> pd.DataFrame:
+    """Assign every speaker of a manifest.
+
+    Args:
+        manifest: columns speaker_id, sex and duration_s, a row for each utterance.
+        salt: another one draws other splits.
+        validation: share of the speakers that choose a checkpoint; 0 for none.
+        eval: share of the speakers that only evaluation sees; 0 for none.
+
+    Returns:
+        speaker_id, sex, split, n_utterances and duration_s (the speaker's total), sorted by speaker_id.
+
+    Raises:
+        UserError: a split that should have speakers got none.
+    """
+    speakers = (
+        manifest.groupby("speaker_id", sort=True)
+        .agg(sex=("sex", "first"), n_utterances=("duration_s", "size"), duration_s=("duration_s", "sum"))
+        .reset_index()
+    )
+    splits = [assign_split(s, salt=salt, validation=validation, eval=eval) for s in speakers.speaker_id]
+    speakers.insert(2, "split", splits)
+    shares = {"train": 1 - validation - eval, "validation": validation, "eval": eval}
+    empty = [split for split in SPLITS if shares[split] > 0 and split not in splits]
+    if empty:
+        raise UserError(
+            f"none of the {len(speakers)} speakers falls into {' and '.join(empty)}",
+            f"the corpus's splits (salt '{salt}', validation {validation:g}, eval {eval:g})",
+            "change splits.salt to draw again, enlarge the share, or add speakers",
+        )
+    return speakers.astype(
+        {
+            "speaker_id": "string",
+            "sex": "string",
+            "split": "string",
+            "n_utterances": "int64",
+            "duration_s": "float64",
+        }
+    )
+
+
+def report_balance(speakers: pd.DataFrame) -> None:
+    """Log the sexes in each split beside what the corpus's ratio lets expect; warn where one is absent.
+
+    Args:
+        speakers: columns sex, split and duration_s, a row for each speaker.
+    """
+    known = speakers.sex.dropna()
+    n_known, n_women = len(known), int((known == "F").sum())
+    for split in SPLITS:
+        members = speakers[speakers.split == split]
+        n_f, n_m = (int((members.sex == sex).sum()) for sex in ("F", "M"))
+        # a sample without replacement: hypergeometric
+        n, ratio = n_f + n_m, n_women / max(1, n_known)
+        deviation = math.sqrt(n * ratio * (1 - ratio) * (n_known - n) / max(1, n_known - 1))
+        logger.info(
+            "%s: %d speakers (%d F, %d M, %d unknown), %.2f h; F expected %.1f +- %.1f",
+            split,
+            len(members),
+            n_f,
+            n_m,
+            len(members) - n,
+            members.duration_s.sum() / 3600,
+            n * ratio,
+            deviation,
+        )
+        if known.nunique() > 1 and n and 0 in (n_f, n_m):
+            logger.warning(
+                "%s has speakers of one sex only, though the corpus has both: what is measured there holds "
+                "for that sex; change splits.salt to draw again",
+                split,
+            )

@@ -1,0 +1,1 @@
+"""Diagnostics: a representation and a predictor in, tidy metric records out."""

@@ -1,0 +1,36 @@
+"""Gaussians with one covariance for all rows: what a linear model with a full residual covariance predicts."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class FullGaussian:
+    """N(x; mean_b, L Lᵀ): means (B, D), one lower-triangular factor L (D, D) for all rows."""
+
+    means: Tensor
+    factor: Tensor
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-density (B,) in nats at x (B, D)."""
+        z = torch.linalg.solve_triangular(self.factor, (x - self.means).T, upper=False)
+        log_det = self.factor.diagonal().log().sum()
+        return -0.5 * z.square().sum(0) - log_det - 0.5 * len(z) * math.log(2 * math.pi)
+
+    def mean(self) -> Tensor:
+        """E[x], (B, D)."""
+        return self.means
+
+    def mean_log_norm(self) -> Tensor:
+        """E[ln ||x||], (B,), by the Gamma law with the mean and variance of ||x||² (see gaussian_mixture)."""
+        covariance = self.factor @ self.factor.T
+        m = self.means.square().sum(-1) + covariance.trace()
+        v = 2 * covariance.square().sum() + 4 * ((self.means @ self.factor).square()).sum(-1)
+        return 0.5 * (torch.digamma(m.square() / v) + torch.log(v / m))
+
+    def sample(self, generator: torch.Generator) -> Tensor:
+        """One draw a row, (B, D)."""
+        return self.means + torch.empty_like(self.means).normal_(generator=generator) @ self.factor.T

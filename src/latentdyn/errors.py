@@ -1,0 +1,15 @@
+"""The one exception that is meant for a person to read."""
+
+
+class UserError(Exception):
+    """A mistake in the input that the user can mend: what is wrong, where, and what to do about it.
+
+    Steps print it as one paragraph without a traceback and exit with status 1.
+    """
+
+    def __init__(self, what: str, where: object, fix: str) -> None:
+        self.what, self.where, self.fix = what.rstrip("."), str(where), fix.rstrip(".")
+        super().__init__(f"{self.what}. Where: {self.where}. What to do: {self.fix}.")
+
+    def __reduce__(self) -> tuple[type["UserError"], tuple[str, str, str]]:
+        return UserError, (self.what, self.where, self.fix)  # worker processes must be able to pickle it

@@ -1,0 +1,83 @@
+"""What a predictor is: a conditional density p(Δx | context) behind one small interface."""
+
+import importlib
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from latentdyn.predictors.naming import predictor_module
+from latentdyn.stores.windows import Scaling, Windows
+
+
+class Density(Protocol):
+    """One density over Δx for each row of a batch."""
+
+    def log_prob(self, x: Tensor) -> Tensor: ...  # (B, D) -> (B,), nats
+
+    def mean(self) -> Tensor: ...  # E[Δx | c], (B, D)
+
+    def mean_log_norm(self) -> Tensor: ...  # E[ln ||Δx|| | c], (B,)
+
+    def sample(self, generator: torch.Generator) -> Tensor: ...  # (B, D)
+
+
+class Predictor(nn.Module):
+    """p(Δx | context) for one horizon, in the latents' own units.
+
+    Everything it knows of the data is in its buffers and parameters, so that its state_dict is the whole checkpoint.
+    A kind of predictor is either trained by gradient (it has `nll`) or solved (it has `solve`).
+    """
+
+    frame_mean: Tensor
+    frame_std: Tensor
+    delta_mean: Tensor
+    delta_std: Tensor
+
+    def __init__(self, dim: int, window_frames: int) -> None:
+        super().__init__()
+        self.dim, self.window_frames = dim, window_frames
+        for name in ("frame_mean", "frame_std", "delta_mean", "delta_std"):
+            self.register_buffer(name, torch.ones(dim) if name.endswith("std") else torch.zeros(dim))
+
+    def set_scaling(self, scaling: Scaling) -> None:
+        """Work in units of the training frames' mean and deviation."""
+        for name, buffer in self.named_buffers():
+            if hasattr(scaling, name):
+                buffer.copy_(getattr(scaling, name))
+
+    def standardized(self, context: Tensor) -> Tensor:
+        """Context (B, W, D) in training units, flattened to (B, W D)."""
+        return ((context - self.frame_mean) / self.frame_std).flatten(1)
+
+    def density(self, context: Tensor) -> Density:
+        """The density of the next step given context (B, W, D)."""
+        raise NotImplementedError  # abstract
+
+
+class TrainedPredictor(Predictor):
+    """A predictor that is fitted by gradient descent on its negative log-likelihood."""
+
+    def nll(self, context: Tensor, delta: Tensor) -> Tensor:
+        """-log p(Δx | c), (B,) in nats: the training loss, equal to -density(context).log_prob(delta)."""
+        return -self.density(context).log_prob(delta)
+
+
+class SolvedPredictor(Predictor):
+    """A predictor that is fitted in closed form."""
+
+    def solve(self, train: Windows, validation: Windows | None, k: int) -> Iterable[dict[str, float]]:
+        """Fit at staleness k; `validation` (held-out training speakers) may choose among candidates.
+
+        Returns:
+            A record for each candidate, with its validation NLL.
+        """
+        raise NotImplementedError  # abstract
+
+
+def build_predictor(settings: dict[str, Any], dim: int) -> Predictor:
+    """A fresh predictor of the kind that `settings` names, for one horizon."""
+    kind = importlib.import_module(predictor_module(settings["kind"]))
+    options = {name: value for name, value in settings.items() if name not in ("kind", "horizons", "training")}
+    return kind.PREDICTOR(dim=dim, **options)

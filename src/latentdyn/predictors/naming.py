@@ -1,0 +1,6 @@
+"""Where a kind of predictor lives. Light on purpose: the Snakefile asks at parse time."""
+
+
+def predictor_module(kind: str) -> str:
+    """The module that holds a kind of predictor, in its `PREDICTOR`: what a rule adds to its code digest."""
+    return f"latentdyn.predictors.{kind}"

@@ -1,0 +1,1 @@
+"""Tables and figures: views of metric records beside the published values."""

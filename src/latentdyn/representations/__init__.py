@@ -1,0 +1,1 @@
+"""Representations derived from other representations."""

@@ -1,0 +1,1 @@
+"""One thin command per Snakemake rule: parse arguments, one library call. Nothing imports these."""

@@ -1,0 +1,42 @@
+"""Open every file of a corpus once and write the table of its utterances, and of those set aside.
+
+The handle is written last.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from latentdyn.corpus.manifest import (
+    LATENTS_MAX_EXCLUDED_SHARE,
+    build_manifest,
+    check_excluded_share,
+    manifest_handle,
+)
+from latentdyn.files import write_json
+from latentdyn.parquet import write_parquet
+from latentdyn.steps.cli import run_step
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--corpus", type=json.loads, required=True, help="the corpus's section of the config, as JSON")
+    parser.add_argument("--root", type=Path, required=True, help="its folder; of kind latents, its CSV")
+    parser.add_argument("--manifest", type=Path, required=True, help="parquet of utterances to write")
+    parser.add_argument(
+        "--excluded", type=Path, required=True, help="parquet of files set aside, with reasons, to write"
+    )
+    parser.add_argument("--handle", type=Path, required=True, help="JSON to write last")
+    parser.add_argument("--workers", type=int, default=1, help="threads")
+
+
+def step(arguments: argparse.Namespace) -> None:
+    manifest = build_manifest(arguments.corpus, arguments.root, workers=arguments.workers)
+    write_parquet(arguments.excluded, manifest.excluded)
+    checks = arguments.corpus.get("audio", {"max_excluded_share": LATENTS_MAX_EXCLUDED_SHARE})
+    check_excluded_share(manifest, checks["max_excluded_share"], arguments.excluded)
+    write_parquet(arguments.manifest, manifest.utterances)
+    write_json(arguments.handle, manifest_handle(manifest))
+
+
+if __name__ == "__main__":
+    run_step(__doc__, add_arguments, step)

@@ -1,0 +1,60 @@
+"""Encode one part of a corpus into a latents store; a killed job continues after its last finished utterance."""
+
+import argparse
+import json
+import logging
+import time
+from pathlib import Path
+
+from latentdyn.codecs.base import open_codec
+from latentdyn.codecs.encoding import encode_recordings
+from latentdyn.corpus.partition import PART_COLUMNS
+from latentdyn.devices import pick_device
+from latentdyn.parquet import read_parquet, table_sha256
+from latentdyn.provenance import write_run_record
+from latentdyn.steps.cli import run_step
+from latentdyn.stores.latents import LatentsWriter
+from latentdyn.stores.spool import Spool
+from latentdyn.stores.state import open_state, remove_state
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--part", type=Path, required=True, help="parquet of this part's utterances")
+    parser.add_argument("--audio", type=Path, required=True, help="folder that the paths in the part are relative to")
+    parser.add_argument("--representation", type=json.loads, required=True, help="its section of the config, as JSON")
+    parser.add_argument("--code", required=True, help="digest of the code that encodes")
+    parser.add_argument("--state", type=Path, required=True, help="folder for unfinished work")
+    parser.add_argument(
+        "--handle", type=Path, required=True, help="JSON to write last; the store is the .zarr beside it"
+    )
+
+
+def step(arguments: argparse.Namespace) -> None:
+    started = time.time()
+    settings = arguments.representation
+    part = read_parquet(arguments.part, PART_COLUMNS, made_by="partition_manifest")
+    device = pick_device()
+    codec = open_codec(settings, device=str(device))
+    key = {"representation": settings, "part": table_sha256(part), "code": arguments.code}
+    spool = Spool(open_state(arguments.state, key), codec.dim)
+    log.info("%d utterances, %d of them finished before, on %s", len(part), len(spool.done), device)
+    encode_recordings(part, arguments.audio, codec, spool)
+    writer = LatentsWriter(
+        arguments.handle, codec.dim, codec.frame_rate_hz, settings["dtype"], kind=settings["kind"], causal=codec.causal
+    )
+    speaker_of = dict(zip(part["utterance_id"], part["speaker_id"], strict=True))
+    for utterance_id, latents, energy_db in spool:
+        writer.append(utterance_id, speaker_of[utterance_id], latents, energy_db)
+    handle = writer.close()
+    spool.close()
+    remove_state(arguments.state)
+    write_run_record(
+        arguments.handle.with_suffix(".run.json"), started=started, device=device, digest=handle["digest"],
+        audio_s=float((part["n_samples"] / part["sample_rate_hz"]).sum()),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run_step(__doc__, add_arguments, step)

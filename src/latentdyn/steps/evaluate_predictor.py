@@ -1,0 +1,44 @@
+"""Measure how predictable a representation is to a fitted predictor (Phase 1), on every split."""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+
+from latentdyn.devices import pick_device
+from latentdyn.diagnostics.lagged import EvaluationSettings, evaluate_lagged
+from latentdyn.diagnostics.records import write_metrics
+from latentdyn.steps.cli import run_step
+from latentdyn.stores.frames import open_frames
+from latentdyn.stores.latents import open_latents
+from latentdyn.training.checkpoint import load_checkpoint
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--latents", type=Path, required=True, help="handle of the latents")
+    parser.add_argument("--frames", type=Path, required=True, help="handle of the frame index")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="handle of the fitted predictor")
+    parser.add_argument("--predictor", type=json.loads, required=True, help="its section of the config, as JSON")
+    parser.add_argument("--evaluation", type=json.loads, required=True, help="the section of the config, as JSON")
+    parser.add_argument("--metrics", type=Path, required=True, help="JSON to write")
+
+
+def step(arguments: argparse.Namespace) -> None:
+    store = open_latents(arguments.latents)
+    frames = open_frames(arguments.frames, store)
+    device = pick_device()
+    predictors = load_checkpoint(arguments.checkpoint, arguments.predictor, store.dim, device)
+    records, worst = evaluate_lagged(
+        predictors,
+        torch.from_numpy(store.load()).to(device),
+        frames,
+        store.frame_rate_hz,
+        EvaluationSettings(**arguments.evaluation),
+        seed_names=("evaluate",),
+    )
+    write_metrics(arguments.metrics, records, worst)
+
+
+if __name__ == "__main__":
+    run_step(__doc__, add_arguments, step)

@@ -1,0 +1,39 @@
+"""Write latents that the user brings (one .npy an utterance) into a latents store."""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from latentdyn.parquet import read_parquet
+from latentdyn.steps.cli import run_step
+from latentdyn.stores.latents import LatentsWriter
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--manifest", type=Path, required=True, help="parquet of utterances")
+    parser.add_argument(
+        "--root", type=Path, required=True, help="folder that the paths in the manifest are relative to"
+    )
+    parser.add_argument("--frame-rate-hz", type=float, required=True)
+    parser.add_argument("--representation", type=json.loads, required=True, help="its section of the config, as JSON")
+    parser.add_argument(
+        "--handle", type=Path, required=True, help="JSON to write last; the store is the .zarr beside it"
+    )
+
+
+def step(arguments: argparse.Namespace) -> None:
+    columns = ["utterance_id", "speaker_id", "path", "dim"]
+    manifest = read_parquet(arguments.manifest, columns, made_by="build_manifest")
+    writer = LatentsWriter(
+        arguments.handle, int(manifest["dim"].iloc[0]), arguments.frame_rate_hz, arguments.representation["dtype"],
+        kind="provided", causal=None,
+    )  # fmt: skip
+    for row in manifest.itertuples(index=False):
+        writer.append(row.utterance_id, row.speaker_id, np.load(arguments.root / row.path, allow_pickle=False))
+    writer.close()
+
+
+if __name__ == "__main__":
+    run_step(__doc__, add_arguments, step)

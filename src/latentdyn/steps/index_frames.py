@@ -1,0 +1,26 @@
+"""Index every frame of a latents store: whose it is, when, in which split and slices."""
+
+import argparse
+from pathlib import Path
+
+from latentdyn.parquet import read_parquet
+from latentdyn.steps.cli import run_step
+from latentdyn.stores.frames import index_frames, write_frames
+from latentdyn.stores.latents import open_latents
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--latents", type=Path, required=True, help="handle of the latents")
+    parser.add_argument("--splits", type=Path, required=True, help="parquet of speakers and their split")
+    parser.add_argument("--frames", type=Path, required=True, help="parquet to write")
+    parser.add_argument("--handle", type=Path, required=True, help="JSON to write last")
+
+
+def step(arguments: argparse.Namespace) -> None:
+    store = open_latents(arguments.latents)
+    splits = read_parquet(arguments.splits, ["speaker_id", "split"], made_by="split_speakers")
+    write_frames(arguments.frames, arguments.handle, index_frames(store, splits), store)
+
+
+if __name__ == "__main__":
+    run_step(__doc__, add_arguments, step)

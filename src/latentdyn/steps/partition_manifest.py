@@ -1,0 +1,24 @@
+"""Pick the utterances of one part of a corpus, for one job to work on."""
+
+import argparse
+from pathlib import Path
+
+from latentdyn.corpus.partition import PART_COLUMNS, select_part
+from latentdyn.parquet import read_parquet, write_parquet
+from latentdyn.steps.cli import run_step
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--manifest", type=Path, required=True, help="parquet of utterances (audio)")
+    parser.add_argument("--part", type=int, required=True, help="0 to n-parts - 1")
+    parser.add_argument("--n-parts", type=int, required=True, help="how many parts there are")
+    parser.add_argument("--out", type=Path, required=True, help="parquet to write")
+
+
+def step(arguments: argparse.Namespace) -> None:
+    manifest = read_parquet(arguments.manifest, PART_COLUMNS, made_by="build_manifest")
+    write_parquet(arguments.out, select_part(manifest, arguments.part, arguments.n_parts))
+
+
+if __name__ == "__main__":
+    run_step(__doc__, add_arguments, step)

@@ -1,0 +1,26 @@
+"""Assign every speaker of a corpus to train, validation or eval."""
+
+import argparse
+import json
+from pathlib import Path
+
+from latentdyn.corpus.splits import report_balance, split_speakers
+from latentdyn.parquet import read_parquet, write_parquet
+from latentdyn.steps.cli import run_step
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--manifest", type=Path, required=True, help="parquet of utterances")
+    parser.add_argument("--splits", type=json.loads, required=True, help="salt, validation and eval, as JSON")
+    parser.add_argument("--out", type=Path, required=True, help="parquet of speakers to write")
+
+
+def step(arguments: argparse.Namespace) -> None:
+    manifest = read_parquet(arguments.manifest, ["speaker_id", "sex", "duration_s"], made_by="build_manifest")
+    speakers = split_speakers(manifest, **arguments.splits)
+    report_balance(speakers)
+    write_parquet(arguments.out, speakers)
+
+
+if __name__ == "__main__":
+    run_step(__doc__, add_arguments, step)

@@ -1,0 +1,59 @@
+"""Fit one predictor at all its horizons to the training speakers of a representation; a killed job continues."""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+from latentdyn.devices import pick_device
+from latentdyn.parquet import write_parquet
+from latentdyn.provenance import write_run_record
+from latentdyn.steps.cli import run_step
+from latentdyn.stores.frames import open_frames
+from latentdyn.stores.latents import open_latents
+from latentdyn.stores.state import open_state, remove_state
+from latentdyn.training.checkpoint import save_checkpoint
+from latentdyn.training.fit import fit_predictor
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--latents", type=Path, required=True, help="handle of the latents")
+    parser.add_argument("--frames", type=Path, required=True, help="handle of the frame index")
+    parser.add_argument("--predictor", type=json.loads, required=True, help="its section of the config, as JSON")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--code", required=True, help="digest of the code that trains")
+    parser.add_argument("--state", type=Path, required=True, help="folder for unfinished work")
+    parser.add_argument("--checkpoint-interval-s", type=float, default=60.0, help="how often unfinished work is saved")
+    parser.add_argument("--curve", type=Path, required=True, help="parquet of the held-out curve to write")
+    parser.add_argument(
+        "--handle", type=Path, required=True, help="JSON to write last; weights are the .safetensors beside it"
+    )
+
+
+def step(arguments: argparse.Namespace) -> None:
+    started = time.time()
+    store = open_latents(arguments.latents)
+    frames = open_frames(arguments.frames, store)
+    data = {
+        "latents": store.handle["digest"],
+        "frames": json.loads(arguments.frames.read_text())["digest"],
+    }
+    key = {"predictor": arguments.predictor, "seed": arguments.seed, "code": arguments.code, "data": data}
+    device = pick_device()
+    fitted = fit_predictor(
+        arguments.predictor,
+        store,
+        frames,
+        seed_names=("train", arguments.seed),
+        state=open_state(arguments.state, key),
+        device=device,
+        checkpoint_interval_s=arguments.checkpoint_interval_s,
+    )
+    write_parquet(arguments.curve, fitted.curve)
+    save_checkpoint(arguments.handle, fitted.states, arguments.predictor, store.dim, data)
+    remove_state(arguments.state)
+    write_run_record(arguments.handle.with_suffix(".run.json"), started=started, device=device, key=key)
+
+
+if __name__ == "__main__":
+    run_step(__doc__, add_arguments, step)

@@ -1,0 +1,1 @@
+"""Latents and their frames on disk, each with a handle."""

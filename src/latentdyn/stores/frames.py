@@ -1,0 +1,123 @@
+"""The frame index: one row a frame, saying whose it is, when it is, and which slices of the data it is in.
+
+`NAME.parquet`: row (in the latents store), utterance_id, speaker_id, split, t (frame number within the utterance),
+position (t over the utterance's length, in [0, 1]), energy_db, valid (every latent finite), and a column a slice:
+
+- all: every frame;
+- high_energy: at or above the utterance's own median level, so that a quiet speaker counts like a loud one;
+- utterance_medial: position between .1 and .9, away from onset and final silence.
+
+`NAME.json`, the handle: counts by split, and digests.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from latentdyn.errors import UserError
+from latentdyn.files import read_json, write_json
+from latentdyn.parquet import read_parquet, table_sha256, write_parquet
+from latentdyn.stores.latents import SHARD_FRAMES, LatentsStore
+
+SCHEMA_VERSION = 1
+SLICES = ("all", "high_energy", "utterance_medial")
+_MEDIAL = (0.1, 0.9)
+
+
+def index_frames(store: LatentsStore, splits: pd.DataFrame) -> pd.DataFrame:
+    """The frame index of a store.
+
+    Args:
+        store: the latents.
+        splits: columns speaker_id, split.
+
+    Raises:
+        UserError: a speaker of the store has no split.
+    """
+    table = store.utterances
+    split_of = splits.set_index("speaker_id")["split"]
+    unknown = sorted(set(table.speaker_id) - set(split_of.index))
+    if unknown:
+        raise UserError(
+            f"{len(unknown)} speakers of the latents have no split (the first is {unknown[0]})",
+            store.path,
+            "rerun rule split_speakers for this corpus",
+        )
+    counts = table.n_frames.to_numpy()
+    utterance = np.repeat(np.arange(len(table)), counts)
+    t = np.arange(len(utterance)) - np.repeat(np.cumsum(counts) - counts, counts)
+    row = table.start.to_numpy()[utterance] + t
+    position = (t / np.maximum(counts - 1, 1)[utterance]).astype(np.float32)
+    energy = store.load_energy()[row]
+
+    def repeated(values: pd.Series) -> pd.Categorical:
+        categories = pd.Categorical(values)
+        return pd.Categorical.from_codes(categories.codes[utterance], dtype=categories.dtype)
+
+    return pd.DataFrame(
+        {
+            "row": row,
+            "utterance_id": repeated(table.utterance_id),
+            "speaker_id": repeated(table.speaker_id),
+            "split": repeated(table.speaker_id.map(split_of)),
+            "t": t.astype(np.int32),
+            "position": position,
+            "energy_db": energy,
+            "valid": _finite_rows(store)[row],
+            "all": np.ones(len(row), bool),
+            "high_energy": energy >= _medians(energy, utterance, len(table))[utterance],
+            "utterance_medial": (position >= _MEDIAL[0]) & (position <= _MEDIAL[1]),
+        }
+    )
+
+
+def write_frames(path: Path, handle: Path, frames: pd.DataFrame, store: LatentsStore) -> dict[str, Any]:
+    """Write the index and, last, its handle; returns the handle."""
+    write_parquet(path, frames)
+    by_split = frames.groupby("split", observed=True)
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "n_frames": len(frames),
+        "frames": {split: int(n) for split, n in by_split.size().items()},
+        "speakers": {split: int(n) for split, n in by_split.speaker_id.nunique().items()},
+        "invalid_frames": int((~frames.valid).sum()),
+        "latents_digest": store.handle["digest"],
+        "digest": table_sha256(frames),
+    }
+    write_json(handle, record)
+    return record
+
+
+def open_frames(handle: Path, store: LatentsStore) -> pd.DataFrame:
+    """Read the index that a handle stands for (the .parquet beside it).
+
+    Raises:
+        UserError: missing, written by another version, or made of other latents.
+    """
+    facts = read_json(handle, made_by="index_frames")
+    if facts.get("schema_version") != SCHEMA_VERSION:
+        raise UserError("this frame index was written by another version", handle, "delete it and rerun index_frames")
+    if facts["latents_digest"] != store.handle["digest"]:
+        raise UserError(f"this frame index belongs to other latents than {store.path}", handle, "rerun index_frames")
+    columns = ["row", "utterance_id", "speaker_id", "split", "t", "valid", *SLICES]
+    return read_parquet(Path(handle).with_suffix(".parquet"), columns, made_by="index_frames")
+
+
+def _finite_rows(store: LatentsStore) -> np.ndarray:
+    if not store.handle["nonfinite_frames"]:
+        return np.ones(store.n_rows, bool)
+    latents = store.array()
+    blocks = [np.isfinite(latents[i : i + SHARD_FRAMES]).all(axis=1) for i in range(0, store.n_rows, SHARD_FRAMES)]
+    return np.concatenate(blocks)
+
+
+def _medians(values: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
+    """Lower median of `values` in each group (group numbers ascending); NaN for an empty group."""
+    order = np.lexsort((values, group))
+    counts = np.bincount(group, minlength=n_groups)
+    middle = np.cumsum(counts) - counts + np.maximum(counts - 1, 0) // 2
+    medians = np.full(n_groups, np.nan, values.dtype)
+    medians[counts > 0] = values[order][middle[counts > 0]]
+    return medians

@@ -1,0 +1,324 @@
+"""The latents store: every representation, whatever made it, as one flat (frame, dim) array and an utterance table.
+
+`NAME.zarr` is a zarr v3 group that `xarray.open_zarr` opens:
+
+    latents      (frame, dim)   float32 or float16, natural units; chunks of 256 frames in shards of 16,384
+    energy_db    (frame)        level of the audio under each frame, dB re full scale; NaN where there is no audio
+    utterance_id, speaker_id    (utterance)
+    start, n_frames             (utterance)  rows of `latents` that are the utterance's
+    dim_mean, dim_std           (dim)        over all finite frames: to look at, not to fit with (they see all speakers)
+
+Rows that belong to no utterance (after a merge, up to a shard's end) are NaN. `NAME.json`, the handle, is written
+last: schema version, shape, rate, size and sha256 of each shard, and a digest of the whole content. Without a handle
+there is no store.
+"""
+
+import hashlib
+import math
+import os
+import shutil
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import zarr
+import zarr.errors
+
+from latentdyn.errors import UserError
+from latentdyn.files import canonical_json, file_sha256, read_json, write_json
+
+SCHEMA_VERSION = 1
+CHUNK_FRAMES = 256
+SHARD_FRAMES = 16_384
+_TABLE = ("utterance_id", "speaker_id", "start", "n_frames")
+
+
+@dataclass(frozen=True)
+class LatentsStore:
+    """An opened store. `utterances` has the columns utterance_id, speaker_id, start, n_frames."""
+
+    path: Path
+    handle: dict[str, Any]
+    utterances: pd.DataFrame
+
+    @property
+    def dim(self) -> int:
+        return self.handle["dim"]
+
+    @property
+    def frame_rate_hz(self) -> float:
+        return self.handle["frame_rate_hz"]
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the flat array, those of no utterance included."""
+        return self.handle["n_rows"]
+
+    def array(self, name: str = "latents") -> zarr.Array[Any]:
+        array = zarr.open_group(self.path, mode="r")[name]
+        assert isinstance(array, zarr.Array)
+        return array
+
+    def load(self) -> np.ndarray:
+        """All rows, (n_rows, D) float32, read shard by shard into one array."""
+        source, out = self.array(), np.empty((self.n_rows, self.dim), np.float32)
+        for start in range(0, self.n_rows, SHARD_FRAMES):
+            out[start : start + SHARD_FRAMES] = source[start : start + SHARD_FRAMES]
+        return out
+
+    def load_energy(self) -> np.ndarray:
+        """Levels of all rows, (n_rows,) float32 in dB."""
+        return np.asarray(self.array("energy_db")[:], np.float32)
+
+    def iterate(self) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
+        """Utterances in store order: (table row, latents (T, D) float32, energy_db (T,))."""
+        latents, energy = self.array(), self.load_energy()
+        for row in self.utterances.itertuples(index=False):
+            rows = slice(row.start, row.start + row.n_frames)
+            yield row, np.asarray(latents[rows], np.float32), energy[rows]
+
+
+def store_path(handle: Path) -> Path:
+    """The store that a handle stands for: the .zarr folder of the same name beside it."""
+    return Path(handle).with_suffix(".zarr")
+
+
+def open_latents(handle: Path) -> LatentsStore:
+    """Open a store by its handle.
+
+    Raises:
+        UserError: handle or store missing, written by another version, or a shard is missing or truncated.
+    """
+    handle = Path(handle)
+    facts = read_json(handle, made_by="encode_latents, derive_latents or import_latents")
+    mend = f"delete {handle} and let Snakemake make it again"
+    if facts.get("schema_version") != SCHEMA_VERSION:
+        raise UserError(
+            f"this latents store has schema version {facts.get('schema_version')}, not {SCHEMA_VERSION}",
+            handle,
+            f"{mend}, or use the latentdyn that wrote it",
+        )
+    path = store_path(handle)
+    for name, file in facts["files"].items():
+        size = (path / name).stat().st_size if (path / name).is_file() else None
+        if size != file["bytes"]:
+            state = "is missing" if size is None else f"has {size} bytes where {file['bytes']} were written"
+            raise UserError(f"a shard of this latents store {state}", path / name, mend)
+    group = zarr.open_group(path, mode="r")
+    table = pd.DataFrame({name: np.asarray(group[name][:]) for name in _TABLE})  # type: ignore[index]
+    return LatentsStore(path, facts, table.astype({"utterance_id": "str", "speaker_id": "str"}))
+
+
+class LatentsWriter:
+    """Writes a store utterance by utterance, holding at most one shard in memory."""
+
+    def __init__(self, handle: Path, dim: int, frame_rate_hz: float, dtype: str = "float32", **facts: Any) -> None:
+        """Start an empty store at `store_path(handle)`, replacing what is there; `facts` go into the handle."""
+        self._handle, self._path = Path(handle), store_path(handle)
+        self._facts = {"frame_rate_hz": frame_rate_hz, "dim": dim, "dtype": dtype, **facts}
+        self._handle.unlink(missing_ok=True)  # from here on there is no whole store
+        shutil.rmtree(self._path, ignore_errors=True)
+        _create_arrays(self._path, 0, dim, dtype)
+        group = zarr.open_group(self._path, mode="r+")
+        self._arrays = [group["latents"], group["energy_db"]]
+        self._buffers = [np.empty((SHARD_FRAMES, dim), dtype), np.empty(SHARD_FRAMES, np.float32)]
+        self._written = self._filled = self._nonfinite = 0
+        self._table: list[tuple[str, str, int, int]] = []
+        self._moments = _Moments.empty(dim)
+
+    def append(
+        self, utterance_id: str, speaker_id: str, latents: np.ndarray, energy_db: np.ndarray | None = None
+    ) -> None:
+        """Add one utterance: latents (T, D) and, where there is audio, energy_db (T,)."""
+        if energy_db is None:
+            energy_db = np.full(len(latents), np.nan, np.float32)
+        if latents.shape != (len(energy_db), self._facts["dim"]):
+            raise ValueError(
+                f"latents {latents.shape} and energy {energy_db.shape} do not fit dim {self._facts['dim']}"
+            )
+        self._table.append((utterance_id, speaker_id, self._written + self._filled, len(latents)))
+        done = 0
+        while done < len(latents):
+            n = min(len(latents) - done, SHARD_FRAMES - self._filled)
+            for buffer, values in zip(self._buffers, (latents, energy_db), strict=True):
+                buffer[self._filled : self._filled + n] = values[done : done + n]
+            self._filled, done = self._filled + n, done + n
+            if self._filled == SHARD_FRAMES:
+                self._flush()
+
+    def close(self) -> dict[str, Any]:
+        """Write what is left, the table and, last, the handle; returns the handle."""
+        if self._filled:
+            self._flush()
+        table = pd.DataFrame(self._table, columns=list(_TABLE))
+        return _finish(self._handle, self._facts, table, self._written, self._nonfinite, self._moments)
+
+    def _flush(self) -> None:
+        n = self._filled
+        for array, buffer in zip(self._arrays, self._buffers, strict=True):
+            array.resize((self._written + n, *array.shape[1:]))  # type: ignore[union-attr]
+            array[self._written : self._written + n] = buffer[:n]  # type: ignore[index]
+        finite = np.isfinite(self._buffers[0][:n]).all(axis=1)
+        self._nonfinite += int((~finite).sum())
+        self._moments = self._moments.add(_Moments.of(self._buffers[0][:n][finite]))
+        self._written, self._filled = self._written + n, 0
+
+
+def merge_latents(parts: Sequence[Path], handle: Path) -> dict[str, Any]:
+    """Join stores into one without copying a frame: their shard files are hard-linked (copied where that fails).
+
+    Each part starts at a shard's boundary; the rows between a part's end and the next part are NaN.
+
+    Raises:
+        UserError: a part is damaged, or the parts differ in shape or rate.
+    """
+    stores = [open_latents(part) for part in parts]
+    kept = {"schema_version", "n_rows", "n_frames", "n_utterances", "n_speakers", "nonfinite_frames", "files", "digest"}
+    facts = [{key: value for key, value in store.handle.items() if key not in kept} for store in stores]
+    for part, fact in zip(parts, facts, strict=True):
+        if fact != facts[0]:
+            raise UserError(f"parts of one representation differ: {fact} and {facts[0]}", part, "encode them again")
+    path = store_path(handle)
+    Path(handle).unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
+    bases = np.cumsum([0, *(math.ceil(store.n_rows / SHARD_FRAMES) for store in stores)])
+    last = max((i for i, store in enumerate(stores) if store.n_rows), default=0)
+    n_rows = int(bases[last]) * SHARD_FRAMES + stores[last].n_rows
+    _create_arrays(path, n_rows, facts[0]["dim"], facts[0]["dtype"])
+    known: dict[str, str] = {}
+    for base, store in zip(bases, stores, strict=False):
+        for name, file in store.handle["files"].items():
+            array, _, shard, *rest = Path(name).parts  # latents/c/{shard}/0 and energy_db/c/{shard}
+            target = Path(array, "c", str(int(shard) + int(base)), *rest)
+            (path / target).parent.mkdir(parents=True, exist_ok=True)
+            _link(store.path / name, path / target)
+            known[target.as_posix()] = file["sha256"]
+    table = pd.concat(
+        [s.utterances.assign(start=s.utterances.start + b * SHARD_FRAMES) for b, s in zip(bases, stores, strict=False)],
+        ignore_index=True,
+    )
+    moments = _Moments.empty(facts[0]["dim"])
+    for store in stores:
+        n = store.handle["n_frames"] - store.handle["nonfinite_frames"]
+        mean, std = (np.asarray(store.array(name)[:], np.float64) for name in ("dim_mean", "dim_std"))
+        moments = moments.add(_Moments(n, np.nan_to_num(mean), n * np.nan_to_num(std) ** 2))
+    nonfinite = sum(store.handle["nonfinite_frames"] for store in stores)
+    return _finish(Path(handle), facts[0], table, n_rows, nonfinite, moments, known)
+
+
+def _create_arrays(path: Path, n_rows: int, dim: int, dtype: str) -> None:
+    group = zarr.open_group(path, mode="w", zarr_format=3)
+    for name, shape, kind, axes in (
+        ("latents", (dim,), dtype, ["frame", "dim"]),
+        ("energy_db", (), "float32", ["frame"]),
+    ):
+        group.create_array(
+            name,
+            shape=(n_rows, *shape),
+            chunks=(CHUNK_FRAMES, *shape),
+            shards=(SHARD_FRAMES, *shape),
+            dtype=kind,
+            compressors=None,  # lossless compression saves 6 to 9 % of latents and costs half the speed
+            fill_value=math.nan,
+            dimension_names=axes,
+        )
+
+
+def _finish(
+    handle: Path,
+    facts: dict[str, Any],
+    table: pd.DataFrame,
+    n_rows: int,
+    nonfinite: int,
+    moments: "_Moments",
+    known: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    path = store_path(handle)
+    files = sorted(
+        file
+        for name in ("latents", "energy_db")
+        for file in (path / name).rglob("*")
+        if file.is_file() and file.name != "zarr.json"
+    )
+    shards = {}
+    for file in files:
+        name = file.relative_to(path).as_posix()
+        shards[name] = {"bytes": file.stat().st_size, "sha256": (known or {}).get(name) or file_sha256(file)}
+    group = zarr.open_group(path, mode="r+")
+    for column in ("utterance_id", "speaker_id"):
+        _write_small(group, column, np.array(table[column].tolist(), np.dtypes.StringDType()), "utterance")
+    for column in ("start", "n_frames"):
+        _write_small(group, column, table[column].to_numpy(np.int64), "utterance")
+    _write_small(group, "dim_mean", moments.mean if moments.n else np.full_like(moments.mean, np.nan), "dim")
+    _write_small(group, "dim_std", moments.std(), "dim")
+    with warnings.catch_warnings():  # xarray warns where metadata is not consolidated, zarr where it is
+        warnings.simplefilter("ignore", zarr.errors.ZarrUserWarning)
+        zarr.consolidate_metadata(group.store)
+    content = [
+        table.astype({"start": int, "n_frames": int}).values.tolist(),
+        {n: f["sha256"] for n, f in shards.items()},
+    ]
+    record = {
+        **facts,
+        "schema_version": SCHEMA_VERSION,
+        "n_rows": n_rows,
+        "n_frames": int(table.n_frames.sum()),
+        "n_utterances": len(table),
+        "n_speakers": int(table.speaker_id.nunique()),
+        "nonfinite_frames": nonfinite,
+        "files": shards,
+        "digest": hashlib.sha256(canonical_json([facts, content]).encode()).hexdigest(),
+    }
+    write_json(handle, record)
+    return record
+
+
+def _write_small(group: zarr.Group, name: str, values: np.ndarray, axis: str) -> None:
+    array = group.create_array(
+        name, shape=values.shape, chunks=(max(1, len(values)),), dtype=values.dtype, dimension_names=[axis]
+    )
+    if len(values):
+        array[:] = values
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without hard links
+        shutil.copyfile(source, target)
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Count, mean and sum of squared deviations per dimension, joined exactly (Chan, Golub & LeVeque 1979, eq. 2.1)."""
+
+    n: int
+    mean: np.ndarray
+    m2: np.ndarray
+
+    @classmethod
+    def empty(cls, dim: int) -> "_Moments":
+        return cls(0, np.zeros(dim), np.zeros(dim))
+
+    @classmethod
+    def of(cls, frames: np.ndarray) -> "_Moments":
+        if not len(frames):
+            return cls.empty(frames.shape[1])
+        frames = frames.astype(np.float64)
+        mean = frames.mean(axis=0)
+        return cls(len(frames), mean, np.square(frames - mean).sum(axis=0))
+
+    def add(self, other: "_Moments") -> "_Moments":
+        n = self.n + other.n
+        if not n:
+            return self
+        shift = other.mean - self.mean
+        mean = self.mean + shift * (other.n / n)
+        return _Moments(n, mean, self.m2 + other.m2 + shift**2 * (self.n * other.n / n))
+
+    def std(self) -> np.ndarray:
+        return np.sqrt(self.m2 / self.n) if self.n else np.full_like(self.m2, np.nan)

@@ -1,0 +1,1 @@
+"""Resident windows, the training loop, checkpoints."""

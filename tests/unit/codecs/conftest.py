@@ -1,0 +1,96 @@
+"""Randomly initialised codecs of the real architectures, saved once per session, and signals to encode."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from latentdyn.codecs.base import Codec
+from latentdyn.seeds import numpy_generator, seed_for
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Two threads on a core that is shared wait for each other far longer than these small models compute."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def mimi_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from transformers import MimiConfig, MimiModel
+
+    folder = tmp_path_factory.mktemp("mimi")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed_for("mimi"))
+        MimiModel(MimiConfig()).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def encodec_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from transformers import EncodecConfig, EncodecModel
+
+    folder = tmp_path_factory.mktemp("encodec")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed_for("encodec"))
+        model = EncodecModel(EncodecConfig())
+        with torch.no_grad():  # as initialised it is nearly deaf: its output is all bias
+            for name, parameter in model.encoder.named_parameters():
+                if name.endswith("weight.original0"):
+                    parameter *= 2
+        model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    folder = os.environ.get("LATENTDYN_TEST_DATA")
+    if folder is None:
+        pytest.skip("LATENTDYN_TEST_DATA does not name the folder of the test data")
+    return Path(folder)
+
+
+@pytest.fixture
+def noise() -> Callable[..., np.ndarray]:
+    def make(name: str, *shape: int) -> np.ndarray:
+        return (0.1 * numpy_generator("noise", name).standard_normal(shape)).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture
+def deviation() -> Callable[[np.ndarray, np.ndarray], float]:
+    """Largest difference, in units of the latents' standard deviation."""
+
+    def measure(latents: np.ndarray, reference: np.ndarray) -> float:
+        assert latents.shape == reference.shape and latents.dtype == np.float32
+        assert reference.std(axis=-2).mean() > 0.1 * reference.std()  # it moves: not all is a constant offset
+        return float(np.abs(latents - reference).max() / reference.std())
+
+    return measure
+
+
+@pytest.fixture
+def blocks_of() -> Callable[..., list[np.ndarray]]:
+    """Cut an utterance into uneven blocks, among them an empty one and some shorter than a hop."""
+
+    def cut(audio: np.ndarray, *sizes: int) -> list[np.ndarray]:
+        blocks, start = [np.empty(0, np.float32)], 0
+        while start < len(audio):
+            for size in sizes:
+                blocks.append(audio[start : start + size])
+                start += size
+        return blocks
+
+    return cut
+
+
+@pytest.fixture
+def streamed() -> Callable[[Codec, list[np.ndarray]], np.ndarray]:
+    return lambda codec, blocks: np.concatenate(list(codec.stream(blocks)))

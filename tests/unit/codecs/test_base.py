@@ -1,0 +1,31 @@
+import sys
+
+import pytest
+
+from latentdyn.codecs import base
+from latentdyn.codecs.base import frame_count, open_codec
+from latentdyn.codecs.logmel import LogMel
+from latentdyn.errors import UserError
+
+
+@pytest.mark.parametrize(("samples", "frames"), [(0, 0), (1, 1), (1919, 1), (1920, 1), (1921, 2), (3840, 2)])
+def test_frames_are_samples_over_hop_rounded_up(samples, frames):
+    assert frame_count(samples, 1920) == frames
+
+
+def test_opens_by_kind_with_the_settings_of_the_section():
+    codec = open_codec({"kind": "logmel", "dtype": "float16", "n_mels": 32, "hop_samples": 640})
+    assert isinstance(codec, LogMel)
+    assert (codec.dim, codec.hop_samples, codec.frame_rate_hz) == (32, 640, 25.0)
+
+
+def test_unknown_kind_names_the_known_ones():
+    with pytest.raises(UserError, match=r"'pooled' is not a codec.*encodec, logmel, mimi, soundstream"):
+        open_codec({"kind": "pooled"})
+
+
+def test_only_the_chosen_codec_is_imported(monkeypatch):
+    for kind in base._CLASSES:
+        monkeypatch.delitem(sys.modules, f"latentdyn.codecs.{kind}", raising=False)
+    open_codec({"kind": "logmel"})
+    assert [kind for kind in base._CLASSES if f"latentdyn.codecs.{kind}" in sys.modules] == ["logmel"]

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+import soundfile
+
+from latentdyn.codecs.logmel import LogMel
+from latentdyn.codecs.soundstream import SoundStream
+from latentdyn.errors import UserError
+
+HOP = 320
+
+
+@pytest.fixture(scope="module")
+def soundstream(real_data):
+    return SoundStream(str(real_data / "lyra-v1.2.0"))
+
+
+@pytest.fixture(scope="module")
+def speech(real_data):
+    """The first 4 s of three speakers, (3, 64000)."""
+    files = sorted((real_data / "LibriSpeech" / "train-clean-100").glob("*/*/*.flac"))
+    clips = [soundfile.read(file, frames=64000, dtype="float32")[0] for file in files[:60:20]]
+    return np.stack([np.pad(clip, (0, 64000 - len(clip))) for clip in clips])
+
+
+def test_missing_folder_and_wrong_file_are_told(tmp_path):
+    with pytest.raises(UserError, match=r"No such file.*soundstream_encoder\.tflite.*What to do: copy"):
+        SoundStream(str(tmp_path))
+    (tmp_path / "soundstream_encoder.tflite").write_bytes(b"not a model")
+    with pytest.raises(UserError, match="not a TFLite model"):
+        SoundStream(str(tmp_path))
+
+
+@pytest.mark.real_data
+def test_files_swapped(real_data, tmp_path):
+    source = real_data / "lyra-v1.2.0" / "lyragan.tflite"
+    (tmp_path / "soundstream_encoder.tflite").write_bytes(source.read_bytes())
+    with pytest.raises(UserError, match="this graph maps"):
+        SoundStream(str(tmp_path))
+
+
+@pytest.mark.real_data
+def test_facts_and_documented_spread(soundstream, speech):
+    latents = soundstream.encode(speech)
+    assert latents.shape == (3, 200, 64) and latents.dtype == np.float32
+    assert (soundstream.sample_rate_hz, soundstream.frame_rate_hz) == (16000, 50)
+    deviation = latents.reshape(-1, 64).std(axis=0)
+    assert deviation.min() > 1.5 and deviation.max() < 15 and 2.5 < np.median(deviation) < 5
+
+
+@pytest.mark.real_data
+def test_no_state_is_left_from_the_last_utterance(soundstream, speech):
+    first = soundstream.encode(speech[:1])
+    soundstream.encode(speech[1:2])
+    np.testing.assert_array_equal(soundstream.encode(speech[:1]), first)
+
+
+@pytest.mark.real_data
+def test_batched_single_and_streamed_are_equal(soundstream, speech, blocks_of, streamed):
+    batch = soundstream.encode(speech)
+    for clip, row in zip(speech, batch, strict=True):
+        np.testing.assert_array_equal(soundstream.encode(clip[None])[0], row)
+        np.testing.assert_array_equal(streamed(soundstream, blocks_of(clip, 1000, 7, 9000)), row)
+    partial = streamed(soundstream, [speech[0, : 10 * HOP + 1]])
+    np.testing.assert_array_equal(partial[:10], batch[0, :10])
+    assert len(partial) == 11
+
+
+@pytest.mark.real_data
+def test_the_future_moves_no_earlier_frame(soundstream, speech):
+    changed = speech[:1].copy()
+    changed[:, 100 * HOP :] = 0
+    before, after = soundstream.encode(speech[:1])[0], soundstream.encode(changed)[0]
+    np.testing.assert_array_equal(before[:100], after[:100])
+    assert (before[100] != after[100]).any()
+
+
+@pytest.mark.real_data
+def test_decoding_resembles_the_speech(soundstream, speech):
+    mel = LogMel(hop_samples=320, fft_samples=1024)
+    generator = np.random.default_rng(0)
+    for clip, latents in zip(speech, soundstream.encode(speech), strict=True):
+        decoded = soundstream.decode(latents)
+        assert decoded.shape == clip.shape and decoded.dtype == np.float32
+        shuffled = soundstream.decode(generator.permutation(latents))
+        original = mel.encode(clip[None])
+        distance, chance = (np.abs(mel.encode(x[None]) - original).mean() for x in (decoded, shuffled))
+        assert distance < 0.5 * chance

@@ -1,0 +1,115 @@
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latentdyn.corpus.latents_index import LatentsFacts, inspect_latents, latents_recordings
+from latentdyn.corpus.recording import Recording
+from latentdyn.errors import UserError
+from latentdyn.files import file_sha256
+
+
+@pytest.fixture
+def index(tmp_path):
+    return tmp_path / "index.csv"
+
+
+def test_rows_in_order(index):
+    index.write_text("\ufeffpath,utterance_id,note,speaker_id,sex\nb.npy, u2 ,x,s1,F\n/d/a.npy,u1,,s2,\n")
+    assert latents_recordings(index) == [
+        Recording("u2", "s1", "F", "b.npy"),
+        Recording("u1", "s2", None, "/d/a.npy"),
+    ]
+    index.write_text("utterance_id,speaker_id,path\nu,s,a.npy\n")
+    assert latents_recordings(index) == [Recording("u", "s", None, "a.npy")]
+
+
+HEADER = "utterance_id,speaker_id,path,sex\nu1,s1,a.npy,F\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "lacks the column utterance_id and speaker_id and path.*line 1"),
+        ("utterance_id,path\nu,a.npy\n", "lacks the column speaker_id"),
+        ("utterance_id,speaker_id,path\n", "has no rows"),
+        (HEADER + "u2,s1,b.npy,F\nu1,s2,c.npy,M\n", "'u1' is in line 2 already.*line 4"),
+        (HEADER + "u2,,b.npy,F\n", "speaker_id of this row is empty.*line 3"),
+        (HEADER + "u2,s2\n", "more or fewer fields.*line 3"),
+        (HEADER + "u2,s2,b.npy,F,extra\n", "more or fewer fields.*line 3"),
+        (HEADER + "u2,s2,b.npy,female\n", "sex is 'female'.*line 3"),
+        (HEADER + "u2,s1,b.npy,M\n", "'s1' has another sex.*line 3"),
+        (HEADER + 'u2,s1,"b.npy,F\n', "not a CSV"),
+    ],
+)
+def test_structural_mistakes_name_their_line(index, text, message):
+    index.write_text(text)
+    with pytest.raises(UserError, match=message):
+        latents_recordings(index)
+
+
+def test_not_text(index):
+    with pytest.raises(UserError, match="does not exist"):
+        latents_recordings(index)
+    index.write_bytes(b"utterance_id,speaker_id,path\n\xff\xfe,s,a.npy\n")
+    with pytest.raises(UserError, match="not a CSV in UTF-8"):
+        latents_recordings(index)
+
+
+@pytest.mark.parametrize("dtype", ["<f2", "<f4", "<f8", ">f4"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_facts_count_frames_with_nonfinite_values(tmp_path, dtype, order):
+    latents = np.ones((20_000, 3), dtype, order=order)
+    latents[5] = np.nan
+    latents[19_999, 1] = np.inf
+    path = tmp_path / "a.npy"
+    np.save(path, latents)
+    assert inspect_latents(path) == LatentsFacts(20_000, 3, 2, file_sha256(path))
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.ones(8), "not_2d"),
+        (np.ones((2, 3, 4)), "not_2d"),
+        (np.ones((4, 0)), "not_2d"),
+        (np.ones((8, 2), np.int64), "not_float"),
+        (np.ones((8, 2), complex), "not_float"),
+        (np.ones((1, 4)), "too_short"),
+        (np.ones((0, 4)), "too_short"),
+    ],
+)
+def test_arrays_that_are_set_aside(tmp_path, array, reason):
+    np.save(tmp_path / "a.npy", array)
+    assert inspect_latents(tmp_path / "a.npy").reason == reason
+
+
+class _Bomb:
+    def __reduce__(self):
+        return (pytest.fail, ("the pickle was run",))
+
+
+def test_files_that_are_set_aside(tmp_path):
+    path = tmp_path / "a.npy"
+    assert inspect_latents(path).reason == "missing"
+    np.save(path, np.ones((100, 4)))
+    path.write_bytes(path.read_bytes()[:-1])
+    assert inspect_latents(path).reason == "corrupt"
+    np.save(path, np.array([[_Bomb()]]), allow_pickle=True)
+    assert inspect_latents(path).reason == "corrupt"
+    with open(path, "wb") as file:
+        np.savez(file, a=np.ones((4, 4)))
+    assert inspect_latents(path).reason == "corrupt"
+
+
+WHOLE = io.BytesIO()
+np.save(WHOLE, np.ones((4, 2), np.float32))
+
+
+@given(data=st.binary(max_size=200) | st.integers(0, len(WHOLE.getvalue()) - 1).map(lambda n: WHOLE.getvalue()[:n]))
+def test_no_bytes_make_it_fail(data, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "fuzz.npy"
+    path.write_bytes(data)
+    assert inspect_latents(path).reason == "corrupt"

@@ -1,0 +1,121 @@
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latentdyn.corpus.librispeech import librispeech_files, librispeech_recordings, speaker_sexes
+from latentdyn.corpus.recording import Recording
+from latentdyn.errors import UserError
+
+SPEAKERS = """\
+; a comment | with | bars | in | it
+;ID  |SEX| SUBSET           |MINUTES| NAME
+19   | F | train-clean-100  | 20.77 | Kara Shallenberg
+60   | M | train-clean-100  |  0.25 | |CBW|Simon
+
+26   | M | train-clean-100  | 16.70 | Denny Sayers
+"""
+
+
+@pytest.fixture
+def root(tmp_path):
+    root = tmp_path / "LibriSpeech"
+    for name in ("60-1-0001", "19-198-0002", "19-198-0001", "19-227-0000"):
+        speaker, chapter, _ = name.split("-")
+        folder = root / "train-clean-100" / speaker / chapter
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.flac").touch()
+        (folder / f"{speaker}-{chapter}.trans.txt").touch()
+        (folder / f"._{name}.flac").touch()
+    (root / "SPEAKERS.TXT").write_text(SPEAKERS)
+    return root
+
+
+def test_recordings(root):
+    files = librispeech_files(root, "train-clean-100")
+    assert [file.stem for file in files] == ["19-198-0001", "19-198-0002", "19-227-0000", "60-1-0001"]
+    recordings = librispeech_recordings(root, "train-clean-100")
+    assert recordings[0] == Recording("19-198-0001", "19", "F", "train-clean-100/19/198/19-198-0001.flac")
+    assert [root / recording.path for recording in recordings] == files
+    assert recordings[-1].sex == "M"
+
+
+def test_a_speaker_missing_from_the_table_has_no_sex(root, caplog):
+    (root / "SPEAKERS.TXT").write_text("19 | F | train-clean-100 | 1 | A\n")
+    with caplog.at_level(logging.WARNING):
+        assert librispeech_recordings(root, "train-clean-100")[-1].sex is None
+    assert "does not list 1 speakers" in caplog.text
+
+
+def test_each_wrong_root_gets_its_own_advice(root):
+    cases = {
+        root.parent: f"let root name the folder below it: {root}",
+        root / "train-clean-100": f"let root name the folder above it: {root}",
+        root / "nowhere": "the folder of the corpus does not exist",
+        root / "train-clean-100" / "19": "let root name the folder that holds 'train-clean-100'",
+    }
+    for place, advice in cases.items():
+        with pytest.raises(UserError) as error:
+            librispeech_files(place, "train-clean-100")
+        assert advice in str(error.value)
+    with pytest.raises(UserError, match=r"set subset to one that is there \(train-clean-100\)"):
+        librispeech_files(root, "dev-clean")
+    (root / "dev-clean").mkdir()
+    with pytest.raises(UserError, match="has no recordings"):
+        librispeech_files(root, "dev-clean")
+
+
+@pytest.mark.parametrize("name", ["19-227-0000.flac", "20-198-0000.flac", "19-198-x.flac", "19-198-.flac"])
+def test_a_recording_of_another_naming_is_refused(root, name):
+    (root / "train-clean-100" / "19" / "198" / name).touch()
+    with pytest.raises(UserError, match=r"not named 19-198-NNNN\.flac"):
+        librispeech_files(root, "train-clean-100")
+
+
+def test_missing_table(root):
+    (root / "SPEAKERS.TXT").unlink()
+    with pytest.raises(UserError, match="table of speakers is missing"):
+        librispeech_recordings(root, "train-clean-100")
+
+
+@pytest.mark.parametrize("line", ["20 | X | s | 1 | A", "a | F | s | 1 | A", "20 | F", "nonsense"])
+def test_malformed_line_is_named(tmp_path, line):
+    path = tmp_path / "SPEAKERS.TXT"
+    path.write_text(f";ID\n19 | F | s | 1 | A\n{line}\n")
+    with pytest.raises(UserError, match="line 3 is not of the form"):
+        speaker_sexes(path)
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
+
+
+@given(rows=st.dictionaries(st.integers(1, 10**5).map(str), st.tuples(st.sampled_from("FM"), NAMES)))
+def test_parser_takes_any_name(rows, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "SPEAKERS.TXT"
+    lines = [f"{i:<5}| {sex} | train-clean-100  | 25.00 | {name}" for i, (sex, name) in rows.items()]
+    path.write_text("\n".join([";ID", *lines, ""]), encoding="utf-8")
+    assert speaker_sexes(path) == {i: sex for i, (sex, _) in rows.items()}
+
+
+def test_listing_imports_nothing_heavy():
+    code = (
+        "import sys, latentdyn.corpus.librispeech, latentdyn.corpus.folder;"
+        "sys.exit(bool({'numpy', 'pandas', 'soundfile'} & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif("LATENTDYN_TEST_DATA" not in os.environ, reason="LATENTDYN_TEST_DATA is not set")
+def test_the_real_excerpt():
+    recordings = librispeech_recordings(Path(os.environ["LATENTDYN_TEST_DATA"]) / "LibriSpeech", "train-clean-100")
+    assert len(recordings) == len({r.utterance_id for r in recordings}) == 527
+    sexes = {r.speaker_id: r.sex for r in recordings}
+    assert len(sexes) == 251
+    assert (sexes["19"], sexes["26"], sexes["60"]) == ("F", "M", "M")
+    assert sum(sex == "F" for sex in sexes.values()) == 125

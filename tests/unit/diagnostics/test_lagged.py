@@ -1,0 +1,182 @@
+"""The lagged-context diagnostic against the exact answers of a VAR(1), and against the definition written as loops."""
+
+import numpy as np
+import pytest
+import torch
+
+from latentdyn.diagnostics.lagged import (
+    EvaluationSettings,
+    evaluate_lagged,
+    rollout_gap,
+    rollout_reach,
+    score_frames,
+)
+from latentdyn.predictors.base import Predictor, build_predictor
+from latentdyn.stores.windows import Scaling, Windows, common_frames
+from latentdyn.training.fit import fit_predictor
+
+HORIZONS = [1, 2, 4]
+LINEAR = {"kind": "linear_gaussian", "window_frames": 1, "horizons": HORIZONS, "covariance": "full", "ridges": [1e-8]}
+SETTINGS = EvaluationSettings(max_frames=200_000, rollout_frames=2000, bootstrap_resamples=300, worst_frames=5)
+
+
+def rotation(dim: int, scale: float, seed: int = 0) -> np.ndarray:
+    q, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(dim, dim)))
+    return scale * q
+
+
+def exact_dnll(transition: np.ndarray, k: int) -> float:
+    """ΔNLL(k) of a stationary VAR(1) with unit noise against the diagonal Gaussian (science §4)."""
+    dim = len(transition)
+    power, stationary, lost = np.linalg.matrix_power, np.eye(dim), np.zeros((dim, dim))
+    for _ in range(3000):
+        stationary = transition @ stationary @ transition.T + np.eye(dim)
+    for i in range(k - 1):
+        lost += power(transition, i) @ power(transition, i).T
+    step = transition - np.eye(dim)
+    conditional = step @ lost @ step.T + np.eye(dim)
+    marginal = step @ stationary @ step.T + np.eye(dim)
+    return 0.5 * (np.linalg.slogdet(conditional)[1] - np.log(np.diag(marginal)).sum())
+
+
+def fitted(make_store, utterances, settings, tmp_path):
+    store, frames = make_store(utterances)
+    (tmp_path / "state").mkdir(exist_ok=True)
+    result = fit_predictor(
+        settings, store, frames, seed_names=(0,), state=tmp_path / "state", device=torch.device("cpu")
+    )
+    predictors = {}
+    for k in settings["horizons"]:
+        predictors[k] = build_predictor(settings, store.dim)
+        predictors[k].load_state_dict(result.states[k])
+        predictors[k].eval()
+    return store, frames, predictors
+
+
+def test_a_var_gives_its_exact_values(make_store, var_process, tmp_path):
+    transition = rotation(6, 0.9)
+    store, frames, predictors = fitted(make_store, var_process(transition, 100, 400), LINEAR, tmp_path)
+    records, _ = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",))
+    found = {(r.split, r.horizon, r.metric): r for r in records if r.slice == "all"}
+    for k in HORIZONS:
+        exact, measured = exact_dnll(transition, k), found["eval", k, "dnll"]
+        width = measured.ci_high - measured.ci_low
+        assert measured.ci_low - 0.5 * width < exact < measured.ci_high + 0.5 * width
+        assert measured.value == pytest.approx(exact, rel=0.05)
+        assert found["eval", k, "bits_per_frame"].value == pytest.approx(measured.value / np.log(2))
+        assert found["eval", k, "kbit_per_s"].value == pytest.approx(measured.value / np.log(2) * 12.5 / 1000)
+        # train and eval go through one path, on data of one law
+        assert found["train", k, "dnll"].value == pytest.approx(measured.value, abs=0.25)
+    # the level: NLL[x|c] - NLL[x] = ½ ln det(I) - ½ Σ ln S_ii, with S = I / (1 - .81) for a scaled rotation
+    assert found["eval", 1, "level_gain"].value == pytest.approx(3 * np.log(1 - 0.81), rel=0.05)
+    assert ("eval", 2, "level_gain") not in found
+    assert {r.n for r in records if r.split == "eval" and r.slice == "all" and r.metric == "dnll"} == {20 * (400 - 4)}
+
+
+def test_white_noise_is_predictable_by_the_rules_of_deltas_and_not_by_the_level(make_store, tmp_path):
+    rng = np.random.default_rng(0)
+    names = ["t", "t", "t", "v", "e"]
+    noise = {(f"u{i}", f"{names[i % 5]}{i}"): rng.normal(size=(400, 6)) for i in range(40)}
+    store, frames, predictors = fitted(make_store, noise, LINEAR, tmp_path)
+    records, _ = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",))
+    found = {(r.horizon, r.metric): r.value for r in records if r.slice == "all" and r.split == "eval"}
+    assert found[1, "dnll_per_dim"] == pytest.approx(-0.3466, abs=0.01)  # -½ ln 2
+    assert found[1, "cosine"] == pytest.approx(0.68, abs=0.02)  # .707 in many dimensions; D = 6 is a little below
+    assert found[1, "level_gain"] == pytest.approx(0, abs=0.05)
+    assert found[2, "dnll"] == pytest.approx(0, abs=0.05)
+
+
+class ByLoops(Predictor):
+    """A predictor whose mean depends on every frame of its context, to tell any misplaced frame."""
+
+    def __init__(self, dim, window_frames):
+        super().__init__(dim, window_frames)
+        generator = torch.Generator().manual_seed(0)
+        self.register_buffer("weight", 0.3 * torch.randn(window_frames * dim, dim, generator=generator))
+
+    def density(self, context):
+        from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
+
+        mean = torch.tanh(context.flatten(1) @ self.weight)
+        return diagonal_gaussian(mean, 0.1 * mean)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_scores_and_rollout_gap_equal_a_loop_over_frames(make_store, k):
+    rng = np.random.default_rng(0)
+    window, dim = 2, 3
+    store, frames = make_store({("u0", "t0"): rng.normal(size=(16, dim)), ("u1", "t1"): rng.normal(size=(13, dim))})
+    latents, predictor = torch.from_numpy(store.load()), ByLoops(dim, window)
+    usable = common_frames(frames, store.n_rows, window, [k])
+    windows = Windows.of(latents, usable, window)
+    scaling = Scaling.fit(windows)
+    scores = score_frames(predictor, windows, k, scaling)
+    nll, cosine = [], []
+    for _, x, _ in store.iterate():
+        for t in range(window - 1 + k, len(x)):
+            density = predictor.density(torch.from_numpy(x[None, t - k - window + 1 : t - k + 1]))
+            delta, mean = x[t] - x[t - 1], density.mean()[0].numpy()
+            nll.append(-float(density.log_prob(torch.from_numpy(delta[None]))))
+            cosine.append(delta @ mean / np.linalg.norm(delta) / np.linalg.norm(mean))
+    np.testing.assert_allclose(scores.nll, nll, rtol=1e-5)
+    np.testing.assert_allclose(scores.cosine, cosine, rtol=1e-4, atol=1e-6)
+    baseline = torch.distributions.Normal(scaling.delta_mean, scaling.delta_std)
+    delta = windows.batch(slice(None), k)[1].double()
+    np.testing.assert_allclose(scores.nll_baseline, -baseline.log_prob(delta).sum(1), rtol=1e-5)
+
+    late = usable[usable["t"] >= rollout_reach(window, k)]
+    gaps = rollout_gap(predictor, latents, torch.from_numpy(late["row"].to_numpy().copy()), k)
+    expected = []
+    for _, x, _ in store.iterate():
+        for t in range(rollout_reach(window, k), len(x)):
+            own = x.copy()
+            for now in range(t - k - window + 1, t - k + 1):  # the whole context is the model's own
+                context = torch.from_numpy(own[None, now - k - window + 1 : now - k + 1])
+                own[now] = own[now - 1] + predictor.density(context).mean()[0].numpy()
+            delta = torch.from_numpy((x[t] - x[t - 1])[None])
+            scored = [
+                -float(predictor.density(torch.from_numpy(s[None, t - k - window + 1 : t - k + 1])).log_prob(delta))
+                for s in (own, x)
+            ]
+            expected.append(scored[0] - scored[1])
+    np.testing.assert_allclose(gaps, expected, rtol=1e-4, atol=1e-5)
+
+
+class Exploding(ByLoops):
+    def density(self, context):
+        from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
+
+        mean = 1e20 * context[:, -1]
+        return diagonal_gaussian(mean, torch.zeros_like(mean))
+
+
+def test_an_exploding_rollout_is_an_explicit_overflow(make_store):
+    rng = np.random.default_rng(0)
+    store, frames = make_store({(f"u{i}", f"{s}{i}"): rng.normal(size=(30, 3)) for i, s in enumerate("ttee")})
+    latents = torch.from_numpy(store.load())
+    records, _ = evaluate_lagged({1: Exploding(3, 4)}, latents, frames, 12.5, SETTINGS, ("test",))
+    found = {r.metric: r for r in records if r.split == "eval" and r.slice == "all"}
+    assert found["rollout_gap"].status == "overflow" and found["rollout_gap"].value is None
+    assert found["rollout_overflow"].value == found["rollout_overflow"].n > 0
+
+
+def test_the_worst_frames_are_named(make_store, var_process, tmp_path):
+    utterances = var_process(rotation(3, 0.5), 10, 50)
+    utterances["u4", "e4"][20] += 40
+    store, frames, predictors = fitted(make_store, utterances, LINEAR, tmp_path)
+    records, worst = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",))
+    mine = [w for w in worst if w["split"] == "eval" and w["horizon"] == 1]
+    assert len(mine) == 5
+    assert {(w["utterance_id"], w["t"]) for w in mine[:2]} == {("u4", 20), ("u4", 21)}
+    assert mine[0]["time_s"] in (1.6, 1.68) and mine[0]["delta_norm"] > 30
+    found = {r.metric: r.value for r in records if r.split == "eval" and r.slice == "all" and r.horizon == 1}
+    assert found["nll"] > found["nll_trimmed"] + 1 and abs(found["nll_median"] - found["nll_trimmed"]) < 1
+
+
+def test_a_step_of_length_zero_is_counted_not_hidden(make_store, var_process, tmp_path):
+    utterances = var_process(rotation(3, 0.5), 10, 50)
+    utterances["u4", "e4"][30] = utterances["u4", "e4"][29]
+    store, frames, predictors = fitted(make_store, utterances, LINEAR, tmp_path)
+    records, _ = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",))
+    found = {r.metric: r for r in records if r.split == "eval" and r.slice == "all" and r.horizon == 1}
+    assert found["cosine_nonfinite"].value == 1 and found["cosine"].status == "ok" and found["r2_head"].status == "ok"

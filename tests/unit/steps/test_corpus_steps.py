@@ -1,0 +1,78 @@
+"""The corpus's steps as the rules call them: a command, files in, files out."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+CORPUS = {
+    "kind": "folder",
+    "audio": {"min_duration_s": 0.5, "silence_dbfs": -60.0, "max_excluded_share": 0.1},
+}
+
+
+def run(step: str, **arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", f"latentdyn.steps.{step}"]
+    for name, value in arguments.items():
+        command += [f"--{name.replace('_', '-')}", str(value)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def root(tmp_path):
+    for speaker in range(20):
+        (tmp_path / "audio" / f"s{speaker}").mkdir(parents=True)
+        noise = np.random.default_rng(speaker).uniform(-0.5, 0.5, 8000)
+        soundfile.write(tmp_path / "audio" / f"s{speaker}" / "a.wav", noise, 16000)
+    return tmp_path / "audio"
+
+
+def outputs(folder):
+    folder.mkdir(exist_ok=True)
+    return {
+        "manifest": folder / "manifest.parquet",
+        "excluded": folder / "excluded.parquet",
+        "handle": folder / "manifest.json",
+    }
+
+
+def test_from_folder_to_parts(root, tmp_path):
+    soundfile.write(root / "s0" / "still.wav", np.zeros(8000), 16000)
+    first, second = outputs(tmp_path / "1"), outputs(tmp_path / "2")
+    for files, workers in ((first, 1), (second, 3)):
+        ran = run("build_manifest", corpus=json.dumps(CORPUS), root=root, workers=workers, **files)
+        assert ran.returncode == 0, ran.stderr
+    assert "set aside: s0/still.wav: silent" in ran.stderr
+    for name in first:
+        assert first[name].read_bytes() == second[name].read_bytes()
+    assert json.loads(first["handle"].read_text())["excluded"] == {"silent": 1}
+    assert str(tmp_path) not in first["handle"].read_text()
+
+    splits = json.dumps({"salt": "x", "validation": 0.2, "eval": 0.3})
+    ran = run("split_speakers", manifest=first["manifest"], splits=splits, out=tmp_path / "splits.parquet")
+    assert ran.returncode == 0, ran.stderr
+    assert "train: " in ran.stderr
+    assert len(pd.read_parquet(tmp_path / "splits.parquet")) == 20
+
+    parts = [tmp_path / f"{part}of3.parquet" for part in range(3)]
+    for part, out in enumerate(parts):
+        ran = run("partition_manifest", manifest=first["manifest"], part=part, n_parts=3, out=out)
+        assert ran.returncode == 0, ran.stderr
+    assert sum(len(pd.read_parquet(part)) for part in parts) == 20
+
+
+def test_too_much_set_aside_stops_but_says_what(root, tmp_path):
+    for speaker in range(4):
+        (root / f"s{speaker}" / "b.wav").touch()
+    files = outputs(tmp_path)
+    ran = run("build_manifest", corpus=json.dumps(CORPUS), root=root, **files)
+    assert ran.returncode == 1
+    assert "error: 4 of 24 files must be set aside (4 empty)" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert list(pd.read_parquet(files["excluded"]).reason) == ["empty"] * 4
+    assert not files["manifest"].exists()
+    assert not files["handle"].exists()

@@ -1,0 +1,61 @@
+"""The frame index, against values counted by hand and against plain loops."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from latentdyn.errors import UserError
+from latentdyn.stores.frames import index_frames, open_frames, write_frames
+from latentdyn.stores.latents import LatentsWriter, open_latents
+
+SPLITS = pd.DataFrame({"speaker_id": ["a", "b"], "split": ["train", "eval"]})
+
+
+@pytest.fixture
+def store(tmp_path):
+    writer = LatentsWriter(tmp_path / "latents.json", 2, 12.5)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(11, 2)).astype(np.float32)
+    x[4, 1] = np.nan
+    writer.append("a1", "a", x, np.arange(11, dtype=np.float32))
+    writer.append("b1", "b", rng.normal(size=(4, 2)).astype(np.float32), np.array([5, 1, 1, 9], np.float32))
+    writer.append("b2", "b", rng.normal(size=(1, 2)).astype(np.float32))
+    writer.close()
+    return open_latents(tmp_path / "latents.json")
+
+
+def test_rows_by_hand(store):
+    frames = index_frames(store, SPLITS)
+    assert frames["row"].tolist() == list(range(16))
+    assert frames["t"].tolist() == [*range(11), *range(4), 0]
+    assert frames["split"].tolist() == ["train"] * 11 + ["eval"] * 5
+    assert frames["utterance_id"].tolist() == ["a1"] * 11 + ["b1"] * 4 + ["b2"]
+    assert np.flatnonzero(~frames["valid"]).tolist() == [4]
+    np.testing.assert_allclose(frames["position"], [*np.arange(11) / 10, 0, 1 / 3, 2 / 3, 1, 0], rtol=1e-6)
+    # medians: 5 of 0..10; the lower median of 1, 1, 5, 9 is 1; there is none without audio
+    assert frames["high_energy"].tolist() == [False] * 5 + [True] * 6 + [True] * 4 + [False]
+    assert frames["utterance_medial"].tolist() == [False, *([True] * 9), False, False, True, True, False, False]
+    assert frames["all"].all()
+
+
+def test_round_trip_and_handle(store, tmp_path):
+    frames = index_frames(store, SPLITS)
+    handle = write_frames(tmp_path / "frames.parquet", tmp_path / "frames.json", frames, store)
+    assert handle["frames"] == {"train": 11, "eval": 5} and handle["invalid_frames"] == 1
+    again = open_frames(tmp_path / "frames.json", store)
+    for column in again.columns:
+        assert again[column].tolist() == frames[column].tolist()
+
+
+def test_a_speaker_without_split_is_refused(store):
+    with pytest.raises(UserError, match=r"1 speakers of the latents have no split.*b"):
+        index_frames(store, SPLITS[:1])
+
+
+def test_an_index_of_other_latents_is_refused(store, tmp_path):
+    write_frames(tmp_path / "frames.parquet", tmp_path / "frames.json", index_frames(store, SPLITS), store)
+    other = LatentsWriter(tmp_path / "other.json", 2, 12.5)
+    other.append("x", "a", np.zeros((3, 2), np.float32))
+    other.close()
+    with pytest.raises(UserError, match="other latents"):
+        open_frames(tmp_path / "frames.json", open_latents(tmp_path / "other.json"))

@@ -1,0 +1,152 @@
+"""The latents store: what goes in comes out, whole or not at all."""
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from latentdyn.errors import UserError
+from latentdyn.stores import latents as module
+from latentdyn.stores.latents import LatentsWriter, merge_latents, open_latents, store_path
+
+
+def write(handle: Path, lengths: list[int], seed: int = 0, dim: int = 3, dtype: str = "float32", nonfinite: int = 0):
+    rng = np.random.default_rng(seed)
+    writer = LatentsWriter(handle, dim, 12.5, dtype, kind="test", causal=True)
+    written = []
+    for i, n in enumerate(lengths):
+        x, level = rng.normal(3, 2, (n, dim)).astype(np.float32), rng.normal(size=n).astype(np.float32)
+        if i < nonfinite:
+            x[0, 0] = np.nan
+        writer.append(f"u{seed}-{i}", f"s{i % 2}", x, level)
+        written.append((f"u{seed}-{i}", x, level))
+    return writer.close(), written
+
+
+def read(handle: Path):
+    return [(row.utterance_id, x, level) for row, x, level in open_latents(handle).iterate()]
+
+
+def assert_equal(left, right) -> None:
+    assert len(left) == len(right)
+    for (name, x, level), (name_, x_, level_) in zip(left, right, strict=True):
+        assert name == name_
+        np.testing.assert_array_equal(x, x_)
+        np.testing.assert_array_equal(level, level_)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lengths=st.lists(st.integers(0, 40), max_size=8))
+def test_what_is_written_is_read_across_shards(tmp_path, monkeypatch, lengths):
+    monkeypatch.setattr(module, "SHARD_FRAMES", 16)
+    monkeypatch.setattr(module, "CHUNK_FRAMES", 4)
+    handle, written = write(tmp_path / "a.json", lengths)
+    assert_equal(read(tmp_path / "a.json"), written)
+    assert handle["n_frames"] == sum(lengths) and handle["n_utterances"] == len(lengths)
+    loaded = open_latents(tmp_path / "a.json").load()
+    np.testing.assert_array_equal(loaded, np.concatenate([np.empty((0, 3), np.float32), *(x for _, x, _ in written)]))
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(parts=st.lists(st.lists(st.integers(0, 30), max_size=4), min_size=1, max_size=4))
+def test_merged_parts_hold_the_parts(tmp_path, monkeypatch, parts):
+    monkeypatch.setattr(module, "SHARD_FRAMES", 16)
+    monkeypatch.setattr(module, "CHUNK_FRAMES", 4)
+    written = [write(tmp_path / f"p{i}.json", lengths, seed=i)[1] for i, lengths in enumerate(parts)]
+    handle = merge_latents([tmp_path / f"p{i}.json" for i in range(len(parts))], tmp_path / "m.json")
+    everything = [utterance for part in written for utterance in part]
+    assert_equal(read(tmp_path / "m.json"), everything)
+    assert handle["n_frames"] == sum(map(sum, parts))
+    if handle["n_frames"]:
+        frames = np.concatenate([x for _, x, _ in everything]).astype(np.float64)
+        store = open_latents(tmp_path / "m.json")
+        np.testing.assert_allclose(store.array("dim_mean")[:], frames.mean(0), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(store.array("dim_std")[:], frames.std(0), rtol=1e-10, atol=1e-12)
+
+
+def test_merging_copies_no_frame(tmp_path):
+    write(tmp_path / "p.json", [10])
+    merge_latents([tmp_path / "p.json"], tmp_path / "m.json")
+    assert (store_path(tmp_path / "p.json") / "latents/c/0/0").samefile(tmp_path / "m.zarr/latents/c/0/0")
+
+
+def test_opens_in_xarray_without_a_warning(tmp_path):
+    _, written = write(tmp_path / "a.json", [5, 7])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dataset = xarray.open_zarr(tmp_path / "a.zarr")
+    assert dataset.latents.dims == ("frame", "dim")
+    np.testing.assert_array_equal(dataset.latents.values[5:], written[1][1])
+    assert list(dataset.utterance_id.values) == ["u0-0", "u0-1"]
+
+
+def test_equal_content_gives_an_equal_handle_and_other_content_another(tmp_path):
+    for name in ("a", "b"):
+        write(tmp_path / f"{name}.json", [5, 7])
+    write(tmp_path / "c.json", [5, 7], seed=1)
+    a, b, c = ((tmp_path / f"{name}.json").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_half_precision_rounds_to_it(tmp_path):
+    _, written = write(tmp_path / "a.json", [9], dtype="float16")
+    np.testing.assert_array_equal(read(tmp_path / "a.json")[0][1], written[0][1].astype(np.float16).astype(np.float32))
+
+
+def test_frames_that_are_not_finite_are_counted_and_left_out_of_the_moments(tmp_path):
+    handle, written = write(tmp_path / "a.json", [5, 7], nonfinite=1)
+    assert handle["nonfinite_frames"] == 1
+    frames = np.concatenate([x for _, x, _ in written])
+    np.testing.assert_allclose(
+        open_latents(tmp_path / "a.json").array("dim_mean")[:], frames[1:].mean(0, dtype=np.float64), rtol=1e-12
+    )
+
+
+def test_an_unfinished_store_has_no_handle(tmp_path):
+    write(tmp_path / "a.json", [5])
+    writer = LatentsWriter(tmp_path / "a.json", 3, 12.5)
+    writer.append("u", "s", np.zeros((4, 3), np.float32))
+    assert not (tmp_path / "a.json").exists()
+    with pytest.raises(UserError, match="missing"):
+        open_latents(tmp_path / "a.json")
+
+
+def test_a_truncated_shard_is_refused_with_its_name(tmp_path):
+    write(tmp_path / "a.json", [300])
+    shard = tmp_path / "a.zarr/latents/c/0/0"
+    shard.write_bytes(shard.read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"bytes where .* were written.*latents/c/0/0.*delete"):
+        open_latents(tmp_path / "a.json")
+
+
+def test_a_missing_shard_is_refused(tmp_path):
+    write(tmp_path / "a.json", [300])
+    (tmp_path / "a.zarr/latents/c/0/0").unlink()
+    with pytest.raises(UserError, match="is missing"):
+        open_latents(tmp_path / "a.json")
+
+
+def test_a_store_of_another_version_is_refused(tmp_path):
+    write(tmp_path / "a.json", [3])
+    facts = json.loads((tmp_path / "a.json").read_text())
+    (tmp_path / "a.json").write_text(json.dumps({**facts, "schema_version": 99}))
+    with pytest.raises(UserError, match="schema version 99"):
+        open_latents(tmp_path / "a.json")
+
+
+def test_parts_of_different_rates_are_refused(tmp_path):
+    write(tmp_path / "a.json", [3])
+    LatentsWriter(tmp_path / "b.json", 3, 50.0, kind="test", causal=True).close()
+    with pytest.raises(UserError, match="differ"):
+        merge_latents([tmp_path / "a.json", tmp_path / "b.json"], tmp_path / "m.json")
+
+
+def test_shapes_that_do_not_fit_are_refused(tmp_path):
+    writer = LatentsWriter(tmp_path / "a.json", 3, 12.5)
+    with pytest.raises(ValueError, match="do not fit"):
+        writer.append("u", "s", np.zeros((4, 2), np.float32))

@@ -1,0 +1,77 @@
+"""The spool: finished utterances survive a kill at any byte; unfinished ones leave no trace."""
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from latentdyn.stores.spool import Spool
+from latentdyn.stores.state import open_state, remove_state
+
+
+def pieces(seed: int, lengths=(3, 2)):
+    rng = np.random.default_rng(seed)
+    return [(rng.normal(size=(n, 4)).astype(np.float32), rng.normal(size=n).astype(np.float32)) for n in lengths]
+
+
+def expect(seed: int):
+    latents, levels = zip(*pieces(seed), strict=True)
+    return np.concatenate(latents), np.concatenate(levels)
+
+
+def test_utterances_come_back_in_order(tmp_path):
+    spool = Spool(tmp_path, 4)
+    for i in range(3):
+        assert spool.append(f"u{i}", pieces(i)) == 5
+    for i, (name, latents, levels) in enumerate(spool):
+        assert name == f"u{i}"
+        np.testing.assert_array_equal(latents, expect(i)[0])
+        np.testing.assert_array_equal(levels, expect(i)[1])
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_cut_off_at_any_byte_it_continues(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("spool")
+    spool = Spool(folder, 4)
+    for i in range(3):
+        spool.append(f"u{i}", pieces(i))
+    spool.close()
+    name = data.draw(st.sampled_from(["frames.f32", "ledger.jsonl"]))
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    resumed = Spool(folder, 4)
+    assert resumed.done in ({"u0", "u1", "u2"}, {"u0", "u1"}, {"u0"}, set())
+    for i in range(3):
+        if f"u{i}" not in resumed.done:
+            resumed.append(f"u{i}", pieces(i))
+    resumed.close()
+    for i, (_, latents, levels) in enumerate(Spool(folder, 4)):
+        np.testing.assert_array_equal(latents, expect(i)[0])
+        np.testing.assert_array_equal(levels, expect(i)[1])
+
+
+def test_an_utterance_that_fails_half_way_leaves_no_trace(tmp_path):
+    def failing():
+        yield pieces(0)[0]
+        raise RuntimeError
+
+    spool = Spool(tmp_path, 4)
+    spool.append("u0", pieces(0))
+    try:
+        spool.append("u1", failing())
+    except RuntimeError:
+        spool.close()
+    again = Spool(tmp_path, 4)
+    assert again.done == {"u0"}
+    again.append("u1", pieces(1))
+    np.testing.assert_array_equal(list(again)[1][1], expect(1)[0])
+
+
+def test_state_is_kept_by_key_and_removed_whole(tmp_path):
+    first = open_state(tmp_path / "job", {"steps": 1})
+    (first / "work").write_text("x")
+    other = open_state(tmp_path / "job", {"steps": 2})
+    assert other != first and not (other / "work").exists()
+    assert (open_state(tmp_path / "job", {"steps": 1}) / "work").read_text() == "x"
+    remove_state(tmp_path / "job")
+    assert not (tmp_path / "job").exists()

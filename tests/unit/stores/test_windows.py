@@ -1,0 +1,64 @@
+"""Windows against the definition, written as loops (science §1: lagged context)."""
+
+import numpy as np
+import pytest
+import torch
+
+from latentdyn.errors import UserError
+from latentdyn.stores.windows import Scaling, Windows, common_frames
+
+
+def utterances(lengths, dim=3, seed=0):
+    rng = np.random.default_rng(seed)
+    return {(f"u{i}", f"t{i}"): rng.normal(size=(n, dim)) for i, n in enumerate(lengths)}
+
+
+def test_contexts_and_deltas_follow_the_definition(make_store):
+    store, frames = make_store(utterances([12, 5, 9]))
+    window, horizons = 2, [1, 3]
+    usable = common_frames(frames, store.n_rows, window, horizons)
+    windows = Windows.of(torch.from_numpy(store.load()), usable, window)
+    for k in horizons:
+        context, delta = windows.batch(slice(None), k)
+        expected = []
+        for _, x, _ in store.iterate():
+            for t in range(window - 1 + max(horizons), len(x)):
+                expected.append((x[t - k - window + 1 : t - k + 1], x[t] - x[t - 1]))
+        assert len(windows) == len(expected) == (12 - 4) + (5 - 4) + (9 - 4)
+        for i, (c, d) in enumerate(expected):
+            np.testing.assert_array_equal(context[i], c)
+            np.testing.assert_array_equal(delta[i], d)
+
+
+def test_frames_whose_window_touches_a_bad_frame_are_left_out(make_store):
+    data = utterances([20])
+    data["u0", "t0"][7, 0] = np.inf
+    store, frames = make_store(data)
+    usable = common_frames(frames, store.n_rows, 2, [1, 3])  # touches t-4 .. t
+    assert usable["t"].tolist() == [4, 5, 6, *range(12, 20)]
+
+
+def test_a_horizon_longer_than_every_utterance_is_refused(make_store):
+    store, frames = make_store(utterances([10, 8]))
+    with pytest.raises(UserError, match=r"W = 4 and the longest horizon k = 7 need 11 frames, the longest .* has 10"):
+        common_frames(frames, store.n_rows, 4, [1, 7])
+
+
+def test_scaling_is_exact_far_from_zero(make_store):
+    rng = np.random.default_rng(1)
+    x = 1e4 + rng.normal(size=(500, 3)) * [1, 0.1, 3]
+    store, frames = make_store({("u", "t"): x})
+    usable = common_frames(frames, store.n_rows, 1, [1])
+    scaling = Scaling.fit(Windows.of(torch.from_numpy(store.load()), usable, 1), block=64)
+    stored = store.load().astype(np.float64)
+    np.testing.assert_allclose(scaling.frame_mean, stored[1:].mean(0), rtol=1e-12)
+    np.testing.assert_allclose(scaling.frame_std, stored[1:].std(0), rtol=1e-9)
+    np.testing.assert_allclose(scaling.delta_std, np.diff(stored, axis=0).std(0), rtol=1e-9)
+
+
+def test_a_dimension_that_never_moves_is_refused(make_store):
+    data = utterances([30])
+    data["u0", "t0"][:, 1] = 5
+    store, frames = make_store(data)
+    with pytest.raises(UserError, match=r"1 of 3 latent dimensions never change.*dimension 1"):
+        Scaling.fit(Windows.of(torch.from_numpy(store.load()), common_frames(frames, store.n_rows, 1, [1]), 1))

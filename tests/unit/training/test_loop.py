@@ -1,0 +1,111 @@
+"""Training: resumed equals uninterrupted bit for bit, the best step is kept, a bad loss stops it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from latentdyn.errors import UserError
+from latentdyn.predictors.base import build_predictor
+from latentdyn.stores.windows import Scaling, Windows, common_frames
+from latentdyn.training import loop
+from latentdyn.training.loop import TrainingSettings, train
+
+MDN = {"kind": "mdn", "window_frames": 2, "horizons": [1], "n_components": 2, "hidden_width": 16, "hidden_layers": 1,
+       "dropout": 0.3, "log_sigma_min": -5.0, "log_sigma_max": 3.0}  # fmt: skip
+SETTINGS = TrainingSettings(
+    steps=40, batch_size=32, learning_rate=1e-2, weight_decay=1e-4, gradient_clip_norm=1.0, validate_every_steps=10,
+    select="best_validation", patience_validations=None,
+)  # fmt: skip
+
+
+@pytest.fixture
+def data(make_store, var_process):
+    store, frames = make_store(var_process(np.array([[0.9, 0.2], [0, 0.5]]), 10, 60))
+    usable = common_frames(frames, store.n_rows, 2, [1])
+    latents = torch.from_numpy(store.load())
+    return [Windows.of(latents, usable[usable["split"] == split], 2) for split in ("train", "validation")]
+
+
+def run(data, state_file, settings=SETTINGS, interval=1e9):
+    torch.manual_seed(0)
+    predictor = build_predictor(MDN, 2)
+    predictor.set_scaling(Scaling.fit(data[0]))
+    curve = train(
+        predictor, *data, 1, settings, seed_names=("test",), state_file=state_file, checkpoint_interval_s=interval
+    )
+    return predictor.state_dict(), curve
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("kill_at", [1, 7, 10, 23, 39])
+def test_a_killed_run_equals_an_uninterrupted_one_bit_for_bit(data, tmp_path, monkeypatch, kill_at):
+    expected, expected_curve = run(data, tmp_path / "whole.pt")
+    draw = loop._batch_index
+
+    def killing(n, size, names, step):
+        if step == kill_at:
+            raise Killed
+        return draw(n, size, names, step)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(loop, "_batch_index", killing)
+        run(data, tmp_path / "killed.pt", interval=0.0)
+    drawn = []
+    monkeypatch.setattr(
+        loop, "_batch_index", lambda n, size, names, step: drawn.append(step) or draw(n, size, names, step)
+    )
+    resumed, curve = run(data, tmp_path / "killed.pt")
+    assert drawn == list(range(kill_at, SETTINGS.steps)), "no finished step is done twice"
+    assert curve == expected_curve
+    assert resumed.keys() == expected.keys()
+    for name in expected:
+        assert torch.equal(resumed[name], expected[name]), name
+
+
+def test_the_best_step_on_held_out_speakers_is_kept(data, tmp_path, monkeypatch):
+    at_20, _ = run(data, tmp_path / "short.pt", dataclasses.replace(SETTINGS, steps=20, select="last"))
+    held_out = iter([3.0, 1.0, 2.0, 1.5])
+    monkeypatch.setattr(loop, "mean_nll", lambda *_: next(held_out))
+    kept, curve = run(data, tmp_path / "whole.pt")
+    assert [point["validation_nll"] for point in curve] == [3.0, 1.0, 2.0, 1.5]
+    assert all(torch.equal(kept[name], at_20[name]) for name in kept)
+
+
+def test_patience_stops_early(data, tmp_path):
+    settings = dataclasses.replace(SETTINGS, learning_rate=1.0, steps=400, patience_validations=2)
+    _, curve = run(data, tmp_path / "s.pt", settings)
+    best = min(range(len(curve)), key=lambda i: curve[i]["validation_nll"])
+    assert len(curve) == best + 3 < 40
+
+
+def test_it_learns(data, tmp_path):
+    _, curve = run(data, tmp_path / "s.pt", dataclasses.replace(SETTINGS, steps=300))
+    # the process's own conditional entropy, 2 * ½ ln(2πe), is the floor
+    assert curve[0]["validation_nll"] > curve[-1]["validation_nll"]
+    assert 2.83 < curve[-1]["validation_nll"] < 3.1
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_batch(data, tmp_path):
+    train_windows = data[0]
+    row = int(train_windows.rows[3])
+    latents = train_windows.latents.clone()
+    latents[row] = 1e30
+    data = [dataclasses.replace(train_windows, latents=latents), data[1]]
+    torch.manual_seed(0)
+    predictor = build_predictor(MDN, 2)
+    with pytest.raises(UserError, match=r"loss is not finite at step \d+ of horizon k=1.*nonfinite_batch_k1\.npz"):
+        train(predictor, *data, 1, SETTINGS, seed_names=("test",), state_file=tmp_path / "s.pt")
+    batch = np.load(tmp_path / "nonfinite_batch_k1.npz")
+    assert batch["context"].shape == (32, 2, 2) and row in [*batch["rows"], *(batch["rows"] - 1), *(batch["rows"] - 2)]
+
+
+def test_choosing_by_held_out_speakers_needs_some(data, tmp_path):
+    with pytest.raises(UserError, match=r"training\.select"):
+        run([data[0], None], tmp_path / "s.pt")
+    _, curve = run([data[0], None], tmp_path / "s.pt", dataclasses.replace(SETTINGS, select="last"))
+    assert len(curve) == 4 and np.isnan(curve[0]["validation_nll"])

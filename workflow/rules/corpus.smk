@@ -1,0 +1,126 @@
+# From recordings to manifest.parquet and splits.parquet.
+#   inputs   an existing tree, a download, or the demo's own speech
+#   outputs  results/{corpus}/manifest.{parquet,json}, excluded.parquet, splits.parquet, parts/{part}of{n}.parquet
+
+
+rule download_corpus:
+    """Download a corpus's archive, verify its checksum, and unpack it."""
+    output:
+        audio=directory("results/{corpus}/audio"),
+        handle="results/{corpus}/audio.json",
+    log:
+        "results/{corpus}/logs/download_corpus.log",
+    wildcard_constraints:
+        corpus=_one_of(DOWNLOADED),
+    conda:
+        "../envs/latentdyn.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=720,
+    params:
+        code=code_digest("latentdyn.steps.download_corpus"),
+        url=lambda w: corpus_of(w).url,
+        checksum=lambda w: corpus_of(w).checksum,
+        state="results/.state/download_corpus/{corpus}",
+    shell:
+        "python -m latentdyn.steps.download_corpus --url {params.url:q} --checksum {params.checksum:q}"
+        " --state {params.state:q} --out {output.audio:q} --handle {output.handle:q} >{log:q} 2>&1"
+
+
+rule synthesize_demo:
+    """Speak the demo's sentences with its voices, and keep the timings of words and phonemes."""
+    output:
+        audio=directory("results/{corpus}/audio"),
+        handle="results/{corpus}/audio.json",
+    log:
+        "results/{corpus}/logs/synthesize_demo.log",
+    wildcard_constraints:
+        corpus=_one_of(SPOKEN),
+    conda:
+        "../envs/latentdyn.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code_digest("latentdyn.steps.synthesize_demo"),
+        n_speakers=lambda w: corpus_of(w).n_speakers,
+        sentences=lambda w: corpus_of(w).sentences_per_speaker,
+    shell:
+        "python -m latentdyn.steps.synthesize_demo --n-speakers {params.n_speakers}"
+        " --sentences-per-speaker {params.sentences} --out {output.audio:q} --handle {output.handle:q} >{log:q} 2>&1"
+
+
+rule build_manifest:
+    """Open every recording once: what can be used, and what is set aside with its reason."""
+    input:
+        corpus_files,
+    output:
+        manifest="results/{corpus}/manifest.parquet",
+        excluded="results/{corpus}/excluded.parquet",
+        handle="results/{corpus}/manifest.json",
+    log:
+        "results/{corpus}/logs/build_manifest.log",
+    benchmark:
+        "results/{corpus}/benchmarks/build_manifest.tsv"
+    conda:
+        "../envs/latentdyn.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        code=code_digest("latentdyn.steps.build_manifest"),
+        corpus=lambda w: canonical_json(
+            corpus_of(w).model_dump(
+                mode="json",
+                exclude={"splits", "encoding_parts", "root", "url", "checksum"},
+            )
+        ),
+        root=corpus_root,
+    shell:
+        "python -m latentdyn.steps.build_manifest --corpus {params.corpus:q} --root {params.root:q}"
+        " --manifest {output.manifest:q} --excluded {output.excluded:q} --handle {output.handle:q}"
+        " --workers {threads} >{log:q} 2>&1"
+
+
+rule split_speakers:
+    """Assign every speaker to train, validation or eval."""
+    input:
+        "results/{corpus}/manifest.json",
+    output:
+        "results/{corpus}/splits.parquet",
+    log:
+        "results/{corpus}/logs/split_speakers.log",
+    conda:
+        "../envs/latentdyn.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("latentdyn.steps.split_speakers"),
+        manifest="results/{corpus}/manifest.parquet",
+        splits=lambda w: corpus_of(w).splits.canonical(),
+    shell:
+        "python -m latentdyn.steps.split_speakers --manifest {params.manifest:q} --splits {params.splits:q}"
+        " --out {output:q} >{log:q} 2>&1"
+
+
+rule partition_manifest:
+    """Pick the utterances of one part; parts are encoded as separate jobs."""
+    input:
+        "results/{corpus}/manifest.json",
+    output:
+        "results/{corpus}/parts/{part}of{n_parts}.parquet",
+    log:
+        "results/{corpus}/logs/partition_manifest/{part}of{n_parts}.log",
+    conda:
+        "../envs/latentdyn.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("latentdyn.steps.partition_manifest"),
+        manifest="results/{corpus}/manifest.parquet",
+    shell:
+        "python -m latentdyn.steps.partition_manifest --manifest {params.manifest:q} --part {wildcards.part}"
+        " --n-parts {wildcards.n_parts} --out {output:q} >{log:q} 2>&1"

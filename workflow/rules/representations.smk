@@ -1,0 +1,137 @@
+# Every representation ends in one store: latents.zarr and its handle latents.json; frames.parquet indexes it.
+
+
+rule encode_latents:
+    """Encode one part of a corpus; a killed job continues after its last finished utterance."""
+    input:
+        part="results/{corpus}/parts/{part}of{n_parts}.parquet",
+        weights=encoder_files,
+    output:
+        store=directory("results/{corpus}/{representation}/parts/{part}of{n_parts}.zarr"),
+        handle="results/{corpus}/{representation}/parts/{part}of{n_parts}.json",
+    log:
+        "results/{corpus}/{representation}/logs/encode_latents/{part}of{n_parts}.log",
+    benchmark:
+        "results/{corpus}/{representation}/benchmarks/encode_latents/{part}of{n_parts}.tsv"
+    wildcard_constraints:
+        representation=_one_of(ENCODED),
+    conda:
+        "../envs/latentdyn.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=6000,
+        runtime=720,
+    params:
+        code=lambda w: code_digest(
+            "latentdyn.steps.encode_latents",
+            f"latentdyn.codecs.{_KINDS[w.representation]}",
+        ),
+        audio=corpus_root,
+        representation=lambda w: representation_of(w).canonical(),
+        state="results/.state/encode_latents/{corpus}/{representation}/{part}of{n_parts}",
+    shell:
+        "python -m latentdyn.steps.encode_latents --part {input.part:q} --audio {params.audio:q}"
+        " --representation {params.representation:q} --code {params.code} --state {params.state:q}"
+        " --handle {output.handle:q} >{log:q} 2>&1"
+
+
+rule merge_latents:
+    """Join the encoded parts into one store, without copying a frame."""
+    input:
+        lambda w: [
+            f"results/{w.corpus}/{w.representation}/parts/{part}of{corpus_of(w).encoding_parts}.json"
+            for part in range(corpus_of(w).encoding_parts)
+        ],
+    output:
+        store=directory("results/{corpus}/{representation}/latents.zarr"),
+        handle="results/{corpus}/{representation}/latents.json",
+    log:
+        "results/{corpus}/{representation}/logs/merge_latents.log",
+    wildcard_constraints:
+        representation=_one_of(ENCODED),
+    conda:
+        "../envs/latentdyn.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code_digest("latentdyn.steps.merge_latents"),
+    shell:
+        "python -m latentdyn.steps.merge_latents --parts {input:q} --handle {output.handle:q} >{log:q} 2>&1"
+
+
+rule pool_latents:
+    """Mean-pool a representation in time to a lower frame rate."""
+    input:
+        lambda w: f"results/{w.corpus}/{representation_of(w).source}/latents.json",
+    output:
+        store=directory("results/{corpus}/{representation}/latents.zarr"),
+        handle="results/{corpus}/{representation}/latents.json",
+    log:
+        "results/{corpus}/{representation}/logs/pool_latents.log",
+    wildcard_constraints:
+        representation=_one_of(POOLED),
+    conda:
+        "../envs/latentdyn.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code_digest("latentdyn.steps.pool_latents"),
+        representation=lambda w: representation_of(w).canonical(),
+    shell:
+        "python -m latentdyn.steps.pool_latents --source {input:q} --representation {params.representation:q}"
+        " --handle {output.handle:q} >{log:q} 2>&1"
+
+
+rule import_latents:
+    """Write latents that the user brings into a store."""
+    input:
+        "results/{corpus}/manifest.json",
+    output:
+        store=directory("results/{corpus}/{representation}/latents.zarr"),
+        handle="results/{corpus}/{representation}/latents.json",
+    log:
+        "results/{corpus}/{representation}/logs/import_latents.log",
+    wildcard_constraints:
+        representation=_one_of(PROVIDED),
+    conda:
+        "../envs/latentdyn.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code_digest("latentdyn.steps.import_latents"),
+        manifest="results/{corpus}/manifest.parquet",
+        root=lambda w: str(Path(corpus_of(w).index).parent),
+        frame_rate_hz=lambda w: corpus_of(w).frame_rate_hz,
+        representation=lambda w: representation_of(w).canonical(),
+    shell:
+        "python -m latentdyn.steps.import_latents --manifest {params.manifest:q} --root {params.root:q}"
+        " --frame-rate-hz {params.frame_rate_hz} --representation {params.representation:q}"
+        " --handle {output.handle:q} >{log:q} 2>&1"
+
+
+rule index_frames:
+    """Index every frame: whose it is, when, in which split and slices."""
+    input:
+        latents="results/{corpus}/{representation}/latents.json",
+        splits="results/{corpus}/splits.parquet",
+    output:
+        frames="results/{corpus}/{representation}/frames.parquet",
+        handle="results/{corpus}/{representation}/frames.json",
+    log:
+        "results/{corpus}/{representation}/logs/index_frames.log",
+    benchmark:
+        "results/{corpus}/{representation}/benchmarks/index_frames.tsv"
+    conda:
+        "../envs/latentdyn.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        code=code_digest("latentdyn.steps.index_frames"),
+    shell:
+        "python -m latentdyn.steps.index_frames --latents {input.latents:q} --splits {input.splits:q}"
+        " --frames {output.frames:q} --handle {output.handle:q} >{log:q} 2>&1"
