@@ -225,6 +225,11 @@ class MDN(_Predictor):
     """Mixture density network (seed 001 §2.4): an MLP whose head is a mixture of diagonal Gaussians over the delta."""
 
     kind: Literal["mdn"]
+    target_axes: Literal["natural", "principal"] = Field(
+        "natural",
+        description="axes in which each component is diagonal: the latents' own (seed 001), or the principal axes of "
+        "the training deltas",
+    )
     n_components: PositiveInt = 8
     hidden_width: PositiveInt = 1024
     hidden_layers: PositiveInt = 2

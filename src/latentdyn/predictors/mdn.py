@@ -1,20 +1,34 @@
 """Mixture density network (seed 001 §2.4; Bishop 1994): an MLP over the flattened context, a diagonal Gaussian mixture
 over the step."""
 
+import torch
 from torch import Tensor, nn
 
 from latentdyn.distributions.gaussian_mixture import DiagonalGaussianMixture, mixture_nll, split_parameters
+from latentdyn.distributions.rotated import RotatedMixture
 from latentdyn.predictors.base import TrainedPredictor
+from latentdyn.stores.windows import Scaling
 
 
 class MDN(TrainedPredictor):
-    """K diagonal Gaussians over Δx in units of the training deltas' deviation; log sigma clamped there."""
+    """K Gaussians over Δx, each diagonal in `target_axes`, in units of the training deltas' deviation along them.
+
+    Args:
+        target_axes: `natural`, the latents' own coordinates, as in seed 001; or `principal`, the principal axes of the
+            training deltas, where a diagonal Gaussian already holds all that their full covariance says.
+        log_sigma_min, log_sigma_max: clamp of log sigma, in those units.
+    """
+
+    axes: Tensor
+    axis_mean: Tensor
+    axis_std: Tensor
 
     def __init__(
         self,
         dim: int,
         window_frames: int,
         *,
+        target_axes: str = "natural",
         n_components: int = 8,
         hidden_width: int = 1024,
         hidden_layers: int = 2,
@@ -23,6 +37,10 @@ class MDN(TrainedPredictor):
         log_sigma_max: float = 3.0,
     ) -> None:
         super().__init__(dim, window_frames)
+        self.target_axes = target_axes
+        self.register_buffer("axes", torch.eye(dim))
+        self.register_buffer("axis_mean", torch.zeros(dim))
+        self.register_buffer("axis_std", torch.ones(dim))
         self.head = (n_components, log_sigma_min, log_sigma_max)
         layers: list[nn.Module] = []
         width = window_frames * dim
@@ -31,17 +49,28 @@ class MDN(TrainedPredictor):
             width = hidden_width
         self.network = nn.Sequential(*layers, nn.Linear(width, n_components * (1 + 2 * dim)))
 
-    def density(self, context: Tensor) -> DiagonalGaussianMixture:
+    def set_scaling(self, scaling: Scaling) -> None:
+        super().set_scaling(scaling)
+        if self.target_axes == "principal":
+            variances, axes = torch.linalg.eigh(scaling.delta_covariance)
+            self.axes.copy_(axes)
+            self.axis_std.copy_(variances.clamp_min(torch.finfo(torch.float32).eps * variances.max()).sqrt())
+        else:
+            self.axis_std.copy_(scaling.delta_std)
+        self.axis_mean.copy_(scaling.delta_mean.to(self.axes) @ self.axes)
+
+    def density(self, context: Tensor) -> RotatedMixture:
         mixture = split_parameters(self.network(self.standardized(context)), *self.head)
-        return DiagonalGaussianMixture(
+        in_natural_units = DiagonalGaussianMixture(
             mixture.log_weights,
-            self.delta_mean + self.delta_std * mixture.means,
-            mixture.log_sigmas + self.delta_std.log(),
+            self.axis_mean + self.axis_std * mixture.means,
+            mixture.log_sigmas + self.axis_std.log(),
         )
+        return RotatedMixture(in_natural_units, self.axes)
 
     def nll(self, context: Tensor, delta: Tensor) -> Tensor:
-        target = (delta - self.delta_mean) / self.delta_std
-        return mixture_nll(self.network(self.standardized(context)), target, *self.head) + self.delta_std.log().sum()
+        target = (delta @ self.axes - self.axis_mean) / self.axis_std
+        return mixture_nll(self.network(self.standardized(context)), target, *self.head) + self.axis_std.log().sum()
 
 
 PREDICTOR = MDN

@@ -75,16 +75,18 @@ class Windows:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Per-dimension mean and standard deviation of frames and of deltas, in float64, from training frames only."""
+    """Moments of frames and deltas, in float64, from training frames only: means and deviations (D,), and the
+    covariance of deltas (D, D)."""
 
     frame_mean: Tensor
     frame_std: Tensor
     delta_mean: Tensor
     delta_std: Tensor
+    delta_covariance: Tensor
 
     @classmethod
     def fit(cls, windows: Windows, block: int = 65_536) -> "Scaling":
-        """Moments (D,) over the target frames of `windows`.
+        """Moments over the target frames of `windows`.
 
         Raises:
             UserError: a dimension does not move, so that no density over it exists.
@@ -103,25 +105,33 @@ class Scaling:
                 "the representation's latents",
                 "leave constant dimensions out: no density over their steps exists",
             )
-        return cls(frame.mean(), frame.std(), delta.mean(), delta.std())
+        return cls(frame.mean(), frame.std(), delta.mean(), delta.std(), delta.covariance())
 
 
 class _Sums:
+    """Sums and products about a nearby point, so that nothing cancels; products in float32, summed in float64."""
+
     def __init__(self, dim: int) -> None:
         self.n, self.shift = 0, torch.zeros(dim, dtype=torch.float64)
-        self.first, self.second = torch.zeros(dim, dtype=torch.float64), torch.zeros(dim, dtype=torch.float64)
+        self.first, self.second = torch.zeros(dim, dtype=torch.float64), torch.zeros(dim, dim, dtype=torch.float64)
+        self.square = torch.zeros(dim, dtype=torch.float64)
 
     def add(self, x: Tensor) -> None:
-        x = x.cpu()
         if not self.n:
-            self.shift = x.mean(0)  # sums of squares about a nearby point do not cancel
-        x = x - self.shift
+            self.shift = x.mean(0).cpu()
+        x = x - self.shift.to(x)
         self.n += len(x)
-        self.first += x.sum(0)
-        self.second += x.square().sum(0)
+        self.first += x.sum(0).cpu()
+        self.square += x.square().sum(0).cpu()
+        y = x.float()
+        self.second += (y.T @ y).cpu()
 
     def mean(self) -> Tensor:
         return self.shift + self.first / self.n
 
     def std(self) -> Tensor:
-        return (self.second / self.n - (self.first / self.n).square()).clamp_min(0).sqrt()
+        return (self.square / self.n - (self.first / self.n).square()).clamp_min(0).sqrt()
+
+    def covariance(self) -> Tensor:
+        offset = self.first / self.n
+        return self.second / self.n - torch.outer(offset, offset)

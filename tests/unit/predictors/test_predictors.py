@@ -18,15 +18,38 @@ def windows_of(store, frames, window, horizons, split):
     return Windows.of(torch.from_numpy(store.load()), usable[usable["split"] == split], window)
 
 
-def test_the_training_loss_of_the_mdn_is_its_density_in_natural_units():
+def covariance_of(dim):
+    root = torch.randn(dim, dim, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    return root @ root.T + 0.1 * torch.eye(dim, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("axes", ["natural", "principal"])
+def test_the_training_loss_of_the_mdn_is_its_density_in_natural_units(axes):
     torch.manual_seed(0)
-    predictor = build_predictor(SETTINGS, 4)
+    predictor = build_predictor({**SETTINGS, "target_axes": axes}, 4)
     scale = torch.tensor([0.5, 1, 2, 10], dtype=torch.float64)
-    predictor.set_scaling(Scaling(scale + 1, scale, scale - 3, 2 * scale))
+    predictor.set_scaling(Scaling(scale + 1, scale, scale - 3, 2 * scale, covariance_of(4)))
     context, delta = 3 * torch.randn(7, 3, 4), torch.randn(7, 4)
     torch.testing.assert_close(
         predictor.nll(context, delta), -predictor.density(context).log_prob(delta), rtol=1e-5, atol=1e-4
     )
+
+
+def test_a_context_free_mdn_in_principal_axes_is_the_full_covariance_gaussian():
+    predictor = build_predictor({**SETTINGS, "target_axes": "principal", "n_components": 1}, 4)
+    with torch.no_grad():
+        for parameter in predictor.parameters():
+            parameter.zero_()  # one component, mean 0 and sigma 1 in the axes' units
+    mean, covariance = torch.tensor([1.0, -2, 0, 3], dtype=torch.float64), covariance_of(4)
+    predictor.set_scaling(Scaling(mean, mean.abs() + 1, mean, covariance.diagonal().sqrt(), covariance))
+    context, delta = torch.randn(7, 3, 4), torch.randn(7, 4)
+    expected = torch.distributions.MultivariateNormal(mean.float(), covariance.float())
+    torch.testing.assert_close(predictor.density(context).log_prob(delta), expected.log_prob(delta), rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(predictor.density(context).mean(), mean.float().expand(7, 4), rtol=1e-4, atol=1e-4)
+    many = predictor.density(torch.zeros(50_000, 3, 4))
+    draws = many.sample(torch.Generator().manual_seed(0))
+    torch.testing.assert_close(torch.cov(draws.T), covariance.float(), rtol=0.05, atol=0.05)
+    assert float(draws.norm(dim=1).log().mean()) == pytest.approx(float(many.mean_log_norm()[0]), abs=0.05)
 
 
 def test_the_mdn_is_the_same_density_in_other_units():
@@ -34,7 +57,7 @@ def test_the_mdn_is_the_same_density_in_other_units():
     predictor, rescaled = build_predictor(SETTINGS, 4), build_predictor(SETTINGS, 4)
     rescaled.load_state_dict(predictor.state_dict())
     ones = torch.ones(4)
-    rescaled.set_scaling(Scaling(0 * ones, 10 * ones, 0 * ones, 10 * ones))
+    rescaled.set_scaling(Scaling(0 * ones, 10 * ones, 0 * ones, 10 * ones, 100 * torch.eye(4)))
     context, delta = torch.randn(7, 3, 4), torch.randn(7, 4)
     left = predictor.nll(context, delta) + 4 * np.log(10)
     torch.testing.assert_close(left, rescaled.nll(10 * context, 10 * delta), rtol=1e-5, atol=1e-4)

@@ -53,7 +53,9 @@ def test_scaling_is_exact_far_from_zero(make_store):
     stored = store.load().astype(np.float64)
     np.testing.assert_allclose(scaling.frame_mean, stored[1:].mean(0), rtol=1e-12)
     np.testing.assert_allclose(scaling.frame_std, stored[1:].std(0), rtol=1e-9)
-    np.testing.assert_allclose(scaling.delta_std, np.diff(stored, axis=0).std(0), rtol=1e-9)
+    deltas = np.diff(stored, axis=0)
+    np.testing.assert_allclose(scaling.delta_std, deltas.std(0), rtol=1e-9)
+    np.testing.assert_allclose(scaling.delta_covariance, np.cov(deltas.T, bias=True), rtol=1e-5, atol=1e-6)
 
 
 def test_a_dimension_that_never_moves_is_refused(make_store):
