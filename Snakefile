@@ -22,8 +22,8 @@ rule all:
     default_target: True
     input:
         [
-            f"results/{corpus}/tables/{name}.{suffix}"
+            f"results/{corpus}/{file}"
             for name, table in CONFIG.tables.items()
             for corpus in table.corpora
-            for suffix in ("csv", "md", "tex")
+            for file in (f"tables/{name}.csv", f"tables/{name}.md", f"tables/{name}.tex", f"figures/{name}.png")
         ],

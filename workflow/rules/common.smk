@@ -24,7 +24,7 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 
-def _one_of(names):
+def one_of(names):
     return "|".join(names) or "none^"  # a wildcard that nothing matches
 
 
@@ -38,10 +38,10 @@ SPOKEN = [n for n, c in CONFIG.corpora.items() if c.kind == "demo"]
 
 
 wildcard_constraints:
-    corpus=_one_of(CONFIG.corpora),
-    representation=_one_of(CONFIG.representations),
-    predictor=_one_of(CONFIG.predictors),
-    table=_one_of(CONFIG.tables),
+    corpus=one_of(CONFIG.corpora),
+    representation=one_of(CONFIG.representations),
+    predictor=one_of(CONFIG.predictors),
+    table=one_of(CONFIG.tables),
     seed=r"\d+",
     part=r"\d+",
     n_parts=r"\d+",

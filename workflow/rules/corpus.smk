@@ -11,7 +11,7 @@ rule download_corpus:
     log:
         "results/{corpus}/logs/download_corpus.log",
     wildcard_constraints:
-        corpus=_one_of(DOWNLOADED),
+        corpus=one_of(DOWNLOADED),
     conda:
         "../envs/latentdyn.yaml"
     resources:
@@ -35,7 +35,7 @@ rule synthesize_demo:
     log:
         "results/{corpus}/logs/synthesize_demo.log",
     wildcard_constraints:
-        corpus=_one_of(SPOKEN),
+        corpus=one_of(SPOKEN),
     conda:
         "../envs/latentdyn.yaml"
     resources:

@@ -14,7 +14,7 @@ rule encode_latents:
     benchmark:
         "results/{corpus}/{representation}/benchmarks/encode_latents/{part}of{n_parts}.tsv"
     wildcard_constraints:
-        representation=_one_of(ENCODED),
+        representation=one_of(ENCODED),
     conda:
         "../envs/latentdyn.yaml"
     threads: 1
@@ -49,7 +49,7 @@ rule merge_latents:
     log:
         "results/{corpus}/{representation}/logs/merge_latents.log",
     wildcard_constraints:
-        representation=_one_of(ENCODED),
+        representation=one_of(ENCODED),
     conda:
         "../envs/latentdyn.yaml"
     resources:
@@ -71,7 +71,7 @@ rule pool_latents:
     log:
         "results/{corpus}/{representation}/logs/pool_latents.log",
     wildcard_constraints:
-        representation=_one_of(POOLED),
+        representation=one_of(POOLED),
     conda:
         "../envs/latentdyn.yaml"
     resources:
@@ -95,7 +95,7 @@ rule import_latents:
     log:
         "results/{corpus}/{representation}/logs/import_latents.log",
     wildcard_constraints:
-        representation=_one_of(PROVIDED),
+        representation=one_of(PROVIDED),
     conda:
         "../envs/latentdyn.yaml"
     resources:

@@ -44,7 +44,7 @@ rule tabulate_lagged:
     log:
         "results/{corpus}/logs/tabulate_lagged/{table}.log",
     wildcard_constraints:
-        table=_one_of(n for n, t in CONFIG.tables.items() if t.kind == "lagged"),
+        table=one_of(n for n, t in CONFIG.tables.items() if t.kind == "lagged"),
     conda:
         "../envs/latentdyn.yaml"
     resources:
@@ -60,6 +60,31 @@ rule tabulate_lagged:
         " --latex {output.tex:q} >{log:q} 2>&1"
 
 
+rule plot_lagged:
+    """The Phase 1 figure: predictability over the staleness of the context."""
+    input:
+        "results/{corpus}/metrics.parquet",
+    output:
+        report("results/{corpus}/figures/{table}.png", caption="../report/lagged.rst", category="Phase 1"),
+    log:
+        "results/{corpus}/logs/plot_lagged/{table}.log",
+    wildcard_constraints:
+        table=one_of(n for n, t in CONFIG.tables.items() if t.kind == "lagged"),
+    conda:
+        "../envs/latentdyn.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("latentdyn.steps.plot_lagged"),
+        table=lambda w: canonical_json(table_of(w).model_dump(mode="json", exclude={"columns"})),
+        kinds=lambda w: canonical_json(table_kinds(w)),
+    shell:
+        "python -m latentdyn.steps.plot_lagged --metrics {input:q} --table {params.table:q}"
+        " --kinds {params.kinds:q} --figure {output:q} >{log:q} 2>&1"
+
+
 localrules:
     collect_metrics,
     tabulate_lagged,
+    plot_lagged,

@@ -137,7 +137,7 @@ def check_excluded_share(manifest: Manifest, max_share: float, listing: Path) ->
         raise UserError(
             f"{len(excluded)} of {n_files} files must be set aside ({counts}), more than the allowed share "
             f"of {max_share:g}; the first is {excluded.path.iloc[0]} ({excluded.detail.iloc[0]})",
-            f"{listing} and the lines above list them with their reasons",
+            f"the lines above list them with their reasons ({listing} too, unless Snakemake has removed it)",
             "mend or remove these files, or, for audio, loosen the corpus's checks (audio.min_duration_s, "
             "audio.silence_dbfs, audio.max_excluded_share)",
         )

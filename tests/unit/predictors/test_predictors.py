@@ -44,7 +44,9 @@ def test_a_context_free_mdn_in_principal_axes_is_the_full_covariance_gaussian():
     predictor.set_scaling(Scaling(mean, mean.abs() + 1, mean, covariance.diagonal().sqrt(), covariance))
     context, delta = torch.randn(7, 3, 4), torch.randn(7, 4)
     expected = torch.distributions.MultivariateNormal(mean.float(), covariance.float())
-    torch.testing.assert_close(predictor.density(context).log_prob(delta), expected.log_prob(delta), rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(
+        predictor.density(context).log_prob(delta), expected.log_prob(delta), rtol=1e-4, atol=1e-3
+    )
     torch.testing.assert_close(predictor.density(context).mean(), mean.float().expand(7, 4), rtol=1e-4, atol=1e-4)
     many = predictor.density(torch.zeros(50_000, 3, 4))
     draws = many.sample(torch.Generator().manual_seed(0))
