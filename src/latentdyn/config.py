@@ -75,17 +75,17 @@ class Splits(Strict):
 class AudioChecks(Strict):
     """When a recording is set aside (excluded.parquet, with its reason), and when too many are."""
 
-    min_duration_s: PositiveFloat = 1.0
+    min_duration_s: PositiveFloat = Field(1.0, description="a shorter recording is set aside")
     silence_dbfs: float = Field(-60.0, description="a recording whose RMS level is below this is silent")
     max_excluded_share: Fraction = Field(0.05, description="a larger share set aside stops the run")
 
 
 class _Corpus(Strict):
-    splits: Splits = Splits()
+    splits: Splits = Field(Splits(), description="which speakers are held out")
 
 
 class _AudioCorpus(_Corpus):
-    audio: AudioChecks = AudioChecks()
+    audio: AudioChecks = Field(AudioChecks(), description="when a recording is set aside")
     encoding_parts: PositiveInt = Field(1, description="jobs that encoding is divided into (per representation)")
 
 
@@ -93,7 +93,7 @@ class LibriSpeech(_AudioCorpus):
     """LibriSpeech in its own layout: an existing tree (`root`), or downloaded (`url` and `checksum`)."""
 
     kind: Literal["librispeech"]
-    subset: str = Field("train-clean-100", pattern=r"^[a-z0-9-]+$")
+    subset: str = Field("train-clean-100", pattern=r"^[a-z0-9-]+$", description="folder of the subset")
     root: str | None = Field(None, description="folder that holds SPEAKERS.TXT and the subset's folder")
     url: str | None = Field(None, pattern=r"^https?://", description="address of the subset's .tar.gz")
     checksum: str | None = Field(
@@ -113,15 +113,15 @@ class Folder(_AudioCorpus):
     """Any folder of audio files (.wav, .flac, .ogg, .mp3, .opus); a file's parent folder names its speaker."""
 
     kind: Literal["folder"]
-    root: str
+    root: str = Field(description="folder of the recordings, at any depth")
 
 
 class Demo(_AudioCorpus):
     """Sentences of our own, spoken offline by espeak-ng voices. No download."""
 
     kind: Literal["demo"]
-    n_speakers: int = Field(24, ge=4, le=48)
-    sentences_per_speaker: int = Field(20, ge=1, le=60)
+    n_speakers: int = Field(24, ge=4, le=48, description="voices, women and men in turn")
+    sentences_per_speaker: int = Field(20, ge=1, le=60, description="a recording each")
 
 
 class Latents(_Corpus):
@@ -129,7 +129,7 @@ class Latents(_Corpus):
 
     kind: Literal["latents"]
     index: str = Field(description="CSV with columns utterance_id, speaker_id, path of a (T, D) float .npy")
-    frame_rate_hz: PositiveFloat
+    frame_rate_hz: PositiveFloat = Field(description="frames a second of these latents")
 
 
 Corpus = Annotated[LibriSpeech | Folder | Demo | Latents, Field(discriminator="kind")]
@@ -157,7 +157,7 @@ class EnCodec(_Representation):
     kind: Literal["encodec"]
     checkpoint: str = Field("facebook/encodec_24khz", description="hub id, or a local folder")
     revision: str | None = Field(None, description="commit of the hub repository; required for a hub id")
-    tile_s: PositiveFloat = 2.56
+    tile_s: PositiveFloat = Field(2.56, description="long clips are encoded in causal tiles of this length")
 
 
 class SoundStream(_Representation):
@@ -171,10 +171,10 @@ class LogMel(_Representation):
     """Log-mel spectrum: the classical reference that needs no download."""
 
     kind: Literal["logmel"]
-    sample_rate_hz: PositiveInt = 16000
+    sample_rate_hz: PositiveInt = Field(16000, description="recordings are resampled to it")
     hop_samples: PositiveInt = Field(1280, description="1280 at 16 kHz is 12.5 Hz")
-    fft_samples: PositiveInt = 1280
-    n_mels: PositiveInt = 64
+    fft_samples: PositiveInt = Field(1280, description="length of the window, at least hop_samples")
+    n_mels: PositiveInt = Field(64, description="mel bands: the latent's dimension")
     floor_db: float = Field(-80.0, description="noise floor added to every band, dB re a full-scale sine")
 
 
@@ -182,8 +182,8 @@ class Pooled(_Representation):
     """Another representation, mean-pooled in time to a lower frame rate."""
 
     kind: Literal["pooled"]
-    source: Name
-    frame_rate_hz: PositiveFloat
+    source: Name = Field(description="name of the representation to pool")
+    frame_rate_hz: PositiveFloat = Field(description="the source's rate divided by a whole number")
 
 
 class Provided(_Representation):
@@ -202,11 +202,11 @@ Encoder = Mimi | EnCodec | SoundStream | LogMel
 class Training(Strict):
     """Teacher-forced maximum likelihood by AdamW (seed 001, Appendix B)."""
 
-    steps: PositiveInt = 25000
-    batch_size: PositiveInt = 256
-    learning_rate: PositiveFloat = 1e-3
-    weight_decay: NonNegativeFloat = 1e-4
-    gradient_clip_norm: PositiveFloat = 1.0
+    steps: PositiveInt = Field(25000, description="parameter updates")
+    batch_size: PositiveInt = Field(256, description="frames in a step")
+    learning_rate: PositiveFloat = Field(1e-3, description="AdamW's step size, constant")
+    weight_decay: NonNegativeFloat = Field(1e-4, description="AdamW's decoupled decay")
+    gradient_clip_norm: PositiveFloat = Field(1.0, description="gradients are scaled down to this norm")
     validate_every_steps: PositiveInt = Field(500, description="a point of the held-out curve")
     select: Literal["best_validation", "last"] = Field(
         "best_validation", description="which step's weights are kept; best_validation uses held-out training speakers"
@@ -230,13 +230,13 @@ class MDN(_Predictor):
         description="axes in which each component is diagonal: the latents' own (seed 001), or the principal axes of "
         "the training deltas",
     )
-    n_components: PositiveInt = 8
-    hidden_width: PositiveInt = 1024
-    hidden_layers: PositiveInt = 2
-    dropout: Fraction = 0.0
+    n_components: PositiveInt = Field(8, description="K: Gaussians in the mixture")
+    hidden_width: PositiveInt = Field(1024, description="units of a hidden layer")
+    hidden_layers: PositiveInt = Field(2, description="hidden layers, GELU")
+    dropout: Fraction = Field(0.0, description="after each hidden layer")
     log_sigma_min: float = Field(-5.0, description="clamp of log sigma, in units of the training deltas' deviation")
-    log_sigma_max: float = 3.0
-    training: Training = Training()
+    log_sigma_max: float = Field(3.0, description="upper end of that clamp")
+    training: Training = Field(Training(), description="how it is fitted")
 
     @model_validator(mode="after")
     def _ordered_clamp(self) -> "MDN":
@@ -249,7 +249,7 @@ class LinearGaussian(_Predictor):
     """Closed-form linear regression of the delta on the context, with a Gaussian residual."""
 
     kind: Literal["linear_gaussian"]
-    covariance: Literal["diagonal", "full"] = "full"
+    covariance: Literal["diagonal", "full"] = Field("full", description="form of the residual's covariance")
     ridges: Annotated[list[NonNegativeFloat], Field(min_length=1)] = Field(
         [1e-4, 1e-3, 1e-2, 1e-1, 1.0],
         description="candidates, in units of the mean context variance; validation speakers choose",
@@ -270,7 +270,7 @@ class Evaluation(Strict):
         4096, description="frames of each split whose context is generated by the model"
     )
     bootstrap_resamples: PositiveInt = Field(1000, description="resamples of the speakers for 95 % intervals")
-    worst_frames: NonNegativeInt = 20
+    worst_frames: NonNegativeInt = Field(20, description="frames of highest NLL listed for each split and horizon")
 
 
 LaggedColumn = Literal[
@@ -293,14 +293,22 @@ class LaggedTable(Strict):
     """Phase 1 (seed 001): a row for each representation, predictor, split, slice and horizon."""
 
     kind: Literal["lagged"]
-    corpora: Names
-    representations: Names
-    predictors: Names
-    horizons: Horizons = [1, 2, 4, 8]
-    seeds: Annotated[list[NonNegativeInt], Field(min_length=1), AfterValidator(_no_duplicates)] = [0]
-    splits: Annotated[list[Split], Field(min_length=1), AfterValidator(_no_duplicates)] = ["train", "eval"]
-    slices: Annotated[list[Slice], Field(min_length=1), AfterValidator(_no_duplicates)] = ["all"]
-    columns: Annotated[list[LaggedColumn], Field(min_length=1), AfterValidator(_no_duplicates)] = LAGGED_COLUMNS
+    corpora: Names = Field(description="a table is made for each")
+    representations: Names = Field(description="rows, in this order")
+    predictors: Names = Field(description="rows; they share window_frames and the longest horizon")
+    horizons: Horizons = Field([1, 2, 4, 8], description="rows; each predictor must be trained at them")
+    seeds: Annotated[list[NonNegativeInt], Field(min_length=1), AfterValidator(_no_duplicates)] = Field(
+        [0], description="training runs that a row averages"
+    )
+    splits: Annotated[list[Split], Field(min_length=1), AfterValidator(_no_duplicates)] = Field(
+        ["train", "eval"], description="rows"
+    )
+    slices: Annotated[list[Slice], Field(min_length=1), AfterValidator(_no_duplicates)] = Field(
+        ["all"], description="rows; high_energy needs audio"
+    )
+    columns: Annotated[list[LaggedColumn], Field(min_length=1), AfterValidator(_no_duplicates)] = Field(
+        LAGGED_COLUMNS, description="columns, in this order"
+    )
 
 
 Table = LaggedTable
@@ -309,12 +317,12 @@ Table = LaggedTable
 class Config(Strict):
     """The whole configuration."""
 
-    schema_version: Literal[1]
-    corpora: dict[Name, Corpus]
-    representations: dict[Name, Representation]
-    predictors: dict[Name, Predictor]
-    tables: Annotated[dict[Name, Table], Field(min_length=1)]
-    evaluation: Evaluation = Evaluation()
+    schema_version: Literal[1] = Field(description="of the configuration's form")
+    corpora: dict[Name, Corpus] = Field(description="speech, by name")
+    representations: dict[Name, Representation] = Field(description="encoders and what derives from them, by name")
+    predictors: dict[Name, Predictor] = Field(description="models of the next step, by name")
+    tables: Annotated[dict[Name, Table], Field(min_length=1)] = Field(description="what a run makes, by name")
+    evaluation: Evaluation = Field(Evaluation(), description="how every predictor is scored")
 
     @model_validator(mode="after")
     def _names_resolve(self) -> "Config":

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from latentdyn.codecs.base import Codec
 from latentdyn.corpus.audio import audio_blocks
 from latentdyn.errors import UserError
+from latentdyn.progress import progress
 from latentdyn.stores.spool import Spool
 
 _FLOOR_DB = -120.0
@@ -22,7 +22,7 @@ def encode_recordings(part: pd.DataFrame, audio: Path, codec: Codec, spool: Spoo
         UserError: a recording is missing or cannot be read to its end; what is finished stays in the spool.
     """
     durations = part["n_samples"] / part["sample_rate_hz"]
-    with tqdm(total=round(float(durations.sum())), unit="s", unit_scale=True, desc="audio", disable=None) as progress:
+    with progress(total=round(float(durations.sum())), unit="s", unit_scale=True, desc="audio") as bar:
         for row, duration in zip(part.itertuples(index=False), durations, strict=True):
             if row.utterance_id not in spool.done:
                 blocks = audio_blocks(audio / str(row.path), codec.sample_rate_hz)
@@ -34,7 +34,7 @@ def encode_recordings(part: pd.DataFrame, audio: Path, codec: Codec, spool: Spoo
                         audio / str(row.path),
                         "it changed since the manifest was built: rerun Snakemake from rule build_manifest",
                     )
-            progress.update(float(duration))
+            bar.update(float(duration))
 
 
 def encode_stream(codec: Codec, blocks: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -23,11 +23,10 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from tqdm import tqdm
-
 import latentdyn
 from latentdyn.errors import UserError
 from latentdyn.files import read_json, write_json
+from latentdyn.progress import progress
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +128,7 @@ def unpack(archive: Path, out: Path) -> None:
     unpacked.mkdir(parents=True)
     try:
         with tarfile.open(archive, "r:gz") as tar:
-            for member in tqdm(tar, unit="file", disable=None):
+            for member in progress(tar, unit="file"):
                 _check_member(member)
                 tar.extract(member, unpacked, filter="data")
     except tarfile.FilterError as error:
@@ -243,7 +242,7 @@ def _append(response: http.client.HTTPResponse, content: Path, start: int, total
     n_bytes, told = start, time.monotonic()
     with (
         open(content, "ab") as file,
-        tqdm(total=total, initial=start, unit="B", unit_scale=True, disable=None) as bar,
+        progress(total=total, initial=start, unit="B", unit_scale=True) as bar,
     ):
         while chunk := response.read(_CHUNK_BYTES):
             file.write(chunk)

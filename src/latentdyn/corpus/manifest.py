@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
-from tqdm import tqdm
 
 from latentdyn.corpus.audio import AudioFacts, inspect_audio
 from latentdyn.corpus.folder import demo_recordings, folder_recordings
@@ -22,6 +21,7 @@ from latentdyn.corpus.librispeech import librispeech_recordings
 from latentdyn.corpus.recording import Exclusion, Recording
 from latentdyn.errors import UserError
 from latentdyn.parquet import table_sha256
+from latentdyn.progress import progress
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +162,7 @@ def _inspect_all(
     paths = [base / recording.path for recording in recordings]  # an absolute path stays what it is
     logger.info("reading %d files below %s", len(paths), base)
     with ThreadPoolExecutor(workers) as pool:
-        return list(tqdm(pool.map(inspect, paths), total=len(paths), unit="file", disable=None))
+        return list(progress(pool.map(inspect, paths), total=len(paths), unit="file"))
 
 
 def _table(rows: list[tuple[Any, ...]], schema: dict[str, str]) -> pd.DataFrame:

@@ -29,12 +29,12 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from latentdyn.corpus.sentences import SENTENCES
 from latentdyn.errors import UserError
 from latentdyn.files import canonical_json, file_sha256, write_json
 from latentdyn.parquet import write_parquet
+from latentdyn.progress import progress
 from latentdyn.seeds import numpy_generator, seed_for
 
 SCHEMA_VERSION = 1
@@ -359,7 +359,7 @@ def _speak_into(folder: Path, speakers: Sequence[Voice], sentences_per_speaker: 
     sentences: list[tuple[str, str]] = []
     alignments: list[tuple[str, str, float, float, str]] = []
     n_samples = 0
-    with tqdm(total=len(speakers) * sentences_per_speaker, unit="utterance", disable=None) as progress:
+    with progress(total=len(speakers) * sentences_per_speaker, unit="utterance") as bar:
         for voice in speakers:
             # the first of a permutation: a longer demo says the same sentences, then more
             drawn = numpy_generator("demo", voice.speaker_id).permutation(len(SENTENCES))
@@ -373,7 +373,7 @@ def _speak_into(folder: Path, speakers: Sequence[Voice], sentences_per_speaker: 
                 sentences.append((utterance_id, text))
                 for tier, intervals in (("word", utterance.words), ("phoneme", utterance.phonemes)):
                     alignments += [(utterance_id, tier, *interval) for interval in intervals]
-            progress.update(len(texts))
+            bar.update(len(texts))
     _write_csv(folder / "speakers.csv", pd.DataFrame(speakers))
     _write_csv(folder / "sentences.csv", pd.DataFrame(sentences, columns=["utterance_id", "text"]))
     columns = ["utterance_id", "tier", "start_s", "end_s", "label"]

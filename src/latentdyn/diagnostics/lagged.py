@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.summaries import robust_summary, speaker_bootstrap
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.predictors.base import Predictor
+from latentdyn.progress import progress
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.frames import SLICES
 from latentdyn.stores.windows import Scaling, Windows, common_frames
@@ -61,7 +61,7 @@ def evaluate_lagged(
     worst: list[dict[str, Any]] = []
     for split, chosen in usable.groupby("split", observed=True):
         chosen = _subsample(chosen, settings.max_frames, (*seed_names, split))
-        for k, predictor in tqdm(predictors.items(), desc=f"{split}", unit="horizon", disable=None, leave=False):
+        for k, predictor in progress(predictors.items(), desc=f"{split}", unit="horizon", leave=False):
             scores = score_frames(predictor, Windows.of(latents, chosen, window), k, scaling)
             where = {"split": split, "horizon": k}
             for name in SLICES:

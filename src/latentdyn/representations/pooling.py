@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from latentdyn.errors import UserError
+from latentdyn.progress import progress
 from latentdyn.stores.latents import LatentsStore, LatentsWriter
 
 
@@ -50,6 +50,6 @@ def pool_store(source: LatentsStore, handle: Path, frame_rate_hz: float, dtype: 
     factor = pooling_factor(source.frame_rate_hz, frame_rate_hz)
     causal = source.handle["causal"]  # a pooled frame sees no audio after its own end
     writer = LatentsWriter(handle, source.dim, frame_rate_hz, dtype, kind=source.handle["kind"], causal=causal)
-    for row, latents, energy_db in tqdm(source.iterate(), total=len(source.utterances), unit="utterance", disable=None):
+    for row, latents, energy_db in progress(source.iterate(), total=len(source.utterances), unit="utterance"):
         writer.append(row.utterance_id, row.speaker_id, *mean_pool(latents, energy_db, factor))
     writer.close()

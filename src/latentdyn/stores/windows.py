@@ -85,7 +85,7 @@ class Scaling:
     delta_covariance: Tensor
 
     @classmethod
-    def fit(cls, windows: Windows, block: int = 65_536) -> "Scaling":
+    def fit(cls, windows: Windows, block: int = 16_384) -> "Scaling":
         """Moments over the target frames of `windows`.
 
         Raises:

@@ -98,7 +98,7 @@ def train(
     parameters = list(predictor.parameters())
     check_every = 1 if device.type == "cpu" else 50  # reading a loss stalls a GPU
     saved = time.monotonic()
-    progress = tqdm(
+    bar = tqdm(
         total=settings.steps, initial=state.step, desc=f"k={k}", unit="step", disable=None, mininterval=1.0, leave=False
     )
     try:
@@ -117,14 +117,14 @@ def train(
                 _check_finite(state.losses, state.step, k, train_windows, settings, seed_names, state_file.parent)
             optimizer.step()
             state.step += 1
-            progress.update()
+            bar.update()
             if at_validation:
                 _validate(predictor, held_out, k, state, settings)
             if time.monotonic() - saved > checkpoint_interval_s:
                 _save_state(state_file, state, predictor, optimizer)
                 saved = time.monotonic()
     finally:  # an interrupted run continues from its last whole save: a step cut off half-way is no state
-        progress.close()
+        bar.close()
     _save_state(state_file, state, predictor, optimizer)
     if settings.select == "best_validation":
         predictor.load_state_dict(state.best)

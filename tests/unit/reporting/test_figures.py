@@ -16,9 +16,9 @@ METRICS = {"nll": 3.0, "dnll": -4.0, "cosine": 0.5, "r2_head": 0.1, "rollout_gap
 @pytest.fixture
 def records():
     rows = [
-        {"corpus": "c", "representation": "r", "predictor": "p", "regime": "t", "seed": 0, "split": split, "slice": "all",
-         "horizon": k, "metric": metric, "unit": "", "value": value * k, "n": 5, "ci_low": value * k - 1,
-         "ci_high": value * k + 1, "status": "ok"}
+        {"corpus": "c", "representation": "r", "predictor": "p", "regime": "t", "seed": 0, "split": split,
+         "slice": "all", "horizon": k, "metric": metric, "unit": "", "value": value * k, "n": 5,
+         "ci_low": value * k - 1, "ci_high": value * k + 1, "status": "ok"}
         for split in TABLE["splits"] for k in TABLE["horizons"] for metric, value in METRICS.items()
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=list(DTYPES)).astype(DTYPES)
