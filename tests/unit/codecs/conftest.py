@@ -1,6 +1,5 @@
 """Randomly initialised codecs of the real architectures, saved once per session, and signals to encode."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -46,14 +45,6 @@ def encodec_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     parameter *= 2
         model.save_pretrained(folder)
     return folder
-
-
-@pytest.fixture(scope="session")
-def real_data() -> Path:
-    folder = os.environ.get("LATENTDYN_TEST_DATA")
-    if folder is None:
-        pytest.skip("LATENTDYN_TEST_DATA does not name the folder of the test data")
-    return Path(folder)
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 import logging
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -111,9 +109,8 @@ def test_listing_imports_nothing_heavy():
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif("LATENTDYN_TEST_DATA" not in os.environ, reason="LATENTDYN_TEST_DATA is not set")
-def test_the_real_excerpt():
-    recordings = librispeech_recordings(Path(os.environ["LATENTDYN_TEST_DATA"]) / "LibriSpeech", "train-clean-100")
+def test_the_real_excerpt(real_data):
+    recordings = librispeech_recordings(real_data / "LibriSpeech", "train-clean-100")
     assert len(recordings) == len({r.utterance_id for r in recordings}) == 527
     sexes = {r.speaker_id: r.sex for r in recordings}
     assert len(sexes) == 251

@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import numpy as np
@@ -170,9 +169,8 @@ def test_latents_relative_to_their_index_or_absolute(tmp_path):
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif("LATENTDYN_TEST_DATA" not in os.environ, reason="LATENTDYN_TEST_DATA is not set")
-def test_the_real_excerpt():
-    root = Path(os.environ["LATENTDYN_TEST_DATA"]) / "LibriSpeech"
+def test_the_real_excerpt(real_data):
+    root = real_data / "LibriSpeech"
     corpus = {"kind": "librispeech", "subset": "train-clean-100", "audio": CHECKS | {"min_duration_s": 1.0}}
     manifest = build_manifest(corpus, root, workers=2)
     handle = manifest_handle(manifest)

@@ -1,0 +1,114 @@
+import json
+import math
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latentdyn.errors import UserError
+from latentdyn.files import atomic_path, canonical_json, file_sha256, read_json, write_json, write_text
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10)
+
+
+@pytest.fixture
+def umask() -> Iterator[int]:
+    earlier = os.umask(0o027)
+    yield 0o027
+    os.umask(earlier)
+
+
+def test_an_atomic_file_appears_whole_and_alone(tmp_path: Path):
+    path = tmp_path / "new" / "table.csv"
+    with atomic_path(path) as temporary:
+        temporary.write_text("whole")
+        assert not path.exists()
+        assert (temporary.parent, temporary.suffix) == (path.parent, ".csv")  # a rename, and the format by its suffix
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
+def test_a_failure_leaves_nothing(tmp_path: Path, failure: type[BaseException]):
+    with pytest.raises(failure), atomic_path(tmp_path / "file") as temporary:
+        temporary.write_text("half")
+        raise failure
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_keeps_the_earlier_file(tmp_path: Path):
+    path = tmp_path / "file"
+    write_text(path, "earlier")
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "earlier"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_earlier_file_is_replaced(tmp_path: Path):
+    write_text(tmp_path / "file", "a longer text before")
+    write_text(tmp_path / "file", "after")
+    assert (tmp_path / "file").read_text() == "after"
+
+
+def test_a_file_is_as_readable_as_any_other_that_the_user_makes(tmp_path: Path, umask: int):
+    write_text(tmp_path / "file", "")
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o666 & ~umask == 0o640
+    assert os.umask(umask) == umask  # and the process's mask is as it was
+
+
+def test_json_is_sorted_ends_its_line_and_keeps_letters(tmp_path: Path):
+    write_json(tmp_path / "a.json", {"b": 1, "a": "Δx"})
+    write_json(tmp_path / "b.json", {"a": "Δx", "b": 1})
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == '{\n "a": "Δx",\n "b": 1\n}\n'
+    assert file_sha256(tmp_path / "a.json") == file_sha256(tmp_path / "b.json")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_json_refuses_what_json_has_no_word_for(tmp_path: Path, value: float):
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "x.json", {"nested": [value]})
+    with pytest.raises(ValueError):
+        canonical_json(value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_canonical_json_by_hand():
+    assert canonical_json({"b": [1, 2.5, None, True], "a": "ü"}) == '{"a":"ü","b":[1,2.5,null,true]}'
+
+
+@given(VALUES)
+def test_canonical_json_says_the_value_and_nothing_of_its_order(value: object):
+    text = canonical_json(value)
+    assert json.loads(text) == value
+    assert canonical_json(_reversed(value)) == text
+
+
+def _reversed(value: object) -> object:
+    """The same value with the keys of every dictionary in the opposite order."""
+    if isinstance(value, dict):
+        return {key: _reversed(value[key]) for key in reversed(value)}
+    return [_reversed(entry) for entry in value] if isinstance(value, list) else value
+
+
+def test_a_missing_file_names_the_rule_that_makes_it(tmp_path: Path):
+    with pytest.raises(UserError, match=r"missing.*absent\.json.*rule build_manifest"):
+        read_json(tmp_path / "absent.json", made_by="build_manifest")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": 1', b"\xff\xfe"], ids=["empty", "cut off", "not UTF-8"])
+def test_a_broken_file_is_told_without_a_traceback(tmp_path: Path, content: bytes):
+    (tmp_path / "broken.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"not valid JSON.*broken\.json.*delete it and rerun rule merge_latents"):
+        read_json(tmp_path / "broken.json", made_by="merge_latents")
+
+
+def test_a_digest_is_that_of_the_bytes(tmp_path: Path):
+    (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-4's example
+    assert file_sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
