@@ -1,7 +1,7 @@
 """The whole DAG on real speech: LibriSpeech through the trained SoundStream, mean-pooled to 12.5 Hz.
 
-The reference values were found independently, by a closed-form linear-Gaussian predictor with full covariance on the same
-recordings under another split of the speakers (W = 8, common frames).
+The reference values were found independently, by a closed-form linear-Gaussian predictor with full covariance on the
+same recordings under another split of the speakers (W = 8, common frames).
 """
 
 import os

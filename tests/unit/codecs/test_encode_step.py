@@ -1,4 +1,4 @@
-"""`encode_latents` end to end: a Mimi of the real architecture (random weights, saved locally) over recordings on disk."""
+"""`encode_latents` end to end: a Mimi of the real architecture (random weights, saved locally) over recordings."""
 
 import json
 import subprocess
