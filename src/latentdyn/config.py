@@ -8,7 +8,7 @@ module, or a setting that a step does not use, re-runs nothing. `config/schema.j
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -217,6 +217,8 @@ class Training(Strict):
 
 
 class _Predictor(Strict):
+    closed_form: ClassVar[bool] = False  # draws nothing: every seed would give the same
+
     window_frames: PositiveInt = Field(8, description="W: frames of context")
     horizons: Horizons = Field([1, 2, 4, 8], description="k: staleness of the context, in frames")
 
@@ -247,6 +249,8 @@ class MDN(_Predictor):
 
 class LinearGaussian(_Predictor):
     """Closed-form linear regression of the delta on the context, with a Gaussian residual."""
+
+    closed_form: ClassVar[bool] = True
 
     kind: Literal["linear_gaussian"]
     covariance: Literal["diagonal", "full"] = Field("full", description="form of the residual's covariance")

@@ -19,7 +19,7 @@ rule encode_latents:
         "../envs/latentdyn.yaml"
     threads: 1
     resources:
-        gpu=1,
+        gpu=lambda w: int(_KINDS[w.representation] in ("mimi", "encodec")),
         mem_mb=6000,
         runtime=720,
     params:

@@ -22,19 +22,29 @@ def encode_recordings(part: pd.DataFrame, audio: Path, codec: Codec, spool: Spoo
         UserError: a recording is missing or cannot be read to its end; what is finished stays in the spool.
     """
     durations = part["n_samples"] / part["sample_rate_hz"]
-    with progress(total=round(float(durations.sum())), unit="s", unit_scale=True, desc="audio") as bar:
+    with progress(total=float(durations.sum()), unit="s", unit_scale=True, desc="audio") as bar:
         for row, duration in zip(part.itertuples(index=False), durations, strict=True):
             if row.utterance_id not in spool.done:
-                blocks = audio_blocks(audio / str(row.path), codec.sample_rate_hz)
-                n = spool.append(str(row.utterance_id), encode_stream(codec, blocks))
-                expected = duration * codec.frame_rate_hz
-                if abs(n - expected) > 2:
-                    raise UserError(
-                        f"this recording gave {n} frames where its length in the manifest makes {expected:.0f}",
-                        audio / str(row.path),
-                        "it changed since the manifest was built: rerun Snakemake from rule build_manifest",
-                    )
+                path = audio / str(row.path)
+                pieces = encode_stream(codec, audio_blocks(path, codec.sample_rate_hz))
+                spool.append(str(row.utterance_id), _whole(pieces, duration * codec.frame_rate_hz, path))
             bar.update(float(duration))
+
+
+def _whole(
+    pieces: Iterator[tuple[np.ndarray, np.ndarray]], expected: float, path: Path
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The pieces as they are, refused at their end if they are not as many frames as the manifest says."""
+    n = 0
+    for latents, energy_db in pieces:
+        n += len(latents)
+        yield latents, energy_db
+    if abs(n - expected) > 2:
+        raise UserError(
+            f"this recording gave {n} frames where its length in the manifest makes {expected:.0f}",
+            path,
+            "it changed since the manifest was built: rerun Snakemake from rule build_manifest",
+        )
 
 
 def encode_stream(codec: Codec, blocks: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:

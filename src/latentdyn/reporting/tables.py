@@ -14,7 +14,7 @@ import pandas as pd
 
 from latentdyn.errors import UserError
 from latentdyn.files import write_text
-from latentdyn.reporting.reference import published
+from latentdyn.reporting.reference import PUBLISHED_FRAME_RATE_HZ, published
 
 _KEYS = ["representation", "predictor", "split", "slice", "k"]
 _RENAMED = {  # column -> metric of the records, where the two names differ
@@ -43,7 +43,7 @@ def lagged_table(
 
     Args:
         records: metrics.parquet of a corpus. table: the table's section of the config.
-        kinds: the kind of each representation and predictor, to find published values.
+        kinds: the kind of each predictor, and of the encoder behind each representation, to find published values.
 
     Raises:
         UserError: the records hold no value for a row that the table asks for.
@@ -60,11 +60,11 @@ def lagged_table(
                 for slice_ in table["slices"]:
                     for k in table["horizons"]:
                         keys = dict(zip(_KEYS, (representation, predictor, split, slice_, k), strict=True))
-                        rows.append(_row(mine, keys, kinds, table["seeds"]))
+                        rows.append(_row(mine, keys, kinds))
     return pd.DataFrame(rows)[table["columns"]]
 
 
-def _row(records: pd.DataFrame, keys: dict[str, Any], kinds: dict[str, str], seeds: Sequence[int]) -> dict[str, Any]:
+def _row(records: pd.DataFrame, keys: dict[str, Any], kinds: dict[str, str]) -> dict[str, Any]:
     here = records[(records.split == keys["split"]) & (records.horizon == keys["k"])]
     chosen = here[here.slice == keys["slice"]]
     if chosen.empty:
@@ -84,12 +84,13 @@ def _row(records: pd.DataFrame, keys: dict[str, Any], kinds: dict[str, str], see
             return math.inf
         return float(reduce(values[column].to_numpy(np.float64)))
 
-    row: dict[str, Any] = {**keys, "n": int(by_metric["nll"].n.iloc[0]), "seeds": len(seeds)}
+    row: dict[str, Any] = {**keys, "n": int(by_metric["nll"].n.iloc[0]), "seeds": chosen.seed.nunique()}
     for column in (*_DECIMALS, "speakers", "dim", "nonfinite", "rollout_overflow"):
         metric = _RENAMED.get(column, column)
         if column in _PUBLISHED:
             kind = kinds[keys["representation"]], kinds[keys["predictor"]]
-            row[column] = published(*kind, keys["split"], keys["k"], _PUBLISHED[column])
+            at_rate = over_seeds("frame_rate_hz") == PUBLISHED_FRAME_RATE_HZ
+            row[column] = published(*kind, keys["split"], keys["k"], _PUBLISHED[column]) if at_rate else None
         elif column.endswith(("_ci_low", "_ci_high")):
             quantity, bound = column.rsplit("_ci_", 1)
             row[column] = over_seeds(quantity, f"ci_{bound}")
@@ -98,7 +99,7 @@ def _row(records: pd.DataFrame, keys: dict[str, Any], kinds: dict[str, str], see
     for column in ("speakers", "dim", "nonfinite", "rollout_overflow"):  # counts
         row[column] = None if row[column] is None else round(row[column])
     row["ms_per_step"] = 1000 / row["frame_rate_hz"]
-    row["dnll_seed_sd"] = over_seeds("dnll", reduce=lambda v: np.std(v, ddof=1)) if len(seeds) > 1 else None
+    row["dnll_seed_sd"] = over_seeds("dnll", reduce=lambda v: np.std(v, ddof=1)) if row["seeds"] > 1 else None
     return row
 
 

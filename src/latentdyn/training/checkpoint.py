@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from latentdyn.errors import UserError
@@ -34,7 +34,7 @@ def save_checkpoint(
         for name, value in s.items()
     }
     with atomic_path(weights) as temporary:
-        save_file(flat, temporary)
+        temporary.write_bytes(save(flat))  # by Python: safetensors' own writer hides what is wrong with a disk
     record = {
         "schema_version": SCHEMA_VERSION,
         "predictor": settings,

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from latentdyn.errors import UserError
-from latentdyn.files import atomic_path
 from latentdyn.predictors.base import SolvedPredictor, TrainedPredictor, build_predictor
 from latentdyn.seeds import seed_for
 from latentdyn.stores.latents import LatentsStore
 from latentdyn.stores.windows import Scaling, Windows, common_frames
-from latentdyn.training.loop import TrainingSettings, train
+from latentdyn.training.loop import TrainingSettings, save_state, train
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +81,7 @@ def fit_predictor(
                     state_file=state / f"k{k}.pt",
                     checkpoint_interval_s=checkpoint_interval_s,
                 )
-            with atomic_path(finished) as temporary:
-                torch.save({"state": predictor.state_dict(), "curve": points}, temporary)
+            save_state(finished, {"state": predictor.state_dict(), "curve": points})
             (state / f"k{k}.pt").unlink(missing_ok=True)
         result = torch.load(finished, weights_only=True, map_location="cpu")
         states[k] = result["state"]

@@ -4,6 +4,7 @@ What a step draws is a function of (seed names, step), so a resumed run needs no
 uninterrupted run exactly.
 """
 
+import io
 import logging
 import time
 from dataclasses import dataclass, field
@@ -209,8 +210,15 @@ def _save_state(
     file: Path, state: TrainingState, predictor: TrainedPredictor, optimizer: torch.optim.Optimizer
 ) -> None:
     state.model, state.optimizer = predictor.state_dict(), optimizer.state_dict()
+    save_state(file, vars(state))
+
+
+def save_state(file: Path, value: Any) -> None:
+    """Write tensors and plain values whole or not at all; `torch.load(weights_only=True)` reads them."""
+    buffer = io.BytesIO()  # written by Python: torch's own writer hides what is wrong with a disk
+    torch.save(value, buffer)
     with atomic_path(file) as temporary:
-        torch.save(vars(state), temporary)
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def _load_state(file: Path) -> TrainingState:

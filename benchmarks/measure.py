@@ -1,0 +1,95 @@
+"""How the benchmarks measure: in turns, by medians of paired ratios, with memory taken in fresh processes."""
+
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+
+def machine() -> str:
+    """The line that every table stands under: figures without it mean little."""
+    return f"{cpu_name()}, threads: {torch.get_num_threads()}, torch {torch.__version__}"
+
+
+def cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def in_turns(ways: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, np.ndarray]:
+    """Call each way in each of `repeats` rounds, after a first round that does not count; (repeats,) of each.
+
+    A way returns its own figure. In turns, so that what else runs on the machine weighs on all alike.
+    """
+    rounds: dict[str, list[float]] = {name: [] for name in ways}
+    for number in tqdm(range(1 + repeats), unit="round", disable=None, leave=False):
+        for name, way in ways.items():
+            figure = way()
+            if number:
+                rounds[name].append(figure)
+    return {name: np.asarray(figures) for name, figures in rounds.items()}
+
+
+def seconds(work: Callable[[], Any], times: int = 1) -> float:
+    """Mean seconds of one of `times` calls; what a call returns is dropped before the next."""
+    start = time.perf_counter()
+    for _ in range(times):
+        work()
+    return (time.perf_counter() - start) / times
+
+
+def ratio(a: np.ndarray, b: np.ndarray) -> float:
+    """The median over rounds of a / b."""
+    return float(np.median(a / b))
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def in_fresh_process(file: str, *arguments: object) -> Any:
+    """Run this benchmark's file again with `arguments`, and return the JSON on the last line it prints."""
+    command = [sys.executable, file, *map(str, arguments)]
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.splitlines()[-1])
+
+
+def peak_rss_mb() -> float:
+    """The highest resident size of this process so far, MB.
+
+    Linux keeps it as VmHWM. Its ru_maxrss would not do: a child begins with its parent's.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM"))
+    except OSError:
+        import resource  # not on Windows
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes on macOS
+
+
+def utterance_lengths(n_utterances: int, n_frames: int) -> np.ndarray:
+    """(n_utterances,) lengths that add up to n_frames, from a fifth to nearly twice their mean."""
+    shares = np.random.default_rng(0).uniform(0.2, 1.8, n_utterances)
+    edges = np.round(np.cumsum(shares) / shares.sum() * n_frames).astype(np.int64)
+    return np.diff(edges, prepend=0)
+
+
+def noise_blocks(lengths: np.ndarray, dim: int) -> Iterator[np.ndarray]:
+    """(T, dim) float32 for each length: cut from one block of noise, so that making them costs nothing."""
+    block = np.random.default_rng(0).standard_normal((2 * int(lengths.max()), dim), np.float32)
+    for i, n in enumerate(lengths):
+        first = i % (len(block) - int(n))
+        yield block[first : first + n]

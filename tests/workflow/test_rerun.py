@@ -1,0 +1,108 @@
+"""Re-running exactly: an edit re-runs what it affects, and nothing else."""
+
+import shutil
+
+import pytest
+
+from .conftest import speak
+
+pytestmark = pytest.mark.workflow
+
+# what follows a stage, once for each of the two predictors where it is theirs
+TABLES = {"collect_metrics": 1, "tabulate_lagged": 1, "plot_lagged": 1}
+ONE_PREDICTOR = {"train_predictor": 1, "evaluate_predictor": 1, **TABLES}
+BOTH_PREDICTORS = {"train_predictor": 2, "evaluate_predictor": 2, **TABLES}
+FROM_FRAMES = {"index_frames": 1, **BOTH_PREDICTORS}
+FROM_ENCODING = {"encode_latents": 2, "merge_latents": 1, **FROM_FRAMES}
+VIEWS = {"tabulate_lagged": 1, "plot_lagged": 1}
+FROM_MANIFEST = {"partition_manifest": 2, "split_speakers": 1, **FROM_ENCODING}
+
+
+def test_a_second_run_does_nothing(finished):
+    assert finished.planned() == {}
+    assert "Nothing to be done" in (out := finished.snakemake()).stdout + out.stderr
+
+
+def test_touching_files_does_nothing(finished):
+    finished.touch("audio/*/*.wav", "src/latentdyn/**/*.py", "tiny.yaml", "config/*.yaml", "results/tiny/**/*.json")
+    assert finished.planned() == {}
+
+
+def test_editing_a_comment_or_a_docstring_does_nothing(finished):
+    finished.edit("src/latentdyn/predictors/mdn.py", "class MDN", "# a remark\n\n\nclass MDN")
+    finished.edit("src/latentdyn/predictors/mdn.py", '"""K Gaussians over', '"""Gaussians over')
+    assert finished.planned() == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        ("predictors/mdn.py", "nn.GELU()", "nn.ReLU()", ONE_PREDICTOR),
+        ("predictors/linear_gaussian.py", "_BLOCK = 8192", "_BLOCK = 4096", ONE_PREDICTOR),
+        ("training/loop.py", "_VALIDATION_FRAMES = 16_384", "_VALIDATION_FRAMES = 8192", BOTH_PREDICTORS),
+        ("diagnostics/summaries.py", "_TRIM = 0.05", "_TRIM = 0.1", {"evaluate_predictor": 2, **TABLES}),
+        ("stores/frames.py", "_MEDIAL = (0.1, 0.9)", "_MEDIAL = (0.2, 0.8)", FROM_FRAMES),
+        ("codecs/logmel.py", "_TILE_FRAMES = 256", "_TILE_FRAMES = 64", FROM_ENCODING),
+        ("codecs/mimi.py", "transpose(1, 2).cpu()", "transpose(2, 1).cpu()", {}),
+        ("corpus/splits.py", "    if u < eval", "    if u <= eval", {"split_speakers": 1, **FROM_FRAMES}),
+        ("reporting/reference.py", '"mimi", "eval", "nll"', '"mimi", "eval", "nll_"', VIEWS),
+        ("config.py", "le=48", "le=47", {}),
+    ],
+)  # fmt: skip
+def test_editing_code_re_runs_what_it_affects(finished, file, old, new, expected):
+    finished.edit(f"src/latentdyn/{file}", old, new)
+    assert finished.planned() == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda c: c["predictors"]["net"]["training"].update(learning_rate=0.01), ONE_PREDICTOR),
+        (lambda c: [p.update(horizons=[1, 2, 3]) for p in c["predictors"].values()], BOTH_PREDICTORS),
+        (lambda c: c["tables"]["phase1_lagged"].update(columns=["k", "dnll"]), {"tabulate_lagged": 1}),
+        (lambda c: c["tables"]["phase1_lagged"].update(slices=["all", "high_energy"]), VIEWS),
+        (lambda c: c["tables"]["phase1_lagged"].update(seeds=[0, 1]), BOTH_PREDICTORS),
+        (lambda c: c.update(evaluation={"worst_frames": 3}), {"evaluate_predictor": 2, **TABLES}),
+        (lambda c: c["corpora"]["tiny"]["splits"].update(salt="tiny28"), {"split_speakers": 1, **FROM_FRAMES}),
+        (lambda c: c["representations"]["mel"].update(n_mels=9), FROM_ENCODING),
+        (lambda c: c["representations"].update(unused={"kind": "logmel"}), {}),
+    ],
+)  # fmt: skip
+def test_changing_the_config_re_runs_what_it_affects(finished, change, expected):
+    finished.configure(change)
+    assert finished.planned() == expected
+
+
+def test_a_changed_utterance_encodes_its_own_part_again_and_no_other(finished):
+    speak(finished.folder / "audio/s3/u1.wav", seed=999)
+    # planned in one go, every part may have changed ...
+    assert finished.planned() == {"build_manifest": 1, **FROM_MANIFEST}
+    finished.snakemake("--until", "partition_manifest", "split_speakers")
+    # ... and once the parts are written anew, one turns out not to have, and no speaker has moved
+    assert finished.planned() == {**FROM_ENCODING, "encode_latents": 1}
+
+
+def test_rebuilding_an_artifact_of_equal_content_re_runs_nothing_after_it(finished):
+    rebuilt = [
+        "mel/latents.json",
+        "mel/frames.json",
+        "mel/net/seed0/predictor.json",
+        "mel/net/seed0/metrics.json",
+        "metrics.parquet",
+    ]
+    before = {file: finished.read(file) for file in rebuilt}
+    for file in rebuilt:
+        (finished.folder / "results/tiny" / file).unlink()
+        finished.snakemake("--", f"results/tiny/{file}")
+        assert finished.planned() == {}, file
+    assert {file: finished.read(file) for file in rebuilt} == before
+
+
+def test_a_new_speaker_leaves_the_others_where_they_were(finished):
+    import pandas as pd
+
+    splits = pd.read_parquet(finished.folder / "results/tiny/splits.parquet").set_index("speaker_id")["split"]
+    shutil.copytree(finished.folder / "audio/s0", finished.folder / "audio/new")
+    finished.snakemake("--", "results/tiny/splits.parquet")
+    after = pd.read_parquet(finished.folder / "results/tiny/splits.parquet").set_index("speaker_id")["split"]
+    assert after.drop("new").to_dict() == splits.to_dict()
