@@ -14,7 +14,7 @@ demo: $(VENV)/.ready ## from spoken sentences to the Phase 1 table, in minutes, 
 	@cat results/demo/tables/phase1_lagged.md
 
 test: $(VENV)/.ready check ## style, types and every test
-	pytest
+	pytest -n auto --dist loadfile
 
 check: $(VENV)/.ready ## style, types, and the workflow's own linters
 	ruff check .
