@@ -239,18 +239,13 @@ def _receive(url: str, partial: _Partial, room_for: Path | None) -> None:
 
 
 def _append(response: http.client.HTTPResponse, content: Path, start: int, total: int | None) -> None:
-    n_bytes, told = start, time.monotonic()
     with (
         open(content, "ab") as file,
         progress(total=total, initial=start, unit="B", unit_scale=True) as bar,
     ):
         while chunk := response.read(_CHUNK_BYTES):
             file.write(chunk)
-            n_bytes += len(chunk)
             bar.update(len(chunk))
-            if bar.disable and time.monotonic() > told + 30:
-                told = time.monotonic()
-                logger.info("%d of %s bytes", n_bytes, total or "unknown")
 
 
 def _validator(headers: http.client.HTTPMessage) -> str | None:
