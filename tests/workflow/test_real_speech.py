@@ -58,7 +58,11 @@ def table(real_data, tmp_path_factory) -> pd.DataFrame:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]
-    return pd.read_csv(checkout / "results/speech/tables/phase1_lagged.csv").set_index(["predictor", "split", "k"])
+    return (
+        pd.read_csv(checkout / "results/speech/tables/phase1_lagged.csv")
+        .set_index(["predictor", "split", "k"])
+        .sort_index()
+    )
 
 
 @pytest.mark.workflow
