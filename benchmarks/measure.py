@@ -2,6 +2,7 @@
 
 import json
 import platform
+import runpy
 import subprocess
 import sys
 import time
@@ -10,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 
 def machine() -> str:
     """The line that every table stands under: figures without it mean little."""
+    import torch  # here, so that a step that runs without it is measured without it
+
     return f"{cpu_name()}, threads: {torch.get_num_threads()}, torch {torch.__version__}"
 
 
@@ -66,6 +68,13 @@ def in_fresh_process(file: str, *arguments: object) -> Any:
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.splitlines()[-1])
 
 
+def step_alone(module: str, *options: object) -> tuple[float, float]:
+    """Run `python -m module` with `options` in a fresh process: its seconds, start-up included, and its peak, MB."""
+    start = time.perf_counter()
+    peak_mb = in_fresh_process(__file__, module, *options)
+    return time.perf_counter() - start, peak_mb
+
+
 def peak_rss_mb() -> float:
     """The highest resident size of this process so far, MB.
 
@@ -93,3 +102,9 @@ def noise_blocks(lengths: np.ndarray, dim: int) -> Iterator[np.ndarray]:
     for i, n in enumerate(lengths):
         first = i % (len(block) - int(n))
         yield block[first : first + n]
+
+
+if __name__ == "__main__":  # the process of `step_alone`
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__")
+    print(peak_rss_mb())

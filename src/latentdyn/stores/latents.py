@@ -64,10 +64,11 @@ class LatentsStore:
         return array
 
     def load(self) -> np.ndarray:
-        """All rows, (n_rows, D) float32, read shard by shard into one array."""
+        """All rows, (n_rows, D) float32, read block by block into one array."""
         source, out = self.array(), np.empty((self.n_rows, self.dim), np.float32)
-        for start in range(0, self.n_rows, SHARD_FRAMES):
-            out[start : start + SHARD_FRAMES] = source[start : start + SHARD_FRAMES]
+        block = _block_frames()
+        for start in range(0, self.n_rows, block):
+            out[start : start + block] = source[start : start + block]
         return out
 
     def load_energy(self) -> np.ndarray:
@@ -76,10 +77,13 @@ class LatentsStore:
 
     def iterate(self) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
         """Utterances in store order: (table row, latents (T, D) float32, energy_db (T,))."""
-        latents, energy = self.array(), self.load_energy()
+        source, energy = self.array(), self.load_energy()
+        first, latents = 0, np.empty((0, self.dim), np.float32)  # a block of rows, since each read costs much
         for row in self.utterances.itertuples(index=False):
-            rows = slice(row.start, row.start + row.n_frames)
-            yield row, np.asarray(latents[rows], np.float32), energy[rows]
+            start, end = row.start, row.start + row.n_frames
+            if start < first or end > first + len(latents):
+                first, latents = start, np.asarray(source[start : max(end, start + _block_frames())], np.float32)
+            yield row, latents[start - first : end - first], energy[start:end]
 
 
 def store_path(handle: Path) -> Path:
@@ -209,6 +213,11 @@ def merge_latents(parts: Sequence[Path], handle: Path) -> dict[str, Any]:
         moments = moments.add(_Moments(n, np.nan_to_num(mean), n * np.nan_to_num(std) ** 2))
     nonfinite = sum(store.handle["nonfinite_frames"] for store in stores)
     return _finish(Path(handle), facts[0], table, n_rows, nonfinite, moments, known)
+
+
+def _block_frames() -> int:
+    """Frames to read at once: few enough that memory is used again, where a whole shard is new pages each time."""
+    return SHARD_FRAMES // 4
 
 
 def _create_arrays(path: Path, n_rows: int, dim: int, dtype: str) -> None:

@@ -91,7 +91,7 @@ class Scaling:
         Raises:
             UserError: a dimension does not move, so that no density over it exists.
         """
-        frame, delta = _Sums(windows.dim), _Sums(windows.dim)
+        frame, delta = _Sums(windows.dim), _Products(windows.dim)
         for start in range(0, len(windows), block):
             rows = windows.rows[start : start + block]
             x = windows.latents[rows].double()
@@ -109,28 +109,41 @@ class Scaling:
 
 
 class _Sums:
-    """Sums and products about a nearby point, so that nothing cancels; products in float32, summed in float64."""
+    """Sums and squares in float64 about a nearby point, so that nothing cancels."""
 
     def __init__(self, dim: int) -> None:
         self.n, self.shift = 0, torch.zeros(dim, dtype=torch.float64)
-        self.first, self.second = torch.zeros(dim, dtype=torch.float64), torch.zeros(dim, dim, dtype=torch.float64)
-        self.square = torch.zeros(dim, dtype=torch.float64)
+        self.first, self.square = torch.zeros(dim, dtype=torch.float64), torch.zeros(dim, dtype=torch.float64)
 
-    def add(self, x: Tensor) -> None:
+    def add(self, x: Tensor) -> Tensor:
+        """Add frames (n, D) of float64; returns them about the nearby point."""
         if not self.n:
             self.shift = x.mean(0).cpu()
         x = x - self.shift.to(x)
         self.n += len(x)
         self.first += x.sum(0).cpu()
         self.square += x.square().sum(0).cpu()
-        y = x.float()
-        self.second += (y.T @ y).cpu()
+        return x
 
     def mean(self) -> Tensor:
         return self.shift + self.first / self.n
 
     def std(self) -> Tensor:
         return (self.square / self.n - (self.first / self.n).square()).clamp_min(0).sqrt()
+
+
+class _Products(_Sums):
+    """And products of dimensions: in float32 within a block, summed in float64."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+        self.second = torch.zeros(dim, dim, dtype=torch.float64)
+
+    def add(self, x: Tensor) -> Tensor:
+        x = super().add(x)
+        y = x.float()
+        self.second += (y.T @ y).cpu()
+        return x
 
     def covariance(self) -> Tensor:
         offset = self.first / self.n

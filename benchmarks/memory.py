@@ -1,0 +1,123 @@
+"""Peak memory, each in a fresh process: of fitting a predictor, and of encoding clips of different lengths.
+
+Run by hand: `python benchmarks/memory.py`. Fitting is `fit_predictor` of the paper's MDN (4096 -> 1024 -> 1024 ->
+mixture of 8 over 512), with its scaling, validations and saved states; its peak is that of the whole process, libraries
+included, and beside it stands what is more than the resident latents. Encoding is one FLAC file through reading,
+log-mel and the spool, as the pipeline does it; its peak is above what the process held before.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+import torch
+
+from latentdyn.codecs.base import open_codec
+from latentdyn.codecs.encoding import encode_recordings
+from latentdyn.stores.frames import index_frames
+from latentdyn.stores.latents import LatentsWriter, open_latents
+from latentdyn.stores.spool import Spool
+from latentdyn.training.fit import fit_predictor
+from measure import in_fresh_process, machine, noise_blocks, peak_rss_mb, table, utterance_lengths
+
+D, RATE_HZ = 512, 16_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, nargs="+", default=[50_000, 200_000], help="of a store (x 2 kB)")
+    parser.add_argument("--steps", type=int, default=30, help="training steps (default 30)")
+    parser.add_argument("--clips", type=float, nargs="+", default=[10, 60, 600], metavar="S", help="lengths, s")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
+    parser.add_argument("--peak-of", nargs=2, help=argparse.SUPPRESS)  # a measurement, in its own process
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if arguments.peak_of:
+        what, path = arguments.peak_of
+        print(
+            json.dumps(peak_of_encoding(Path(path)) if what == "encoding" else peak_of_fit(Path(path), arguments.steps))
+        )
+        return
+    print(f"{machine()}\n")
+    options = ["--steps", arguments.steps, "--threads", arguments.threads, "--peak-of"]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        rows = []
+        for n_frames in arguments.frames:
+            store_mb = n_frames * D * 4 / 1e6
+            peak = in_fresh_process(__file__, *options, "fit", write_store(folder / f"{n_frames}.json", n_frames))
+            rows.append([n_frames, f"{store_mb:.0f}", *(f"{mb:.0f}" for mb in peak.values())])
+            rows[-1].append(f"{peak['fit'] - store_mb:.0f}")
+        header = [
+            "frames",
+            "latents, MB",
+            "process with its libraries, MB",
+            "peak of fitting, MB",
+            "peak less latents, MB",
+        ]
+        print(table(header, rows) + "\n")
+        rows = []
+        for clip_s in arguments.clips:
+            peak = in_fresh_process(__file__, *options, "encoding", write_clip(folder / "clip.flac", clip_s))
+            rows.append([f"{clip_s:g} s", f"+{peak['encoding']:.1f}"])
+        print(table(["clip", "encoding, MB"], rows))
+
+
+def write_store(handle: Path, n_frames: int) -> Path:
+    writer = LatentsWriter(handle, D, 12.5)
+    for i, latents in enumerate(noise_blocks(utterance_lengths(n_frames // 160, n_frames), D)):
+        writer.append(f"utterance{i:05}", f"speaker{i % 50:02}", latents)
+    writer.close()
+    return handle
+
+
+def peak_of_fit(handle: Path, steps: int) -> dict[str, float]:
+    before = peak_rss_mb()
+    store = open_latents(handle)
+    splits = pd.DataFrame({"speaker_id": store.utterances.speaker_id.unique()})
+    splits["split"] = np.where(splits.index % 10 == 0, "validation", "train")
+    training = {
+        "steps": steps,
+        "batch_size": 256,
+        "learning_rate": 1e-3,
+        "weight_decay": 1e-4,
+        "gradient_clip_norm": 1.0,
+        "validate_every_steps": max(1, steps // 2),
+        "select": "best_validation",
+        "patience_validations": None,
+    }
+    fit_predictor(
+        {"kind": "mdn", "window_frames": 8, "horizons": [1, 8], "training": training},
+        store,
+        index_frames(store, splits),
+        seed_names=("benchmark",),
+        state=handle.with_suffix(".state"),
+        device=torch.device("cpu"),
+    )
+    return {"before": before, "fit": peak_rss_mb()}
+
+
+def write_clip(path: Path, clip_s: float) -> Path:
+    noise = 0.1 * np.random.default_rng(0).standard_normal(round(clip_s * RATE_HZ))
+    soundfile.write(path, noise, RATE_HZ)
+    return path
+
+
+def peak_of_encoding(path: Path) -> dict[str, float]:
+    codec = open_codec({"kind": "logmel", "sample_rate_hz": RATE_HZ})
+    part = pd.DataFrame({"utterance_id": ["clip"], "path": [path.name], "sample_rate_hz": [RATE_HZ]})
+    part["n_samples"] = soundfile.info(path).frames
+    with tempfile.TemporaryDirectory() as folder:
+        spool = Spool(Path(folder), codec.dim)
+        before = peak_rss_mb()
+        encode_recordings(part, path.parent, codec, spool)
+        spool.close()
+    return {"encoding": peak_rss_mb() - before}
+
+
+if __name__ == "__main__":
+    main()
