@@ -108,6 +108,7 @@ def test_ctrl_c_and_the_same_command_again(finished, tmp_path):
     process = subprocess.Popen(
         checkout.command(), cwd=checkout.folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     )  # fmt: skip
     deadline = time.monotonic() + 180
     while not list(checkout.folder.glob("results/tiny/mel/net/seed0/logs/*.log")):
