@@ -8,9 +8,11 @@ configfile: "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/resources.smk"
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/representations.smk"
 include: "workflow/rules/predictors.smk"
+include: "workflow/rules/diagnostics.smk"
 include: "workflow/rules/tables.smk"
 
 

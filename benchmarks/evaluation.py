@@ -1,21 +1,25 @@
-"""Evaluation of the paper's MDN: our batches against a loop over frames, and the speaker bootstrap.
+"""Evaluation of the paper's MDN: our batches against loops over frames that compute the same, and the bootstrap.
 
-Run by hand: `python benchmarks/evaluation.py`. The loop over frames computes the likelihood alone, `score_frames`
-all its seven scores; both on one thread or on all, as torch is set. The loop of the rollout feeds one frame's own
-predictions back at a time. Loops are timed on few frames, for their cost is the same for each.
+Run by hand: `python benchmarks/evaluation.py`. Both on one thread or on all, as torch is set. The loop of the rollout
+feeds one frame's own predictions back at a time. Loops are timed on few frames, for their cost is the same for each.
 """
 
 import argparse
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
-from latentdyn.diagnostics.lagged import rollout_gap, rollout_reach, score_frames
+from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
+from latentdyn.diagnostics.scores import score_frames
 from latentdyn.diagnostics.summaries import speaker_bootstrap
+from latentdyn.distributions.gaussian import FullGaussian
+from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.predictors.mdn import MDN
 from latentdyn.stores.windows import Scaling, Windows
+from latentdyn.training.loop import mean_nll
 from measure import in_turns, machine, ratio, seconds, table
 
 W, D, HORIZON = 8, 512, 4
@@ -36,7 +40,7 @@ def main() -> None:
     latents = torch.randn(first + arguments.frames, D)
     windows = Windows(latents, torch.arange(first, len(latents)), W)
     scaling = Scaling.fit(windows)
-    predictor = MDN(D, W)
+    predictor = MDN(D, W, network={"kind": "mlp"})
     predictor.set_scaling(scaling)
     predictor.eval()
     few = windows.rows[: arguments.loop_frames]
@@ -46,8 +50,12 @@ def main() -> None:
         return lambda: frames / seconds(work)
 
     pairs = {
-        "scores": (
+        "NLL": (
             frame_rate(lambda: loop_nll(predictor, latents, few), len(few)),
+            frame_rate(lambda: mean_nll(predictor, windows, HORIZON), len(windows)),
+        ),
+        "all scores": (
+            frame_rate(lambda: loop_scores(predictor, latents, few, scaling), len(few)),
             frame_rate(lambda: score_frames(predictor, windows, HORIZON, scaling), len(windows)),
         ),
         "rollout gap": (
@@ -95,6 +103,7 @@ def check(predictor: MDN, latents: Tensor, windows: Windows, few: Tensor, scalin
     """The loops compute what the batches do."""
     scores = score_frames(predictor, Windows(latents, few, W), HORIZON, scaling)
     np.testing.assert_allclose(scores.nll, loop_nll(predictor, latents, few), rtol=1e-5)
+    np.testing.assert_allclose(scores, loop_scores(predictor, latents, few, scaling)[list(scores)], rtol=1e-3)
     gaps = rollout_gap(predictor, latents, few, HORIZON)
     np.testing.assert_allclose(gaps, loop_rollout_gap(predictor, latents, few), rtol=1e-2, atol=1e-2)
 
@@ -107,6 +116,35 @@ def loop_nll(predictor: MDN, latents: Tensor, rows: Tensor) -> list[float]:
         delta = latents[t] - latents[t - 1]
         scores.append(-float(predictor.density(context[None]).log_prob(delta[None])))
     return scores
+
+
+@torch.inference_mode()
+def loop_scores(predictor: MDN, latents: Tensor, rows: Tensor, scaling: Scaling) -> pd.DataFrame:
+    moments = (scaling.delta_mean, scaling.delta_std, scaling.frame_mean, scaling.frame_std)
+    delta_mean, delta_std, frame_mean, frame_std = (moment.float() for moment in moments)
+    diagonal = diagonal_gaussian(delta_mean[None], delta_std.log()[None])
+    full = FullGaussian(delta_mean[None], torch.linalg.cholesky(scaling.delta_covariance).float())
+    level = diagonal_gaussian(frame_mean[None], frame_std.log()[None])
+    scores = []
+    for t in rows.tolist():
+        delta = latents[t] - latents[t - 1]
+        density = predictor.density(latents[t - HORIZON - W + 1 : t - HORIZON + 1][None])
+        mean = density.mean()[0]
+        values = {
+            "nll": -density.log_prob(delta[None]),
+            "nll_baseline": -diagonal.log_prob(delta[None]),
+            "nll_full": -full.log_prob(delta[None]),
+            "nll_level": -level.log_prob(latents[t][None]),
+            "cosine": torch.cosine_similarity(mean, delta, dim=0),
+            "log_norm": delta.norm().log(),
+            "log_norm_of_mean": mean.norm().log(),
+            "mean_log_norm": density.mean_log_norm(),
+            "error": (delta - mean).square().sum(),
+            "spread": (delta - delta_mean).square().sum(),
+        }
+        facts = {f"fact_{name}": value for name, value in density.facts().items()}
+        scores.append({name: float(value) for name, value in (values | facts).items()})
+    return pd.DataFrame(scores)
 
 
 @torch.inference_mode()

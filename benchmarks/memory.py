@@ -91,7 +91,7 @@ def peak_of_fit(handle: Path, steps: int) -> dict[str, float]:
         "patience_validations": None,
     }
     fit_predictor(
-        {"kind": "mdn", "window_frames": 8, "horizons": [1, 8], "training": training},
+        {"kind": "mdn", "window_frames": 8, "horizons": [1, 8], "network": {"kind": "mlp"}, "training": training},
         store,
         index_frames(store, splits),
         seed_names=("benchmark",),

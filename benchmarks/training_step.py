@@ -182,7 +182,15 @@ def time_our_loop(windows: Windows, state_file: Path, steps: int) -> tuple[float
         patience_validations=None,
     )
     timed = Timed(windows.latents, windows.rows, windows.window_frames)
-    train(MDN(D, W), timed, None, HORIZON, settings, seed_names=("benchmark",), state_file=state_file)
+    train(
+        MDN(D, W, network={"kind": "mlp"}),
+        timed,
+        None,
+        HORIZON,
+        settings,
+        seed_names=("benchmark",),
+        state_file=state_file,
+    )
     starts = np.array(gathered)[1:]  # the first step allocates the optimizer's moments
     return (starts[-1, 0] - starts[0, 0]) / steps, float(np.diff(starts[:-1]).mean())
 

@@ -7,6 +7,7 @@ module, or a setting that a step does not use, re-runs nothing. `config/schema.j
 
 import json
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -29,7 +30,8 @@ from latentdyn.files import canonical_json
 SCHEMA_VERSION = 1
 
 # Names become folders of results/, so they are kept to what every file system and shell takes unquoted.
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=64)]
+# Two underscores in a row are kept for names that follow from others: soundstream__shuffled, mdn__unconditional.
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$", max_length=64)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Split = Literal["train", "validation", "eval"]
 Slice = Literal["all", "high_energy", "utterance_medial"]
@@ -121,7 +123,7 @@ class Demo(_AudioCorpus):
 
     kind: Literal["demo"]
     n_speakers: int = Field(24, ge=4, le=48, description="voices, women and men in turn")
-    sentences_per_speaker: int = Field(20, ge=1, le=60, description="a recording each")
+    sentences_per_speaker: int = Field(20, ge=1, le=60, description="recordings of each")
 
 
 class Latents(_Corpus):
@@ -132,7 +134,17 @@ class Latents(_Corpus):
     frame_rate_hz: PositiveFloat = Field(description="frames a second of these latents")
 
 
-Corpus = Annotated[LibriSpeech | Folder | Demo | Latents, Field(discriminator="kind")]
+class Synthetic(_Corpus):
+    """Speakers and utterances without audio, for representations that are drawn from a known process."""
+
+    kind: Literal["synthetic"]
+    n_speakers: int = Field(60, ge=3, description="all draw from the same process")
+    utterances_per_speaker: PositiveInt = Field(4, description="utterances of each; every one starts anew")
+    frames_per_utterance: PositiveInt = Field(200, description="length of an utterance")
+    frame_rate_hz: PositiveFloat = Field(12.5, description="how many frames are said to be a second")
+
+
+Corpus = Annotated[LibriSpeech | Folder | Demo | Latents | Synthetic, Field(discriminator="kind")]
 
 
 # -------------------------------------------------------------------------------------------- representations
@@ -192,8 +204,97 @@ class Provided(_Representation):
     kind: Literal["provided"]
 
 
-Representation = Annotated[Mimi | EnCodec | SoundStream | LogMel | Pooled | Provided, Field(discriminator="kind")]
+SurrogateMethod = Literal["shuffled", "white", "phase_randomised", "time_reversed"]
+
+
+class Surrogate(_Representation):
+    """Another representation with some of its structure destroyed: what remains predictable is not that structure."""
+
+    kind: Literal["surrogate"]
+    source: Name = Field(description="name of the representation")
+    method: SurrogateMethod = Field(description="what is kept and what is destroyed")
+
+
+class Outliers(_Representation):
+    """Another representation with a few of its frames scaled up, to see which numbers a handful of frames moves."""
+
+    kind: Literal["outliers"]
+    source: Name = Field(description="name of the representation")
+    share: Annotated[float, Field(gt=0, lt=1)] = Field(
+        1e-4, description="probability that a frame of the affected speakers is one"
+    )
+    factor: float = Field(1e3, description="what multiplies these frames")
+    splits: Annotated[list[Split], Field(min_length=1), AfterValidator(_no_duplicates)] = Field(
+        ["eval"], description="whose speakers are affected"
+    )
+
+
+class _Process(_Representation):
+    """A random process whose exact predictability is known."""
+
+    dim: PositiveInt = Field(16, description="dimensions")
+    seed: NonNegativeInt = Field(0, description="draws the process's own parameters, and its utterances")
+
+
+class VAR(_Process):
+    """Gaussian VAR(1), x_t = A x_{t-1} + e_t, A a scaled rotation; at radius 0 white noise, above 1 unstable."""
+
+    kind: Literal["var"]
+    radius: NonNegativeFloat = Field(
+        0.9, description="spectral radius of A: 0 is white noise, above 1 grows without bound"
+    )
+    noise: Literal["isotropic", "correlated"] = Field("isotropic", description="covariance of e")
+
+
+class Jumps(_Process):
+    """Steps of either sign along a direction that the context gives: no mean, much information."""
+
+    kind: Literal["jumps"]
+    amplitude: PositiveFloat = Field(4.0, description="a: length of the jump")
+    noise: PositiveFloat = Field(0.5, description="s: deviation of each dimension's noise")
+
+
+class ScaleMixture(_Process):
+    """Steps whose size varies and that no context foretells."""
+
+    kind: Literal["scale_mixture"]
+    sd: PositiveFloat = Field(0.45, description="deviation of the logarithm of the size")
+
+
+class Prototypes(_Process):
+    """A cycle of prototype steps, with noise."""
+
+    kind: Literal["prototypes"]
+    n_prototypes: int = Field(16, ge=2, description="K: length of the cycle")
+    separation: PositiveFloat = Field(
+        4.0, description="deviation of each dimension of the anchors that the cycle visits"
+    )
+    noise: PositiveFloat = Field(1.0, description="deviation of each dimension about an anchor")
+
+
+class VMFSteps(_Process):
+    """Steps of von Mises-Fisher direction and log-normal length, towards the origin on average."""
+
+    kind: Literal["vmf_steps"]
+    dim: int = Field(16, ge=2, description="dimensions")
+    kappa: PositiveFloat = Field(40.0, description="concentration of the direction")
+    mu_logm: float = Field(0.0, description="mean of the logarithm of the length")
+    sigma: PositiveFloat = Field(0.3, description="deviation of the logarithm of the length")
+
+
+class Switching(_Process):
+    """Two linear systems, one of which a fair coin picks at every frame."""
+
+    kind: Literal["switching"]
+    n_regimes: int = Field(2, ge=2, description="how many, equally likely")
+    radius: Annotated[float, Field(gt=0, lt=1)] = Field(0.9, description="spectral radius of each")
+    noise: PositiveFloat = Field(1.0, description="deviation of each dimension's noise")
+
+
+Process = VAR | Jumps | ScaleMixture | Prototypes | VMFSteps | Switching
 Encoder = Mimi | EnCodec | SoundStream | LogMel
+Derived = Pooled | Surrogate | Outliers
+Representation = Annotated[Encoder | Provided | Process | Derived, Field(discriminator="kind")]
 
 
 # ------------------------------------------------------------------------------------------------- predictors
@@ -216,15 +317,78 @@ class Training(Strict):
     )
 
 
+class NoNetwork(Strict):
+    """No context at all: the head by itself."""
+
+    kind: Literal["none"]
+
+
+class LinearNetwork(Strict):
+    """One affine map of the flattened context."""
+
+    kind: Literal["linear"]
+
+
+class MLPNetwork(Strict):
+    """Hidden layers over the flattened context (seed 001 §2.4)."""
+
+    kind: Literal["mlp"]
+    width: PositiveInt = Field(1024, description="units of a hidden layer")
+    layers: PositiveInt = Field(2, description="hidden layers, GELU")
+    dropout: Fraction = Field(0.0, description="after each hidden layer")
+
+
+class TransformerNetwork(Strict):
+    """Causal self-attention over the frames of the context."""
+
+    kind: Literal["transformer"]
+    width: PositiveInt = Field(256, description="numbers of a token; a multiple of heads")
+    layers: PositiveInt = Field(2, description="blocks")
+    heads: PositiveInt = Field(4, description="attention heads of a block")
+    dropout: Fraction = Field(0.0, description="within each block")
+
+    @model_validator(mode="after")
+    def _divides(self) -> "TransformerNetwork":
+        if self.width % self.heads:
+            raise ValueError("width must be a multiple of heads")
+        return self
+
+
+Network = Annotated[NoNetwork | LinearNetwork | MLPNetwork | TransformerNetwork, Field(discriminator="kind")]
+
+
 class _Predictor(Strict):
     closed_form: ClassVar[bool] = False  # draws nothing: every seed would give the same
 
     window_frames: PositiveInt = Field(8, description="W: frames of context")
     horizons: Horizons = Field([1, 2, 4, 8], description="k: staleness of the context, in frames")
 
+    def unconditional(self) -> "Predictor | None":
+        """The same density without a context, the reference of the context gain; None where this is one.
 
-class MDN(_Predictor):
-    """Mixture density network (seed 001 §2.4): an MLP whose head is a mixture of diagonal Gaussians over the delta."""
+        It is fitted once, at the longest horizon: on the frames that all horizons share.
+        """
+        raise NotImplementedError  # abstract
+
+
+class _NetworkPredictor(_Predictor):
+    network: Network = Field(MLPNetwork(kind="mlp"), description="reads the context")
+    context_normalisation: Literal["standard", "deltas", "none"] = Field(
+        "standard",
+        description="the context in deviations of the training frames; as the newest frame like that and the steps "
+        "between the older ones in deviations of the training deltas; or as it is",
+    )
+    context_clip: PositiveFloat | None = Field(None, description="normalised contexts are clamped to plus, minus this")
+    training: Training = Field(Training(), description="how it is fitted")
+
+    def unconditional(self) -> "Predictor | None":
+        if isinstance(self.network, NoNetwork):
+            return None
+        return self.model_copy(update={"network": NoNetwork(kind="none"), "horizons": self.horizons[-1:]})  # type: ignore[return-value]
+
+
+class MDN(_NetworkPredictor):
+    """Mixture density network (seed 001 §2.4): a network whose head is a mixture over the delta."""
 
     kind: Literal["mdn"]
     target_axes: Literal["natural", "principal"] = Field(
@@ -232,19 +396,57 @@ class MDN(_Predictor):
         description="axes in which each component is diagonal: the latents' own (seed 001), or the principal axes of "
         "the training deltas",
     )
-    n_components: PositiveInt = Field(8, description="K: Gaussians in the mixture")
-    hidden_width: PositiveInt = Field(1024, description="units of a hidden layer")
-    hidden_layers: PositiveInt = Field(2, description="hidden layers, GELU")
-    dropout: Fraction = Field(0.0, description="after each hidden layer")
-    log_sigma_min: float = Field(-5.0, description="clamp of log sigma, in units of the training deltas' deviation")
-    log_sigma_max: float = Field(3.0, description="upper end of that clamp")
-    training: Training = Field(Training(), description="how it is fitted")
+    components: Literal["gaussian", "student_t"] = Field("gaussian", description="student_t has heavier tails")
+    n_components: PositiveInt = Field(8, description="K: components of the mixture")
+    log_sigma_min: float = Field(
+        -5.0, description="lower clamp of log sigma, in units of the training deltas' deviation along those axes"
+    )
+    log_sigma_max: float = Field(3.0, description="upper clamp of log sigma")
 
     @model_validator(mode="after")
     def _ordered_clamp(self) -> "MDN":
         if self.log_sigma_min >= self.log_sigma_max:
             raise ValueError("log_sigma_min must be below log_sigma_max")
         return self
+
+
+class VMFLogNormal(_NetworkPredictor):
+    """Direction from a von Mises-Fisher law, length from a log-normal one (seed 003 §1.1, seed 004 §4)."""
+
+    kind: Literal["vmf_lognormal"]
+    kappa_depends_on_magnitude: bool = Field(False, description="let long steps have another concentration")
+    mu_logm_min: float = Field(-5.0, description="lower clamp of the mean log length (seed 003 §1.2)")
+    mu_logm_max: float = Field(12.0, description="upper clamp of the mean log length (seed 003 §1.2)")
+    log_sigma_min: float = Field(
+        -5.0, description="lower clamp of log sigma, sigma being the deviation of the log length"
+    )
+    log_sigma_max: float = Field(0.7, description="upper clamp of log sigma (seed 003 §1.2)")
+    log_kappa_min: float = Field(-5.0, description="lower clamp of log kappa, the direction's concentration")
+    log_kappa_max: float = Field(12.0, description="upper clamp of log kappa")
+
+    @model_validator(mode="after")
+    def _ordered_clamps(self) -> "VMFLogNormal":
+        for name in ("mu_logm", "log_sigma", "log_kappa"):
+            if getattr(self, f"{name}_min") >= getattr(self, f"{name}_max"):
+                raise ValueError(f"{name}_min must be below {name}_max")
+        return self
+
+
+class Flow(_NetworkPredictor):
+    """Conditional normalising flow over the delta (coupling layers)."""
+
+    kind: Literal["flow"]
+    target_axes: Literal["natural", "principal"] = Field(
+        "natural", description="axes whose halves transform each other, as for mdn"
+    )
+    univariate: Literal["affine", "spline"] = Field("spline", description="maps of one dimension; affine is far faster")
+    transforms: PositiveInt = Field(3, description="coupling layers")
+    hidden_width: PositiveInt = Field(128, description="units of a hidden layer within a coupling layer")
+    hidden_layers: PositiveInt = Field(2, description="hidden layers within a coupling layer")
+    features: PositiveInt = Field(
+        64, description="numbers that the network makes of the context, to condition the flow"
+    )
+    mean_samples: PositiveInt = Field(16, description="draws, in pairs, that estimate its mean")
 
 
 class LinearGaussian(_Predictor):
@@ -259,8 +461,37 @@ class LinearGaussian(_Predictor):
         description="candidates, in units of the mean context variance; validation speakers choose",
     )
 
+    def unconditional(self) -> "Predictor | None":
+        return Gaussian(
+            kind="gaussian", covariance=self.covariance, window_frames=self.window_frames, horizons=self.horizons[-1:]
+        )
 
-Predictor = Annotated[MDN | LinearGaussian, Field(discriminator="kind")]
+
+class AR1(_Predictor):
+    """Each dimension regressed on its own newest known value."""
+
+    closed_form: ClassVar[bool] = True
+
+    kind: Literal["ar1"]
+
+    def unconditional(self) -> "Predictor | None":
+        return Gaussian(kind="gaussian", window_frames=self.window_frames, horizons=self.horizons[-1:])
+
+
+class Gaussian(_Predictor):
+    """One Gaussian for every step, whatever the context."""
+
+    closed_form: ClassVar[bool] = True
+
+    kind: Literal["gaussian"]
+    covariance: Literal["diagonal", "full"] = Field("diagonal", description="form of the covariance")
+    mean: Literal["fitted", "zero"] = Field("fitted", description="zero is persistence: the next frame is this one")
+
+    def unconditional(self) -> "Predictor | None":
+        return None
+
+
+Predictor = Annotated[MDN | VMFLogNormal | Flow | LinearGaussian | AR1 | Gaussian, Field(discriminator="kind")]
 
 
 # ----------------------------------------------------------------------------------------- evaluation, tables
@@ -275,73 +506,195 @@ class Evaluation(Strict):
     )
     bootstrap_resamples: PositiveInt = Field(1000, description="resamples of the speakers for 95 % intervals")
     worst_frames: NonNegativeInt = Field(20, description="frames of highest NLL listed for each split and horizon")
+    principal_dims: Annotated[list[PositiveInt], AfterValidator(_no_duplicates), AfterValidator(sorted)] = Field(
+        [8],
+        description="m: R² of the delta and variance ratios of clusters are also taken along the first m principal "
+        "axes of the training deltas",
+    )
+
+
+class Clustering(Strict):
+    """How every key is clustered and scored (Phase 0)."""
+
+    window_frames: PositiveInt = Field(8, description="W: frames of context, the newest x_{t-1}")
+    longest_horizon: PositiveInt = Field(
+        8, description="the frames are those of predictors with this W and this longest k, so that rows compare"
+    )
+    cluster_counts: Horizons = Field([64, 128, 256, 512, 1024], description="numbers of clusters of k-means")
+    min_cluster_frames: PositiveInt = Field(20, description="a cluster with fewer training frames is left out")
+    variance_prior_frames: PositiveFloat = Field(
+        20.0, description="frames that the variance of all steps counts for in that of a cluster"
+    )
+    permutations: int = Field(10, ge=2, description="permutations of the labels: the random baseline")
+    kmeans_iterations: PositiveInt = Field(25, description="iterations of Lloyd's algorithm")
+    kmeans_restarts: PositiveInt = Field(3, description="runs of k-means, the best of which is kept")
+    kmeans_frames_per_cluster: PositiveInt = Field(
+        256, description="at most so many frames a cluster fit the centroids"
+    )
+
+
+class MeanPoolKey(Strict):
+    """k-means of the mean of the context's frames."""
+
+    kind: Literal["mean_pool"]
+
+
+class PCAKey(Strict):
+    """k-means of the context's principal components."""
+
+    kind: Literal["pca"]
+    dims: PositiveInt = Field(16, description="components kept")
+
+
+class LearnedKey(Strict):
+    """k-means of what a reduced-rank regression of the step on the context predicts."""
+
+    kind: Literal["learned"]
+    dims: PositiveInt = Field(16, description="rank of the regression")
+    ridges: Annotated[list[PositiveFloat], Field(min_length=1)] = Field(
+        [1e-3, 1e-2, 1e-1, 1.0],
+        description="candidates, beside context variances of 1; validation speakers choose",
+    )
+
+
+class PCABinsKey(Strict):
+    """Quartiles of the context's first principal components: 4^dims labels."""
+
+    kind: Literal["pca_bins"]
+    dims: int = Field(3, ge=1, le=6, description="components binned")
+
+
+Key = Annotated[MeanPoolKey | PCAKey | LearnedKey | PCABinsKey, Field(discriminator="kind")]
 
 
 LaggedColumn = Literal[
     "representation", "predictor", "split", "slice", "k", "n", "speakers", "nll", "nll_baseline", "dnll", "dnll_ci_low",
-    "dnll_ci_high", "dnll_median", "dnll_trimmed", "dnll_per_dim", "bits_per_frame", "kbit_per_s", "level_gain",
-    "cosine", "cosine_ci_low", "cosine_ci_high", "r2_mean", "r2_head", "rollout_gap", "rollout_gap_median",
-    "rollout_overflow", "nonfinite", "frame_rate_hz", "dim", "ms_per_step", "seeds", "dnll_seed_sd", "published_dnll",
-    "published_cosine", "published_r2", "published_rollout_gap",
+    "dnll_ci_high", "dnll_median", "dnll_trimmed", "dnll_per_dim", "bits_per_frame", "kbit_per_s", "dnll_full",
+    "dnll_full_ci_low", "dnll_full_ci_high", "context_gain", "context_gain_ci_low", "context_gain_ci_high",
+    "level_gain", "level_gain_ci_low", "level_gain_ci_high", "cosine", "cosine_ci_low", "cosine_ci_high", "r2_delta",
+    "r2_mean", "r2_head", "rollout_gap", "rollout_gap_median", "rollout_overflow", "spectral_radius", "unbounded",
+    "nonfinite", "frame_rate_hz", "dim", "ms_per_step", "seeds", "dnll_seed_sd", "published_dnll", "published_cosine",
+    "published_r2", "published_rollout_gap",
 ]  # fmt: skip
 
 LAGGED_COLUMNS: list[LaggedColumn] = [
     "representation", "predictor", "split", "k", "n", "nll", "nll_baseline", "dnll", "dnll_ci_low", "dnll_ci_high",
-    "dnll_median", "dnll_per_dim", "bits_per_frame", "kbit_per_s", "level_gain", "cosine", "r2_mean", "r2_head",
-    "rollout_gap", "rollout_gap_median", "rollout_overflow", "ms_per_step", "seeds", "published_dnll",
+    "dnll_median", "dnll_per_dim", "bits_per_frame", "kbit_per_s", "dnll_full", "context_gain", "context_gain_ci_low",
+    "context_gain_ci_high", "level_gain", "cosine", "r2_delta", "r2_mean", "r2_head", "rollout_gap",
+    "rollout_gap_median", "rollout_overflow", "ms_per_step", "seeds", "dnll_seed_sd", "published_dnll",
     "published_cosine",
 ]  # fmt: skip
 
 
-class LaggedTable(Strict):
+Seeds = Annotated[list[NonNegativeInt], Field(min_length=1), AfterValidator(_no_duplicates)]
+SplitRows = Annotated[list[Split], Field(min_length=1), AfterValidator(_no_duplicates)]
+SliceRows = Annotated[list[Slice], Field(min_length=1), AfterValidator(_no_duplicates)]
+SurrogateRows = Annotated[list[SurrogateMethod], AfterValidator(_no_duplicates)]
+
+
+class _Table(Strict):
+    corpora: Names = Field(description="a table is made for each")
+    seeds: Seeds = Field([0], description="training runs that a row averages")
+
+
+class _PredictorTable(_Table):
+    representations: Names = Field(description="rows, in this order")
+    surrogates: SurrogateRows = Field([], description="rows after those of each representation: its surrogates")
+    predictors: Names = Field(description="rows; they share window_frames and the longest horizon")
+    horizons: Horizons = Field([1, 2, 4, 8], description="rows; each predictor must be trained at them")
+    splits: SplitRows = Field(["train", "eval"], description="rows")
+
+
+class LaggedTable(_PredictorTable):
     """Phase 1 (seed 001): a row for each representation, predictor, split, slice and horizon."""
 
     kind: Literal["lagged"]
-    corpora: Names = Field(description="a table is made for each")
-    representations: Names = Field(description="rows, in this order")
-    predictors: Names = Field(description="rows; they share window_frames and the longest horizon")
-    horizons: Horizons = Field([1, 2, 4, 8], description="rows; each predictor must be trained at them")
-    seeds: Annotated[list[NonNegativeInt], Field(min_length=1), AfterValidator(_no_duplicates)] = Field(
-        [0], description="training runs that a row averages"
-    )
-    splits: Annotated[list[Split], Field(min_length=1), AfterValidator(_no_duplicates)] = Field(
-        ["train", "eval"], description="rows"
-    )
-    slices: Annotated[list[Slice], Field(min_length=1), AfterValidator(_no_duplicates)] = Field(
-        ["all"], description="rows; high_energy needs audio"
-    )
+    slices: SliceRows = Field(["all"], description="rows; high_energy needs audio")
     columns: Annotated[list[LaggedColumn], Field(min_length=1), AfterValidator(_no_duplicates)] = Field(
         LAGGED_COLUMNS, description="columns, in this order"
     )
 
 
-Table = LaggedTable
+class PairedTable(_PredictorTable):
+    """Differences between rows, with the interval of the difference: predictors, and surrogates against the real."""
+
+    kind: Literal["paired"]
+    metrics: Annotated[
+        list[Literal["nll", "dnll", "dnll_full", "level_gain", "cosine"]],
+        Field(min_length=1),
+        AfterValidator(_no_duplicates),
+    ] = Field(["dnll", "cosine"], description="what is compared")
+
+
+class OutlierAuditTable(_PredictorTable):
+    """What a few frames do to a mean: quantiles, trimmed means, the worst frames."""
+
+    kind: Literal["outlier_audit"]
+
+
+class ClusteringTable(_Table):
+    """Phase 0 (seed 000 §2, 001 §1): do clusters of contexts tell about the next step?"""
+
+    kind: Literal["clustering"]
+    representations: Names = Field(description="rows, in this order")
+    surrogates: SurrogateRows = Field([], description="rows after those of each representation: its surrogates")
+    keys: Names = Field(description="rows, in this order")
+    predictors: Annotated[list[Name], AfterValidator(_no_duplicates)] = Field(
+        [], description="further rows, at k = 1 on the same frames: what the whole context tells"
+    )
+    splits: SplitRows = Field(["eval"], description="rows")
+    slices: SliceRows = Field(["all"], description="rows; high_energy needs audio")
+
+
+class CalibrationTable(_Table):
+    """The battery's own certificate: what it measures on known processes beside the exact values."""
+
+    kind: Literal["calibration"]
+    predictors: dict[Name, Name] = Field(description="of each process, a predictor that can represent it")
+    keys: dict[Name, Names] = Field({}, description="of a process with clusters, the keys that are to find them")
+    horizons: Horizons = Field([1, 2, 4, 8], description="k at which values are compared with exact ones")
+    tolerance: Fraction = Field(0.02, description="of the exact value: near enough where the interval excludes it")
+
+    @property
+    def representations(self) -> list[str]:
+        return list(dict.fromkeys([*self.predictors, *self.keys]))
+
+
+Table = Annotated[
+    LaggedTable | PairedTable | OutlierAuditTable | ClusteringTable | CalibrationTable, Field(discriminator="kind")
+]
 
 
 class Config(Strict):
     """The whole configuration."""
 
     schema_version: Literal[1] = Field(description="of the configuration's form")
-    corpora: dict[Name, Corpus] = Field(description="speech, by name")
-    representations: dict[Name, Representation] = Field(description="encoders and what derives from them, by name")
-    predictors: dict[Name, Predictor] = Field(description="models of the next step, by name")
+    corpora: dict[Name, Corpus] = Field(description="utterances and their speakers, by name")
+    representations: dict[Name, Representation] = Field(
+        description="encoders, known processes and what derives from them, by name"
+    )
+    predictors: dict[Name, Predictor] = Field({}, description="models of the next step, by name")
+    keys: dict[Name, Key] = Field({}, description="coarse views of the context, by name")
     tables: Annotated[dict[Name, Table], Field(min_length=1)] = Field(description="what a run makes, by name")
     evaluation: Evaluation = Field(Evaluation(), description="how every predictor is scored")
+    clustering: Clustering = Field(Clustering(), description="how every key is scored")
 
     @model_validator(mode="after")
     def _names_resolve(self) -> "Config":
         for name, representation in self.representations.items():
-            if isinstance(representation, Pooled):
-                self._check_pooling(name)
+            if isinstance(representation, Derived):
+                self._check_sources(name)
             if isinstance(representation, (Mimi, EnCodec)):
                 _check_revision(f"representations.{name}", representation)
+        for name in self.predictors.keys() & self.keys.keys():
+            raise ValueError(f"keys.{name}: a predictor has this name too, and rows of tables could not be told apart")
         for name, table in self.tables.items():
             self._check_table(f"tables.{name}", table)
         return self
 
-    def _check_pooling(self, name: str) -> None:
+    def _check_sources(self, name: str) -> None:
         chain = [name]
-        while isinstance(node := self.representations.get(chain[-1]), Pooled):
+        while isinstance(node := self.representations.get(chain[-1]), Derived):
             if node.source in chain:
                 raise ValueError(f"representations.{name}.source: goes round in a circle ({' -> '.join(chain)})")
             chain.append(node.source)
@@ -349,36 +702,116 @@ class Config(Strict):
             raise ValueError(f"representations.{chain[-2]}.source: no representation is named '{chain[-1]}'")
 
     def _check_table(self, where: str, table: Table) -> None:
-        for key in ("corpora", "representations", "predictors"):
-            for name in getattr(table, key):
+        if isinstance(table, CalibrationTable):
+            self._check_calibration(where, table)
+        for key in ("corpora", "representations", "predictors", "keys"):
+            for name in _named(getattr(table, key, [])):
                 if name not in getattr(self, key):
                     known = ", ".join(sorted(getattr(self, key))) or "none"
                     raise ValueError(f"{where}.{key}: '{name}' is not defined (defined: {known})")
         for corpus in table.corpora:
             for name in table.representations:
-                brought = isinstance(self.root_representation(name), Provided)
-                if brought != isinstance(self.corpora[corpus], Latents):
+                root, needed = self.root_representation(name), _CORPUS_OF.get(type(self.corpora[corpus]), Encoder)
+                if not isinstance(root, needed):
                     raise ValueError(
                         f"{where}: corpus '{corpus}' (kind {self.corpora[corpus].kind}) cannot give representation "
-                        f"'{name}': kind provided goes with corpora of kind latents, every codec with audio"
+                        f"'{name}': kind provided goes with corpora of kind latents, known processes with corpora of "
+                        "kind synthetic, every codec with audio"
                     )
-        frames = {(p.window_frames, max(p.horizons)): n for n, p in self.predictors.items() if n in table.predictors}
-        if len(frames) > 1:
+        if isinstance(table, CalibrationTable):
+            return
+        scored = [(f"predictor '{n}'", p.window_frames, p.horizons[-1]) for n, p in self.predictors.items()
+                  if n in table.predictors]  # fmt: skip
+        if isinstance(table, ClusteringTable):
+            scored.append(("clustering", self.clustering.window_frames, self.clustering.longest_horizon))
+        if len({(window, longest) for _, window, longest in scored}) > 1:
             raise ValueError(
-                f"{where}.predictors: {' and '.join(frames.values())} differ in window_frames or in their longest "
+                f"{where}: {' and '.join(name for name, *_ in scored)} differ in window_frames or in their longest "
                 "horizon, so their rows would be measured on different frames"
             )
+        horizons = [1] if isinstance(table, ClusteringTable) else table.horizons
         for name in table.predictors:
-            missing = sorted(set(table.horizons) - set(self.predictors[name].horizons))
+            missing = sorted(set(horizons) - set(self.predictors[name].horizons))
             if missing:
                 raise ValueError(f"{where}.horizons: predictor '{name}' is not trained at k = {missing}")
 
-    def root_representation(self, name: str) -> "Encoder | Provided":
-        """The encoder (or provided latents) at the start of a chain of derived representations."""
-        node = self.representations[name]
-        while isinstance(node, Pooled):
-            node = self.representations[node.source]
-        return node
+    def _check_calibration(self, where: str, table: "CalibrationTable") -> None:
+        for section, names in (("predictors", table.predictors), ("keys", table.keys)):
+            for name in names:
+                if name not in self.representations:
+                    raise ValueError(f"{where}.{section}.{name}: no representation is named '{name}'")
+                process = self.representations[name]
+                if isinstance(process, Outliers) and section == "predictors":
+                    if table.predictors.get(process.source) != table.predictors[name]:
+                        raise ValueError(
+                            f"{where}.{section}.{name}: it is compared with '{process.source}', which must be listed "
+                            "with the same predictor"
+                        )
+                    process = self.representations[process.source]
+                if not isinstance(process, Process):
+                    raise ValueError(f"{where}.{section}.{name}: not a process whose exact values are known")
+
+    @cached_property
+    def all_representations(self) -> dict[str, "Representation"]:
+        """The representations of the config, and the surrogates that tables ask for."""
+        return self.representations | {
+            f"{source}__{method}": Surrogate(kind="surrogate", source=source, method=method)
+            for table in self.tables.values()
+            for source in table.representations
+            for method in getattr(table, "surrogates", [])
+        }
+
+    @cached_property
+    def all_predictors(self) -> dict[str, "Predictor"]:
+        """The predictors of the config, and the unconditional one beside each."""
+        twins = {f"{name}__unconditional": predictor.unconditional() for name, predictor in self.predictors.items()}
+        return self.predictors | {name: twin for name, twin in twins.items() if twin is not None}
+
+    def rows(self, table: Table) -> list[str]:
+        """The representations of a table, each followed by its surrogates."""
+        methods = getattr(table, "surrogates", [])
+        return [row for name in table.representations for row in (name, *(f"{name}__{method}" for method in methods))]
+
+    def predictions(self, table: Table) -> list[tuple[str, str, int]]:
+        """The (representation, predictor, seed) that a table's rows are measured with, unconditional ones included."""
+        if isinstance(table, CalibrationTable):
+            pairs = [(r, p) for r, p in table.predictors.items()]
+        else:
+            pairs = [(r, p) for r in self.rows(table) for p in table.predictors]
+        found = []
+        for representation, name in pairs:
+            for predictor in (name, f"{name}__unconditional"):
+                if predictor in self.all_predictors:
+                    drawn = table.seeds[:1] if self.all_predictors[predictor].closed_form else table.seeds
+                    found += [(representation, predictor, seed) for seed in drawn]
+        return found
+
+    def clusterings(self, table: Table) -> list[tuple[str, str]]:
+        """The (representation, key) that a table's rows are measured with."""
+        if isinstance(table, CalibrationTable):
+            return [(r, key) for r, keys in table.keys.items() for key in keys]
+        return [(r, key) for r in self.rows(table) for key in getattr(table, "keys", [])]
+
+    def derivation(self, name: str) -> list["Representation"]:
+        """A representation, what it derives from, and so on to the encoder, process or provided latents."""
+        chain = [self.all_representations[name]]
+        while isinstance(chain[-1], Derived):
+            chain.append(self.all_representations[chain[-1].source])
+        return chain
+
+    def root_representation(self, name: str) -> "Encoder | Provided | Process":
+        """What stands at the start of a chain of derived representations."""
+        return self.derivation(name)[-1]  # type: ignore[return-value]
+
+
+_CORPUS_OF: dict[type, Any] = {Latents: Provided, Synthetic: Process}  # what a corpus gives, if not audio to encode
+
+
+def _named(names: list[str] | dict[str, Any]) -> list[str]:
+    """The names in a table's list, or in the values of its mapping."""
+    if isinstance(names, dict):
+        return [name for value in names.values() for name in ([value] if isinstance(value, str) else value)]
+    return names
 
 
 def _check_revision(where: str, codec: Mimi | EnCodec) -> None:
@@ -409,8 +842,10 @@ def load_config(values: dict[str, Any]) -> Config:
 
 def _describe(mistake: Any) -> str:
     place = list(mistake["loc"])
-    if len(place) >= 3 and place[0] in {"corpora", "representations", "predictors"}:
+    if len(place) >= 3 and place[0] in {"corpora", "representations", "predictors", "keys", "tables"}:
         del place[2]  # pydantic puts the chosen member of a union (its kind) there, where the user has written no key
+    if len(place) >= 4 and place[2] == "network":
+        del place[3]  # and there
     dotted = ".".join(str(part) for part in place)
     message = "unknown key" if mistake["type"] == "extra_forbidden" else mistake["msg"].removeprefix("Value error, ")
     return f"{dotted}: {message}" if dotted else message

@@ -13,21 +13,29 @@ from pydantic_core import PydanticUndefined
 from snakemake.utils import update_config
 
 from latentdyn import config as module
-from latentdyn.config import LAGGED_COLUMNS, Config, LaggedColumn, json_schema, load_config
+from latentdyn.config import LAGGED_COLUMNS, Config, LaggedColumn, MLPNetwork, Process, json_schema, load_config
 from latentdyn.errors import UserError
 
 FOLDER = Path(__file__).parents[2] / "config"
 OVERLAYS = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "config")
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "schema_version": 1,
     "corpora": {"speech": {"kind": "folder", "root": "audio"}, "mine": {"kind": "latents", "index": "a.csv",
-                                                                       "frame_rate_hz": 12.5}},
+                                                                       "frame_rate_hz": 12.5},
+                "known": {"kind": "synthetic"}},
     "representations": {"logmel": {"kind": "logmel"}, "given": {"kind": "provided"},
-                        "slow": {"kind": "pooled", "source": "logmel", "frame_rate_hz": 6.25}},
+                        "slow": {"kind": "pooled", "source": "logmel", "frame_rate_hz": 6.25},
+                        "var": {"kind": "var"}, "spiky": {"kind": "outliers", "source": "var"},
+                        "blurred": {"kind": "pooled", "source": "var", "frame_rate_hz": 6.25}},
     "predictors": {"line": {"kind": "linear_gaussian"}, "net": {"kind": "mdn"}},
+    "keys": {"pool": {"kind": "mean_pool"}, "axes": {"kind": "pca"}},
     "tables": {"t": {"kind": "lagged", "corpora": ["speech"], "representations": ["logmel", "slow"],
-                     "predictors": ["line", "net"]}},
+                     "predictors": ["line", "net"]},
+               "phase0": {"kind": "clustering", "corpora": ["speech"], "representations": ["slow"],
+                          "surrogates": ["shuffled", "white"], "keys": ["pool", "axes"], "predictors": ["line"]},
+               "exact": {"kind": "calibration", "corpora": ["known"], "predictors": {"spiky": "line", "var": "line"},
+                         "keys": {"var": ["pool"]}}},
 }  # fmt: skip
 
 
@@ -55,10 +63,10 @@ def read(name: str) -> dict[str, Any]:
     return yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
 
 
-def merged(name: str) -> Config:
-    """A file as a run sees it: on top of config.yaml, merged by Snakemake itself."""
+def merged(*names: str) -> Config:
+    """Files as a run sees them: on top of config.yaml, merged by Snakemake itself."""
     values = read("config")
-    if name != "config":
+    for name in names:
         update_config(values, read(name))
     return load_config(values)
 
@@ -72,20 +80,33 @@ def test_a_shipped_file_is_valid(name: str):
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
-def test_a_shipped_file_mixes_no_two_kinds_under_one_name(name: str):
+def test_an_entry_of_a_shipped_file_is_what_the_file_says(name: str):
     base, overlay = read("config"), read(name)
-    for section in ("corpora", "representations", "predictors", "tables"):
-        for entry in base[section].keys() & overlay.get(section, {}).keys():
-            assert overlay[section][entry]["kind"] == base[section][entry]["kind"]
-            assert overlay[section][entry].keys() >= base[section][entry].keys(), (
-                "a key of the demo would shine through"
-            )
+    for section in ("corpora", "representations", "predictors", "keys", "tables"):
+        base[section] = base.get(section, {}) | overlay.get(section, {})  # whole entries, where Snakemake merges keys
+    assert load_config(base) == merged(name), "a key of the demo shines through"
 
 
-@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("name", sorted({*OVERLAYS} - {"calibration"}))
 def test_a_shipped_file_runs_without_the_demo(name: str):
     config = merged(name)
     assert {corpus for table in config.tables.values() for corpus in table.corpora} == set(read(name)["corpora"])
+
+
+@pytest.mark.parametrize("name", sorted({"config", *OVERLAYS} - {"calibration"}))
+def test_the_calibration_goes_beside_every_other_file(name: str):
+    alone, both = merged(name), merged(name, "calibration")
+    for section in ("corpora", "representations", "predictors", "keys", "tables"):
+        entries, of_calibration = getattr(both, section), read("calibration").get(section, {})
+        assert entries.keys() == getattr(alone, section).keys() | of_calibration
+        assert {key: entries[key] for key in getattr(alone, section)} == getattr(alone, section)
+    assert (both.evaluation, both.clustering) == (alone.evaluation, alone.clustering)
+
+
+def test_the_calibration_covers_every_kind_of_process():
+    config = merged("calibration")
+    measured = {config.representations[name].kind for name in config.tables["calibration"].representations}
+    assert measured == {get_args(kind.model_fields["kind"].annotation)[0] for kind in get_args(Process)} | {"outliers"}
 
 
 def test_the_paper_is_configured_as_it_was_published():
@@ -94,7 +115,9 @@ def test_the_paper_is_configured_as_it_was_published():
     training = mdn.pop("training")
     # seed 001, Appendix B
     assert (mdn["window_frames"], mdn["horizons"], mdn["n_components"]) == (8, [1, 2, 4, 8], 8)
-    assert (mdn["hidden_layers"], mdn["hidden_width"], mdn["dropout"], mdn["target_axes"]) == (2, 1024, 0, "natural")
+    assert (mdn["components"], mdn["target_axes"]) == ("gaussian", "natural")
+    assert mdn["network"] == {"kind": "mlp", "layers": 2, "width": 1024, "dropout": 0}
+    assert (mdn["context_normalisation"], mdn["context_clip"]) == ("standard", None)
     assert (training["steps"], training["batch_size"]) == (25_000, 256)
     assert (training["learning_rate"], training["weight_decay"], training["gradient_clip_norm"]) == (1e-3, 1e-4, 1)
     assert config.tables["phase1_lagged"].seeds == [0, 1, 2]
@@ -114,6 +137,7 @@ def test_defaults_fill_in():
     config = load_config(SMALL)
     assert config.tables["t"].columns == LAGGED_COLUMNS
     assert config.predictors["net"].training.steps == 25_000
+    assert config.predictors["net"].network == MLPNetwork(kind="mlp")
     assert config.corpora["speech"].splits.eval == 0.2
 
 
@@ -129,8 +153,9 @@ def test_a_section_as_canonical_json_is_the_same_however_it_is_written():
 
 
 def test_a_chain_of_derived_representations_is_followed_to_its_encoder():
-    config = load_config(edited("representations.slower", {"kind": "pooled", "source": "slow", "frame_rate_hz": 3.125}))
-    assert config.root_representation("slower") == config.representations["logmel"]
+    config = load_config(edited("representations.loud", {"kind": "outliers", "source": "slow"}))
+    assert config.root_representation("loud") == config.representations["logmel"]
+    assert config.root_representation("slow__white") == config.representations["logmel"]
 
 
 def test_a_local_checkpoint_needs_no_revision(tmp_path: Path):
@@ -149,9 +174,30 @@ def test_a_local_checkpoint_needs_no_revision(tmp_path: Path):
         ("predictors.net.window_frames", 8.5, r"predictors\.net\.window_frames: .*integer"),
         ("predictors.net.window_frames", True, r"predictors\.net\.window_frames: .*integer"),
         ("predictors.net.window_frames", 0, r"predictors\.net\.window_frames: .*greater than 0"),
-        ("predictors.net.dropout", 1.0, r"predictors\.net\.dropout: .*less than 1"),
+        ("predictors.net.hidden_width", 64, r"predictors\.net\.hidden_width: unknown key"),
+        ("predictors.line.network", {"kind": "mlp"}, r"predictors\.line\.network: unknown key"),
+        ("predictors.net.network", {"kind": "mlp", "widht": 64}, r"predictors\.net\.network\.widht: unknown key"),
+        ("predictors.net.network", {"kind": "mlp", "dropout": 1.0}, r"predictors\.net\.network\.dropout: .*than 1"),
+        ("predictors.net.network", {"kind": "linear", "width": 64}, r"predictors\.net\.network\.width: unknown key"),
+        ("predictors.net.network", {"kind": "lstm"}, r"predictors\.net\.network: .*'lstm'.*'transformer'"),
+        ("predictors.net.network", {"width": 64}, r"predictors\.net\.network: .*kind"),
+        (
+            "predictors.net.network",
+            {"kind": "transformer", "width": 10, "heads": 4},
+            r"predictors\.net\.network: width must be a multiple of heads",
+        ),
+        ("predictors.net.context_normalisation", "z", r"predictors\.net\.context_normalisation: .*'deltas'"),
+        ("predictors.net.context_clip", 0.0, r"predictors\.net\.context_clip: .*greater than 0"),
+        ("predictors.net.components", "laplace", r"predictors\.net\.components: .*'student_t'"),
         ("predictors.net.log_sigma_min", 3.0, r"predictors\.net: log_sigma_min must be below log_sigma_max"),
-        ("predictors.net.kind", "transformer", r"predictors\.net: .*'transformer'.*'mdn'"),
+        ("predictors.v", {"kind": "vmf_lognormal", "mu_logm_max": -5.0}, r"predictors\.v: mu_logm_min must be below"),
+        ("predictors.v", {"kind": "vmf_lognormal", "log_sigma_min": 1.0}, r"predictors\.v: log_sigma_min must be"),
+        ("predictors.v", {"kind": "vmf_lognormal", "log_kappa_min": 12.0}, r"predictors\.v: log_kappa_min must be"),
+        ("predictors.f", {"kind": "flow", "transforms": 0}, r"predictors\.f\.transforms: .*greater than 0"),
+        ("predictors.a", {"kind": "ar1", "ridges": [1.0]}, r"predictors\.a\.ridges: unknown key"),
+        ("predictors.g", {"kind": "gaussian", "mean": "one"}, r"predictors\.g\.mean: .*'fitted' or 'zero'"),
+        ("predictors.net__unconditional", {"kind": "mdn"}, r"predictors\.net__unconditional: .*pattern"),
+        ("predictors.net.kind", "lstm", r"predictors\.net: .*'lstm'.*'mdn'"),
         ("predictors.net.kind", ..., r"predictors\.net: .*kind"),
         ("predictors.Net", {"kind": "mdn"}, r"predictors.*Net.*pattern"),
         ("predictors.line.ridges", [], r"predictors\.line\.ridges: .*at least 1"),
@@ -184,6 +230,38 @@ def test_a_local_checkpoint_needs_no_revision(tmp_path: Path):
             {"kind": "pooled", "source": "slow", "frame_rate_hz": 1.0},
             r"goes round in a circle \((logmel -> slow|slow -> logmel)\)",
         ),
+        (
+            "representations.var",
+            {"kind": "surrogate", "source": "spiky", "method": "white"},
+            r"representations\.var\.source: goes round in a circle \(var -> spiky\)",
+        ),
+        (
+            "representations.rev",
+            {"kind": "surrogate", "source": "mel", "method": "white"},
+            r"representations\.rev\.source: no representation is named 'mel'",
+        ),
+        (
+            "representations.rev",
+            {"kind": "surrogate", "source": "logmel", "method": "reversed"},
+            r"representations\.rev\.method: .*'time_reversed'",
+        ),
+        ("representations.spiky.source", "vra", r"representations\.spiky\.source: no representation is named 'vra'"),
+        ("representations.spiky.share", 1.0, r"representations\.spiky\.share: .*less than 1"),
+        ("representations.spiky.splits", ["eval", "eval"], r"representations\.spiky\.splits: lists the same entry"),
+        ("representations.logmel__white", {"kind": "logmel"}, r"representations\.logmel__white: .*pattern"),
+        ("representations.var.radius", -0.1, r"representations\.var\.radius: .*greater than or equal to 0"),
+        ("representations.s", {"kind": "switching", "radius": 1.0}, r"representations\.s\.radius: .*less than 1"),
+        ("representations.p", {"kind": "prototypes", "n_prototypes": 1}, r"representations\.p\.n_prototypes: "),
+        ("representations.v", {"kind": "vmf_steps", "sigma": 0.0}, r"representations\.v\.sigma: .*greater than 0"),
+        ("corpora.known.n_speakers", 2, r"corpora\.known\.n_speakers: .*greater than or equal to 3"),
+        ("corpora.known.audio", {}, r"corpora\.known\.audio: unknown key"),
+        ("keys.axes.dim", 3, r"keys\.axes\.dim: unknown key"),
+        ("keys.pool.dims", 3, r"keys\.pool\.dims: unknown key"),
+        ("keys.bins", {"kind": "pca_bins", "dims": 7}, r"keys\.bins\.dims: .*less than or equal to 6"),
+        ("keys.best", {"kind": "learned", "ridges": [0.0]}, r"keys\.best\.ridges\.0: .*greater than 0"),
+        ("clustering.cluster_counts", [64, 64], r"clustering\.cluster_counts: lists the same entry twice"),
+        ("clustering.permutations", 1, r"clustering\.permutations: .*greater than or equal to 2"),
+        ("evaluation.principal_dims", [8, 0], r"evaluation\.principal_dims\.1: .*greater than 0"),
         ("tables", {}, r"tables: .*at least 1"),
         ("tables.t.predictors", ["lines"], r"tables\.t\.predictors: 'lines' is not defined \(defined: line, net\)"),
         ("tables.t.corpora", [], r"tables\.t\.corpora: .*at least 1"),
@@ -194,8 +272,38 @@ def test_a_local_checkpoint_needs_no_revision(tmp_path: Path):
         ("tables.t.horizons", [1, 3], r"tables\.t\.horizons: predictor 'line' is not trained at k = \[3\]"),
         ("tables.t.representations", ["given"], r"corpus 'speech' \(kind folder\) cannot give representation 'given'"),
         ("tables.t.corpora", ["mine"], r"corpus 'mine' \(kind latents\) cannot give representation 'logmel'"),
-        ("predictors.line.window_frames", 4, r"tables\.t\.predictors: .* would be measured on different frames"),
-        ("predictors.line.horizons", [1, 2, 4, 16], r"tables\.t\.predictors: .* on different frames"),
+        (
+            "tables.t.representations",
+            ["var"],
+            r"corpus 'speech' \(kind folder\) cannot give representation '(var|spiky)'",
+        ),
+        ("tables.t.representations", ["blurred"], r"corpus 'speech' .* cannot give representation 'blurred'"),
+        ("tables.t.corpora", ["known"], r"corpus 'known' \(kind synthetic\) cannot give representation 'logmel'"),
+        ("tables.t.predictors", ["net__unconditional"], r"tables\.t\.predictors\.0: .*pattern"),
+        ("tables.t.surrogates", ["reversed"], r"tables\.t\.surrogates\.0: .*'time_reversed'"),
+        ("tables.t.metrics", ["dnll"], r"tables\.t\.metrics: unknown key"),
+        (
+            "predictors.line.window_frames",
+            4,
+            r"tables\.t: predictor 'line' and predictor 'net' differ in window_frames",
+        ),
+        ("predictors.line.horizons", [1, 2, 4, 16], r"tables\.t: .* would be measured on different frames"),
+        ("clustering.window_frames", 4, r"tables\.phase0: predictor 'line' and clustering differ in window_frames"),
+        ("clustering.longest_horizon", 16, r"tables\.phase0: predictor 'line' and clustering differ in .* longest"),
+        ("tables.phase0.keys", ["pol"], r"tables\.phase0\.keys: 'pol' is not defined \(defined: axes, pool\)"),
+        ("tables.exact.predictors", {"var": "lines"}, r"tables\.exact\.predictors: 'lines' is not defined"),
+        ("tables.exact.keys", {"var": ["pol"]}, r"tables\.exact\.keys: 'pol' is not defined"),
+        ("tables.exact.predictors", {"vra": "line"}, r"tables\.exact\.predictors\.vra: no repr.* named 'vra'"),
+        ("tables.exact.predictors", {"logmel": "line"}, r"tables\.exact\.predictors\.logmel: not a process"),
+        ("tables.exact.predictors", {"blurred": "line"}, r"tables\.exact\.predictors\.blurred: not a process whose"),
+        ("tables.exact.keys", {"blurred": ["pool"]}, r"tables\.exact\.keys\.blurred: not a process whose exact"),
+        (
+            "tables.exact.corpora",
+            ["speech"],
+            r"tables\.exact: corpus 'speech' .* cannot give representation '(var|spiky)'",
+        ),
+        ("keys.line", {"kind": "pca"}, r"keys\.line: a predictor has this name too"),
+        ("representations.steps", {"kind": "vmf_steps", "dim": 1}, r"representations\.steps\.dim: .*equal to 2"),
         ("schema_version", 2, r"schema_version: "),
         ("evaluation.max_frames", None, r"evaluation\.max_frames: "),
     ],
@@ -214,6 +322,84 @@ def test_all_mistakes_are_told_at_once():
 def test_a_config_does_not_change_after_it_was_checked():
     with pytest.raises(ValueError, match="frozen"):
         load_config(SMALL).evaluation.max_frames = 1
+
+
+# ------------------------------------------------------------------------------- what follows from the tables
+
+
+def test_surrogates_that_tables_ask_for_are_representations():
+    config = load_config(SMALL)
+    added = {
+        name: r.model_dump() for name, r in config.all_representations.items() if name not in SMALL["representations"]
+    }
+    assert added == {
+        f"slow__{method}": {"kind": "surrogate", "source": "slow", "method": method, "dtype": "float32"}
+        for method in ("shuffled", "white")
+    }
+    assert config.rows(config.tables["phase0"]) == ["slow", "slow__shuffled", "slow__white"]
+    assert config.rows(config.tables["t"]) == ["logmel", "slow"]
+    assert config.rows(config.tables["exact"]) == ["spiky", "var"]
+
+
+@pytest.mark.parametrize(
+    ("predictor", "twin"),
+    [
+        ({"kind": "mdn", "horizons": [4, 1]}, {"kind": "mdn", "horizons": [4], "network": {"kind": "none"}}),
+        (
+            {"kind": "flow", "network": {"kind": "transformer"}, "context_clip": 5.0, "transforms": 2},
+            {"kind": "flow", "network": {"kind": "none"}, "context_clip": 5.0, "transforms": 2, "horizons": [8]},
+        ),
+        ({"kind": "linear_gaussian"}, {"kind": "gaussian", "covariance": "full", "horizons": [8]}),
+        (
+            {"kind": "linear_gaussian", "covariance": "diagonal", "window_frames": 3, "horizons": [2]},
+            {"kind": "gaussian", "covariance": "diagonal", "window_frames": 3, "horizons": [2]},
+        ),
+        ({"kind": "ar1"}, {"kind": "gaussian", "covariance": "diagonal", "horizons": [8]}),
+        ({"kind": "gaussian", "mean": "zero"}, None),
+        ({"kind": "vmf_lognormal", "network": {"kind": "none"}}, None),
+    ],
+)
+def test_beside_a_predictor_stands_the_same_density_without_a_context(predictor: Any, twin: Any):
+    config = load_config(edited("predictors.p", predictor))
+    assert "p" in config.all_predictors
+    assert ("p__unconditional" in config.all_predictors) == (twin is not None)
+    if twin:  # and it would be a valid entry by itself
+        expected = load_config(edited("predictors.p", twin)).predictors["p"]
+        assert config.all_predictors["p__unconditional"] == expected
+
+
+def test_a_table_of_predictors_is_measured_with_each_and_its_twin_and_a_closed_form_with_one_seed():
+    config = load_config(edited("tables.t", SMALL["tables"]["t"] | {"surrogates": ["white"], "seeds": [3, 5]}))
+    of_a_row = [("line", 3), ("line__unconditional", 3), ("net", 3), ("net", 5), ("net__unconditional", 3),
+                ("net__unconditional", 5)]  # fmt: skip
+    assert config.predictions(config.tables["t"]) == [
+        (row, *who) for row in ("logmel", "logmel__white", "slow", "slow__white") for who in of_a_row
+    ]
+    assert config.clusterings(config.tables["t"]) == []
+
+
+def test_a_predictor_without_context_has_no_twin_to_be_measured_with():
+    values = edited("predictors.base", {"kind": "gaussian"})
+    values["tables"]["t"] |= {"representations": ["slow"], "predictors": ["base"], "seeds": [7]}
+    config = load_config(values)
+    assert config.predictions(config.tables["t"]) == [("slow", "base", 7)]
+
+
+def test_a_clustering_table_is_measured_with_keys_and_predictors_on_every_row():
+    config = load_config(SMALL)
+    rows = ("slow", "slow__shuffled", "slow__white")
+    assert config.clusterings(config.tables["phase0"]) == [(row, key) for row in rows for key in ("pool", "axes")]
+    assert config.predictions(config.tables["phase0"]) == [
+        (row, predictor, 0) for row in rows for predictor in ("line", "line__unconditional")
+    ]
+
+
+def test_a_calibration_is_measured_as_its_mappings_say():
+    config = load_config(edited("tables.exact.keys", {"var": ["axes", "pool"]}))
+    assert config.predictions(config.tables["exact"]) == [
+        (row, predictor, 0) for row in ("spiky", "var") for predictor in ("line", "line__unconditional")
+    ]
+    assert config.clusterings(config.tables["exact"]) == [("var", "axes"), ("var", "pool")]
 
 
 # ------------------------------------------------------------------------- the documents that are to say the same
@@ -237,13 +423,17 @@ def documented() -> dict[str, dict[str, str]]:
 
 
 SHARED = {  # headings that hold the keys which several kinds have
-    "Every corpus": ["LibriSpeech", "Folder", "Demo", "Latents"],
-    "Every corpus of audio": ["LibriSpeech", "Folder", "Demo"],
-    "Every representation": ["Mimi", "EnCodec", "SoundStream", "LogMel", "Pooled", "Provided"],
-    "Every predictor": ["MDN", "LinearGaussian"],
+    "Every corpus": module._Corpus,
+    "Every corpus of audio": module._AudioCorpus,
+    "Every representation": module._Representation,
+    "Every known process": module._Process,
+    "Every predictor": module._Predictor,
+    "Every predictor with a network": module._NetworkPredictor,
+    "Every table": module._Table,
+    "Every table of predictors": module._PredictorTable,
 }
 HEADINGS = {"Config": "Top level", "Splits": "splits", "AudioChecks": "audio", "Training": "training",
-            "Evaluation": "Evaluation"}  # fmt: skip
+            "Evaluation": "Evaluation", "Clustering": "Clustering"}  # fmt: skip
 
 
 @pytest.mark.parametrize("model", models(), ids=lambda m: m.__name__)
@@ -251,7 +441,7 @@ def test_the_readme_lists_every_key_with_its_default(model: type[BaseModel]):
     sections = documented()
     kind = model.model_fields.get("kind")
     heading = f"kind: {get_args(kind.annotation)[0]}" if kind else HEADINGS[model.__name__]
-    rows = {key: default for name, users in SHARED.items() if model.__name__ in users
+    rows = {key: default for name, base in SHARED.items() if issubclass(model, base)
             for key, default in sections[name].items()}  # fmt: skip
     assert not rows.keys() & sections[heading].keys()
     rows |= sections[heading]
@@ -274,7 +464,7 @@ def test_the_readme_has_no_section_of_nothing():
 
 def test_the_readme_lists_every_column_and_marks_the_default_ones():
     text = (FOLDER / "README.md").read_text().split("The columns, those shown by default in bold")[1]
-    listed = re.findall(r"(\*\*)?`(\w+)`", text)
+    listed = re.findall(r"(\*\*)?`(\w+)`", text.split("\n\n")[1])
     assert [name for _, name in listed] == list(get_args(LaggedColumn))
     assert [name for bold, name in listed if bold] == LAGGED_COLUMNS
 

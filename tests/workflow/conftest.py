@@ -26,7 +26,7 @@ CONFIG: dict[str, Any] = {
     "predictors": {
         "net": {
             "kind": "mdn", "window_frames": 2, "horizons": [1, 2], "n_components": 2,
-            "hidden_width": 8, "hidden_layers": 1,
+            "network": {"kind": "mlp", "width": 8, "layers": 1},
             "training": {"steps": 20, "batch_size": 16, "validate_every_steps": 10},
         },
         "line": {"kind": "linear_gaussian", "window_frames": 2, "horizons": [1, 2]},

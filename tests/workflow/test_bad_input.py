@@ -83,7 +83,7 @@ def test_a_store_of_another_version_a_truncated_shard_a_checkpoint_of_another_co
     def evaluate(predictor) -> subprocess.CompletedProcess[str]:
         return run(
             step("evaluate_predictor", finished.folder, latents=latents, frames=frames, checkpoint=checkpoint,
-                 predictor=predictor, metrics=finished.folder / "m.json",
+                 predictor=predictor, speakers=finished.folder / "s.parquet", metrics=finished.folder / "m.json",
                  evaluation={"max_frames": 9, "rollout_frames": 9, "bootstrap_resamples": 9, "worst_frames": 1}),
             finished.folder,
         )  # fmt: skip
@@ -93,7 +93,7 @@ def test_a_store_of_another_version_a_truncated_shard_a_checkpoint_of_another_co
         assert all(word in done.stderr for word in (*words, "Where:", "What to do:")), done.stderr
         assert not (finished.folder / "m.json").exists()
 
-    told(evaluate({**predictor, "hidden_width": 9}), "trained with other settings (hidden_width)", "predictor.json")
+    told(evaluate({**predictor, "n_components": 9}), "trained with other settings (n_components)", "predictor.json")
     facts = json.loads(latents.read_text())
     latents.write_text(json.dumps({**facts, "schema_version": 0}))
     told(evaluate(predictor), "schema version 0", "latents.json")

@@ -1,24 +1,40 @@
 """Config, rules and code hold together: shipped files plan, rules and steps agree, settings fit who takes them."""
 
+import dataclasses
 import importlib
 import inspect
-import itertools
 import re
+from collections import Counter
 from typing import Any, get_args
 from unittest.mock import Mock, create_autospec
 
+import pandas as pd
 import pytest
+import torch
 import yaml
 from pydantic import BaseModel
 from snakemake.utils import update_config
 
 from latentdyn import config
 from latentdyn.codecs.base import open_codec
-from latentdyn.config import Config, Evaluation, Latents, LibriSpeech, Splits, Training, load_config
+from latentdyn.config import Clustering, Config, Evaluation, LibriSpeech, Splits, Synthetic, Training, load_config
 from latentdyn.corpus.splits import SPLITS, split_speakers
+from latentdyn.corpus.synthetic import synthetic_manifest
+from latentdyn.diagnostics.clustering import ClusteringSettings
+from latentdyn.diagnostics.keys import KINDS as KEYS
+from latentdyn.diagnostics.keys import KeySettings, fit_key
 from latentdyn.diagnostics.lagged import EvaluationSettings
 from latentdyn.predictors.base import SolvedPredictor, build_predictor
+from latentdyn.predictors.network_predictor import NetworkPredictor
+from latentdyn.predictors.networks import build_network
+from latentdyn.processes.base import build_process
+from latentdyn.processes.naming import KINDS as PROCESSES
+from latentdyn.reporting.measurements import SPEAKERS, WORST_FRAMES, Measurements
+from latentdyn.reporting.naming import figure_module, table_module
+from latentdyn.reporting.tables.lagged import lagged_rows
+from latentdyn.representations.surrogates import METHODS
 from latentdyn.stores.frames import SLICES
+from latentdyn.stores.windows import Scaling, Windows
 from latentdyn.training.loop import TrainingSettings
 
 from .conftest import ROOT, Checkout
@@ -43,26 +59,84 @@ def lay_down(checkout: Checkout, corpus: LibriSpeech) -> None:
     (root / "SPEAKERS.TXT").touch()
 
 
+MADE_BY = {  # the rule that makes each representation's store
+    **dict.fromkeys(get_args(config.Encoder), "merge_latents"),
+    **dict.fromkeys(get_args(config.Process), "simulate_process"),
+    config.Provided: "import_latents", config.Pooled: "pool_latents", config.Surrogate: "make_surrogate",
+    config.Outliers: "inject_outliers",
+}  # fmt: skip
+
+
+def jobs(shipped: Config) -> Counter[str]:
+    """How often a run from nothing starts each rule that measures something or makes latents."""
+    stores = {
+        (corpus, name)
+        for table in shipped.tables.values()
+        for corpus in table.corpora
+        for row in shipped.rows(table)
+        for name in sources(shipped, row)
+    }
+    asked = [(corpus, table) for table in shipped.tables.values() for corpus in table.corpora]
+    fitted = {(corpus, *who) for corpus, table in asked for who in shipped.predictions(table)}
+    clustered = {(corpus, *who) for corpus, table in asked for who in shipped.clusterings(table)}
+    count = Counter(MADE_BY[type(shipped.all_representations[name])] for _, name in stores)
+    for corpus, name in stores:
+        if isinstance(shipped.all_representations[name], config.Encoder):
+            count["encode_latents"] += shipped.corpora[corpus].encoding_parts
+    count.update(train_predictor=len(fitted), evaluate_predictor=len(fitted), cluster_contexts=len(clustered))
+    count.update(dict.fromkeys(("collect_metrics", "tabulate_metrics", "plot_metrics"), len(asked)))
+    return count
+
+
+def sources(shipped: Config, name: str) -> list[str]:
+    """A representation and all that it is derived from."""
+    representation = shipped.all_representations[name]
+    return [name, *(sources(shipped, representation.source) if isinstance(representation, config.Derived) else [])]
+
+
+def measuring(planned: dict[str, int]) -> Counter[str]:
+    """Without the rules that lead from recordings to an index of frames."""
+    preparing = {"download_corpus", "synthesize_demo", "number_utterances", "build_manifest", "split_speakers",
+                 "partition_manifest", "index_frames"}  # fmt: skip
+    return Counter({rule: n for rule, n in planned.items() if rule not in preparing})
+
+
 @pytest.mark.workflow
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_file_plans_every_measurement_of_its_tables(checkout: Checkout, name: str):
     shipped = merged(name)
-    encoded, fitted = set(), set()
     for table in shipped.tables.values():
-        for corpus, representation in itertools.product(table.corpora, table.representations):
-            audio = shipped.corpora[corpus]
-            assert not isinstance(audio, Latents)
-            if isinstance(audio, LibriSpeech) and audio.root:  # one with a url plans with nothing there
-                lay_down(checkout, audio)
-            encoder = shipped.root_representation(representation).canonical()
-            encoded |= {(corpus, encoder, part) for part in range(audio.encoding_parts)}
-            for predictor in table.predictors:
-                seeds = table.seeds[:1] if shipped.predictors[predictor].closed_form else table.seeds
-                fitted |= {(corpus, representation, predictor, seed) for seed in seeds}
+        for corpus in (shipped.corpora[name] for name in table.corpora):
+            if isinstance(corpus, LibriSpeech) and corpus.root:  # one with a url plans with nothing there
+                lay_down(checkout, corpus)
     planned = checkout.planned("--configfile", f"config/{name}")  # the last --configfile counts
-    assert planned["encode_latents"] == len(encoded)
-    assert planned["train_predictor"] == planned["evaluate_predictor"] == len(fitted)
-    assert planned["tabulate_lagged"] == sum(len(table.corpora) for table in shipped.tables.values())
+    assert measuring(planned) == jobs(shipped)
+
+
+@pytest.mark.workflow
+def test_tables_of_every_kind_plan_what_their_rows_are_measured_with(checkout: Checkout):
+    def change(values: dict[str, Any]) -> None:
+        rows: dict[str, Any] = {"corpora": ["tiny"], "representations": ["mel"], "surrogates": ["white", "shuffled"]}
+        both = rows | {"predictors": ["net", "line"], "horizons": [1, 2]}
+        values["keys"] = {"pool": {"kind": "mean_pool"}}
+        values["clustering"] = {"window_frames": 2, "longest_horizon": 2, "cluster_counts": [2]}
+        values["corpora"]["known"] = {"kind": "synthetic"}
+        values["representations"] |= {"var": {"kind": "var"}, "spiky": {"kind": "outliers", "source": "var"}}
+        values["tables"] |= {
+            "differences": {"kind": "paired", **both},
+            "outliers": {"kind": "outlier_audit", **both, "surrogates": []},
+            "phase0": {"kind": "clustering", **rows, "keys": ["pool"], "predictors": ["line"]},
+            "exact": {"kind": "calibration", "corpora": ["known"], "predictors": {"var": "line", "spiky": "line"}},
+        }
+
+    checkout.configure(change)
+    expected = {
+        "encode_latents": 2, "merge_latents": 1, "make_surrogate": 2, "simulate_process": 1, "inject_outliers": 1,
+        # mel and its two surrogates by net, line and their unconditional ones; var and spiky by line and its own
+        "train_predictor": 3 * 4 + 2 * 2, "evaluate_predictor": 3 * 4 + 2 * 2, "cluster_contexts": 3,
+        "collect_metrics": 5, "tabulate_metrics": 5, "plot_metrics": 5,
+    }  # fmt: skip
+    assert measuring(checkout.planned()) == expected
 
 
 # ------------------------------------------------------------------------------------------- rules and steps
@@ -137,11 +211,17 @@ def test_a_codec_takes_the_settings_of_its_kind(section: type[BaseModel], monkey
     assert taken == settings_of(section).keys() - {"kind", "dtype"}, "every setting can be set"
 
 
-def test_every_encoder_of_the_config_is_a_representation():
-    derived = {"pooled", "provided"}
-    assert {kind_of(section) for section in get_args(config.Encoder)} | derived == {
-        kind_of(section) for section in kinds(config.Representation)
-    }
+def test_every_representation_has_a_rule_that_makes_its_store():
+    assert set(kinds(config.Representation)) == set(MADE_BY)
+    assert set(MADE_BY.values()) <= set(RULES)
+
+
+@pytest.mark.parametrize("section", get_args(config.Process), ids=kind_of)
+def test_a_process_takes_the_settings_of_its_kind(section: type[BaseModel]):
+    process = build_process(settings_of(section))
+    assert (process.kind, process.dim) == (kind_of(section), settings_of(section)["dim"])
+    taken = inspect.signature(type(process)).parameters.keys()
+    assert taken == settings_of(section).keys() - {"kind", "dtype"}, "every setting can be set"
 
 
 @pytest.mark.parametrize("section", kinds(config.Predictor), ids=kind_of)
@@ -150,15 +230,68 @@ def test_a_predictor_takes_the_settings_of_its_kind(section: Any):
     assert (predictor.dim, predictor.window_frames) == (3, 8)
     assert isinstance(predictor, SolvedPredictor) == section.closed_form, "a closed form is fitted once for all seeds"
     taken = inspect.signature(type(predictor)).parameters.keys() - {"dim"}
+    if isinstance(predictor, NetworkPredictor):  # which takes what a head hands on as **network
+        taken = taken | inspect.signature(NetworkPredictor).parameters.keys() - {"dim", "outputs"}
     assert taken == settings_of(section).keys() - {"kind", "horizons", "training"}, "every setting can be set"
 
 
-def test_training_evaluation_and_splits_take_their_sections():
+@pytest.mark.parametrize("section", kinds(config.Predictor), ids=kind_of)
+def test_an_unconditional_predictor_says_the_same_whatever_the_context(section: Any):
+    own = section(kind=kind_of(section), horizons=[1, 4])
+    twin = own.unconditional() or own  # a Gaussian is one itself
+    predictor = build_predictor(twin.model_dump(mode="json"), dim=3).eval()
+    contexts = torch.randn(2, 8, 3, generator=torch.Generator().manual_seed(0))
+    first, second = predictor.density(contexts).log_prob(torch.ones(2, 3))
+    assert first == second and twin.horizons[-1] == 4
+
+
+@pytest.mark.parametrize("section", kinds(config.Network), ids=kind_of)
+def test_a_network_takes_the_settings_of_its_kind(section: type[BaseModel]):
+    network = build_network(settings_of(section), 3, 2, 5)
+    assert network(torch.zeros(4, 2, 3)).shape == (4, 5)
+    taken = inspect.signature(type(network)).parameters.keys() - {"dim", "window_frames", "outputs"}
+    assert taken == settings_of(section).keys() - {"kind"}, "every setting can be set"
+
+
+@pytest.mark.parametrize("section", kinds(config.Key), ids=kind_of)
+def test_a_key_takes_the_settings_of_its_kind(section: type[BaseModel]):
+    settings = KeySettings(**settings_of(section))
+    latents = torch.randn(100, 6, generator=torch.Generator().manual_seed(0))
+    windows = Windows(latents, torch.arange(10, 100), window_frames=4)
+    key = fit_key(dataclasses.replace(settings, dims=2), windows, windows, Scaling.fit(windows))
+    assert key.features(latents[None, :4]).shape == (1, 6 if settings.kind == "mean_pool" else 2)
+
+
+@pytest.mark.parametrize("section", kinds(config.Table), ids=kind_of)
+def test_a_kind_of_table_has_a_sheet_and_a_figure(section: type[BaseModel]):
+    tabulate = importlib.import_module(table_module(kind_of(section))).tabulate
+    draw = importlib.import_module(figure_module(kind_of(section))).draw
+    for function in (tabulate, draw):
+        assert list(inspect.signature(function).parameters) == ["found", "table", "about"]
+
+
+def test_training_evaluation_clustering_and_splits_take_their_sections():
     TrainingSettings(**Training().model_dump())
     EvaluationSettings(**Evaluation().model_dump())
+    shared = {"max_frames", "principal_dims", "bootstrap_resamples"}  # what the rule passes on of evaluation
+    ClusteringSettings(**Clustering().model_dump(), **Evaluation().model_dump(include=shared))
     inspect.signature(split_speakers).bind(Mock(), **Splits().model_dump())
+    inspect.signature(synthetic_manifest).bind(**Synthetic(kind="synthetic").model_dump(exclude={"kind", "splits"}))
 
 
-def test_splits_and_slices_have_one_set_of_names():
+def test_names_that_config_and_code_share_are_the_same():
     assert get_args(config.Split) == SPLITS
     assert get_args(config.Slice) == SLICES
+    assert get_args(config.SurrogateMethod) == METHODS
+    assert {kind_of(section) for section in get_args(config.Process)} == set(PROCESSES)
+    assert {kind_of(section) for section in kinds(config.Key)} == set(KEYS)
+
+
+def test_the_columns_of_the_config_are_those_of_the_table():
+    where = {"representation": "r", "predictor": "p", "seed": 0, "split": "eval", "slice": "all", "horizon": 1}
+    rate = {**where, "metric": "frame_rate_hz", "value": 12.5, "n": 1, "status": "ok"}
+    records = pd.DataFrame([rate, rate | {"metric": "nll"}])
+    found = Measurements(records, pd.DataFrame(columns=list(SPEAKERS)), pd.DataFrame(columns=list(WORST_FRAMES)))
+    table = {"predictors": ["p"], "seeds": [0], "splits": ["eval"], "slices": ["all"], "horizons": [1]}
+    about = {"rows": ["r"], "kinds": {"representations": {}, "predictors": {"p": "mdn"}}}
+    assert set(lagged_rows(found, table, about)) == set(get_args(config.LaggedColumn))

@@ -42,7 +42,7 @@ def table(real_data, tmp_path_factory) -> pd.DataFrame:
         },
         "predictors": {
             "mdn_principal": {
-                "kind": "mdn", "target_axes": "principal", "hidden_width": 512, "dropout": 0.5,
+                "kind": "mdn", "target_axes": "principal", "network": {"kind": "mlp", "width": 512, "dropout": 0.5},
                 "training": TRAINING, **HORIZONS,
             }
         },

@@ -8,13 +8,15 @@ from .conftest import speak
 
 pytestmark = pytest.mark.workflow
 
-# what follows a stage, once for each of the two predictors where it is theirs
-TABLES = {"collect_metrics": 1, "tabulate_lagged": 1, "plot_lagged": 1}
-ONE_PREDICTOR = {"train_predictor": 1, "evaluate_predictor": 1, **TABLES}
-BOTH_PREDICTORS = {"train_predictor": 2, "evaluate_predictor": 2, **TABLES}
+# What follows a stage, for each predictor where it is theirs: the network, the line, and the density without a context
+# that goes with each.
+VIEWS = {"tabulate_metrics": 1, "plot_metrics": 1}
+TABLES = {"collect_metrics": 1, **VIEWS}
+LINE = {"train_predictor": 1, "evaluate_predictor": 1, **TABLES}
+NETWORK = {"train_predictor": 2, "evaluate_predictor": 2, **TABLES}
+BOTH_PREDICTORS = {"train_predictor": 4, "evaluate_predictor": 4, **TABLES}
 FROM_FRAMES = {"index_frames": 1, **BOTH_PREDICTORS}
 FROM_ENCODING = {"encode_latents": 2, "merge_latents": 1, **FROM_FRAMES}
-VIEWS = {"tabulate_lagged": 1, "plot_lagged": 1}
 FROM_MANIFEST = {"partition_manifest": 2, "split_speakers": 1, **FROM_ENCODING}
 
 
@@ -30,22 +32,27 @@ def test_touching_files_does_nothing(finished):
 
 def test_editing_a_comment_or_a_docstring_does_nothing(finished):
     finished.edit("src/latentdyn/predictors/mdn.py", "class MDN", "# a remark\n\n\nclass MDN")
-    finished.edit("src/latentdyn/predictors/mdn.py", '"""K Gaussians over', '"""Gaussians over')
+    finished.edit("src/latentdyn/predictors/mdn.py", '"""K components over', '"""Components over')
     assert finished.planned() == {}
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "expected"),
     [
-        ("predictors/mdn.py", "nn.GELU()", "nn.ReLU()", ONE_PREDICTOR),
-        ("predictors/linear_gaussian.py", "_BLOCK = 8192", "_BLOCK = 4096", ONE_PREDICTOR),
+        ("predictors/mdn.py", "1 + 2 * dim", "2 * dim + 1", NETWORK),
+        ("predictors/networks.py", "nn.GELU()", "nn.ReLU()", NETWORK),
+        ("predictors/linear_gaussian.py", "_BLOCK = 8192", "_BLOCK = 4096", LINE),
+        ("predictors/flow.py", "passes=2", "passes=3", {}),
+        ("predictors/base.py", "_BLOCK = 8192", "_BLOCK = 4096", BOTH_PREDICTORS),
         ("training/loop.py", "_VALIDATION_FRAMES = 16_384", "_VALIDATION_FRAMES = 8192", BOTH_PREDICTORS),
-        ("diagnostics/summaries.py", "_TRIM = 0.05", "_TRIM = 0.1", {"evaluate_predictor": 2, **TABLES}),
+        ("diagnostics/summaries.py", "_TRIM = 0.05", "_TRIM = 0.1", {"evaluate_predictor": 4, **TABLES}),
         ("stores/frames.py", "_MEDIAL = (0.1, 0.9)", "_MEDIAL = (0.2, 0.8)", FROM_FRAMES),
         ("codecs/logmel.py", "_TILE_FRAMES = 256", "_TILE_FRAMES = 64", FROM_ENCODING),
         ("codecs/mimi.py", "transpose(1, 2).cpu()", "transpose(2, 1).cpu()", {}),
         ("corpus/splits.py", "    if u < eval", "    if u <= eval", {"split_speakers": 1, **FROM_FRAMES}),
         ("reporting/reference.py", '"mimi", "eval", "nll"', '"mimi", "eval", "nll_"', VIEWS),
+        ("reporting/figures/lagged.py", "alpha=0.15", "alpha=0.2", {"plot_metrics": 1}),
+        ("reporting/tables/paired.py", '"decided"', '"sure"', {}),
         ("config.py", "le=48", "le=47", {}),
     ],
 )  # fmt: skip
@@ -57,12 +64,12 @@ def test_editing_code_re_runs_what_it_affects(finished, file, old, new, expected
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda c: c["predictors"]["net"]["training"].update(learning_rate=0.01), ONE_PREDICTOR),
+        (lambda c: c["predictors"]["net"]["training"].update(learning_rate=0.01), NETWORK),
         (lambda c: [p.update(horizons=[1, 2, 3]) for p in c["predictors"].values()], BOTH_PREDICTORS),
-        (lambda c: c["tables"]["phase1_lagged"].update(columns=["k", "dnll"]), {"tabulate_lagged": 1}),
+        (lambda c: c["tables"]["phase1_lagged"].update(columns=["k", "dnll"]), {"tabulate_metrics": 1}),
         (lambda c: c["tables"]["phase1_lagged"].update(slices=["all", "high_energy"]), VIEWS),
-        (lambda c: c["tables"]["phase1_lagged"].update(seeds=[0, 1]), ONE_PREDICTOR),  # a closed form draws nothing
-        (lambda c: c.update(evaluation={"worst_frames": 3}), {"evaluate_predictor": 2, **TABLES}),
+        (lambda c: c["tables"]["phase1_lagged"].update(seeds=[0, 1]), NETWORK),  # a closed form draws nothing
+        (lambda c: c.update(evaluation={"worst_frames": 3}), {"evaluate_predictor": 4, **TABLES}),
         (lambda c: c["corpora"]["tiny"]["splits"].update(salt="tiny28"), {"split_speakers": 1, **FROM_FRAMES}),
         (lambda c: c["representations"]["mel"].update(n_mels=9), FROM_ENCODING),
         (lambda c: c["representations"].update(unused={"kind": "logmel"}), {}),
@@ -88,7 +95,8 @@ def test_rebuilding_an_artifact_of_equal_content_re_runs_nothing_after_it(finish
         "mel/frames.json",
         "mel/net/seed0/predictor.json",
         "mel/net/seed0/metrics.json",
-        "metrics.parquet",
+        "mel/net/seed0/speakers.parquet",
+        "measured/phase1_lagged/metrics.parquet",
     ]
     before = {file: finished.read(file) for file in rebuilt}
     for file in rebuilt:

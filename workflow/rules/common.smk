@@ -10,13 +10,15 @@ _SOURCE = str(Path(workflow.basedir) / "src")
 sys.path.insert(0, _SOURCE)
 shell.prefix("export PYTHONPATH=" + shlex.quote(_SOURCE) + "${{PYTHONPATH:+:$PYTHONPATH}}; ")
 
-from latentdyn.config import Pooled, Provided, load_config
+from latentdyn.config import Encoder, Outliers, Pooled, Process, Provided, Surrogate, load_config
 from latentdyn.corpus.folder import folder_files
 from latentdyn.corpus.librispeech import librispeech_files
 from latentdyn.errors import UserError
 from latentdyn.files import canonical_json
 from latentdyn.predictors.naming import predictor_module
+from latentdyn.processes.naming import process_module
 from latentdyn.provenance import code_digest
+from latentdyn.reporting.naming import figure_module, table_module
 
 try:
     CONFIG = load_config(config)
@@ -28,19 +30,21 @@ def one_of(names):
     return "|".join(names) or "none^"  # a wildcard that nothing matches
 
 
-_KINDS = {name: representation.kind for name, representation in CONFIG.representations.items()}
-PROVIDED = [name for name, r in CONFIG.representations.items() if isinstance(r, Provided)]
-POOLED = [name for name, r in CONFIG.representations.items() if isinstance(r, Pooled)]
-ENCODED = [name for name in CONFIG.representations if name not in PROVIDED + POOLED]
+def of_kind(*kinds):
+    """The representations that are of these kinds, surrogates that tables ask for included."""
+    return [name for name, r in CONFIG.all_representations.items() if isinstance(r, kinds)]
+
 
 DOWNLOADED = [n for n, c in CONFIG.corpora.items() if c.kind == "librispeech" and c.url]
 SPOKEN = [n for n, c in CONFIG.corpora.items() if c.kind == "demo"]
+NUMBERED = [n for n, c in CONFIG.corpora.items() if c.kind == "synthetic"]
 
 
 wildcard_constraints:
     corpus=one_of(CONFIG.corpora),
-    representation=one_of(CONFIG.representations),
-    predictor=one_of(CONFIG.predictors),
+    representation=one_of(CONFIG.all_representations),
+    predictor=one_of(CONFIG.all_predictors),
+    key=one_of(CONFIG.keys),
     table=one_of(CONFIG.tables),
     seed=r"\d+",
     part=r"\d+",
@@ -52,11 +56,21 @@ def corpus_of(wildcards):
 
 
 def representation_of(wildcards):
-    return CONFIG.representations[wildcards.representation]
+    return CONFIG.all_representations[wildcards.representation]
 
 
 def predictor_of(wildcards):
-    return CONFIG.predictors[wildcards.predictor]
+    return CONFIG.all_predictors[wildcards.predictor]
+
+
+def threads_of(wildcards):
+    """Two for a network; a closed form or a density without context is done before a second one helps."""
+    network = getattr(predictor_of(wildcards), "network", None)
+    return 1 if network is None or network.kind == "none" else 2
+
+
+def key_of(wildcards):
+    return CONFIG.keys[wildcards.key]
 
 
 def table_of(wildcards):
@@ -114,24 +128,58 @@ def encoder_files(wildcards):
     return sorted(f for f in folder.iterdir() if f.is_file()) if folder.name and folder.is_dir() else []
 
 
-def measured(corpus):
-    """What the tables of a corpus ask for: (representation, predictor, seed), sorted."""
-    return sorted(
-        {
-            (representation, predictor, seed)
-            for table in CONFIG.tables.values()
-            if corpus in table.corpora
-            for representation in table.representations
-            for predictor in table.predictors
-            for seed in (table.seeds[:1] if CONFIG.predictors[predictor].closed_form else table.seeds)
-        }
-    )
+def source_of(wildcards):
+    """The latents that a derived representation is made of."""
+    return f"results/{wildcards.corpus}/{representation_of(wildcards).source}/latents.json"
 
 
-def table_kinds(wildcards):
-    """The kind of each predictor of a table and of the encoder behind each representation."""
+def evaluations(wildcards):
+    """The folder of each evaluation that a table's rows are measured with."""
+    return [f"results/{wildcards.corpus}/{r}/{p}/seed{s}" for r, p, s in CONFIG.predictions(table_of(wildcards))]
+
+
+def clusterings(wildcards):
+    """The metrics of each clustering that a table's rows are measured with."""
+    return [f"results/{wildcards.corpus}/{r}/{key}/clusters.json" for r, key in CONFIG.clusterings(table_of(wildcards))]
+
+
+def identities(wildcards):
+    """What each of a table's evaluations and clusterings was measured on, in their order."""
     table = table_of(wildcards)
-    return {
-        **{name: CONFIG.root_representation(name).kind for name in table.representations},
-        **{name: CONFIG.predictors[name].kind for name in table.predictors},
+    who = [(r, p, "teacher_forced", s) for r, p, s in CONFIG.predictions(table)]
+    who += [(r, key, "clustered", 0) for r, key in CONFIG.clusterings(table)]
+    names = ("representation", "predictor", "regime", "seed")
+    return [canonical_json({"corpus": wildcards.corpus, **dict(zip(names, values))}) for values in who]
+
+
+def about(wildcards):
+    """What a table must know beyond its own entry: its rows, what they are, and the processes with exact answers."""
+    table = table_of(wildcards)
+    rows = CONFIG.rows(table)
+    # no published value is of these; and those of Phase 0 are of the encoder's own frame rate
+    altered = (Surrogate, Outliers, Pooled) if table.kind == "clustering" else (Surrogate, Outliers)
+    facts = {
+        "corpus": wildcards.corpus,
+        "rows": rows,
+        "kinds": {
+            "representations": {
+                r: CONFIG.root_representation(r).kind
+                for r in rows
+                if not any(isinstance(step, altered) for step in CONFIG.derivation(r))
+            },
+            "predictors": {p: CONFIG.all_predictors[p].kind for _, p, _ in CONFIG.predictions(table)},
+            "keys": {key: CONFIG.keys[key].kind for _, key in CONFIG.clusterings(table)},
+        },
     }
+    if table.kind == "calibration":
+        facts["processes"] = {name: CONFIG.representations[name].model_dump(mode="json") for name in rows}
+    return canonical_json(facts)
+
+
+def reporting_modules(wildcards, module):
+    """The modules that a table's kind picks by name."""
+    table = table_of(wildcards)
+    if table.kind != "calibration":
+        return [module(table.kind)]
+    kinds = {CONFIG.root_representation(name).kind for name in CONFIG.rows(table)}
+    return [module(table.kind), *(process_module(kind) for kind in sorted(kinds))]

@@ -1,5 +1,5 @@
 # From recordings to manifest.parquet and splits.parquet.
-#   inputs   an existing tree, a download, or the demo's own speech
+#   inputs   an existing tree, a download, the demo's own speech, or nothing (corpora of kind synthetic)
 #   outputs  results/{corpus}/manifest.{parquet,json}, excluded.parquet, splits.parquet, parts/{part}of{n}.parquet
 
 
@@ -16,7 +16,7 @@ rule download_corpus:
         "../envs/latentdyn.yaml"
     resources:
         mem_mb=2000,
-        runtime=720,
+        runtime=lambda w, attempt: 720 * attempt,
     params:
         code=code_digest("latentdyn.steps.download_corpus"),
         url=lambda w: corpus_of(w).url,
@@ -50,6 +50,28 @@ rule synthesize_demo:
         " --sentences-per-speaker {params.sentences} --out {output.audio:q} --handle {output.handle:q} >{log:q} 2>&1"
 
 
+rule number_utterances:
+    """List the speakers and utterances of a corpus without recordings."""
+    output:
+        manifest="results/{corpus}/manifest.parquet",
+        handle="results/{corpus}/manifest.json",
+    log:
+        "results/{corpus}/logs/number_utterances.log",
+    wildcard_constraints:
+        corpus=one_of(NUMBERED),
+    conda:
+        "../envs/latentdyn.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("latentdyn.steps.number_utterances"),
+        corpus=lambda w: canonical_json(corpus_of(w).model_dump(mode="json", exclude={"kind", "splits"})),
+    shell:
+        "python -m latentdyn.steps.number_utterances --corpus {params.corpus:q} --manifest {output.manifest:q}"
+        " --handle {output.handle:q} >{log:q} 2>&1"
+
+
 rule build_manifest:
     """Open every recording once: what can be used, and what is set aside with its reason."""
     input:
@@ -62,12 +84,14 @@ rule build_manifest:
         "results/{corpus}/logs/build_manifest.log",
     benchmark:
         "results/{corpus}/benchmarks/build_manifest.tsv"
+    wildcard_constraints:
+        corpus=one_of(n for n in CONFIG.corpora if n not in NUMBERED),
     conda:
         "../envs/latentdyn.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 120 * attempt,
     params:
         code=code_digest("latentdyn.steps.build_manifest"),
         corpus=lambda w: canonical_json(
@@ -124,3 +148,8 @@ rule partition_manifest:
     shell:
         "python -m latentdyn.steps.partition_manifest --manifest {params.manifest:q} --part {wildcards.part}"
         " --n-parts {wildcards.n_parts} --out {output:q} >{log:q} 2>&1"
+
+
+localrules:
+    split_speakers,
+    partition_manifest,

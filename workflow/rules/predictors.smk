@@ -16,11 +16,11 @@ rule train_predictor:
         "results/{corpus}/{representation}/{predictor}/seed{seed}/benchmarks/train_predictor.tsv"
     conda:
         "../envs/latentdyn.yaml"
-    threads: 2
+    threads: threads_of
     resources:
         gpu=1,
-        mem_mb=lambda w, attempt: 16000 * attempt,
-        runtime=lambda w, attempt: 720 * attempt,
+        mem_mb=memory(3000, copies=1.2),
+        runtime=minutes(120, mb_per_minute=50),
     params:
         code=lambda w: code_digest("latentdyn.steps.train_predictor", predictor_module(predictor_of(w).kind)),
         predictor=lambda w: predictor_of(w).canonical(),
@@ -38,18 +38,19 @@ rule evaluate_predictor:
         frames="results/{corpus}/{representation}/frames.json",
         checkpoint="results/{corpus}/{representation}/{predictor}/seed{seed}/predictor.json",
     output:
-        "results/{corpus}/{representation}/{predictor}/seed{seed}/metrics.json",
+        metrics="results/{corpus}/{representation}/{predictor}/seed{seed}/metrics.json",
+        speakers="results/{corpus}/{representation}/{predictor}/seed{seed}/speakers.parquet",
     log:
         "results/{corpus}/{representation}/{predictor}/seed{seed}/logs/evaluate_predictor.log",
     benchmark:
         "results/{corpus}/{representation}/{predictor}/seed{seed}/benchmarks/evaluate_predictor.tsv"
     conda:
         "../envs/latentdyn.yaml"
-    threads: 2
+    threads: threads_of
     resources:
         gpu=1,
-        mem_mb=lambda w, attempt: 16000 * attempt,
-        runtime=240,
+        mem_mb=memory(3000, copies=1.2),
+        runtime=minutes(60, mb_per_minute=50),
     params:
         code=lambda w: code_digest(
             "latentdyn.steps.evaluate_predictor",
@@ -60,4 +61,4 @@ rule evaluate_predictor:
     shell:
         "python -m latentdyn.steps.evaluate_predictor --latents {input.latents:q} --frames {input.frames:q}"
         " --checkpoint {input.checkpoint:q} --predictor {params.predictor:q} --evaluation {params.evaluation:q}"
-        " --metrics {output:q} >{log:q} 2>&1"
+        " --speakers {output.speakers:q} --metrics {output.metrics:q} >{log:q} 2>&1"

@@ -14,18 +14,18 @@ rule encode_latents:
     benchmark:
         "results/{corpus}/{representation}/benchmarks/encode_latents/{part}of{n_parts}.tsv"
     wildcard_constraints:
-        representation=one_of(ENCODED),
+        representation=one_of(of_kind(Encoder)),
     conda:
         "../envs/latentdyn.yaml"
     threads: 1
     resources:
-        gpu=lambda w: int(_KINDS[w.representation] in ("mimi", "encodec")),
-        mem_mb=6000,
-        runtime=720,
+        gpu=lambda w: int(representation_of(w).kind in ("mimi", "encodec")),
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=encoding_minutes,
     params:
         code=lambda w: code_digest(
             "latentdyn.steps.encode_latents",
-            f"latentdyn.codecs.{_KINDS[w.representation]}",
+            f"latentdyn.codecs.{representation_of(w).kind}",
         ),
         audio=corpus_root,
         representation=lambda w: representation_of(w).canonical(),
@@ -49,12 +49,12 @@ rule merge_latents:
     log:
         "results/{corpus}/{representation}/logs/merge_latents.log",
     wildcard_constraints:
-        representation=one_of(ENCODED),
+        representation=one_of(of_kind(Encoder)),
     conda:
         "../envs/latentdyn.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 60 * attempt,
     params:
         code=code_digest("latentdyn.steps.merge_latents"),
     shell:
@@ -64,19 +64,19 @@ rule merge_latents:
 rule pool_latents:
     """Mean-pool a representation in time to a lower frame rate."""
     input:
-        lambda w: f"results/{w.corpus}/{representation_of(w).source}/latents.json",
+        source_of,
     output:
         store=directory("results/{corpus}/{representation}/latents.zarr"),
         handle="results/{corpus}/{representation}/latents.json",
     log:
         "results/{corpus}/{representation}/logs/pool_latents.log",
     wildcard_constraints:
-        representation=one_of(POOLED),
+        representation=one_of(of_kind(Pooled)),
     conda:
         "../envs/latentdyn.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=lambda w, attempt: 3000 * attempt,
+        runtime=minutes(30, mb_per_minute=100),
     params:
         code=code_digest("latentdyn.steps.pool_latents"),
         representation=lambda w: representation_of(w).canonical(),
@@ -95,12 +95,12 @@ rule import_latents:
     log:
         "results/{corpus}/{representation}/logs/import_latents.log",
     wildcard_constraints:
-        representation=one_of(PROVIDED),
+        representation=one_of(of_kind(Provided)),
     conda:
         "../envs/latentdyn.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 60 * attempt,
     params:
         code=code_digest("latentdyn.steps.import_latents"),
         manifest="results/{corpus}/manifest.parquet",
@@ -109,6 +109,83 @@ rule import_latents:
         representation=lambda w: representation_of(w).canonical(),
     shell:
         "python -m latentdyn.steps.import_latents --manifest {params.manifest:q} --root {params.root:q}"
+        " --frame-rate-hz {params.frame_rate_hz} --representation {params.representation:q}"
+        " --handle {output.handle:q} >{log:q} 2>&1"
+
+
+rule make_surrogate:
+    """Destroy some of a representation's structure and keep the rest."""
+    input:
+        source=source_of,
+        splits="results/{corpus}/splits.parquet",
+    output:
+        store=directory("results/{corpus}/{representation}/latents.zarr"),
+        handle="results/{corpus}/{representation}/latents.json",
+    log:
+        "results/{corpus}/{representation}/logs/make_surrogate.log",
+    wildcard_constraints:
+        representation=one_of(of_kind(Surrogate)),
+    conda:
+        "../envs/latentdyn.yaml"
+    resources:
+        mem_mb=lambda w, attempt: 3000 * attempt,
+        runtime=minutes(30, mb_per_minute=100),
+    params:
+        code=code_digest("latentdyn.steps.make_surrogate"),
+        representation=lambda w: representation_of(w).canonical(),
+    shell:
+        "python -m latentdyn.steps.make_surrogate --source {input.source:q} --splits {input.splits:q}"
+        " --representation {params.representation:q} --handle {output.handle:q} >{log:q} 2>&1"
+
+
+rule inject_outliers:
+    """Scale up a few frames of a representation."""
+    input:
+        source=source_of,
+        splits="results/{corpus}/splits.parquet",
+    output:
+        store=directory("results/{corpus}/{representation}/latents.zarr"),
+        handle="results/{corpus}/{representation}/latents.json",
+    log:
+        "results/{corpus}/{representation}/logs/inject_outliers.log",
+    wildcard_constraints:
+        representation=one_of(of_kind(Outliers)),
+    conda:
+        "../envs/latentdyn.yaml"
+    resources:
+        mem_mb=lambda w, attempt: 3000 * attempt,
+        runtime=minutes(30, mb_per_minute=100),
+    params:
+        code=code_digest("latentdyn.steps.inject_outliers"),
+        representation=lambda w: representation_of(w).canonical(),
+    shell:
+        "python -m latentdyn.steps.inject_outliers --source {input.source:q} --splits {input.splits:q}"
+        " --representation {params.representation:q} --handle {output.handle:q} >{log:q} 2>&1"
+
+
+rule simulate_process:
+    """Draw a corpus's utterances from a process whose exact predictability is known."""
+    input:
+        "results/{corpus}/manifest.json",
+    output:
+        store=directory("results/{corpus}/{representation}/latents.zarr"),
+        handle="results/{corpus}/{representation}/latents.json",
+    log:
+        "results/{corpus}/{representation}/logs/simulate_process.log",
+    wildcard_constraints:
+        representation=one_of(of_kind(Process)),
+    conda:
+        "../envs/latentdyn.yaml"
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 60 * attempt,
+    params:
+        code=lambda w: code_digest("latentdyn.steps.simulate_process", process_module(representation_of(w).kind)),
+        manifest="results/{corpus}/manifest.parquet",
+        frame_rate_hz=lambda w: corpus_of(w).frame_rate_hz,
+        representation=lambda w: representation_of(w).canonical(),
+    shell:
+        "python -m latentdyn.steps.simulate_process --manifest {params.manifest:q}"
         " --frame-rate-hz {params.frame_rate_hz} --representation {params.representation:q}"
         " --handle {output.handle:q} >{log:q} 2>&1"
 
@@ -128,8 +205,8 @@ rule index_frames:
     conda:
         "../envs/latentdyn.yaml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=lambda w, attempt: 3000 * attempt,
+        runtime=minutes(30, mb_per_minute=100),
     params:
         code=code_digest("latentdyn.steps.index_frames"),
     shell:

@@ -1,14 +1,19 @@
-# Tables: views of metric records beside the published values. A table's entry in the config names what it needs.
+# Tables and figures: views of measurements beside the published values. A table's entry in the config names what it
+# needs. What its rows were measured with is joined in results/{corpus}/measured/{table}/.
 
 
 rule collect_metrics:
-    """Join the metrics of a corpus into one long table."""
+    """Join what a table's rows were measured with: records, sums by speaker, worst frames."""
     input:
-        lambda w: [f"results/{w.corpus}/{r}/{p}/seed{s}/metrics.json" for r, p, s in measured(w.corpus)],
+        metrics=lambda w: [f"{folder}/metrics.json" for folder in evaluations(w)],
+        speakers=lambda w: [f"{folder}/speakers.parquet" for folder in evaluations(w)],
+        clusters=clusterings,
     output:
-        "results/{corpus}/metrics.parquet",
+        metrics="results/{corpus}/measured/{table}/metrics.parquet",
+        speakers="results/{corpus}/measured/{table}/speakers.parquet",
+        worst_frames="results/{corpus}/measured/{table}/worst_frames.parquet",
     log:
-        "results/{corpus}/logs/collect_metrics.log",
+        "results/{corpus}/logs/collect_metrics/{table}.log",
     conda:
         "../envs/latentdyn.yaml"
     resources:
@@ -16,75 +21,71 @@ rule collect_metrics:
         runtime=10,
     params:
         code=code_digest("latentdyn.steps.collect_metrics"),
-        identities=lambda w: [
-            canonical_json(
-                {
-                    "corpus": w.corpus,
-                    "representation": r,
-                    "predictor": p,
-                    "regime": "teacher_forced",
-                    "seed": s,
-                }
-            )
-            for r, p, s in measured(w.corpus)
-        ],
+        identities=identities,
     shell:
-        "python -m latentdyn.steps.collect_metrics --metrics {input:q} --identities {params.identities:q}"
-        " --out {output:q} >{log:q} 2>&1"
+        "python -m latentdyn.steps.collect_metrics --metrics {input.metrics:q} {input.clusters:q}"
+        " --speakers {input.speakers:q} --identities {params.identities:q} --metrics-out {output.metrics:q}"
+        " --speakers-out {output.speakers:q} --worst-frames-out {output.worst_frames:q} >{log:q} 2>&1"
 
 
-rule tabulate_lagged:
-    """The Phase 1 table: a row for each representation, predictor, split and horizon."""
+rule tabulate_metrics:
+    """A table, in the form that its kind has."""
     input:
-        "results/{corpus}/metrics.parquet",
+        metrics="results/{corpus}/measured/{table}/metrics.parquet",
+        speakers="results/{corpus}/measured/{table}/speakers.parquet",
+        worst_frames="results/{corpus}/measured/{table}/worst_frames.parquet",
     output:
         csv="results/{corpus}/tables/{table}.csv",
         md="results/{corpus}/tables/{table}.md",
         tex="results/{corpus}/tables/{table}.tex",
     log:
-        "results/{corpus}/logs/tabulate_lagged/{table}.log",
-    wildcard_constraints:
-        table=one_of(n for n, t in CONFIG.tables.items() if t.kind == "lagged"),
+        "results/{corpus}/logs/tabulate_metrics/{table}.log",
     conda:
         "../envs/latentdyn.yaml"
     resources:
         mem_mb=2000,
         runtime=10,
     params:
-        code=code_digest("latentdyn.steps.tabulate_lagged"),
+        code=lambda w: code_digest("latentdyn.steps.tabulate_metrics", *reporting_modules(w, table_module)),
         table=lambda w: table_of(w).canonical(),
-        kinds=lambda w: canonical_json(table_kinds(w)),
+        about=about,
     shell:
-        "python -m latentdyn.steps.tabulate_lagged --metrics {input:q} --table {params.table:q}"
-        " --corpus {wildcards.corpus} --kinds {params.kinds:q} --csv {output.csv:q} --markdown {output.md:q}"
-        " --latex {output.tex:q} >{log:q} 2>&1"
+        "python -m latentdyn.steps.tabulate_metrics --metrics {input.metrics:q} --speakers {input.speakers:q}"
+        " --worst-frames {input.worst_frames:q} --table {params.table:q} --about {params.about:q}"
+        " --csv {output.csv:q} --markdown {output.md:q} --latex {output.tex:q} >{log:q} 2>&1"
 
 
-rule plot_lagged:
-    """The Phase 1 figure: predictability over the staleness of the context."""
+rule plot_metrics:
+    """A table's figure."""
     input:
-        "results/{corpus}/metrics.parquet",
+        metrics="results/{corpus}/measured/{table}/metrics.parquet",
+        speakers="results/{corpus}/measured/{table}/speakers.parquet",
+        worst_frames="results/{corpus}/measured/{table}/worst_frames.parquet",
     output:
-        report("results/{corpus}/figures/{table}.png", caption="../report/lagged.rst", category="Phase 1"),
+        report(
+            "results/{corpus}/figures/{table}.png",
+            caption="../report/figure.rst",
+            category="{corpus}",
+            subcategory=lambda w: table_of(w).kind,
+        ),
     log:
-        "results/{corpus}/logs/plot_lagged/{table}.log",
-    wildcard_constraints:
-        table=one_of(n for n, t in CONFIG.tables.items() if t.kind == "lagged"),
+        "results/{corpus}/logs/plot_metrics/{table}.log",
     conda:
         "../envs/latentdyn.yaml"
     resources:
         mem_mb=2000,
         runtime=10,
     params:
-        code=code_digest("latentdyn.steps.plot_lagged"),
+        code=lambda w: code_digest("latentdyn.steps.plot_metrics", *reporting_modules(w, figure_module)),
         table=lambda w: canonical_json(table_of(w).model_dump(mode="json", exclude={"columns"})),
-        kinds=lambda w: canonical_json(table_kinds(w)),
+        about=about,
     shell:
-        "python -m latentdyn.steps.plot_lagged --metrics {input:q} --table {params.table:q}"
-        " --kinds {params.kinds:q} --figure {output:q} >{log:q} 2>&1"
+        "python -m latentdyn.steps.plot_metrics --metrics {input.metrics:q} --speakers {input.speakers:q}"
+        " --worst-frames {input.worst_frames:q} --table {params.table:q} --about {params.about:q}"
+        " --figure {output:q} >{log:q} 2>&1"
 
 
 localrules:
     collect_metrics,
-    tabulate_lagged,
-    plot_lagged,
+    tabulate_metrics,
+    plot_metrics,

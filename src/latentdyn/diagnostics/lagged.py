@@ -1,8 +1,8 @@
 """Phase 1, the lagged-context diagnostic (seed 001 §2): how much a stale context tells about the next step.
 
-ΔNLL(k) = NLL[p(Δx_t | x_{t-k-W+1 .. t-k})] - NLL[diagonal Gaussian of Δx], nats a frame; negative is good. Train and
-eval go through this one path. Beside it stand what would fool it: the level gain, both forms of the log-magnitude R²,
-robust summaries, the worst frames, and the gap when the context is the model's own.
+ΔNLL(k) = NLL[p(Δx_t | x_{t-k-W+1 .. t-k})] - NLL[baseline of Δx], nats a frame; negative is good. Train and eval go
+through this one path. Beside it stand what would fool it: a baseline that knows the covariance, the level gain, both
+forms of the log-magnitude R², robust summaries, the worst frames, and the gap when the context is the model's own.
 """
 
 import math
@@ -16,15 +16,26 @@ import torch
 from torch import Tensor
 
 from latentdyn.diagnostics.records import Record, record
-from latentdyn.diagnostics.summaries import robust_summary, speaker_bootstrap
-from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
-from latentdyn.predictors.base import Predictor
+from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
+from latentdyn.diagnostics.scores import FACT, score_frames
+from latentdyn.diagnostics.stability import free_run_stability
+from latentdyn.diagnostics.summaries import (
+    percentile_interval,
+    resampled_ratios,
+    robust_summary,
+    speaker_bootstrap,
+    speaker_totals,
+    speaker_weights,
+)
+from latentdyn.predictors.base import Predictor, TrainedPredictor
 from latentdyn.progress import progress
 from latentdyn.seeds import numpy_generator
-from latentdyn.stores.frames import SLICES
+from latentdyn.stores.frames import SLICES, subsample_frames
 from latentdyn.stores.windows import Scaling, Windows, common_frames
 
-_BATCH = 2048
+_PATH_FRAMES = 4096  # on which the training path's likelihood is compared with this one's
+_FREE_RUNS, _FREE_STEPS = 32, 256
+SPEAKER_COLUMNS = ["split", "slice", "horizon", "metric", "speaker_id", "total", "n"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,17 @@ class EvaluationSettings:
     rollout_frames: int
     bootstrap_resamples: int
     worst_frames: int
+    principal_dims: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """records; speakers: sums over each speaker's frames (columns split, slice, horizon, metric, speaker_id, total, n),
+    from which intervals of differences follow; worst_frames: those of highest NLL, each as a dict."""
+
+    records: list[Record]
+    speakers: pd.DataFrame
+    worst_frames: list[dict[str, Any]]
 
 
 def evaluate_lagged(
@@ -44,169 +66,135 @@ def evaluate_lagged(
     frame_rate_hz: float,
     settings: EvaluationSettings,
     seed_names: tuple[object, ...],
-) -> tuple[list[Record], list[dict[str, Any]]]:
+) -> Evaluation:
     """Score predictors at every horizon on every split.
 
     Args:
         predictors: one for each horizon k, fitted. latents: (n_rows, D) resident. frames: the frame index.
         seed_names: what names the subsample and the bootstrap (not the predictor: rows of a table share both).
-
-    Returns:
-        Records, and the worst frames of each split and horizon by NLL.
     """
     window = next(iter(predictors.values())).window_frames
     usable = common_frames(frames, len(latents), window, list(predictors))
-    scaling = Scaling.fit(Windows.of(latents, usable[usable["split"] == "train"], window))
-    records: list[Record] = []
-    worst: list[dict[str, Any]] = []
+    train = Windows.of(latents, usable[usable["split"] == "train"], window)
+    scaling = Scaling.fit(train)
+    dims = tuple(m for m in settings.principal_dims if m <= latents.shape[1])
+    evaluation = Evaluation([], pd.DataFrame(), [])
+    speakers = []
     for split, chosen in usable.groupby("split", observed=True):
-        chosen = _subsample(chosen, settings.max_frames, (*seed_names, split))
+        chosen = subsample_frames(chosen, settings.max_frames, (*seed_names, split))
+        names = (*seed_names, split)
         for k, predictor in progress(predictors.items(), desc=f"{split}", unit="horizon", leave=False):
-            scores = score_frames(predictor, Windows.of(latents, chosen, window), k, scaling)
+            windows = Windows.of(latents, chosen, window)
+            scores = score_frames(predictor, windows, k, scaling, dims)
             where = {"split": split, "horizon": k}
             for name in SLICES:
                 inside = chosen[name].to_numpy()
                 if inside.any():
-                    records += _slice_records(
+                    records, totals = _slice_records(
                         scores[inside],
-                        chosen[inside],
-                        settings,
+                        chosen.speaker_id[inside],
+                        settings.bootstrap_resamples,
                         {**where, "slice": name},
-                        (*seed_names, split),
+                        names,
                         latents.shape[1],
                         frame_rate_hz,
                     )
-            worst += _worst_frames(scores, chosen, frame_rate_hz, settings.worst_frames, where)
-            records += _rollout_records(
-                predictor, latents, chosen, max(predictors), k, settings, where, (*seed_names, split)
+                    evaluation.records.extend(records)
+                    speakers.append(totals)
+            evaluation.records.extend(_path_records(predictor, windows, k, scores, where))
+            evaluation.records.extend(
+                _rollout_records(predictor, latents, chosen, max(predictors), k, settings, where, names)
             )
-    return records, worst
+            evaluation.worst_frames.extend(_worst_frames(scores, chosen, frame_rate_hz, settings.worst_frames, where))
+    newest = min(predictors)
+    evaluation.records.extend(
+        _stability_records(predictors[newest], latents, usable, train, newest, scaling, (*seed_names, "free run"))
+    )
+    return Evaluation(evaluation.records, pd.concat(speakers, ignore_index=True), evaluation.worst_frames)
 
 
-@torch.inference_mode()
-def score_frames(predictor: Predictor, windows: Windows, k: int, scaling: Scaling) -> pd.DataFrame:
-    """Per-frame scores, float64, in the order of `windows`.
-
-    Columns: nll, nll_baseline (diagonal Gaussian of training deltas), nll_level (diagonal Gaussian of training frames,
-    scored on x_t), cosine (of E[Δx|c] with Δx), log_norm (ln ||Δx||), log_norm_of_mean (ln ||E[Δx|c]||) and
-    mean_log_norm (E[ln ||Δx|| | c]).
-    """
-    moments = {
-        name: getattr(scaling, name).to(windows.latents)
-        for name in ("delta_mean", "delta_std", "frame_mean", "frame_std")
+def _quantities(scores: pd.DataFrame, horizon: int) -> dict[str, tuple[str, pd.Series]]:
+    """What has a mean over frames: unit and values, by metric."""
+    quantities = {
+        "nll": ("nats/frame", scores.nll),
+        "nll_baseline": ("nats/frame", scores.nll_baseline),
+        "dnll": ("nats/frame", scores.nll - scores.nll_baseline),
+        "dnll_full": ("nats/frame", scores.nll - scores.nll_full),
+        "cosine": ("1", scores.cosine),
     }
-    step_baseline = diagonal_gaussian(moments["delta_mean"][None], moments["delta_std"].log()[None])
-    level_baseline = diagonal_gaussian(moments["frame_mean"][None], moments["frame_std"].log()[None])
-    blocks = []
-    for start in range(0, len(windows), _BATCH):
-        index = slice(start, start + _BATCH)
-        context, delta = windows.batch(index, k)
-        density = predictor.density(context)
-        mean = density.mean()
-        blocks.append(
-            torch.stack(
-                [
-                    -density.log_prob(delta).double(),
-                    -step_baseline.log_prob(delta).double(),
-                    -level_baseline.log_prob(windows.latents[windows.rows[index]]).double(),
-                    _cosine(mean.double(), delta.double()),
-                    delta.double().norm(dim=1).log(),
-                    mean.double().norm(dim=1).log(),
-                    density.mean_log_norm().double(),
-                ],
-                dim=1,
-            ).cpu()
-        )
-    names = ["nll", "nll_baseline", "nll_level", "cosine", "log_norm", "log_norm_of_mean", "mean_log_norm"]
-    return pd.DataFrame(torch.cat(blocks).numpy(), columns=names)
-
-
-@torch.inference_mode()
-def rollout_gap(predictor: Predictor, latents: Tensor, rows: Tensor, k: int) -> Tensor:
-    """NLL of the true Δx_t under a context that the model generated, less the teacher-forced NLL; (n,) float64.
-
-    From true frames up to t-k-W the model runs freely, by its mean, for the W frames up to t-k: just the context of
-    Δx_t. A frame whose generated context or likelihood overflowed is +inf.
-    """
-    window = predictor.window_frames
-    history = k + window - 1  # what the first generated frame's own stale context reaches back to
-    gaps = []
-    for block in rows.split(_BATCH):
-        first = block - k - window - history + 1
-        states = latents[first[:, None] + torch.arange(history, device=rows.device)]
-        states = torch.cat([states, states.new_empty(len(block), window, states.shape[2])], dim=1)
-        for now in range(history, history + window):
-            context = states[:, now - k - window + 1 : now - k + 1]
-            states[:, now] = states[:, now - 1] + predictor.density(context).mean()
-        delta = latents[block] - latents[block - 1]
-        true_context = latents[block[:, None] + torch.arange(1 - window, 1, device=rows.device) - k]
-        own = -predictor.density(states[:, history:]).log_prob(delta).double()
-        forced = -predictor.density(true_context).log_prob(delta).double()
-        gap = own - forced
-        gaps.append(torch.where(torch.isfinite(gap), gap, torch.inf).cpu())
-    return torch.cat(gaps)
-
-
-def rollout_reach(window_frames: int, k: int) -> int:
-    """The first frame number t whose generated context has enough true frames before it: 2 (W + k) - 2."""
-    return 2 * (window_frames + k) - 2
-
-
-def _cosine(a: Tensor, b: Tensor) -> Tensor:
-    """Row-wise cosine; NaN where either vector is zero, since it has no direction."""
-    return (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1))
-
-
-def _subsample(frames: pd.DataFrame, limit: int, names: tuple[object, ...]) -> pd.DataFrame:
-    if len(frames) <= limit:
-        return frames
-    chosen = numpy_generator(*names, "subsample").choice(len(frames), limit, replace=False)
-    return frames.iloc[np.sort(chosen)]
+    if horizon == 1:  # only there does the context hold x_{t-1}, so that Δx_t and x_t differ by a known shift
+        quantities["level_gain"] = ("nats/frame", scores.nll - scores.nll_level)
+    facts = [str(name) for name in scores if str(name).startswith(FACT)]
+    return quantities | {name.removeprefix(FACT): ("1", scores[name]) for name in facts}
 
 
 def _slice_records(
     scores: pd.DataFrame,
-    frames: pd.DataFrame,
-    settings: EvaluationSettings,
+    speaker_ids: pd.Series,
+    resamples: int,
     where: dict[str, Any],
     names: tuple[object, ...],
     dim: int,
     frame_rate_hz: float,
-) -> Iterator[Record]:
+) -> tuple[list[Record], pd.DataFrame]:
+    """Records of one slice, and its sums over each speaker's frames."""
     n = len(scores)
-    dnll = (scores.nll - scores.nll_baseline).to_numpy()
-    level = (scores.nll - scores.nll_level).to_numpy()
-    quantities = {
-        "nll": ("nats/frame", scores.nll.to_numpy()),
-        "nll_baseline": ("nats/frame", scores.nll_baseline.to_numpy()),
-        "dnll": ("nats/frame", dnll),
-        "cosine": ("1", scores.cosine.to_numpy()),
-    }
-    if where["horizon"] == 1:  # only there does the context hold x_{t-1}, so that Δx_t and x_t differ by a known shift
-        quantities["level_gain"] = ("nats/frame", level)
-    values = np.column_stack([v for _, v in quantities.values()])
-    speakers = frames["speaker_id"].cat.codes.to_numpy()
-    bounds = speaker_bootstrap(values, speakers, settings.bootstrap_resamples, numpy_generator(*names, "bootstrap"))
-    for (metric, (unit, v)), (low, high) in zip(quantities.items(), bounds, strict=True):
-        summary = robust_summary(v)
-        yield record(metric, unit, summary.pop("mean"), n, ci_low=low, ci_high=high, **where)
-        nonfinite = summary.pop("nonfinite")
-        yield record(f"{metric}_nonfinite", "frames", nonfinite, n, **where)
-        for name, value in summary.items():
-            yield record(f"{metric}_{name}", unit, value, n, **where)
+    quantities = _quantities(scores, where["horizon"])
+    ratios = {name.removeprefix("error"): name for name in scores if str(name).startswith("error")}
+    values = pd.DataFrame(
+        {name: v for name, (_, v) in quantities.items()}
+        | {column: scores[column] for suffix in ratios for column in (f"error{suffix}", f"spread{suffix}")}
+    )
+    codes, speakers = pd.factorize(speaker_ids, sort=True)
+    totals, counts = (
+        pd.DataFrame(sums, index=speakers, columns=values.columns)
+        for sums in speaker_totals(values.to_numpy(), codes, len(speakers))
+    )
+    weights = speaker_weights(len(speakers), resamples, numpy_generator(*names, "bootstrap"))
+
+    def interval(numerator: pd.DataFrame, denominator: pd.DataFrame) -> dict[str, tuple[float, float]]:
+        if len(speakers) < 2:
+            return {name: (math.nan, math.nan) for name in numerator}
+        bounds = percentile_interval(resampled_ratios(numerator.to_numpy(), denominator.to_numpy(), weights))
+        return dict(zip(numerator, map(tuple, bounds), strict=True))
+
+    records = []
+    means = interval(totals, counts)
+    for metric, (unit, v) in quantities.items():
+        low, high = means[metric]
+        summary = robust_summary(v.to_numpy())
+        records.append(record(metric, unit, summary.pop("mean"), n, ci_low=low, ci_high=high, **where))
+        records.append(record(f"{metric}_nonfinite", "frames", summary.pop("nonfinite"), n, **where))
+        records += [record(f"{metric}_{name}", unit, value, n, **where) for name, value in summary.items()]
         if metric == "dnll":
             for name, unit, factor in (
                 ("dnll_per_dim", "nats/frame/dim", 1 / dim),
                 ("bits_per_frame", "bit/frame", 1 / math.log(2)),
                 ("kbit_per_s", "kbit/s", frame_rate_hz / math.log(2) / 1000),
             ):
-                mean = float(np.mean(v))
-                yield record(name, unit, mean * factor, n, ci_low=low * factor, ci_high=high * factor, **where)
-    yield record("r2_mean", "1", _r_squared(scores.log_norm, scores.log_norm_of_mean), n, **where)
-    yield record("r2_head", "1", _r_squared(scores.log_norm, scores.mean_log_norm), n, **where)
-    yield record("speakers", "speakers", float(len(np.unique(speakers))), n, **where)
-    yield record("dim", "dimensions", float(dim), n, **where)
-    yield record("frame_rate_hz", "Hz", frame_rate_hz, n, **where)
+                mean = float(v.mean())
+                records.append(
+                    record(name, unit, mean * factor, n, ci_low=low * factor, ci_high=high * factor, **where)
+                )
+    for suffix, error in ratios.items():
+        spread = f"spread{suffix}"
+        bounds = interval(totals[[error]], totals[[spread]].set_axis([error], axis=1))
+        value = 1 - totals[error].sum() / totals[spread].sum() if totals[spread].sum() > 0 else math.nan
+        low, high = (1 - bound for bound in reversed(bounds[error]))
+        records.append(record(f"r2_delta{suffix}", "1", value, n, ci_low=low, ci_high=high, **where))
+    records += [
+        record("r2_mean", "1", _r_squared(scores.log_norm, scores.log_norm_of_mean), n, **where),
+        record("r2_head", "1", _r_squared(scores.log_norm, scores.mean_log_norm), n, **where),
+        record("speakers", "speakers", float(len(speakers)), n, **where),
+        record("dim", "dimensions", float(dim), n, **where),
+        record("frame_rate_hz", "Hz", frame_rate_hz, n, **where),
+    ]
+    return records, _long_totals(totals[list(quantities)], counts[list(quantities)], where)
+
+
+def _long_totals(totals: pd.DataFrame, counts: pd.DataFrame, where: dict[str, Any]) -> pd.DataFrame:
+    long = totals.rename_axis("speaker_id").reset_index().melt("speaker_id", var_name="metric", value_name="total")
+    return long.assign(n=counts.to_numpy().T.reshape(-1), **where)[SPEAKER_COLUMNS]
 
 
 def _r_squared(truth: pd.Series, predicted: pd.Series) -> float:
@@ -249,7 +237,7 @@ def _rollout_records(
 ) -> Iterator[Record]:
     # one set of frames for all k, here too
     late = frames[frames["t"] >= rollout_reach(predictor.window_frames, longest)]
-    late = _subsample(late, settings.rollout_frames, (*names, "rollout"))
+    late = subsample_frames(late, settings.rollout_frames, (*names, "rollout"))
     if late.empty:
         yield record("rollout_gap", "nats/frame", math.nan, 0, **where)
         return
@@ -265,3 +253,43 @@ def _rollout_records(
     yield record("rollout_gap_median", "nats/frame", summary["median"], len(gap), **where)
     yield record("rollout_gap_trimmed", "nats/frame", summary["trimmed"], len(gap), **where)
     yield record("rollout_overflow", "frames", summary["nonfinite"], len(gap), **where)
+
+
+def _path_records(
+    predictor: Predictor, windows: Windows, k: int, scores: pd.DataFrame, where: dict[str, Any]
+) -> Iterator[Record]:
+    """By how much the training loss of these very frames differs from their score: nothing, but for rounding.
+
+    So a difference between train and eval rows is one of data, never of code.
+    """
+    if not isinstance(predictor, TrainedPredictor):
+        return
+    some = slice(0, _PATH_FRAMES)
+    with torch.inference_mode():
+        by_training = predictor.nll(*windows.batch(some, k)).double().cpu().numpy()
+    difference = np.abs(by_training - scores.nll.to_numpy()[some])
+    yield record("path_difference", "nats/frame", float(np.mean(difference)), len(difference), **where)
+
+
+def _stability_records(
+    predictor: Predictor,
+    latents: Tensor,
+    usable: pd.DataFrame,
+    train: Windows,
+    k: int,
+    scaling: Scaling,
+    names: tuple[object, ...],
+) -> Iterator[Record]:
+    """Free runs from held-out frames, at the predictor's smallest k (science §1, generation stability)."""
+    history = predictor.window_frames + k - 1
+    held_out = usable[(usable["split"] == "eval") & (usable["t"] >= history)]
+    if held_out.empty:
+        return
+    rows = torch.from_numpy(subsample_frames(held_out, _FREE_RUNS, names)["row"].to_numpy(np.int64, copy=True))
+    context = latents[rows.to(latents.device)[:, None] + torch.arange(-history, 0, device=latents.device)]
+    mean, std = scaling.frame_mean.to(latents), scaling.frame_std.to(latents)
+    farthest = max(float((latents[block] - mean).norm(dim=1).max()) for block in train.rows.split(2048))
+    found = free_run_stability(predictor, context, k, mean=mean, std=std, farthest=farthest, steps=_FREE_STEPS)
+    where = {"split": "eval", "horizon": k, "step": found.steps}
+    yield record("spectral_radius", "1", found.growth, found.runs, **where)
+    yield record("unbounded", "1", found.unbounded, found.runs, **where)

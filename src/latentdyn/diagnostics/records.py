@@ -60,22 +60,22 @@ def _finite_interval(where: dict[str, Any]) -> dict[str, Any]:
     return where
 
 
-def write_metrics(path: Path, records: list[Record], worst_frames: list[dict[str, Any]]) -> None:
+def write_metrics(path: Path, records: list[Record], worst_frames: list[dict[str, Any]] | None = None) -> None:
     """Write metrics.json: the records, and the frames that a mean hides."""
     write_json(
         path,
-        {"schema_version": SCHEMA_VERSION, "records": [asdict(r) for r in records], "worst_frames": worst_frames},
+        {"schema_version": SCHEMA_VERSION, "records": [asdict(r) for r in records], "worst_frames": worst_frames or []},
     )
 
 
-def read_metrics(path: Path, identity: dict[str, Any]) -> pd.DataFrame:
-    """The records of one metrics.json as a table, with the columns of `identity` (corpus, predictor, ...) added.
+def read_metrics(path: Path, identity: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The records of one metrics.json, with the columns of `identity` (corpus, predictor, ...) added; its worst frames.
 
     Raises:
         UserError: missing, not JSON, or written by another version.
     """
-    content = read_json(path, made_by="evaluate_predictor")
+    content = read_json(path, made_by="evaluate_predictor or cluster_contexts")
     if content.get("schema_version") != SCHEMA_VERSION:
         raise UserError("these metrics were written by another version", path, "delete the file and rerun Snakemake")
     table = pd.DataFrame(content["records"], columns=[name for name in DTYPES if name not in IDENTITY])
-    return table.assign(**identity)[list(DTYPES)].astype(DTYPES)
+    return table.assign(**identity)[list(DTYPES)].astype(DTYPES), pd.DataFrame(content["worst_frames"])

@@ -6,9 +6,29 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from latentdyn.distributions.density import Density
+from latentdyn.errors import UserError
+
+
+def cholesky(covariance: Tensor) -> Tensor:
+    """The lower factor L (D, D) of a covariance L Lᵀ.
+
+    Raises:
+        UserError: the covariance is singular, so that no density with it exists.
+    """
+    factor, singular = torch.linalg.cholesky_ex(covariance)
+    if singular:
+        raise UserError(
+            f"training deltas do not span all {len(covariance)} dimensions, so that no density with their full "
+            "covariance exists",
+            "the representation's latents",
+            "set covariance of the predictor to diagonal, use more training frames, or reduce the dimensions",
+        )
+    return factor
+
 
 @dataclass(frozen=True)
-class FullGaussian:
+class FullGaussian(Density):
     """N(x; mean_b, L Lᵀ): means (B, D), one lower-triangular factor L (D, D) for all rows."""
 
     means: Tensor
@@ -31,6 +51,7 @@ class FullGaussian:
         v = 2 * covariance.square().sum() + 4 * ((self.means @ self.factor).square()).sum(-1)
         return 0.5 * (torch.digamma(m.square() / v) + torch.log(v / m))
 
-    def sample(self, generator: torch.Generator) -> Tensor:
+    def sample(self, generator: torch.Generator, temperature: float = 1.0) -> Tensor:
         """One draw a row, (B, D)."""
-        return self.means + torch.empty_like(self.means).normal_(generator=generator) @ self.factor.T
+        noise = torch.empty_like(self.means).normal_(std=math.sqrt(temperature), generator=generator)
+        return self.means + noise @ self.factor.T

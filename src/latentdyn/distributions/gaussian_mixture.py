@@ -11,11 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latentdyn.distributions.density import Density
+
 _LOG_2PI = math.log(2 * math.pi)
 
 
 @dataclass(frozen=True)
-class DiagonalGaussianMixture:
+class DiagonalGaussianMixture(Density):
     """p(x) = Σ_k π_k N(x; μ_k, diag σ_k²), one mixture a row.
 
     log_weights: (B, K), normalised. means, log_sigmas: (B, K, D).
@@ -46,13 +48,23 @@ class DiagonalGaussianMixture:
         log_norm = 0.5 * (torch.digamma(m.square() / v) + torch.log(v / m))
         return (self.log_weights.exp() * log_norm).sum(-1)
 
-    def sample(self, generator: torch.Generator) -> Tensor:
+    def sample(self, generator: torch.Generator, temperature: float = 1.0) -> Tensor:
         """One draw a row, (B, D)."""
-        component = torch.multinomial(self.log_weights.exp(), 1, generator=generator)
+        component = sample_components(self.log_weights, temperature, generator)
         row = torch.arange(len(component), device=component.device)
-        mean, log_sigma = self.means[row, component[:, 0]], self.log_sigmas[row, component[:, 0]]
-        noise = torch.empty_like(mean).normal_(generator=generator)
+        mean, log_sigma = self.means[row, component], self.log_sigmas[row, component]
+        noise = torch.empty_like(mean).normal_(std=math.sqrt(temperature), generator=generator)
         return mean + log_sigma.exp() * noise
+
+
+def sample_components(log_weights: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+    """The component (B,) of one draw a row, from log weights (B, K) over the temperature.
+
+    By exponential races (log w - ln e is largest for k with probability w_k). `torch.multinomial` refuses a whole batch
+    for one row of NaN, where a model that overflowed is to be shown.
+    """
+    races = torch.empty_like(log_weights).exponential_(generator=generator)
+    return (log_weights / temperature - races.log()).argmax(dim=1)
 
 
 def diagonal_gaussian(mean: Tensor, log_sigma: Tensor) -> DiagonalGaussianMixture:

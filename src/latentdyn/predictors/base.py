@@ -2,25 +2,16 @@
 
 import importlib
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from latentdyn.distributions.density import Density
 from latentdyn.predictors.naming import predictor_module
 from latentdyn.stores.windows import Scaling, Windows
 
-
-class Density(Protocol):
-    """One density over Δx for each row of a batch."""
-
-    def log_prob(self, x: Tensor) -> Tensor: ...  # (B, D) -> (B,), nats
-
-    def mean(self) -> Tensor: ...  # E[Δx | c], (B, D)
-
-    def mean_log_norm(self) -> Tensor: ...  # E[ln ||Δx|| | c], (B,)
-
-    def sample(self, generator: torch.Generator) -> Tensor: ...  # (B, D)
+_BLOCK = 8192
 
 
 class Predictor(nn.Module):
@@ -48,8 +39,8 @@ class Predictor(nn.Module):
                 buffer.copy_(getattr(scaling, name))
 
     def standardized(self, context: Tensor) -> Tensor:
-        """Context (B, W, D) in training units, flattened to (B, W D)."""
-        return ((context - self.frame_mean) / self.frame_std).flatten(1)
+        """Context (B, W, D) in units of the training frames' mean and deviation."""
+        return (context - self.frame_mean) / self.frame_std
 
     def density(self, context: Tensor) -> Density:
         """The density of the next step given context (B, W, D)."""
@@ -74,6 +65,16 @@ class SolvedPredictor(Predictor):
             A record for each candidate, with its validation NLL.
         """
         raise NotImplementedError  # abstract
+
+    def validation_nll(self, validation: Windows | None, k: int) -> float:
+        """Mean NLL over all frames of `validation`, nats a frame, summed in float64; NaN without any."""
+        if validation is None:
+            return float("nan")
+        total = 0.0
+        for start in range(0, len(validation), _BLOCK):
+            context, delta = validation.batch(slice(start, start + _BLOCK), k)
+            total -= float(self.density(context).log_prob(delta).double().sum())
+        return total / len(validation)
 
 
 def build_predictor(settings: dict[str, Any], dim: int) -> Predictor:

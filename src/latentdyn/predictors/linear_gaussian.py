@@ -4,16 +4,19 @@ It is the best predictor there is for a Gaussian VAR(p) with p <= W, and the lin
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from latentdyn.distributions.gaussian import FullGaussian
+from latentdyn.distributions.gaussian import FullGaussian, cholesky
 from latentdyn.errors import UserError
 from latentdyn.predictors.base import SolvedPredictor
 from latentdyn.stores.windows import Windows
 
 _BLOCK = 8192
+_CANCELS = 1e-5  # of the steps' variance: a smaller residual is lost in float32's rounding of the moments
 
 
 class LinearGaussian(SolvedPredictor):
@@ -33,13 +36,14 @@ class LinearGaussian(SolvedPredictor):
         self.register_buffer("factor", torch.eye(dim))
 
     def density(self, context: Tensor) -> FullGaussian:
-        return FullGaussian(self.standardized(context) @ self.weight + self.bias, self.factor)
+        return FullGaussian(self.standardized(context).flatten(1) @ self.weight + self.bias, self.factor)
 
     def solve(self, train: Windows, validation: Windows | None, k: int) -> Iterable[dict[str, float]]:
         """Normal equations in float64 once, then each ridge from one eigendecomposition.
 
         Raises:
-            UserError: several ridges, and no validation speakers to choose among them.
+            UserError: several ridges, and no validation speakers to choose among them; or residuals that do not span
+                all dimensions.
         """
         if validation is None and len(self.ridges) > 1:
             raise UserError(
@@ -47,20 +51,18 @@ class LinearGaussian(SolvedPredictor):
                 "splits.validation of the corpus, ridges of the predictor",
                 "give splits.validation a share of the speakers, or leave one ridge",
             )
-        gram, cross, square, x_mean, y_mean = self._moments(train, k)
-        values, vectors = torch.linalg.eigh(gram)
-        rotated = vectors.T @ cross
+        moments = self._moments(train, k, torch.float32)
+        if moments.unexplained(min(self.ridges)) < _CANCELS:
+            moments = self._moments(train, k, torch.float64)
         trials = []
         for ridge in self.ridges:
-            weight = vectors @ (rotated / (values.clamp_min(0) + ridge * values.mean())[:, None])
-            # residual covariance of the ridge solution: Syy - AᵀSxy - SxyᵀA + AᵀSxxA
-            residual = square - weight.T @ cross - cross.T @ weight + weight.T @ gram @ weight
+            weight, residual = moments.solution(ridge)
             if self.covariance == "diagonal":
                 residual = residual.diagonal().diag()
             self.weight.copy_(weight)
-            self.bias.copy_(y_mean - x_mean @ weight)
-            self.factor.copy_(torch.linalg.cholesky(residual))
-            nll = self._mean_nll(validation, k) if validation is not None else float("nan")
+            self.bias.copy_(moments.y_mean - moments.x_mean @ weight)
+            self.factor.copy_(cholesky(residual))
+            nll = self.validation_nll(validation, k)
             trials.append(
                 ({"k": k, "ridge": ridge, "validation_nll": nll}, {n: b.clone() for n, b in self.named_buffers()})
             )
@@ -68,16 +70,15 @@ class LinearGaussian(SolvedPredictor):
         self.load_state_dict(best[1])
         return [record for record, _ in trials]
 
-    def _moments(self, windows: Windows, k: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Centred second moments of (context, delta) over the training frames, by blocks."""
+    def _moments(self, windows: Windows, k: int, products: torch.dtype) -> "_Moments":
+        """Over the training frames, by blocks; products in float32 are several times as fast, and exact to 5e-8."""
         width, dim = self.weight.shape
-        gram, cross = torch.zeros(width, width, dtype=torch.float64), torch.zeros(width, dim, dtype=torch.float64)
-        square = torch.zeros(dim, dim, dtype=torch.float64)
-        x_sum, y_sum = torch.zeros(width, dtype=torch.float64), torch.zeros(dim, dtype=torch.float64)
+        x_sum, y_sum, gram, cross, square = (
+            torch.zeros(shape, dtype=torch.float64) for shape in (width, dim, (width, width), (width, dim), (dim, dim))
+        )
         for start in range(0, len(windows), _BLOCK):
             context, delta = windows.batch(slice(start, start + _BLOCK), k)
-            x, y = self.standardized(context), delta - self.delta_mean
-            # products in the data's own precision, sums in float64: exact to 5e-8 and several times as fast
+            x, y = self.standardized(context).flatten(1).to(products), (delta - self.delta_mean).to(products)
             gram += (x.T @ x).double().cpu()
             cross += (x.T @ y).double().cpu()
             square += (y.T @ y).double().cpu()
@@ -85,16 +86,41 @@ class LinearGaussian(SolvedPredictor):
             y_sum += y.double().sum(0).cpu()
         n = len(windows)
         x_mean, y_mean = x_sum / n, y_sum / n
-        gram, cross = gram / n - torch.outer(x_mean, x_mean), cross / n - torch.outer(x_mean, y_mean)
-        square = square / n - torch.outer(y_mean, y_mean)
-        return gram, cross, square, x_mean, y_mean + self.delta_mean.double().cpu()
+        return _Moments(
+            gram / n - torch.outer(x_mean, x_mean),
+            cross / n - torch.outer(x_mean, y_mean),
+            square / n - torch.outer(y_mean, y_mean),
+            x_mean,
+            y_mean + self.delta_mean.double().cpu(),
+        )
 
-    def _mean_nll(self, windows: Windows, k: int) -> float:
-        total = 0.0
-        for start in range(0, len(windows), _BLOCK):
-            context, delta = windows.batch(slice(start, start + _BLOCK), k)
-            total -= float(self.density(context).log_prob(delta).double().sum())
-        return total / len(windows)
+
+@dataclass(frozen=True)
+class _Moments:
+    """Second moments of contexts x and steps y about their means, and the means; float64."""
+
+    gram: Tensor  # Sxx (W D, W D)
+    cross: Tensor  # Sxy (W D, D)
+    square: Tensor  # Syy (D, D)
+    x_mean: Tensor
+    y_mean: Tensor
+
+    @cached_property
+    def _spectrum(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Eigenvalues and eigenvectors of Sxx, and Sxy along them: every ridge's solution follows from these."""
+        values, vectors = torch.linalg.eigh(self.gram)
+        return values, vectors, vectors.T @ self.cross
+
+    def solution(self, ridge: float) -> tuple[Tensor, Tensor]:
+        """Weights A (W D, D), and the residuals' covariance Syy - AᵀSxy - SxyᵀA + AᵀSxxA."""
+        values, vectors, rotated = self._spectrum
+        weight = vectors @ (rotated / (values.clamp_min(0) + ridge * values.mean())[:, None])
+        explained = weight.T @ self.cross
+        return weight, self.square - explained - explained.T + weight.T @ self.gram @ weight
+
+    def unexplained(self, ridge: float) -> float:
+        """The least share of a dimension's variance that is left."""
+        return float((self.solution(ridge)[1].diagonal() / self.square.diagonal()).min())
 
 
 PREDICTOR = LinearGaussian

@@ -9,6 +9,7 @@ import torch
 from latentdyn.devices import pick_device
 from latentdyn.diagnostics.lagged import EvaluationSettings, evaluate_lagged
 from latentdyn.diagnostics.records import write_metrics
+from latentdyn.parquet import write_parquet
 from latentdyn.steps.cli import run_step
 from latentdyn.stores.frames import open_frames
 from latentdyn.stores.latents import open_latents
@@ -21,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", type=Path, required=True, help="handle of the fitted predictor")
     parser.add_argument("--predictor", type=json.loads, required=True, help="its section of the config, as JSON")
     parser.add_argument("--evaluation", type=json.loads, required=True, help="the section of the config, as JSON")
-    parser.add_argument("--metrics", type=Path, required=True, help="JSON to write")
+    parser.add_argument("--speakers", type=Path, required=True, help="parquet of sums over each speaker's frames")
+    parser.add_argument("--metrics", type=Path, required=True, help="JSON to write last")
 
 
 def step(arguments: argparse.Namespace) -> None:
@@ -29,7 +31,7 @@ def step(arguments: argparse.Namespace) -> None:
     frames = open_frames(arguments.frames, store)
     device = pick_device()
     predictors = load_checkpoint(arguments.checkpoint, arguments.predictor, store.dim, device)
-    records, worst = evaluate_lagged(
+    evaluation = evaluate_lagged(
         predictors,
         torch.from_numpy(store.load()).to(device),
         frames,
@@ -37,7 +39,8 @@ def step(arguments: argparse.Namespace) -> None:
         EvaluationSettings(**arguments.evaluation),
         seed_names=("evaluate",),
     )
-    write_metrics(arguments.metrics, records, worst)
+    write_parquet(arguments.speakers, evaluation.speakers)
+    write_metrics(arguments.metrics, evaluation.records, evaluation.worst_frames)
 
 
 if __name__ == "__main__":

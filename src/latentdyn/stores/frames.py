@@ -19,6 +19,7 @@ import pandas as pd
 from latentdyn.errors import UserError
 from latentdyn.files import read_json, write_json
 from latentdyn.parquet import read_parquet, table_sha256, write_parquet
+from latentdyn.seeds import numpy_generator
 from latentdyn.stores.latents import SHARD_FRAMES, LatentsStore
 
 SCHEMA_VERSION = 1
@@ -103,6 +104,14 @@ def open_frames(handle: Path, store: LatentsStore) -> pd.DataFrame:
         raise UserError(f"this frame index belongs to other latents than {store.path}", handle, "rerun index_frames")
     columns = ["row", "utterance_id", "speaker_id", "split", "t", "valid", *SLICES]
     return read_parquet(Path(handle).with_suffix(".parquet"), columns, made_by="index_frames")
+
+
+def subsample_frames(frames: pd.DataFrame, limit: int, names: tuple[object, ...]) -> pd.DataFrame:
+    """At most `limit` frames, drawn by name and in their order."""
+    if len(frames) <= limit:
+        return frames
+    chosen = numpy_generator(*names, "subsample").choice(len(frames), limit, replace=False)
+    return frames.iloc[np.sort(chosen)]
 
 
 def _finite_rows(store: LatentsStore) -> np.ndarray:

@@ -98,7 +98,7 @@ def open_latents(handle: Path) -> LatentsStore:
         UserError: handle or store missing, written by another version, or a shard is missing or truncated.
     """
     handle = Path(handle)
-    facts = read_json(handle, made_by="encode_latents, derive_latents or import_latents")
+    facts = read_json(handle, made_by="that made this representation")
     mend = f"delete {handle} and let Snakemake make it again"
     if facts.get("schema_version") != SCHEMA_VERSION:
         raise UserError(

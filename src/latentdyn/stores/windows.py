@@ -84,8 +84,13 @@ class Scaling:
     delta_std: Tensor
     delta_covariance: Tensor
 
+    def delta_axes(self) -> tuple[Tensor, Tensor]:
+        """Variances (D,), largest first, and principal axes (D, D), a column each, of the deltas."""
+        variances, axes = torch.linalg.eigh(self.delta_covariance)
+        return variances.flip(0), axes.flip(1)
+
     @classmethod
-    def fit(cls, windows: Windows, block: int = 16_384) -> "Scaling":
+    def fit(cls, windows: Windows, block: int = 2048) -> "Scaling":
         """Moments over the target frames of `windows`.
 
         Raises:

@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from latentdyn.diagnostics.lagged import (
-    EvaluationSettings,
-    evaluate_lagged,
-    rollout_gap,
-    rollout_reach,
-    score_frames,
-)
+from latentdyn.diagnostics.lagged import EvaluationSettings, evaluate_lagged
+from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
+from latentdyn.diagnostics.scores import score_frames
+from latentdyn.diagnostics.summaries import speaker_bootstrap
 from latentdyn.predictors.base import Predictor, build_predictor
+from latentdyn.seeds import numpy_generator
 from latentdyn.stores.windows import Scaling, Windows, common_frames
 from latentdyn.training.fit import fit_predictor
 
 HORIZONS = [1, 2, 4]
 LINEAR = {"kind": "linear_gaussian", "window_frames": 1, "horizons": HORIZONS, "covariance": "full", "ridges": [1e-8]}
-SETTINGS = EvaluationSettings(max_frames=200_000, rollout_frames=2000, bootstrap_resamples=300, worst_frames=5)
+SETTINGS = EvaluationSettings(
+    max_frames=200_000, rollout_frames=2000, bootstrap_resamples=300, worst_frames=5, principal_dims=(2, 99)
+)
 
 
 def rotation(dim: int, scale: float, seed: int = 0) -> np.ndarray:
@@ -56,7 +56,7 @@ def fitted(make_store, utterances, settings, tmp_path):
 def test_a_var_gives_its_exact_values(make_store, var_process, tmp_path):
     transition = rotation(6, 0.9)
     store, frames, predictors = fitted(make_store, var_process(transition, 100, 400), LINEAR, tmp_path)
-    records, _ = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",))
+    records = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",)).records
     found = {(r.split, r.horizon, r.metric): r for r in records if r.slice == "all"}
     for k in HORIZONS:
         exact, measured = exact_dnll(transition, k), found["eval", k, "dnll"]
@@ -67,6 +67,15 @@ def test_a_var_gives_its_exact_values(make_store, var_process, tmp_path):
         assert found["eval", k, "kbit_per_s"].value == pytest.approx(measured.value / np.log(2) * 12.5 / 1000)
         # train and eval go through one path, on data of one law
         assert found["train", k, "dnll"].value == pytest.approx(measured.value, abs=0.25)
+        # against the full covariance, to which the diagonal is blind; and a mean explains tr(M S Mᵀ) / tr G of Δx
+        step, s = transition - np.eye(6), 1 / (1 - 0.81)
+        marginal = s * step @ step.T + np.eye(6)
+        against_full = exact + 0.5 * (np.log(np.diag(marginal)).sum() - np.linalg.slogdet(marginal)[1])
+        assert found["eval", k, "dnll_full"].value == pytest.approx(against_full, rel=0.05)
+        explained = s * np.trace(step @ step.T) * 0.81 ** (k - 1) / np.trace(marginal)
+        r2 = found["eval", k, "r2_delta"]
+        assert r2.value == pytest.approx(explained, abs=0.01) and r2.ci_low < r2.value < r2.ci_high
+    assert ("eval", 1, "r2_delta_top2") in found and ("eval", 1, "r2_delta_top99") not in found  # D = 6
     # the level: NLL[x|c] - NLL[x] = ½ ln det(I) - ½ Σ ln S_ii, with S = I / (1 - .81) for a scaled rotation
     assert found["eval", 1, "level_gain"].value == pytest.approx(3 * np.log(1 - 0.81), rel=0.05)
     assert ("eval", 2, "level_gain") not in found
@@ -78,7 +87,7 @@ def test_white_noise_is_predictable_by_the_rules_of_deltas_and_not_by_the_level(
     names = ["t", "t", "t", "v", "e"]
     noise = {(f"u{i}", f"{names[i % 5]}{i}"): rng.normal(size=(400, 6)) for i in range(40)}
     store, frames, predictors = fitted(make_store, noise, LINEAR, tmp_path)
-    records, _ = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",))
+    records = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",)).records
     found = {(r.horizon, r.metric): r.value for r in records if r.slice == "all" and r.split == "eval"}
     assert found[1, "dnll_per_dim"] == pytest.approx(-0.3466, abs=0.01)  # -½ ln 2
     assert found[1, "cosine"] == pytest.approx(0.68, abs=0.02)  # .707 in many dimensions; D = 6 is a little below
@@ -154,7 +163,7 @@ def test_an_exploding_rollout_is_an_explicit_overflow(make_store):
     rng = np.random.default_rng(0)
     store, frames = make_store({(f"u{i}", f"{s}{i}"): rng.normal(size=(30, 3)) for i, s in enumerate("ttee")})
     latents = torch.from_numpy(store.load())
-    records, _ = evaluate_lagged({1: Exploding(3, 4)}, latents, frames, 12.5, SETTINGS, ("test",))
+    records = evaluate_lagged({1: Exploding(3, 4)}, latents, frames, 12.5, SETTINGS, ("test",)).records
     found = {r.metric: r for r in records if r.split == "eval" and r.slice == "all"}
     assert found["rollout_gap"].status == "overflow" and found["rollout_gap"].value is None
     assert found["rollout_overflow"].value == found["rollout_overflow"].n > 0
@@ -164,7 +173,8 @@ def test_the_worst_frames_are_named(make_store, var_process, tmp_path):
     utterances = var_process(rotation(3, 0.5), 10, 50)
     utterances["u4", "e4"][20] += 40
     store, frames, predictors = fitted(make_store, utterances, LINEAR, tmp_path)
-    records, worst = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",))
+    evaluation = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",))
+    records, worst = evaluation.records, evaluation.worst_frames
     mine = [w for w in worst if w["split"] == "eval" and w["horizon"] == 1]
     assert len(mine) == 5
     assert {(w["utterance_id"], w["t"]) for w in mine[:2]} == {("u4", 20), ("u4", 21)}
@@ -177,6 +187,46 @@ def test_a_step_of_length_zero_is_counted_not_hidden(make_store, var_process, tm
     utterances = var_process(rotation(3, 0.5), 10, 50)
     utterances["u4", "e4"][30] = utterances["u4", "e4"][29]
     store, frames, predictors = fitted(make_store, utterances, LINEAR, tmp_path)
-    records, _ = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",))
+    records = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",)).records
     found = {r.metric: r for r in records if r.split == "eval" and r.slice == "all" and r.horizon == 1}
     assert found["cosine_nonfinite"].value == 1 and found["cosine"].status == "ok" and found["r2_head"].status == "ok"
+
+
+def test_the_sums_of_speakers_give_the_means_and_their_intervals(make_store, var_process, tmp_path):
+    store, frames, predictors = fitted(make_store, var_process(rotation(3, 0.5), 30, 50), LINEAR, tmp_path)
+    latents = torch.from_numpy(store.load())
+    evaluation = evaluate_lagged(predictors, latents, frames, 12.5, SETTINGS, ("test",))
+    found = {(r.split, r.slice, r.horizon, r.metric): r for r in evaluation.records}
+    groups = evaluation.speakers.groupby(["split", "slice", "horizon", "metric"], observed=True)
+    assert {"nll", "dnll", "dnll_full", "cosine", "level_gain"} <= set(evaluation.speakers.metric)
+    for keys, group in groups:
+        assert group.total.sum() / group.n.sum() == pytest.approx(found[keys].value)
+    # and the interval is the bootstrap of the frames themselves
+    usable = common_frames(frames, len(latents), 1, HORIZONS)
+    train, chosen = (usable[usable["split"] == split] for split in ("train", "eval"))
+    scaling = Scaling.fit(Windows.of(latents, train, 1))
+    scores = score_frames(predictors[2], Windows.of(latents, chosen, 1), 2, scaling)
+    speakers = chosen.speaker_id.cat.codes.to_numpy()
+    generator = numpy_generator("test", "eval", "bootstrap")
+    expected = speaker_bootstrap((scores.nll - scores.nll_baseline).to_numpy()[:, None], speakers, 300, generator)[0]
+    mine = found["eval", "all", 2, "dnll"]
+    np.testing.assert_allclose([mine.ci_low, mine.ci_high], expected)
+
+
+def test_training_and_evaluation_score_the_same_frames_alike(make_store, var_process, tmp_path):
+    training = {"steps": 5, "batch_size": 64, "learning_rate": 1e-2, "weight_decay": 0.0, "gradient_clip_norm": 1.0,
+                "validate_every_steps": 5, "select": "last", "patience_validations": None}  # fmt: skip
+    network = {"kind": "mlp", "width": 8, "layers": 1, "dropout": 0.5}  # dropout must be off in both
+    mdn = {"kind": "mdn", "window_frames": 2, "horizons": [1], "n_components": 2, "network": network}
+    mdn |= {"training": training}
+    store, frames, predictors = fitted(make_store, var_process(rotation(3, 0.5), 10, 50), mdn, tmp_path)
+    evaluation = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",))
+    differences = [r.value for r in evaluation.records if r.metric == "path_difference"]
+    assert len(differences) == 3 and max(differences) < 1e-5
+    # relabelled, the eval speakers' frames score as training frames what they scored as eval frames
+    swapped = frames.assign(split=frames["split"].cat.rename_categories({"train": "eval", "eval": "train"}))
+    latents = torch.from_numpy(store.load())
+    again = evaluate_lagged(predictors, latents, swapped, 12.5, SETTINGS, ("test",)).records
+    nll = [{(r.split, r.horizon): r.value for r in rs if r.metric == "nll" and r.slice == "all"}
+           for rs in (evaluation.records, again)]  # fmt: skip
+    assert nll[0]["eval", 1] == nll[1]["train", 1] and nll[0]["train", 1] == nll[1]["eval", 1]

@@ -2,46 +2,128 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 
+from latentdyn.distributions.student_mixture import bounded_log_dofs
 from latentdyn.errors import UserError
 from latentdyn.predictors.base import build_predictor
-from latentdyn.stores.windows import Scaling, Windows, common_frames
+from latentdyn.stores.windows import Scaling
 
-SETTINGS = {"kind": "mdn", "window_frames": 3, "horizons": [1], "n_components": 2, "hidden_width": 16, "dropout": 0.0,
-            "hidden_layers": 2, "log_sigma_min": -5.0, "log_sigma_max": 3.0, "training": {}}  # fmt: skip
+SETTINGS = {"kind": "mdn", "window_frames": 3, "horizons": [1], "n_components": 2, "log_sigma_min": -5.0,
+            "log_sigma_max": 3.0, "network": {"kind": "mlp", "width": 16, "layers": 2}, "training": {}}  # fmt: skip
 LINEAR = {"kind": "linear_gaussian", "window_frames": 2, "horizons": [1, 2], "covariance": "full", "ridges": [1e-6]}
-
-
-def windows_of(store, frames, window, horizons, split):
-    usable = common_frames(frames, store.n_rows, window, horizons)
-    return Windows.of(torch.from_numpy(store.load()), usable[usable["split"] == split], window)
-
-
-def covariance_of(dim):
-    root = torch.randn(dim, dim, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
-    return root @ root.T + 0.1 * torch.eye(dim, dtype=torch.float64)
+HEADS = {
+    "mdn": {"kind": "mdn", "n_components": 2},
+    "student": {"kind": "mdn", "n_components": 2, "components": "student_t"},
+    "affine flow": {"kind": "flow", "univariate": "affine", "hidden_width": 16, "features": 5},
+    "spline flow": {"kind": "flow", "univariate": "spline", "hidden_width": 16, "features": 5},
+}
+NETWORKS = {
+    "none": {"kind": "none"},
+    "linear": {"kind": "linear"},
+    "mlp": {"kind": "mlp", "width": 16, "layers": 1},
+    "transformer": {"kind": "transformer", "width": 16, "layers": 1, "heads": 2},
+}
 
 
 @pytest.mark.parametrize("axes", ["natural", "principal"])
-def test_the_training_loss_of_the_mdn_is_its_density_in_natural_units(axes):
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("head", HEADS)
+def test_the_training_loss_is_the_density_in_natural_units(head, network, axes, scaling):
     torch.manual_seed(0)
-    predictor = build_predictor({**SETTINGS, "target_axes": axes}, 4)
-    scale = torch.tensor([0.5, 1, 2, 10], dtype=torch.float64)
-    predictor.set_scaling(Scaling(scale + 1, scale, scale - 3, 2 * scale, covariance_of(4)))
+    options = {"window_frames": 3, "target_axes": axes, "network": NETWORKS[network]}
+    predictor = build_predictor({**HEADS[head], **options}, 4).eval()
+    predictor.set_scaling(scaling)
     context, delta = 3 * torch.randn(7, 3, 4), torch.randn(7, 4)
-    torch.testing.assert_close(
-        predictor.nll(context, delta), -predictor.density(context).log_prob(delta), rtol=1e-5, atol=1e-4
-    )
+    nll = predictor.nll(context, delta)
+    torch.testing.assert_close(nll, -predictor.density(context).log_prob(delta), rtol=1e-5, atol=1e-4)
+    nll.mean().backward()
+    for name, parameter in predictor.named_parameters():
+        assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), name
+    precise = predictor.double()
+    in_float64 = precise.nll(context.double(), delta.double())
+    torch.testing.assert_close(nll.double(), in_float64, rtol=1e-4, atol=1e-3)
 
 
-def test_a_context_free_mdn_in_principal_axes_is_the_full_covariance_gaussian():
-    predictor = build_predictor({**SETTINGS, "target_axes": "principal", "n_components": 1}, 4)
+@pytest.mark.parametrize("head", HEADS)
+def test_draws_have_the_mean_and_log_norm_that_the_density_says(head, scaling):
+    torch.manual_seed(0)
+    predictor = build_predictor({**HEADS[head], "window_frames": 3, "network": {"kind": "linear"}}, 4).eval()
+    predictor.set_scaling(scaling)
+    with torch.inference_mode():
+        density = predictor.density(torch.randn(1, 3, 4).expand(10_000, -1, -1))
+        draws, mean, log_norm = (
+            density.sample(torch.Generator().manual_seed(1)),
+            density.mean(),
+            density.mean_log_norm(),
+        )
+    assert torch.equal(draws, density.sample(torch.Generator().manual_seed(1)))
+    spread = draws.std(0)
+    assert ((mean[0] - draws.mean(0)).abs() < 0.1 * spread).all()
+    assert float(log_norm[0]) == pytest.approx(float(draws.norm(dim=1).log().mean()), abs=0.15)
+
+
+@pytest.mark.parametrize("components", ["gaussian", "student_t"])
+def test_the_mdn_reports_how_much_of_it_is_at_the_clamp(components, scaling):
+    torch.manual_seed(0)
+    clamp = {"log_sigma_min": -0.1, "log_sigma_max": 0.3}
+    options = {"components": components, "target_axes": "principal"}
+    predictor = build_predictor({**SETTINGS, **clamp, **options}, 4)
+    with torch.no_grad():  # two components of equal weight, half of all log sigmas at either bound
+        for parameter in predictor.network.layers[-1].parameters():
+            parameter.zero_()
+        log_sigmas = predictor.network.layers[-1].bias[2 + 2 * 4 : 2 + 4 * 4].view(2, 4)
+        log_sigmas[0, :3], log_sigmas[1, :1] = -7, 7
+    predictor.set_scaling(scaling)
+    facts = predictor.density(torch.randn(7, 3, 4)).facts()
+    torch.testing.assert_close(facts, {"sigma_at_clamp": torch.full((7,), 0.5)})
+
+
+def test_each_student_component_has_its_own_degrees_of_freedom_and_starts_at_20():
+    torch.manual_seed(0)
+    predictor = build_predictor({**SETTINGS, "components": "student_t"}, 4)
+    context, last = torch.randn(7, 3, 4), predictor.network.layers[-1]
+    dofs = predictor.density(context).mixture.log_dofs.exp()
+    assert dofs.shape == (7, 2) and (dofs > 10).all() and (dofs < 40).all()
+    with torch.no_grad():
+        last.weight[-2:], last.bias[-2:] = 0, torch.tensor([-2.0, 3.0])
+    expected = bounded_log_dofs(torch.tensor([-2.0, 3.0])).expand(7, 2)
+    torch.testing.assert_close(predictor.density(context).mixture.log_dofs, expected)
+
+
+def test_a_student_mdn_finds_heavy_tails():
+    """t steps of 3 degrees of freedom, without a context."""
+    generator = torch.Generator().manual_seed(0)
+    delta = torch.randn(4096, 4, generator=generator)
+    delta /= (torch.randn(4096, 3, generator=generator).square().mean(1, keepdim=True)).sqrt()
+    nll = {}
+    for components in ("gaussian", "student_t"):
+        torch.manual_seed(0)
+        options = {"components": components, "n_components": 1, "network": {"kind": "none"}}
+        predictor = build_predictor({**SETTINGS, **options}, 4)
+        optimizer = torch.optim.Adam(predictor.parameters(), lr=0.05)
+        for _ in range(150):
+            optimizer.zero_grad()
+            loss = predictor.nll(torch.zeros(len(delta), 3, 4), delta).mean()
+            loss.backward()
+            optimizer.step()
+        nll[components] = float(loss.detach())
+    dof = predictor.density(torch.zeros(1, 3, 4)).mixture.log_dofs.exp()
+    assert float(dof.detach()) == pytest.approx(3, rel=0.1)
+    reference = scipy.stats.multivariate_t(np.zeros(4), df=3)
+    assert nll["student_t"] == pytest.approx(-reference.logpdf(delta.numpy()).mean(), abs=0.01)
+    assert nll["gaussian"] > nll["student_t"] + 0.3
+
+
+def test_a_context_free_mdn_in_principal_axes_is_the_full_covariance_gaussian(scaling):
+    options = {"target_axes": "principal", "n_components": 1, "network": {"kind": "none"}}
+    predictor = build_predictor({**SETTINGS, **options}, 4)
     with torch.no_grad():
         for parameter in predictor.parameters():
             parameter.zero_()  # one component, mean 0 and sigma 1 in the axes' units
-    mean, covariance = torch.tensor([1.0, -2, 0, 3], dtype=torch.float64), covariance_of(4)
-    predictor.set_scaling(Scaling(mean, mean.abs() + 1, mean, covariance.diagonal().sqrt(), covariance))
+    mean, covariance = scaling.delta_mean, scaling.delta_covariance
+    predictor.set_scaling(scaling)
     context, delta = torch.randn(7, 3, 4), torch.randn(7, 4)
     expected = torch.distributions.MultivariateNormal(mean.float(), covariance.float())
     torch.testing.assert_close(
@@ -67,7 +149,7 @@ def test_the_mdn_is_the_same_density_in_other_units():
 
 
 @pytest.mark.parametrize("covariance", ["full", "diagonal"])
-def test_the_linear_predictor_recovers_a_var_and_equals_scikit_learn(make_store, var_process, covariance):
+def test_the_linear_predictor_recovers_a_var_and_equals_scikit_learn(make_store, var_process, windows_of, covariance):
     from sklearn.linear_model import LinearRegression
 
     transition = np.array([[0.8, 0.3], [-0.2, 0.7]])
@@ -89,7 +171,7 @@ def test_the_linear_predictor_recovers_a_var_and_equals_scikit_learn(make_store,
     np.testing.assert_allclose((predictor.factor @ predictor.factor.T).numpy(), expected, rtol=0.01, atol=0.01)
 
 
-def test_held_out_speakers_choose_the_ridge(make_store, var_process):
+def test_held_out_speakers_choose_the_ridge(make_store, var_process, windows_of):
     store, frames = make_store(var_process(0.5 * np.eye(2), 10, 60))
     train, validation = (windows_of(store, frames, 2, [1], split) for split in ("train", "validation"))
     predictor = build_predictor({**LINEAR, "ridges": [1e-6, 1e6]}, 2)
@@ -102,7 +184,7 @@ def test_held_out_speakers_choose_the_ridge(make_store, var_process):
     assert float(nll) == pytest.approx(trials[0]["validation_nll"], rel=1e-5)
 
 
-def test_several_ridges_without_held_out_speakers_are_refused(make_store, var_process):
+def test_several_ridges_without_held_out_speakers_are_refused(make_store, var_process, windows_of):
     store, frames = make_store(var_process(0.5 * np.eye(2), 3, 60))
     predictor = build_predictor({**LINEAR, "ridges": [1e-6, 1.0]}, 2)
     with pytest.raises(UserError, match="held-out training speakers"):

@@ -12,8 +12,8 @@ from latentdyn.stores.windows import Scaling, Windows, common_frames
 from latentdyn.training import loop
 from latentdyn.training.loop import TrainingSettings, train
 
-MDN = {"kind": "mdn", "window_frames": 2, "horizons": [1], "n_components": 2, "hidden_width": 16, "hidden_layers": 1,
-       "dropout": 0.3, "log_sigma_min": -5.0, "log_sigma_max": 3.0}  # fmt: skip
+MDN = {"kind": "mdn", "window_frames": 2, "horizons": [1], "n_components": 2, "log_sigma_min": -5.0,
+       "log_sigma_max": 3.0, "network": {"kind": "mlp", "width": 16, "layers": 1, "dropout": 0.3}}  # fmt: skip
 SETTINGS = TrainingSettings(
     steps=40, batch_size=32, learning_rate=1e-2, weight_decay=1e-4, gradient_clip_norm=1.0, validate_every_steps=10,
     select="best_validation", patience_validations=None,

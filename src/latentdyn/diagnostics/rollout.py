@@ -1,0 +1,123 @@
+"""Free running: a predictor fed with its own steps, many utterances at once.
+
+A rollout at staleness k continues true frames x by x̂_s = x̂_{s-1} + Δx̂_s, where Δx̂_s is the mean, the median or a draw
+of p(Δx_s | x̂_{s-k-W+1 .. s-k}).
+
+Steps are counted from 1, and injection at step s replaces the state that step s starts from, x̂_{s-1}, by the true
+x_{s-1}; the older frames of the context stay what they were. All that is before step 1 is true, so that its state error
+is 0 by construction and an injection there changes nothing: of the four modes of seed 004 (Experiment 2), A (truth at
+every step) is teacher forcing, B is truth at some steps, and C (truth at step 1 only, "initial condition only") is the
+same as D (no injection). Published D has no state error at step 1 either (seed 003 §1.2): it did start from truth.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from latentdyn.distributions.density import Density
+from latentdyn.predictors.base import Predictor
+
+Step = Callable[[Density], Tensor]  # how a density becomes one step a row, (B, D)
+
+_BATCH = 2048
+
+
+def by_mean(density: Density) -> Tensor:
+    return density.mean()
+
+
+def by_median(density: Density) -> Tensor:
+    return density.median()
+
+
+def by_draws(generator: torch.Generator, temperature: float = 1.0) -> Step:
+    return lambda density: density.sample(generator, temperature)
+
+
+@torch.inference_mode()
+def free_run(predictor: Predictor, history: Tensor, steps: int, k: int, step: Step = by_mean) -> Tensor:
+    """Continue histories (B, H, D), H >= W + k - 1, for `steps` frames: (B, H + steps, D)."""
+    n, reach, _ = history.shape
+    window = predictor.window_frames
+    states = torch.cat([history, history.new_empty(n, steps, history.shape[2])], dim=1)
+    for now in range(reach, reach + steps):
+        context = states[:, now - k - window + 1 : now - k + 1]
+        states[:, now] = states[:, now - 1] + step(predictor.density(context))
+    return states
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Forecasts of S steps, one a row; index s - 1 is step s.
+
+    states: (B, S + 1, D), x̂_0 .. x̂_S: step s starts from states[:, s - 1], which is true where it was injected.
+    steps: (B, S, D), Δx̂_s.
+    nll: (B, S), nats, of the *true* Δx_s = x_s - x_{s-1} under the density that its own context gives. Not of
+        x_s - x̂_{s-1}, the way back from an error: published cosines near 0 at a state error of 2e5 are not of that.
+    """
+
+    states: Tensor
+    steps: Tensor
+    nll: Tensor
+
+
+@torch.inference_mode()
+def rollout(
+    predictor: Predictor,
+    truth: Tensor,
+    steps: int,
+    inject: Tensor,
+    step: Step = by_mean,
+    k: int = 1,
+) -> Rollout:
+    """Forecast the last `steps` frames of truth (B, H + S, D), H >= W + k - 1, with injections that rows may not share.
+
+    Each step's density is computed once, for the likelihood and for the step.
+
+    Args:
+        inject: (S,) or (B, S) bool, where the state before step s is replaced by truth.
+    """
+    n, length, dim = truth.shape
+    window, start = predictor.window_frames, length - steps
+    if start < window + k - 1:
+        raise ValueError(f"{length} frames hold no history of {window + k - 1} before {steps} steps")
+    inject = inject.to(truth.device).expand(n, steps)
+    states = torch.cat([truth[:, :start], torch.empty_like(truth[:, start:])], dim=1)
+    taken, nll = truth.new_empty(n, steps, dim), truth.new_empty(n, steps)
+    for s, now in enumerate(range(start, length)):
+        states[:, now - 1] = torch.where(inject[:, s, None], truth[:, now - 1], states[:, now - 1])
+        density = predictor.density(states[:, now - k - window + 1 : now - k + 1])
+        nll[:, s] = -density.log_prob(truth[:, now] - truth[:, now - 1])
+        taken[:, s] = step(density)
+        states[:, now] = states[:, now - 1] + taken[:, s]
+    return Rollout(states[:, start - 1 :], taken, nll)
+
+
+@torch.inference_mode()
+def rollout_gap(predictor: Predictor, latents: Tensor, rows: Tensor, k: int) -> Tensor:
+    """NLL of the true Δx_t under a context that the model generated, less the teacher-forced NLL; (n,) float64.
+
+    From true frames up to t-k-W the model runs freely, by its mean, for the W frames up to t-k: just the context of
+    Δx_t. A frame whose generated context or likelihood overflowed is +inf.
+    """
+    window = predictor.window_frames
+    history = k + window - 1  # what the first generated frame's own stale context reaches back to
+    gaps = []
+    for block in rows.split(_BATCH):
+        first = block - k - window - history + 1
+        true = latents[first[:, None] + torch.arange(history, device=rows.device)]
+        states = free_run(predictor, true, window, k)
+        delta = latents[block] - latents[block - 1]
+        true_context = latents[block[:, None] + torch.arange(1 - window, 1, device=rows.device) - k]
+        own = -predictor.density(states[:, history:]).log_prob(delta).double()
+        forced = -predictor.density(true_context).log_prob(delta).double()
+        gap = own - forced
+        gaps.append(torch.where(torch.isfinite(gap), gap, torch.inf).cpu())
+    return torch.cat(gaps)
+
+
+def rollout_reach(window_frames: int, k: int) -> int:
+    """The first frame number t whose generated context has enough true frames before it: 2 (W + k) - 2."""
+    return 2 * (window_frames + k) - 2

@@ -1,0 +1,62 @@
+"""What one predictor says of one frame: likelihoods beside those of the baselines, direction, magnitude, error."""
+
+import pandas as pd
+import torch
+
+from latentdyn.distributions.gaussian import FullGaussian
+from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
+from latentdyn.predictors.base import Predictor
+from latentdyn.stores.windows import Scaling, Windows
+
+_BATCH = 2048
+FACT = "fact_"  # before the names of what only some densities report
+
+
+@torch.inference_mode()
+def score_frames(
+    predictor: Predictor, windows: Windows, k: int, scaling: Scaling, principal_dims: tuple[int, ...] = ()
+) -> pd.DataFrame:
+    """Per-frame scores, float64, in the order of `windows`.
+
+    Columns: nll; nll_baseline and nll_full (diagonal and full-covariance Gaussian of training deltas); nll_level
+    (diagonal Gaussian of training frames, scored on x_t); cosine (of E[Δx|c] with Δx); log_norm (ln ||Δx||),
+    log_norm_of_mean (ln ||E[Δx|c]||) and mean_log_norm (E[ln ||Δx|| | c]); error and spread (||Δx - E[Δx|c]||² and
+    ||Δx - training mean||²), and error_top{m}, spread_top{m}, the same along the first m principal axes of training
+    deltas; and a column fact_... for each of the
+    density's own `facts`.
+    """
+    like = windows.latents
+    delta_mean, delta_std, frame_mean, frame_std = (
+        getattr(scaling, name).to(like) for name in ("delta_mean", "delta_std", "frame_mean", "frame_std")
+    )
+    diagonal = diagonal_gaussian(delta_mean[None], delta_std.log()[None])
+    factor, singular = torch.linalg.cholesky_ex(scaling.delta_covariance)
+    full = FullGaussian(delta_mean[None], torch.where(singular > 0, torch.nan, factor).to(like))  # NaN: undefined
+    level = diagonal_gaussian(frame_mean[None], frame_std.log()[None])
+    axes = scaling.delta_axes()[1][:, : max(principal_dims, default=0)].to(like)
+    blocks = []
+    for start in range(0, len(windows), _BATCH):
+        index = slice(start, start + _BATCH)
+        context, delta = windows.batch(index, k)
+        density = predictor.density(context)
+        mean = density.mean()
+        error, spread = delta - mean, delta - delta_mean
+        dot, norm, norm_of_mean = (delta * mean).sum(1), delta.norm(dim=1), mean.norm(dim=1)
+        columns = {
+            "nll": -density.log_prob(delta),
+            "nll_baseline": -diagonal.log_prob(delta),
+            "nll_full": -full.log_prob(delta),
+            "nll_level": -level.log_prob(like[windows.rows[index]]),
+            "cosine": dot / (norm * norm_of_mean),  # NaN where either is zero, since it has no direction
+            "log_norm": norm.log(),
+            "log_norm_of_mean": norm_of_mean.log(),
+            "mean_log_norm": density.mean_log_norm(),
+            "error": error.square().sum(1),
+            "spread": spread.square().sum(1),
+        }
+        error, spread = (error @ axes).square().cumsum(1), (spread @ axes).square().cumsum(1)
+        for m in principal_dims:
+            columns |= {f"error_top{m}": error[:, m - 1], f"spread_top{m}": spread[:, m - 1]}
+        columns |= {FACT + name: value for name, value in density.facts().items()}
+        blocks.append({name: value.double().cpu() for name, value in columns.items()})
+    return pd.DataFrame({name: torch.cat([block[name] for block in blocks]).numpy() for name in blocks[0]})

@@ -1,0 +1,274 @@
+"""Is free running bounded, and does it look like the data? Neither asks how near it comes to the true future.
+
+Even the true model of a process falls back to the mean when run freely by its mean; its states stay where the data are.
+Explosion is growth without bound: a leading growth factor of the mean map above 1, and states that leave the data
+behind. By draws from its densities the true model runs on like the data for ever: `generation_stability` compares them.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from latentdyn.diagnostics.records import Record, record
+from latentdyn.diagnostics.rollout import Step, by_draws, by_mean, by_median, free_run
+from latentdyn.diagnostics.summaries import (
+    percentile_interval,
+    resampled_ratios,
+    speaker_totals,
+    speaker_weights,
+)
+from latentdyn.distributions.density import Density
+from latentdyn.errors import UserError
+from latentdyn.predictors.base import Predictor
+from latentdyn.seeds import numpy_generator, torch_generator
+from latentdyn.stores.frames import subsample_frames
+from latentdyn.stores.windows import Scaling, Windows, common_frames
+
+_LEFT_BEHIND = 10.0  # times the distance from the mean that any training frame has
+_LAGS = (1, 2, 4, 8)
+_NUDGE = 1e-6  # of the training frames' deviation: small enough to be linear, large enough for float64
+
+
+@dataclass(frozen=True)
+class Stability:
+    """growth: factor a step by which a small difference of two free runs grows in the long run; of a linear mean map,
+    its spectral radius. unbounded: share of runs that left the data behind within `steps`. runs: how many."""
+
+    growth: float
+    unbounded: float
+    runs: int
+    steps: int
+
+
+@torch.no_grad()
+def free_run_stability(
+    predictor: Predictor, history: Tensor, k: int, *, mean: Tensor, std: Tensor, farthest: float, steps: int = 256
+) -> Stability:
+    """Run freely from true histories (B, H, D), H >= W + k - 1.
+
+    Args:
+        mean, std: (D,) of training frames. farthest: largest ||x - mean|| of any training frame.
+
+    The growth factor follows Benettin et al. (1980): one run beside another that starts a nudge away, the difference
+    brought back to the nudge's size whenever the context has been renewed, its mean log growth over the second half.
+    Computed in float64.
+    """
+    twin = copy.deepcopy(predictor).double()
+    history, mean, std = history.double(), mean.to(history.device).double(), std.to(history.device).double()
+    states = free_run(twin, history, steps, k)
+    distance = (states[:, history.shape[1] :] - mean).norm(dim=2)
+    left = ~(distance <= _LEFT_BEHIND * farthest).all(dim=1)  # not >, so that what is not a number counts
+    return Stability(_growth(twin, history, k, std, steps), float(left.double().mean()), len(history), steps)
+
+
+def _growth(predictor: Predictor, history: Tensor, k: int, std: Tensor, steps: int) -> float:
+    size = _NUDGE * float(std.norm())
+    nudge = torch.randn(history.shape, generator=torch.Generator().manual_seed(0), dtype=history.dtype)
+    nudge = (nudge.to(history.device) * std).flatten(1)
+    nudge = (size * nudge / nudge.norm(dim=1, keepdim=True)).reshape(history.shape)
+    reach = history.shape[1]
+    logs = []
+    for _ in range(max(2, steps // reach)):  # a round renews every frame that a context sees
+        both = free_run(predictor, torch.cat([history, history + nudge]), reach, k)[:, reach:]
+        history, nudged = both.chunk(2)
+        nudge = nudged - history
+        norm = nudge.flatten(1).norm(dim=1)
+        logs.append(torch.log(norm / size) / reach)
+        nudge = nudge * (size / norm.clamp_min(1e-300))[:, None, None]
+    late = torch.stack(logs[len(logs) // 2 :])
+    return float(late.mean().exp())
+
+
+# ---------------------------------------------------------------------------------------------------- generation
+
+
+@dataclass(frozen=True)
+class GenerationSettings:
+    """The `generation` section of the config, and what it shares with `evaluation`.
+
+    runs: each from a frame of its own. steps: of a run, at least 9. at_steps: where a run is looked at, up to `steps`.
+    temperature: of the draws. max_frames: of the data.
+    """
+
+    split: str
+    runs: int
+    steps: int
+    at_steps: Sequence[int]
+    temperature: float
+    max_frames: int
+    bootstrap_resamples: int
+
+
+@torch.inference_mode()
+def generation_stability(
+    predictor: Predictor,
+    latents: Tensor,
+    frames: pd.DataFrame,
+    settings: GenerationSettings,
+    seed_names: tuple[object, ...],
+) -> list[Record]:
+    """Run freely from contexts of a split by draws, mean and median, and compare with frames of that split.
+
+    Args:
+        predictor: fitted at k = 1. latents: (n_rows, D) resident. frames: the frame index.
+        seed_names: what names contexts, frames, draws and bootstrap.
+
+    Returns:
+        Records of modes `sampled`, `mean`, `median` (where the density has one of its own), and `data`:
+
+        - unbounded: share of runs that are at some step 10 times as far from the training mean as any training frame;
+        - energy: E||x̂ - training mean||² over that of the data; step_length: E||Δx̂|| over the data's E||Δx||. Step None
+          is all steps. They tell explosion, and a mean that has come to rest, from motion like the data's.
+
+        Of `sampled` and `data` only, where runs count from step 9 on:
+
+        - autocorrelation_latents, .._deltas: E[(y_t - m)·(y_{t-lag} - m)] / E||y_t - m||², the lag as step, m = E[y_t];
+        - frechet_latents, .._deltas: `frechet_distance` to the data; of `data`, the distance of as many training frames
+          to it, which is above 0 for two finite samples even of one law. Frames of a run resemble each other, which
+          counts as fewer, so a run of the true model lies somewhat above this.
+
+        95 % intervals resample speakers, of runs and data alike.
+
+    Raises:
+        UserError: training or the split has no frame with enough finite ones before it.
+    """
+    window, reach = predictor.window_frames, max(_LAGS) + 1
+    usable = common_frames(frames, len(latents), max(window, reach), [1])
+    train, own = (usable[usable["split"] == split] for split in ("train", settings.split))
+    if train.empty or own.empty:
+        raise UserError(
+            f"no utterance of split {settings.split if own.empty else 'train'} has {max(window, reach) + 1} finite "
+            "frames in a row",
+            "split of the generation section",
+            "use longer utterances, or another split",
+        )
+    names = (*seed_names, settings.split)
+    windows = Windows.of(latents, train, window)
+    mean = Scaling.fit(windows).frame_mean.to(latents)
+    farthest = max(float((latents[block] - mean).norm(dim=1).max()) for block in windows.rows.split(2048))
+    data = _Frames.of(latents, subsample_frames(own, settings.max_frames, (*names, "data")))
+    contexts = subsample_frames(own, settings.runs, (*names, "contexts"))
+    speakers = contexts["speaker_id"].cat.codes.to_numpy()
+    history, _ = Windows.of(latents, contexts, window).batch(slice(None), 0)
+
+    def run(step: Step) -> Tensor:
+        """(R, 1 + steps, D): the newest true frame, then the run."""
+        return free_run(predictor, history, settings.steps, 1, step)[:, window - 1 :]
+
+    sampled = run(by_draws(torch_generator(*names, "draws", device=latents.device), settings.temperature))
+    runs = {"sampled": sampled, "mean": run(by_mean)}
+    if type(predictor.density(history[:1])).median is not Density.median:
+        runs["median"] = run(by_median)
+    records: list[Record] = []
+    for mode, states in runs.items():
+        where = {"split": settings.split, "mode": mode}
+        records += _motion_records(states, mean, _LEFT_BEHIND * farthest, data, speakers, settings, names, where)
+    drawn = _Frames(lambda lag: sampled[:, reach - lag : sampled.shape[1] - lag].flatten(0, 1),
+                    speakers.repeat(sampled.shape[1] - reach))  # fmt: skip
+    floor = _Frames.of(latents, subsample_frames(train, len(drawn.speakers), (*names, "floor")))
+    for mode, described, beside_data in (("sampled", drawn, drawn), ("data", data, floor)):
+        where = {"split": settings.split, "mode": mode}
+        records += _frechet_records(beside_data, data, where)
+        records += _autocorrelations(described, settings.bootstrap_resamples, names, where)
+    return records
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """Frames with those before each: `at(lag)` is (n, D), for a lag of up to 9; speakers: (n,) codes."""
+
+    at: Callable[[int], Tensor]
+    speakers: np.ndarray
+
+    @classmethod
+    def of(cls, latents: Tensor, frames: pd.DataFrame) -> "_Frames":
+        rows = torch.from_numpy(frames["row"].to_numpy(np.int64, copy=True)).to(latents.device)
+        return cls(lambda lag: latents[rows - lag], frames["speaker_id"].cat.codes.to_numpy())
+
+
+def frechet_distance(a: Tensor, b: Tensor) -> float:
+    """Distance² of the Gaussians with the moments of a (n, D) and b (m, D), in float64 (Heusel et al. 2017, eq. 6).
+
+    ||m_a - m_b||² + tr(C_a + C_b - 2 (C_a C_b)^½), the last trace by the eigenvalues of C_a^½ C_b C_a^½. It is biased
+    upwards by a share of the traces that shrinks as D / n. inf where either is not finite.
+    """
+    a, b = a.double(), b.double()
+    if not bool(a.isfinite().all() and b.isfinite().all()):
+        return math.inf
+    of_a, of_b = torch.cov(a.T), torch.cov(b.T)
+    values, vectors = torch.linalg.eigh(of_a)
+    root = vectors * values.clamp_min(0).sqrt() @ vectors.T
+    cross = torch.linalg.eigvalsh(root @ of_b @ root).clamp_min(0).sqrt().sum()
+    return float((a.mean(0) - b.mean(0)).square().sum() + of_a.trace() + of_b.trace() - 2 * cross)
+
+
+def _motion(frames: Tensor, before: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """||x - mean||² and ||Δx||, (...) float64, of frames (..., D) and those before them; what is no number is inf."""
+    squares, lengths = (frames - mean).double().square().sum(-1), (frames - before).double().norm(dim=-1)
+    return torch.where(squares.isnan(), math.inf, squares), torch.where(lengths.isnan(), math.inf, lengths)
+
+
+def _motion_records(
+    states: Tensor, mean: Tensor, limit: float, data: _Frames, speakers: np.ndarray,
+    settings: GenerationSettings, names: tuple[object, ...], where: dict[str, Any],
+) -> Iterator[Record]:  # fmt: skip
+    squares, lengths = _motion(states[:, 1:], states[:, :-1], mean)
+    of_data = dict(zip(("energy", "step_length"), _motion(data.at(0), data.at(1), mean), strict=True))
+    of_data["unbounded"] = torch.ones_like(of_data["energy"])  # a share is over nothing
+    of_runs: dict[tuple[str, int | None], Tensor] = {
+        ("unbounded", None): (squares.sqrt() > limit).any(dim=1).double(),
+        ("energy", None): squares.mean(dim=1),
+        ("step_length", None): lengths.mean(dim=1),
+    }
+    for at in settings.at_steps:
+        of_runs |= {("energy", at): squares[:, at - 1], ("step_length", at): lengths[:, at - 1]}
+    runs = torch.stack(list(of_runs.values()), dim=1).cpu().numpy()
+    frames = torch.stack([of_data[metric] for metric, _ in of_runs], dim=1).cpu().numpy()
+    used, codes = np.unique(np.concatenate([speakers, data.speakers]), return_inverse=True)
+    weights = speaker_weights(len(used), settings.bootstrap_resamples, numpy_generator(*names, "bootstrap"))
+    above, below = (
+        resampled_ratios(*speaker_totals(values, of, len(used)), weights)
+        for values, of in ((runs, codes[: len(runs)]), (frames, codes[len(runs) :]))
+    )
+    bounds = percentile_interval(above / below) if len(used) > 1 else np.full((len(of_runs), 2), np.nan)
+    values = runs.mean(axis=0) / frames.mean(axis=0)
+    for (metric, step), value, (low, high) in zip(of_runs, values, bounds, strict=True):
+        yield record(metric, "1", value, len(runs), ci_low=low, ci_high=high, step=step, **where)
+
+
+def _frechet_records(frames: _Frames, data: _Frames, where: dict[str, Any]) -> Iterator[Record]:
+    n = len(frames.speakers)
+    yield record("frechet_latents", "latent²", frechet_distance(frames.at(0), data.at(0)), n, **where)
+    deltas = (part.at(0) - part.at(1) for part in (frames, data))
+    yield record("frechet_deltas", "latent²", frechet_distance(*deltas), n, **where)
+
+
+def _autocorrelations(
+    frames: _Frames, resamples: int, names: tuple[object, ...], where: dict[str, Any]
+) -> Iterator[Record]:
+    n = len(frames.speakers)
+    used, codes = np.unique(frames.speakers, return_inverse=True)
+    weights = speaker_weights(len(used), resamples, numpy_generator(*names, "bootstrap"))
+    for kind in ("latents", "deltas"):
+
+        def at(lag: int, kind: str = kind) -> Tensor:
+            x = frames.at(lag).double()
+            return x - frames.at(lag + 1).double() if kind == "deltas" else x
+
+        newest = at(0)
+        mean = newest.mean(0)
+        products = [((newest - mean) * (at(lag) - mean)).sum(1) for lag in (0, *_LAGS)]
+        totals, _ = speaker_totals(torch.stack(products, dim=1).cpu().numpy(), codes, len(used))
+        resampled = resampled_ratios(totals[:, 1:], totals[:, :1], weights)
+        bounds = percentile_interval(resampled) if len(used) > 1 else np.full((len(_LAGS), 2), np.nan)
+        with np.errstate(invalid="ignore"):  # of what overflowed: undefined
+            value = totals[:, 1:].sum(axis=0) / totals[:, 0].sum()
+        for lag, v, (low, high) in zip(_LAGS, value, bounds, strict=True):
+            yield record(f"autocorrelation_{kind}", "1", v, n, ci_low=low, ci_high=high, step=lag, **where)

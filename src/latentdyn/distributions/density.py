@@ -1,0 +1,36 @@
+"""What every density over a step answers, one density for each row of a batch."""
+
+import torch
+from torch import Tensor
+
+
+class Density:
+    """One density over Δx in R^D for each of B rows."""
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-density (B,) in nats at x (B, D)."""
+        raise NotImplementedError  # abstract
+
+    def mean(self) -> Tensor:
+        """E[x], (B, D)."""
+        raise NotImplementedError  # abstract
+
+    def mean_log_norm(self) -> Tensor:
+        """E[ln ||x||], (B,)."""
+        raise NotImplementedError  # abstract
+
+    def median(self) -> Tensor:
+        """A step of typical length, (B, D): the mean, but where a heavy tail stretches that."""
+        return self.mean()
+
+    def sample(self, generator: torch.Generator, temperature: float = 1.0) -> Tensor:
+        """One draw a row, (B, D).
+
+        At a temperature T > 0 each factor p of a draw (component, normal, direction) is p^(1/T), renormalised: logits
+        and κ are divided by T, variances multiplied. It is not p(x)^(1/T) of the whole, which has no sampler.
+        """
+        raise NotImplementedError  # abstract
+
+    def facts(self) -> dict[str, Tensor]:
+        """What else is worth reporting of each row, (B,) by name: a concentration, whether a clamp is reached."""
+        return {}

@@ -1,0 +1,119 @@
+"""Normalising flow conditioned on the context (Papamakarios et al. 2017; Durkan et al. 2019): a density of any shape.
+
+Coupling layers: one half of the dimensions goes through monotone maps that depend on the context, the other half
+through maps that depend on the first half too, and the halves change roles in the next layer. So a draw is as cheap as
+a log-likelihood: two passes of each layer.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Normal
+from zuko.flows import MAF, NSF
+from zuko.transforms import ComposedTransform
+
+from latentdyn.distributions.density import Density
+from latentdyn.predictors.network_predictor import NetworkPredictor
+from latentdyn.predictors.target_axes import TargetAxes
+from latentdyn.seeds import torch_generator
+from latentdyn.stores.windows import Scaling
+
+
+@dataclass(frozen=True)
+class FlowDensity(Density):
+    """The density of Δx for which transform(standardised Δx) is a standard normal, for each of `rows` rows.
+
+    It has no mean in closed form: `mean` and `mean_log_norm` are averages over `mean_samples` draws.
+    """
+
+    transform: ComposedTransform
+    target: TargetAxes
+    rows: int
+    mean_samples: int
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-density (B,) in nats at x (B, D)."""
+        z, log_det = self.transform.call_and_ladj(self.target.standardized(x))
+        return Normal(0, 1).log_prob(z).sum(-1) + log_det - self.target.log_volume()
+
+    def mean(self) -> Tensor:
+        """E[x], (B, D), by Monte-Carlo.
+
+        Normals come as pairs z and -z, so that what is odd in z cancels: there is no error where the map is linear in
+        z, and elsewhere its standard error is at most the deviation of x over the root of the number of pairs. All rows
+        share the draws, and every call draws the same: the answer for a context depends on nothing else.
+        """
+        return self._averages[0]
+
+    def mean_log_norm(self) -> Tensor:
+        """E[ln ||x||], (B,), by the draws of `mean`; z and -z are alike here, so each pair counts as one draw."""
+        return self._averages[1]
+
+    def sample(self, generator: torch.Generator, temperature: float = 1.0) -> Tensor:
+        """One draw a row, (B, D); a temperature is that of the standard normal."""
+        normals = self.target.mean.new_empty(self.rows, len(self.target.mean))
+        return self._pushed(normals.normal_(std=math.sqrt(temperature), generator=generator))
+
+    @cached_property
+    def _averages(self) -> tuple[Tensor, Tensor]:
+        pairs = -(-self.mean_samples // 2)
+        half = torch.randn(pairs, len(self.target.mean), generator=torch_generator("flow", "mean"))
+        draws = torch.cat([half, -half]).to(self.target.mean)
+        total, log_norm = draws.new_zeros(self.rows, draws.shape[1]), draws.new_zeros(self.rows)
+        for z in draws:  # one at a time: a spline has dozens of parameters for each dimension of each draw
+            x = self._pushed(z.expand(self.rows, -1))
+            total += x
+            log_norm += x.norm(dim=1).log()
+        return total / len(draws), log_norm / len(draws)
+
+    def _pushed(self, z: Tensor) -> Tensor:
+        return self.target.natural(self.transform.inv(z))
+
+
+class Flow(NetworkPredictor):
+    """A flow over Δx in `target_axes` (see TargetAxes); a network's answer of `features` numbers conditions it.
+
+    Args:
+        univariate: the monotone maps: `affine`, or `spline`, rational-quadratic with 8 bins over 5 deviations each way
+            and the identity beyond, so that tails are Gaussian there.
+        transforms: coupling layers.
+        hidden_width, hidden_layers: of the network within each coupling layer.
+        features: what the context network says, for each layer to read.
+        mean_samples: draws of which a mean is the average, in pairs (an odd number is rounded up).
+        network: see NetworkPredictor.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        window_frames: int,
+        *,
+        target_axes: str = "natural",
+        univariate: str = "spline",
+        transforms: int = 3,
+        hidden_width: int = 128,
+        hidden_layers: int = 2,
+        features: int = 64,
+        mean_samples: int = 16,
+        **network: Any,
+    ) -> None:
+        super().__init__(dim, window_frames, features, **network)
+        self.target = TargetAxes(dim, target_axes)
+        self.mean_samples = mean_samples
+        flow = {"affine": MAF, "spline": NSF}[univariate]
+        hidden = [hidden_width] * hidden_layers
+        self.flow = flow(dim, features, transforms=transforms, passes=2, hidden_features=hidden).transform
+
+    def set_scaling(self, scaling: Scaling) -> None:
+        super().set_scaling(scaling)
+        self.target.set_scaling(scaling)
+
+    def density(self, context: Tensor) -> FlowDensity:
+        return FlowDensity(self.flow(self.outputs(context)), self.target, len(context), self.mean_samples)
+
+
+PREDICTOR = Flow

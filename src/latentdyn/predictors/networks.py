@@ -1,0 +1,86 @@
+"""Networks: from a normalised context (B, W, D) to the numbers (B, outputs) that a head makes a density of.
+
+Kinds: `none` (no context: what the head says by itself), `linear`, `mlp`, `transformer`.
+"""
+
+import itertools
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def build_network(settings: dict[str, Any], dim: int, window_frames: int, outputs: int) -> nn.Module:
+    """A fresh network of the kind that `settings` (the `network` section of a predictor) names."""
+    options = {name: value for name, value in settings.items() if name != "kind"}
+    return _KINDS[settings["kind"]](dim, window_frames, outputs, **options)
+
+
+class Constant(nn.Module):
+    """The same outputs for every context: an unconditional density."""
+
+    def __init__(self, dim: int, window_frames: int, outputs: int) -> None:
+        super().__init__()
+        self.outputs = nn.Parameter(torch.empty(outputs).uniform_(-0.1, 0.1))  # unequal, or components never part
+
+    def forward(self, context: Tensor) -> Tensor:
+        return self.outputs.expand(len(context), -1)
+
+
+class Linear(nn.Module):
+    """One affine map of the flattened context."""
+
+    def __init__(self, dim: int, window_frames: int, outputs: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(window_frames * dim, outputs)
+
+    def forward(self, context: Tensor) -> Tensor:
+        return self.layer(context.flatten(1))
+
+
+class MLP(nn.Module):
+    """`layers` hidden layers of `width` GELU units over the flattened context (seed 001 §2.4)."""
+
+    def __init__(
+        self, dim: int, window_frames: int, outputs: int, *, width: int = 1024, layers: int = 2, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        sizes = [window_frames * dim, *[width] * layers]
+        hidden = [nn.Sequential(nn.Linear(i, o), nn.GELU(), nn.Dropout(dropout)) for i, o in itertools.pairwise(sizes)]
+        self.layers = nn.Sequential(*hidden, nn.Linear(sizes[-1], outputs))
+
+    def forward(self, context: Tensor) -> Tensor:
+        return self.layers(context.flatten(1))
+
+
+class Transformer(nn.Module):
+    """Causal self-attention over the W frames (Vaswani et al. 2017, pre-norm); the newest frame's token answers."""
+
+    def __init__(
+        self,
+        dim: int,
+        window_frames: int,
+        outputs: int,
+        *,
+        width: int = 256,
+        layers: int = 2,
+        heads: int = 4,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.tokens = nn.Linear(dim, width)
+        self.positions = nn.Parameter(0.02 * torch.randn(window_frames, width))
+        layer = nn.TransformerEncoderLayer(
+            width, heads, 4 * width, dropout, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.layers = nn.TransformerEncoder(layer, layers, norm=nn.LayerNorm(width), enable_nested_tensor=False)
+        self.answer = nn.Linear(width, outputs)
+        mask = nn.Transformer.generate_square_subsequent_mask(window_frames)
+        self.register_buffer("mask", mask, persistent=False)
+
+    def forward(self, context: Tensor) -> Tensor:
+        tokens = self.layers(self.tokens(context) + self.positions, mask=self.mask, is_causal=True)
+        return self.answer(tokens[:, -1])
+
+
+_KINDS = {"none": Constant, "linear": Linear, "mlp": MLP, "transformer": Transformer}

@@ -1,0 +1,106 @@
+"""von Mises-Fisher x LogNormal head (seed 004 §4, seed 003 §1.1): where the next step goes, and how far, apart."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from latentdyn.distributions.von_mises_fisher import VonMisesFisherLogNormal
+from latentdyn.predictors.network_predictor import NetworkPredictor
+from latentdyn.stores.windows import Scaling
+
+
+class VMFLogNormal(NetworkPredictor):
+    """Δx = m d: the network says the direction μ (D numbers, normalised), mu_logm, log sigma and log κ.
+
+    mu_logm is counted from the RMS length of the training steps and log κ from ln D/2, so that a fresh head has the
+    data's scale, and A_D(κ) is about .4 in any D: enough for the direction to learn at once, at about .1 nats a
+    dimension while it is wrong.
+
+    Args:
+        kappa_depends_on_magnitude: κ(m) = exp(clamp(log κ + slope (ln m - mu_logm))), slope one more output; log κ is
+            then that of the median length.
+        mu_logm_min, ..., log_kappa_max: clamps, absolute; those of mu_logm and the upper one of log sigma are seed
+            003's (§1.2). `facts` of the density says which rows are at one.
+        network: see NetworkPredictor.
+    """
+
+    log_rms_length: Tensor
+
+    def __init__(
+        self,
+        dim: int,
+        window_frames: int,
+        *,
+        kappa_depends_on_magnitude: bool = False,
+        mu_logm_min: float = -5.0,
+        mu_logm_max: float = 12.0,
+        log_sigma_min: float = -5.0,
+        log_sigma_max: float = 0.7,
+        log_kappa_min: float = -5.0,
+        log_kappa_max: float = 12.0,
+        **network: Any,
+    ) -> None:
+        super().__init__(dim, window_frames, dim + 3 + kappa_depends_on_magnitude, **network)
+        self.register_buffer("log_rms_length", torch.tensor(0.5 * math.log(dim)))
+        self.mu_logm_bounds = (mu_logm_min, mu_logm_max)
+        self.log_sigma_bounds = (log_sigma_min, log_sigma_max)
+        self.log_kappa_bounds = (log_kappa_min, log_kappa_max)
+
+    def set_scaling(self, scaling: Scaling) -> None:
+        super().set_scaling(scaling)
+        self.log_rms_length.copy_(0.5 * torch.log(scaling.delta_covariance.trace() + scaling.delta_mean.square().sum()))
+
+    def density(self, context: Tensor) -> VonMisesFisherLogNormal:
+        outputs = self.outputs(context)
+        mu_logm, log_sigma, log_kappa, *slope = outputs[:, self.dim :].unbind(1)
+        mu_logm, mu_logm_at_clamp = _clamped(mu_logm + self.log_rms_length, *self.mu_logm_bounds)
+        log_sigma, sigma_at_clamp = _clamped(log_sigma, *self.log_sigma_bounds)
+        log_kappa, kappa_at_clamp = _clamped(log_kappa + math.log(self.dim / 2), *self.log_kappa_bounds)
+        return VonMisesFisherLogNormal(
+            F.normalize(outputs[:, : self.dim], dim=1),
+            log_kappa.exp(),
+            mu_logm,
+            log_sigma,
+            slope[0] if slope else None,
+            self.log_kappa_bounds,
+            {
+                "kappa_at_clamp": kappa_at_clamp,
+                "sigma_at_clamp": sigma_at_clamp,
+                "mu_logm_at_clamp": mu_logm_at_clamp,
+            },
+        )
+
+    def nll(self, context: Tensor, delta: Tensor) -> Tensor:
+        """-log p(Δx | c), (B,) in nats, but 0 for a step of length 0: it has no direction to learn from.
+
+        Under the density itself such a step is impossible; evaluation shows it as a non-finite NLL.
+        """
+        return torch.where(delta.any(1), super().nll(context, delta), 0)
+
+
+def _clamped(raw: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:
+    """`raw` clamped, and 1 where it is at a bound, 0 elsewhere."""
+    return _Clamp.apply(raw, low, high), ((raw <= low) | (raw >= high)).to(raw.dtype)
+
+
+class _Clamp(torch.autograd.Function):
+    """A clamp whose gradient is let through where descent leads back inside, so that no output stays stuck outside."""
+
+    @staticmethod
+    def forward(ctx: Any, raw: Tensor, low: float, high: float) -> Tensor:
+        ctx.save_for_backward(raw)
+        ctx.bounds = (low, high)
+        return raw.clamp(low, high)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (raw,), (low, high) = ctx.saved_tensors, ctx.bounds
+        (gradient,) = gradients
+        outward = ((raw < low) & (gradient > 0)) | ((raw > high) & (gradient < 0))
+        return gradient.masked_fill(outward, 0), None, None
+
+
+PREDICTOR = VMFLogNormal

@@ -1,0 +1,131 @@
+"""Gaussian vector autoregression x_t = A x_{t-1} + e_t with A = radius x orthogonal: every answer is closed.
+
+With the context ending at t-k only x_{t-k} matters (the process is Markov), and Δx_t = M x_{t-k} + N(0, C_k):
+
+    M = (A - I) A^{k-1},  P_k = Σ_{i=0}^{k-2} A^i Q A^iᵀ,  C_k = (A - I) P_k (A - I)ᵀ + Q,
+    S = A S Aᵀ + Q,       G = (A - I) S (A - I)ᵀ + Q       (covariances of x_t and of Δx_t; Lütkepohl 2005, §2.1)
+
+Radius 0 is white noise; a radius above 1 explodes, which a diagnostic must tell from a poor predictor.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from scipy.linalg import solve_discrete_lyapunov
+from scipy.stats import ortho_group
+
+from latentdyn.processes.base import Answer, monte_carlo, require
+from latentdyn.seeds import numpy_generator
+
+_NOISES = ("isotropic", "correlated")
+_CORRELATED_VARIANCES = (0.25, 4.0)  # of the noise's principal axes, geometrically spaced: det Q is 1 either way
+
+
+class VAR:
+    """VAR(1), started in its stationary law (radius < 1) or at N(0, Q)."""
+
+    kind = "var"
+
+    def __init__(self, dim: int = 32, seed: int = 0, *, radius: float = 0.9, noise: str = "isotropic") -> None:
+        """
+        Args:
+            radius: of A's eigenvalues. noise: covariance Q of e_t, the identity or one with correlated dimensions.
+
+        Raises:
+            UserError: an option is out of its range.
+        """
+        self.dim, self.seed, self.radius, self.noise = dim, seed, radius, noise
+        require(dim >= 1, self, "dim", dim, "at least 1")
+        require(0 <= radius < math.inf, self, "radius", radius, "a number of at least 0")
+        require(noise in _NOISES, self, "noise", noise, " or ".join(_NOISES))
+        generator = numpy_generator("process", self.kind, seed)
+        self.transition = radius * ortho_group.rvs(dim, random_state=generator)
+        self.noise_covariance = np.eye(dim)
+        if noise == "correlated":
+            axes = ortho_group.rvs(dim, random_state=generator)
+            self.noise_covariance = axes * np.geomspace(*_CORRELATED_VARIANCES, dim) @ axes.T
+        stationary = radius < 1
+        self.frame_covariance = (
+            solve_discrete_lyapunov(self.transition, self.noise_covariance) if stationary else self.noise_covariance
+        )
+        self._start_factor = np.linalg.cholesky(self.frame_covariance)
+        self._noise_factor = np.linalg.cholesky(self.noise_covariance)
+
+    def utterance(self, n_frames: int, generator: np.random.Generator) -> np.ndarray:
+        """(T, D) frames."""
+        state = self._start_factor @ generator.standard_normal(self.dim)
+        noise = generator.standard_normal((n_frames, self.dim)) @ self._noise_factor.T
+        x = np.empty_like(noise)
+        for t in range(n_frames):
+            x[t] = state
+            state = self.transition @ state + noise[t]
+        return x
+
+    def answers(self, horizons: Sequence[int]) -> list[Answer]:
+        """At every k where the process is stationary; only what the noise decides, at k = 1, where it is not."""
+        if self.radius < 1:
+            return [answer for k in horizons for answer in self._stationary_answers(k)]
+        return list(self._unstable_answers()) if 1 in horizons else []
+
+    def _stationary_answers(self, k: int) -> Iterator[Answer]:
+        q, s, d = self.noise_covariance, self.frame_covariance, self.dim
+        step = self.transition - np.eye(d)
+        mean_map, c = self._prediction(k)
+        g = step @ s @ step.T + q
+        against_full = 0.5 * (_log_det(c) - _log_det(g))
+        explained = float(np.trace(mean_map @ s @ mean_map.T))
+        yield Answer("nll", k, 0.5 * (d * math.log(2 * math.pi * math.e) + _log_det(c)), "½ ln det(2πe C_k)")
+        yield Answer("dnll", k, 0.5 * (_log_det(c) - _log_diagonal(g)), "½ [ln det C_k - Σ ln G_ii]")
+        yield Answer("dnll_full", k, against_full, "½ ln(det C_k / det G)")
+        yield Answer("context_gain", k, against_full, "½ ln(det C_k / det G)")
+        yield Answer("r2_delta", k, explained / float(np.trace(g)), "tr(M S Mᵀ) / tr G")
+        if explained > 0:  # a mean of 0 has no direction
+            cosine, error = self._cosine(k, mean_map, c)
+            yield Answer("cosine", k, cosine, "E cos(M x, M x + N(0, C_k)), Monte Carlo", error)
+        if k == 1:
+            yield Answer("level_gain", 1, 0.5 * (_log_det(q) - _log_diagonal(s)), "½ [ln det Q - Σ ln S_ii]")
+            if self.radius > 0:  # a map of 0 has no scale for an estimate to be near on
+                yield Answer("spectral_radius", 1, self.radius, "of A, the map of the mean")
+            yield Answer("unbounded", 1, 0.0, "radius < 1")
+
+    def _unstable_answers(self) -> Iterator[Answer]:
+        entropy = 0.5 * (self.dim * math.log(2 * math.pi * math.e) + _log_det(self.noise_covariance))
+        yield Answer("nll", 1, entropy, "½ ln det(2πe Q)")
+        yield Answer("spectral_radius", 1, self.radius, "of A, the map of the mean")
+        if self.radius > 1:  # at 1 it neither explodes nor settles
+            yield Answer("unbounded", 1, 1.0, "radius > 1")
+
+    def _prediction(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """M and C_k: Δx_t given x_{t-k} is N(M x_{t-k}, C_k)."""
+        power, p = np.eye(self.dim), np.zeros((self.dim, self.dim))
+        for _ in range(k - 1):
+            p += power @ self.noise_covariance @ power.T
+            power = self.transition @ power
+        step = self.transition - np.eye(self.dim)
+        return step @ power, step @ p @ step.T + self.noise_covariance
+
+    def _cosine(self, k: int, mean_map: np.ndarray, covariance: np.ndarray) -> tuple[float, float]:
+        generator = numpy_generator("process", self.kind, self.seed, "cosine", k)
+        mean_factor, noise_factor = mean_map @ self._start_factor, np.linalg.cholesky(covariance)
+
+        def draw(n: int) -> np.ndarray:
+            mean, noise = (
+                generator.standard_normal((n, self.dim)) @ factor.T for factor in (mean_factor, noise_factor)
+            )
+            delta = mean + noise
+            product = np.einsum("nd,nd->n", mean, delta)
+            return product / (np.linalg.norm(mean, axis=1) * np.linalg.norm(delta, axis=1))
+
+        return monte_carlo(draw)
+
+
+def _log_det(covariance: np.ndarray) -> float:
+    return float(np.linalg.slogdet(covariance)[1])
+
+
+def _log_diagonal(covariance: np.ndarray) -> float:
+    return float(np.log(np.diagonal(covariance)).sum())
+
+
+PROCESS = VAR

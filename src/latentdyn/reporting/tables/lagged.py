@@ -1,0 +1,127 @@
+"""The Phase 1 table (seed 001): predictability over the staleness of the context, beside what would fool a reader.
+
+A row is a representation (or a surrogate of one), a predictor, a split, a slice and a horizon. `dnll_seed_sd` is the
+deviation between training seeds.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from latentdyn.reporting.measurements import Measurements, unmeasured
+from latentdyn.reporting.reference import PUBLISHED_FRAME_RATE_HZ, published
+from latentdyn.reporting.sheet import Sheet
+
+_KEYS = ["representation", "predictor", "split", "slice", "k"]
+_METRICS = {"nonfinite": "nll_nonfinite"}  # column -> metric, where the two names differ
+_PUBLISHED = {"published_dnll": "dnll", "published_cosine": "cosine", "published_r2": "r2_mean",
+              "published_rollout_gap": "rollout_gap"}  # fmt: skip
+_WHOLE_SPLIT = ("rollout_gap", "rollout_gap_median", "rollout_overflow", "spectral_radius", "unbounded")  # slice `all`
+_COUNTS = ("speakers", "dim", "nonfinite", "rollout_overflow")
+
+DECIMALS = {
+    "nll": 2, "nll_baseline": 2, "dnll": 2, "dnll_ci_low": 2, "dnll_ci_high": 2, "dnll_median": 2, "dnll_trimmed": 2,
+    "dnll_per_dim": 3, "bits_per_frame": 1, "kbit_per_s": 3, "dnll_full": 2, "dnll_full_ci_low": 2,
+    "dnll_full_ci_high": 2, "context_gain": 2, "context_gain_ci_low": 2, "context_gain_ci_high": 2, "level_gain": 2,
+    "level_gain_ci_low": 2, "level_gain_ci_high": 2, "cosine": 3, "cosine_ci_low": 3, "cosine_ci_high": 3,
+    "r2_delta": 3, "r2_mean": 3, "r2_head": 3, "rollout_gap": 2, "rollout_gap_median": 2, "spectral_radius": 3,
+    "unbounded": 2, "dnll_seed_sd": 2, "frame_rate_hz": 2, "ms_per_step": 1, "published_dnll": 2,
+    "published_cosine": 3, "published_r2": 3, "published_rollout_gap": 1,
+}  # fmt: skip
+
+
+def tabulate(found: Measurements, table: dict[str, Any], about: dict[str, Any]) -> Sheet:
+    """The sheet of one table.
+
+    Args:
+        found: what its rows were measured with. table: its section of the config.
+        about: corpus; rows, the representations in order; kinds, of each predictor and of what stands at the start of
+            each representation.
+
+    Raises:
+        UserError: nothing was measured for a row that the table asks for.
+    """
+    rows = lagged_rows(found, table, about)
+    return Sheet(rows[table["columns"]], _notes(table, about), DECIMALS)
+
+
+def lagged_rows(found: Measurements, table: dict[str, Any], about: dict[str, Any]) -> pd.DataFrame:
+    """Every column of every row."""
+    rows = []
+    for representation in about["rows"]:
+        for predictor in table["predictors"]:
+            mine = found.where(representation=representation, seed=table["seeds"])
+            own = mine.where(predictor=predictor)
+            twin = mine.where(predictor=f"{predictor}__unconditional")
+            rows += [
+                _row(own, twin, dict(zip(_KEYS, (representation, predictor, split, slice_, k), strict=True)), about)
+                for split in table["splits"]
+                for slice_ in table["slices"]
+                for k in table["horizons"]
+            ]
+    return pd.DataFrame(rows)
+
+
+def _row(own: Measurements, twin: Measurements, keys: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
+    here = own.where(split=keys["split"], horizon=keys["k"])
+    chosen = here.where(slice=keys["slice"])
+    if chosen.records.empty:
+        raise unmeasured(keys)
+    whole = here.where(slice="all")
+    counted = chosen.records[chosen.records.metric == "nll"]
+    row: dict[str, Any] = {**keys, "n": int(counted.n.iloc[0]), "seeds": chosen.records.seed.nunique()}
+    frame_rate_hz = chosen.over_seeds("frame_rate_hz")
+    kinds = (
+        about["kinds"]["representations"].get(keys["representation"]),
+        about["kinds"]["predictors"][keys["predictor"]],
+    )
+    for column in (*DECIMALS, *_COUNTS):
+        metric = _METRICS.get(column, column)
+        if column in _PUBLISHED:
+            at_rate = frame_rate_hz == PUBLISHED_FRAME_RATE_HZ
+            row[column] = published(*kinds, keys["split"], keys["k"], _PUBLISHED[column]) if at_rate else None
+        elif column.endswith(("_ci_low", "_ci_high")):
+            quantity, bound = column.rsplit("_ci_", 1)
+            row[column] = chosen.over_seeds(quantity, f"ci_{bound}")
+        else:
+            row[column] = (whole if column in _WHOLE_SPLIT else chosen).over_seeds(metric)
+    for column in _COUNTS:
+        row[column] = None if row[column] is None else round(row[column])
+    # the density without a context was scored on the same frames, at the one horizon it has
+    gain = chosen.difference(twin.where(split=keys["split"], slice=keys["slice"]), "nll")
+    row["context_gain"] = gain and gain.value
+    row["context_gain_ci_low"], row["context_gain_ci_high"] = gain and gain.ci_low, gain and gain.ci_high
+    row["ms_per_step"] = 1000 / frame_rate_hz if frame_rate_hz else None
+    row["dnll_seed_sd"] = chosen.over_seeds("dnll", reduce=lambda v: np.std(v, ddof=1)) if row["seeds"] > 1 else None
+    return row
+
+
+def _notes(table: dict[str, Any], about: dict[str, Any]) -> list[str]:
+    """What a reader must know to read the table, one sentence or two a note."""
+    notes = [
+        f"Corpus `{about['corpus']}`. Targets are one-step deltas Δx_t; k is the context's staleness, in frames of "
+        "`ms_per_step`. All k of a representation and split are scored on one set of n frames.",
+        "`dnll` (ΔNLL, nats/frame, negative is good) is against a diagonal Gaussian of training deltas, `dnll_full` "
+        "against one with full covariance, `context_gain` against the same density fitted without any context: only "
+        "this one is about the context. Intervals are 95 % bootstraps over speakers. Every fitted thing saw training "
+        "speakers only.",
+        "`level_gain` is NLL[x_t|c] - NLL[x_t] (k = 1 only). White noise scores 0 there, but -.347 nats/dim in `dnll` "
+        "and .707 in `cosine`. `r2_mean` scores ln||E[Δx|c]||, `r2_head` E[ln||Δx|| | c]; `r2_delta` is the share of "
+        "Δx's variance that the mean explains.",
+        "`rollout_gap` is the NLL of the true Δx_t when the W frames of context are the model's own, less the "
+        "teacher-forced NLL; `overflow` says that `rollout_overflow` of its frames exceeded every float.",
+    ]
+    if table["surrogates"]:
+        notes.append(
+            "Rows named `..__shuffled` (frames of an utterance in random order), `..__white` (Gaussian noise of equal "
+            "covariance), `..__phase_randomised` (equal spectrum and cross-spectrum, Gaussian otherwise) and "
+            "`..__time_reversed` are surrogates: what they score is not due to what they lack."
+        )
+    if any(kind in {"mimi", "encodec"} for kind in about["kinds"]["representations"].values()):
+        notes.append(
+            "Published values: seed documents 000, 001, 003 (LibriSpeech train-clean-100; other runs and splits)."
+        )
+    else:
+        notes.append("No value has been published for these representations, so the published columns are empty.")
+    return notes

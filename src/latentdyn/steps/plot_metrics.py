@@ -1,0 +1,30 @@
+"""Draw a table's figure from what its rows were measured with."""
+
+import argparse
+import importlib
+import json
+from pathlib import Path
+
+from latentdyn.reporting.figures.png import write_figure
+from latentdyn.reporting.measurements import Measurements
+from latentdyn.reporting.naming import figure_module
+from latentdyn.steps.cli import run_step
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--metrics", type=Path, required=True, help="parquet of records")
+    parser.add_argument("--speakers", type=Path, required=True, help="parquet of sums over each speaker's frames")
+    parser.add_argument("--worst-frames", type=Path, required=True, help="parquet of the frames of highest NLL")
+    parser.add_argument("--table", type=json.loads, required=True, help="the table's section of the config, as JSON")
+    parser.add_argument("--about", type=json.loads, required=True, help="corpus, rows, kinds and processes, as JSON")
+    parser.add_argument("--figure", type=Path, required=True, help="PNG to write")
+
+
+def step(arguments: argparse.Namespace) -> None:
+    found = Measurements.read(arguments.metrics, arguments.speakers, arguments.worst_frames)
+    kind = importlib.import_module(figure_module(arguments.table["kind"]))
+    write_figure(kind.draw(found, arguments.table, arguments.about), arguments.figure)
+
+
+if __name__ == "__main__":
+    run_step(__doc__, add_arguments, step)

@@ -1,0 +1,35 @@
+"""Draw the utterances of a corpus from a process whose exact predictability is known."""
+
+import argparse
+import json
+from pathlib import Path
+
+from latentdyn.parquet import read_parquet
+from latentdyn.processes.base import build_process, write_process
+from latentdyn.steps.cli import run_step
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--manifest", type=Path, required=True, help="parquet of utterances")
+    parser.add_argument("--frame-rate-hz", type=float, required=True)
+    parser.add_argument("--representation", type=json.loads, required=True, help="its section of the config, as JSON")
+    parser.add_argument(
+        "--handle", type=Path, required=True, help="JSON to write last; the store is the .zarr beside it"
+    )
+
+
+def step(arguments: argparse.Namespace) -> None:
+    settings = arguments.representation
+    manifest = read_parquet(arguments.manifest, ["utterance_id", "speaker_id", "n_frames"], made_by="number_utterances")
+    write_process(
+        build_process(settings),
+        manifest,
+        arguments.handle,
+        arguments.frame_rate_hz,
+        settings["dtype"],
+        seed_names=("simulate", settings["kind"], settings["seed"]),
+    )
+
+
+if __name__ == "__main__":
+    run_step(__doc__, add_arguments, step)

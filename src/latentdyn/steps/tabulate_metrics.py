@@ -1,0 +1,33 @@
+"""Write a table (CSV, Markdown, LaTeX) from what its rows were measured with, beside the published values."""
+
+import argparse
+import importlib
+import json
+from pathlib import Path
+
+from latentdyn.reporting.measurements import Measurements
+from latentdyn.reporting.naming import table_module
+from latentdyn.reporting.sheet import write_sheet
+from latentdyn.steps.cli import run_step
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--metrics", type=Path, required=True, help="parquet of records")
+    parser.add_argument("--speakers", type=Path, required=True, help="parquet of sums over each speaker's frames")
+    parser.add_argument("--worst-frames", type=Path, required=True, help="parquet of the frames of highest NLL")
+    parser.add_argument("--table", type=json.loads, required=True, help="its section of the config, as JSON")
+    parser.add_argument("--about", type=json.loads, required=True, help="corpus, rows, kinds and processes, as JSON")
+    parser.add_argument("--csv", type=Path, required=True)
+    parser.add_argument("--markdown", type=Path, required=True)
+    parser.add_argument("--latex", type=Path, required=True)
+
+
+def step(arguments: argparse.Namespace) -> None:
+    found = Measurements.read(arguments.metrics, arguments.speakers, arguments.worst_frames)
+    kind = importlib.import_module(table_module(arguments.table["kind"]))
+    sheet = kind.tabulate(found, arguments.table, arguments.about)
+    write_sheet(sheet, arguments.csv, arguments.markdown, arguments.latex)
+
+
+if __name__ == "__main__":
+    run_step(__doc__, add_arguments, step)

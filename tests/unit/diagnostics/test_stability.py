@@ -1,0 +1,190 @@
+"""Free runs of maps whose growth is known, and of processes whose law is."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+
+from latentdyn.diagnostics.rollout import free_run
+from latentdyn.diagnostics.stability import (
+    GenerationSettings,
+    frechet_distance,
+    free_run_stability,
+    generation_stability,
+)
+from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
+from latentdyn.distributions.von_mises_fisher import VonMisesFisherLogNormal
+from latentdyn.errors import UserError
+from latentdyn.predictors.base import Predictor
+from latentdyn.predictors.linear_gaussian import LinearGaussian
+from latentdyn.processes.var import VAR
+from latentdyn.seeds import numpy_generator
+from latentdyn.stores.windows import Scaling, Windows, common_frames
+
+
+class LinearMap(Predictor):
+    """x_t = A x_{t-k}: the step from x_{t-1} that leads there, known from the newest frame of the context."""
+
+    def __init__(self, matrix: torch.Tensor, window_frames: int, k: int = 1) -> None:
+        super().__init__(len(matrix), window_frames)
+        self.register_buffer("step", matrix - torch.eye(len(matrix)))
+
+    def density(self, context):
+        mean = context[:, -1] @ self.step.T
+        return diagonal_gaussian(mean, torch.zeros_like(mean))
+
+
+def rotation(dim: int, radius: float) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return radius * torch.linalg.qr(torch.randn(dim, dim, generator=generator)).Q
+
+
+def stability(matrix: torch.Tensor, window: int = 3, steps: int = 200):
+    dim = len(matrix)
+    history = torch.randn(8, window, dim, generator=torch.Generator().manual_seed(1))
+    predictor = LinearMap(matrix, window)
+    return free_run_stability(
+        predictor, history, 1, mean=torch.zeros(dim), std=torch.ones(dim), farthest=4.0, steps=steps
+    )
+
+
+@pytest.mark.parametrize("radius", [0.5, 0.9, 1.0, 1.05])
+def test_the_growth_factor_of_a_linear_map_is_its_spectral_radius(radius):
+    found = stability(rotation(6, radius))
+    assert found.growth == pytest.approx(radius, rel=1e-4)
+    assert found.unbounded == (1.0 if radius > 1 else 0.0)
+
+
+def test_the_largest_of_unequal_factors_counts():
+    assert stability(torch.diag(torch.tensor([0.2, 0.97, 0.5])), steps=600).growth == pytest.approx(0.97, rel=1e-3)
+
+
+def test_what_is_no_number_is_unbounded():
+    found = stability(1e200 * torch.eye(3, dtype=torch.float64))
+    assert found.unbounded == 1.0
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_a_free_run_is_the_loop_of_its_definition(k):
+    matrix, window = rotation(3, 0.9), 2
+    predictor = LinearMap(matrix, window)
+    history = torch.randn(4, window + k - 1, 3)
+    states = free_run(predictor, history, 5, k)
+    torch.testing.assert_close(states[:, : history.shape[1]], history)
+    for b in range(4):
+        x = list(history[b])
+        for _ in range(5):
+            x.append(x[-1] + predictor.step @ x[-k])
+        torch.testing.assert_close(states[b], torch.stack(x))
+
+
+GENERATION = GenerationSettings(
+    split="eval", runs=60, steps=80, at_steps=(1, 40, 80), temperature=1.0, max_frames=20_000, bootstrap_resamples=200
+)
+
+
+def var_and_its_model(make_store, process: VAR, n_frames: int):
+    """A store of the process, 30 speakers each for train and eval, and the linear model fitted to it."""
+    speakers = [f"{'te'[i % 2]}{i}" for i in range(60)]
+    store, frames = make_store({(s, s): process.utterance(n_frames, numpy_generator("var", s)) for s in speakers})
+    latents = torch.from_numpy(store.load())
+    usable = common_frames(frames, store.n_rows, 2, [1])
+    train = Windows.of(latents, usable[usable["split"] == "train"], 2)
+    model = LinearGaussian(store.dim, 2, ridges=(1e-8,))
+    model.set_scaling(Scaling.fit(train))
+    model.solve(train, None, 1)
+    return model, latents, frames
+
+
+def generated(*arguments, **changes):
+    settings = GenerationSettings(**(vars(GENERATION) | changes))
+    return {(r.metric, r.mode, r.step): r for r in generation_stability(*arguments, settings, ("test",))}
+
+
+def test_draws_of_the_true_model_run_on_like_the_data_and_its_mean_comes_to_rest(make_store):
+    process = VAR(4, radius=0.8)
+    found = generated(*var_and_its_model(make_store, process, 600), runs=400)
+    for metric in ("energy", "step_length"):
+        for step in (None, 40, 80):
+            sampled = found[metric, "sampled", step]
+            assert sampled.ci_low < sampled.value < sampled.ci_high
+            assert sampled.value == pytest.approx(1, abs=0.12 if step else 0.05)
+            assert step is None or found[metric, "mean", step].value < 0.02
+    assert found["energy", "mean", 1].value > 0.2  # it has just left a true frame
+    assert found["unbounded", "sampled", None].value == found["unbounded", "mean", None].value == 0
+    # tr(A^l S) / tr S with S a multiple of I, and for deltas of (2 A^l - A^(l+1) - A^(l-1)) S
+    trace = {power: np.trace(np.linalg.matrix_power(process.transition, power)) / 4 for power in range(10)}
+    for lag in (1, 2, 4, 8):
+        exact = {
+            "latents": trace[lag],
+            "deltas": (2 * trace[lag] - trace[lag + 1] - trace[lag - 1]) / (2 - 2 * trace[1]),
+        }
+        for kind, value in exact.items():
+            for mode in ("sampled", "data"):
+                mine = found[f"autocorrelation_{kind}", mode, lag]
+                assert mine.value == pytest.approx(value, abs=0.06) and mine.ci_low < mine.value < mine.ci_high
+    variance = 4 / (1 - 0.64)
+    for kind in ("latents", "deltas"):
+        floor, distance = (found[f"frechet_{kind}", mode, None] for mode in ("data", "sampled"))
+        assert 0 < floor.value < 0.005 * variance and distance.value < 0.005 * variance
+        assert distance.n == 400 * (80 - 8) and floor.n == 30 * (600 - 9)  # all there is
+
+
+def test_colder_draws_move_less_and_are_another_law(make_store):
+    model = var_and_its_model(make_store, VAR(4, radius=0.8), 600)
+    warm, cold = generated(*model), generated(*model, temperature=0.25)
+    # the noise of a linear model is scaled by √T, so its states are too
+    assert cold["energy", "sampled", None].value == pytest.approx(0.25 * warm["energy", "sampled", None].value, rel=0.1)
+    assert cold["frechet_latents", "sampled", None].value > 20 * warm["frechet_latents", "sampled", None].value
+
+
+def test_an_unstable_process_is_flagged_as_unbounded(make_store):
+    model = var_and_its_model(make_store, VAR(4, radius=1.05), 40)
+    found = generated(*model, steps=256, at_steps=(16, 256))
+    assert found["unbounded", "sampled", None].value == found["unbounded", "mean", None].value == 1
+    energies = [found["energy", "sampled", step].value for step in (16, 256)]
+    assert np.log(energies[1] / energies[0]) / (2 * 240) == pytest.approx(np.log(1.05), rel=0.05)
+
+
+class Exploding(LinearMap):
+    """Squares its state; and its median is not its mean."""
+
+    def density(self, context):
+        steps = context[:, -1] ** 3
+        length = steps.norm(dim=1)
+        return VonMisesFisherLogNormal(steps / length[:, None], 1e6 + 0 * length, length.log(), 0 * length)
+
+
+def test_an_explosion_beyond_every_float_is_an_overflow(make_store):
+    _, latents, frames = var_and_its_model(make_store, VAR(4, radius=0.8), 40)
+    found = generated(Exploding(torch.eye(4), 2), latents, frames, runs=8)
+    for mode in ("sampled", "mean", "median"):
+        assert found["unbounded", mode, None].value > 0
+        assert found["energy", mode, 80].status == found["step_length", mode, None].status == "overflow"
+    assert found["frechet_latents", "sampled", None].status == "overflow"
+    assert found["frechet_latents", "data", None].status == "ok"
+
+
+def test_utterances_too_short_for_the_lags_are_refused(make_store):
+    rng = np.random.default_rng(0)
+    _, frames = make_store({("a", "t0"): rng.normal(size=(30, 2)), ("b", "e0"): rng.normal(size=(9, 2))})
+    with pytest.raises(UserError, match="no utterance of split eval has 10 finite frames in a row"):
+        generated(LinearMap(torch.eye(2), 3), torch.zeros(39, 2), frames)
+
+
+def test_the_frechet_distance_is_that_of_its_definition():
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(500, 5)) @ rng.normal(size=(5, 5)) + 1
+    b = rng.normal(size=(400, 5)) @ rng.normal(size=(5, 5))
+    ca, cb = np.cov(a.T), np.cov(b.T)
+    expected = np.square(a.mean(0) - b.mean(0)).sum() + np.trace(ca + cb - 2 * scipy.linalg.sqrtm(ca @ cb).real)
+    assert frechet_distance(torch.tensor(a), torch.tensor(b)) == pytest.approx(expected)
+    assert frechet_distance(torch.tensor(a), torch.tensor(a)) == pytest.approx(0, abs=1e-9)
+    assert frechet_distance(torch.tensor(a), torch.tensor(a + np.array([3, 4, 0, 0, 0]))) == pytest.approx(25)
+    flat = torch.tensor(a)
+    flat[:, 2] = 0  # singular covariances have a root too
+    assert frechet_distance(flat, 3 * flat) == pytest.approx(
+        float(4 * flat.var(0).sum() + 4 * flat.mean(0).square().sum())
+    )
+    flat[0, 0] = torch.nan
+    assert frechet_distance(flat, torch.tensor(a)) == float("inf")

@@ -1,0 +1,76 @@
+"""The context-free Gaussian is the closed-form fit of the deltas, and the baseline that ΔNLL is taken against."""
+
+import numpy as np
+import pytest
+import torch
+
+from latentdyn.diagnostics.scores import score_frames
+from latentdyn.errors import UserError
+from latentdyn.predictors.base import build_predictor
+from latentdyn.stores.windows import Scaling
+
+TRANSITION = np.array([[0.8, 0.3], [-0.2, 0.7]])
+
+
+@pytest.fixture
+def data(make_store, var_process, windows_of):
+    """Training and validation windows of steps that are correlated and whose mean is not zero."""
+    utterances = var_process(TRANSITION, 10, 200)
+    store, frames = make_store({key: x + 0.3 * np.arange(len(x))[:, None] for key, x in utterances.items()})
+    return [windows_of(store, frames, 2, [1, 3], split) for split in ("train", "validation")]
+
+
+def fitted(train, validation, k=1, **options):
+    predictor = build_predictor({"kind": "gaussian", "window_frames": 2, "horizons": [1, 3], **options}, 2)
+    predictor.set_scaling(Scaling.fit(train))
+    return predictor, list(predictor.solve(train, validation, k))
+
+
+@pytest.mark.parametrize("mean", ["fitted", "zero"])
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+def test_it_is_the_closed_form_fit(data, covariance, mean):
+    train, validation = data
+    predictor, records = fitted(train, validation, covariance=covariance, mean=mean)
+    steps = train.batch(slice(None), 1)[1].double().numpy()
+    location = steps.mean(0) if mean == "fitted" else np.zeros(2)
+    moment = (steps - location).T @ (steps - location) / len(steps)
+    if covariance == "diagonal":
+        moment = np.diag(np.diag(moment))
+    reference = torch.distributions.MultivariateNormal(torch.from_numpy(location), torch.from_numpy(moment))
+    context, delta = validation.batch(slice(None), 1)
+    density = predictor.density(context)
+    torch.testing.assert_close(density.log_prob(delta).double(), reference.log_prob(delta.double()), rtol=0, atol=1e-4)
+    torch.testing.assert_close(density.mean().double(), reference.mean.expand(len(delta), 2), rtol=0, atol=1e-5)
+    expected = float(-reference.log_prob(delta.double()).mean())
+    assert records == [{"k": 1, "validation_nll": pytest.approx(expected, abs=1e-5)}]
+
+
+def test_neither_the_context_nor_its_age_matters(data):
+    near, _ = fitted(*data, k=1, covariance="full")
+    far, _ = fitted(*data, k=3, covariance="full")
+    delta = torch.randn(5, 2)
+    expected = near.density(torch.zeros(5, 2, 2)).log_prob(delta)
+    assert torch.equal(far.density(torch.randn(5, 2, 2)).log_prob(delta), expected)
+
+
+def test_it_is_the_baseline_of_the_scores(data):
+    train, validation = data
+    for covariance, column in (("diagonal", "nll_baseline"), ("full", "nll_full")):
+        predictor, _ = fitted(train, validation, covariance=covariance)
+        scores = score_frames(predictor, validation, 1, Scaling.fit(train))
+        np.testing.assert_allclose(scores.nll, scores[column], atol=1e-5)
+
+
+def test_without_held_out_speakers_there_is_no_validation_nll(data):
+    _, (record,) = fitted(data[0], None)
+    assert record["k"] == 1 and np.isnan(record["validation_nll"])
+
+
+def test_deltas_that_do_not_span_the_space_have_no_full_covariance(make_store, windows_of):
+    # whole numbers, so that the second dimension repeats the first without rounding
+    steps = np.random.default_rng(0).integers(-3, 4, (4, 60)).cumsum(1).astype(float)
+    store, frames = make_store({(f"u{i}", f"t{i}"): np.stack([s, s], 1) for i, s in enumerate(steps)})
+    train = windows_of(store, frames, 2, [1], "train")
+    fitted(train, None, covariance="diagonal")
+    with pytest.raises(UserError, match="do not span all 2 dimensions"):
+        fitted(train, None, covariance="full", mean="zero")

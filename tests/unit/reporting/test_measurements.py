@@ -1,0 +1,153 @@
+"""What rows are made of: selecting, averaging over seeds, and differences over the same speakers."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from latentdyn.errors import UserError
+from latentdyn.parquet import write_parquet
+from latentdyn.reporting.measurements import SPEAKERS, WORST_FRAMES, Measurements, unmeasured
+from latentdyn.seeds import numpy_generator
+
+RESAMPLES = 1000
+
+
+def sums(totals: np.ndarray, counts: np.ndarray) -> dict[str, tuple[float, int]]:
+    return {f"s{i:02d}": (t, n) for i, (t, n) in enumerate(zip(totals, counts, strict=True))}
+
+
+def test_where_selects_in_every_table_by_the_columns_that_it_has(handmade):
+    for representation in ("r", "other"):
+        for seed in (0, 1, 2):
+            speakers = {"nll": {"s": (1.0, 1)}}
+            handmade.add({"nll": 1.0}, representation=representation, seed=seed, speakers=speakers, worst=[(1, 1)])
+            handmade.add({"nll": 1.0}, representation=representation, seed=seed, slice="high_energy", speakers=speakers)
+    here = handmade.found.where(representation="r", seed=[0, 2], slice="all", predictor=None)
+    assert [len(table) for table in (here.records, here.speakers, here.worst_frames)] == [2, 2, 2]
+    assert set(here.records.seed) == {0, 2} and set(here.worst_frames.representation) == {"r"}
+    assert here.where(predictor="another").records.empty
+
+
+def test_a_record_without_a_horizon_is_at_no_horizon(handmade):
+    found = handmade.add({"nll": 1.0}, horizon=None).add({"nll": 2.0}, horizon=2).found
+    assert found.where(horizon=2).over_seeds("nll") == 2.0
+    assert found.where(horizon=1).over_seeds("nll") is None
+
+
+def test_seeds_are_averaged(handmade):
+    for seed, value in enumerate((1.0, 2.0, 6.0)):
+        handmade.add({"dnll": (value, value - 1, value + 3)}, seed=seed)
+    found = handmade.found
+    assert found.over_seeds("dnll") == 3.0
+    assert (found.over_seeds("dnll", "ci_low"), found.over_seeds("dnll", "ci_high")) == (2.0, 6.0)
+    assert found.over_seeds("dnll", reduce=np.max) == 6.0
+    assert found.over_seeds("cosine") is None
+
+
+def test_one_overflow_is_an_overflow_and_what_is_undefined_stays_so(handmade):
+    found = handmade.add({"a": 1.0, "b": 1.0}).add({"a": math.inf, "b": math.nan}, seed=1).found
+    assert found.over_seeds("a") == math.inf
+    assert math.isnan(found.over_seeds("b"))
+    assert math.isnan(found.over_seeds("a", "ci_low"))  # no interval of it
+
+
+def test_a_difference_is_that_of_the_means_over_frames(handmade):
+    handmade.add({}, predictor="p", speakers={"nll": {"s1": (10.0, 2), "s2": (40.0, 8)}})  # 50 / 10
+    handmade.add({}, predictor="q", speakers={"nll": {"s2": (12.0, 8), "s1": (4.0, 2)}})  # 16 / 10; in any order
+    p, q = (handmade.found.where(predictor=name) for name in "pq")
+    difference = p.difference(q, "nll")
+    assert difference.value == pytest.approx(3.4)
+    # by speaker it is 3 and 3.5, so every resample is in between
+    assert (difference.ci_low, difference.ci_high) == pytest.approx((3.0, 3.5))
+    back = q.difference(p, "nll")
+    assert (back.value, back.ci_low, back.ci_high) == pytest.approx((-3.4, -3.5, -3.0))
+    assert p.difference(q, "cosine") is None
+
+
+def test_the_interval_is_a_bootstrap_that_draws_the_same_speakers_for_both(handmade):
+    rng = np.random.default_rng(0)
+    counts, s = rng.integers(5, 50, 12), np.arange(12)
+    a, b = rng.normal(3, 1, 12) * counts, rng.normal(2, 1, 12) * counts
+    handmade.add({}, predictor="p", speakers={"nll": sums(a, counts)})
+    handmade.add({}, predictor="q", speakers={"nll": sums(b, counts)})
+    found = handmade.found
+    difference = found.where(predictor="p").difference(found.where(predictor="q"), "nll")
+    generator, resampled = numpy_generator("paired differences"), []
+    for _ in range(RESAMPLES):
+        drawn = np.repeat(s, generator.multinomial(12, np.full(12, 1 / 12)))
+        resampled.append(a[drawn].sum() / counts[drawn].sum() - b[drawn].sum() / counts[drawn].sum())
+    expected = np.quantile(resampled, [0.025, 0.975])
+    np.testing.assert_allclose([difference.ci_low, difference.ci_high], expected, rtol=1e-10)
+
+
+def test_where_speakers_share_difficulty_the_paired_interval_is_far_narrower(handmade):
+    rng = np.random.default_rng(0)
+    difficulty, counts = rng.normal(0, 10, 30), np.full(30, 20)
+    rows = {"p": difficulty + rng.normal(100, 0.5, 30), "q": difficulty + rng.normal(101, 0.5, 30), "zero": 0 * counts}
+    for name, means in rows.items():
+        handmade.add({}, predictor=name, speakers={"nll": sums(means * counts, counts)})
+    p, q, zero = (handmade.found.where(predictor=name) for name in rows)
+    paired, alone = p.difference(q, "nll"), [row.difference(zero, "nll") for row in (p, q)]
+    assert paired.ci_high < 0  # decided, although the intervals of the two overlap:
+    assert alone[0].ci_high > alone[1].ci_low
+    independent = sum(row.ci_high - row.ci_low for row in alone)
+    assert paired.ci_high - paired.ci_low < 0.1 * independent
+
+
+def test_seeds_are_pooled_in_a_difference(handmade):
+    for seed, total in ((0, 10.0), (1, 30.0)):
+        handmade.add({}, predictor="p", seed=seed, speakers={"nll": {"s1": (total, 10), "s2": (total, 10)}})
+    handmade.add({}, predictor="q", speakers={"nll": {"s1": (5.0, 10), "s2": (5.0, 10)}})  # a closed form has one
+    found = handmade.found
+    assert found.where(predictor="p").difference(found.where(predictor="q"), "nll").value == pytest.approx(1.5)
+
+
+def test_one_speaker_has_no_interval(handmade):
+    handmade.add({}, predictor="p", speakers={"nll": {"s": (4.0, 2)}})
+    handmade.add({}, predictor="q", speakers={"nll": {"s": (2.0, 2)}})
+    found = handmade.found
+    difference = found.where(predictor="p").difference(found.where(predictor="q"), "nll")
+    assert difference.value == 1.0 and math.isnan(difference.ci_low) and math.isnan(difference.ci_high)
+
+
+@pytest.mark.parametrize("others", [("s1",), ("s1", "s3")])
+def test_rows_of_different_speakers_are_not_compared(handmade, others):
+    handmade.add({}, predictor="p", speakers={"nll": {"s1": (1.0, 1), "s2": (1.0, 1)}})
+    handmade.add({}, predictor="q", speakers={"nll": dict.fromkeys(others, (1.0, 1))})
+    found = handmade.found
+    with pytest.raises(UserError, match=rf"on 2 and {len(others)} speakers, not the same .*nll.*same window_frames"):
+        found.where(predictor="p").difference(found.where(predictor="q"), "nll")
+
+
+def test_what_was_not_measured_is_named():
+    expected = r"no metrics for split = eval, k = 8\. Where: the table's splits and slices\."
+    with pytest.raises(UserError, match=expected):
+        raise unmeasured({"split": "eval", "k": 8})
+
+
+@pytest.fixture
+def files(handmade, tmp_path):
+    found = handmade.add({"nll": 1.0}, speakers={"nll": {"s": (1.0, 1)}}, worst=[(1.0, 2.0)]).found
+    paths = [tmp_path / f"{name}.parquet" for name in ("metrics", "speakers", "worst_frames")]
+    for path, table in zip(paths, (found.records, found.speakers, found.worst_frames), strict=True):
+        write_parquet(path, table)
+    return paths
+
+
+def test_read_gives_what_was_written(files, handmade):
+    read = Measurements.read(*files)
+    pd.testing.assert_frame_equal(read.records, handmade.found.records)
+    assert tuple(read.speakers) == SPEAKERS and tuple(read.worst_frames) == WORST_FRAMES
+    assert read.where(horizon=1, seed=[0]).over_seeds("nll") == 1.0
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_a_table_that_is_missing_or_lacks_a_column_is_refused(files, which):
+    write_parquet(files[which], pd.DataFrame({"metric": ["nll"]}))
+    with pytest.raises(UserError, match=rf"cannot be read .*{files[which].name}.*collect_metrics"):
+        Measurements.read(*files)
+    files[which].unlink()
+    with pytest.raises(UserError, match=rf"is missing\. .*{files[which].name}.*collect_metrics"):
+        Measurements.read(*files)

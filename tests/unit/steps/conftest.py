@@ -1,0 +1,23 @@
+"""Steps, called as their command line would be."""
+
+import argparse
+import importlib
+from collections.abc import Callable
+
+import pytest
+
+
+@pytest.fixture
+def call() -> Callable[..., None]:
+    """Run a step in this process: its own arguments parsed, its errors raised."""
+
+    def run(name: str, **arguments: object) -> None:
+        module = importlib.import_module(f"latentdyn.steps.{name}")
+        parser = argparse.ArgumentParser(exit_on_error=False, allow_abbrev=False)
+        module.add_arguments(parser)
+        command = []
+        for option, value in arguments.items():
+            command += [f"--{option.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
+        module.step(parser.parse_args(command))
+
+    return run

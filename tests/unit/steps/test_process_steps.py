@@ -1,0 +1,171 @@
+"""From a corpus by number to measurements of a known process: every step between, each on what the last one wrote."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from latentdyn.diagnostics.lagged import SPEAKER_COLUMNS
+from latentdyn.errors import UserError
+from latentdyn.parquet import write_parquet
+from latentdyn.stores.latents import open_latents
+
+CORPUS = {"n_speakers": 12, "utterances_per_speaker": 2, "frames_per_utterance": 60, "frame_rate_hz": 12.5}
+WHITE = {"kind": "var", "dim": 2, "seed": 0, "radius": 0.0, "noise": "isotropic", "dtype": "float32"}
+LINEAR = {"kind": "linear_gaussian", "window_frames": 2, "horizons": [1, 2], "covariance": "full", "ridges": [1e-6]}
+SHARED = {"max_frames": 150, "bootstrap_resamples": 50, "principal_dims": [1]}  # by predictors and clusters
+EVALUATION = {**SHARED, "rollout_frames": 50, "worst_frames": 3}
+CLUSTERING = {"window_frames": 2, "longest_horizon": 2, "cluster_counts": [4, 8], "min_cluster_frames": 2,
+              "variance_prior_frames": 20.0, "permutations": 2, "kmeans_iterations": 5, "kmeans_restarts": 1,
+              "kmeans_frames_per_cluster": 256}  # fmt: skip
+
+
+@pytest.fixture
+def corpus(call, tmp_path: Path) -> dict[str, Path]:
+    """Manifest and splits of the corpus."""
+    paths = {"manifest": tmp_path / "manifest.parquet", "splits": tmp_path / "splits.parquet"}
+    call("number_utterances", corpus=json.dumps(CORPUS), manifest=paths["manifest"], handle=tmp_path / "manifest.json")
+    shares = json.dumps({"salt": "x", "validation": 0.2, "eval": 0.3})
+    call("split_speakers", manifest=paths["manifest"], splits=shares, out=paths["splits"])
+    return paths
+
+
+@pytest.fixture
+def simulate(corpus, call, tmp_path: Path):
+    """The handle of a process drawn for the corpus."""
+
+    def make(settings=WHITE, name: str = "source") -> Path:
+        handle = tmp_path / name / "latents.json"
+        representation = json.dumps(settings)
+        call("simulate_process", manifest=corpus["manifest"], frame_rate_hz=12.5, representation=representation,
+             handle=handle)  # fmt: skip
+        return handle
+
+    return make
+
+
+def latents(handle: Path) -> np.ndarray:
+    return open_latents(handle).load()[: CORPUS["n_speakers"] * 2 * 60]
+
+
+def test_a_corpus_is_numbered_and_its_process_drawn(corpus, simulate, tmp_path):
+    assert json.loads((tmp_path / "manifest.json").read_text())["n_utterances"] == 24
+    splits = pd.read_parquet(corpus["splits"])
+    assert splits.speaker_id.is_unique and len(splits) == 12 and set(splits["split"]) == {"train", "validation", "eval"}
+    store = open_latents(simulate())
+    facts = {name: store.handle[name] for name in ("kind", "dim", "dtype", "frame_rate_hz", "causal")}
+    assert facts == {"kind": "var", "dim": 2, "dtype": "float32", "frame_rate_hz": 12.5, "causal": True}
+    assert store.utterances.utterance_id.tolist() == pd.read_parquet(corpus["manifest"]).utterance_id.tolist()
+    np.testing.assert_allclose(np.cov(store.load().T), np.eye(2), atol=0.1)
+
+
+def test_draws_follow_from_the_seed_and_not_from_the_folder(simulate):
+    again, other = simulate(name="again"), simulate({**WHITE, "seed": 1}, "other")
+    assert np.array_equal(latents(simulate()), latents(again)) and not np.allclose(latents(again), latents(other))
+
+
+def test_a_manifest_that_is_missing_or_of_speech_is_refused(corpus, simulate):
+    write_parquet(corpus["manifest"], pd.read_parquet(corpus["manifest"]).drop(columns="n_frames"))
+    with pytest.raises(UserError, match=r"cannot be read .*manifest.parquet.*number_utterances"):
+        simulate()
+    corpus["manifest"].unlink()
+    with pytest.raises(UserError, match=r"missing.*manifest.parquet.*number_utterances"):
+        simulate()
+
+
+@pytest.mark.parametrize("method", ["shuffled", "white", "phase_randomised", "time_reversed"])
+def test_a_surrogate_is_of_its_source(corpus, simulate, call, tmp_path, method):
+    source, handle = simulate(), tmp_path / method / "latents.json"
+    settings = json.dumps({"kind": "surrogate", "source": "source", "method": method, "dtype": "float32"})
+    call("make_surrogate", source=source, splits=corpus["splits"], representation=settings, handle=handle)
+    before, after = latents(source).reshape(24, 60, 2), latents(handle).reshape(24, 60, 2)
+    assert not np.array_equal(before, after)
+    if method == "time_reversed":
+        np.testing.assert_array_equal(after, before[:, ::-1])
+    elif method == "shuffled":
+        np.testing.assert_array_equal(np.sort(after[..., 0]), np.sort(before[..., 0]))
+    else:
+        np.testing.assert_allclose(np.cov(after.reshape(-1, 2).T), np.eye(2), atol=0.2)
+
+
+def test_outliers_hit_the_affected_split_alone(corpus, simulate, call, tmp_path):
+    source, handle = simulate(), tmp_path / "outliers" / "latents.json"
+    settings = {"kind": "outliers", "source": "source", "share": 0.02, "factor": 1e3, "splits": ["eval"]}
+    settings = json.dumps({**settings, "dtype": "float32"})
+    call("inject_outliers", source=source, splits=corpus["splits"], representation=settings, handle=handle)
+    before, after = latents(source), latents(handle)
+    hit = (before != after).any(axis=1)
+    np.testing.assert_allclose(after[hit], 1000 * before[hit], rtol=1e-6)
+    split = pd.read_parquet(corpus["splits"]).set_index("speaker_id")["split"]
+    of_frame = open_latents(handle).utterances.speaker_id.map(split).repeat(60).to_numpy()
+    assert set(of_frame[hit]) == {"eval"} and open_latents(handle).handle["outlier_frames"] == hit.sum()
+
+
+@pytest.fixture
+def indexed(corpus, simulate, call, tmp_path) -> dict[str, Path]:
+    """Latents and frame index, as arguments of the steps that measure."""
+    paths = {"latents": simulate(), "frames": tmp_path / "frames.json"}
+    frames = tmp_path / "frames.parquet"
+    call("index_frames", latents=paths["latents"], splits=corpus["splits"], frames=frames, handle=paths["frames"])
+    return paths
+
+
+@pytest.fixture
+def checkpoint(indexed, call, tmp_path) -> Path:
+    handle = tmp_path / "checkpoint.json"
+    call("train_predictor", **indexed, predictor=json.dumps(LINEAR), seed=0, code="x", state=tmp_path / "state",
+         curve=tmp_path / "curve.parquet", handle=handle)  # fmt: skip
+    return handle
+
+
+def metrics(path: Path) -> pd.DataFrame:
+    return pd.DataFrame(json.loads(path.read_text())["records"])
+
+
+def test_predictors_and_clusters_are_measured_on_the_same_frames(indexed, checkpoint, call, tmp_path):
+    speakers, evaluated, clustered = (tmp_path / name for name in ("speakers.parquet", "metrics.json", "clusters.json"))
+    call("evaluate_predictor", **indexed, checkpoint=checkpoint, predictor=json.dumps(LINEAR), speakers=speakers,
+         evaluation=json.dumps(EVALUATION), metrics=evaluated)  # fmt: skip
+    clustering = {"key": json.dumps({"kind": "mean_pool"}), "clustering": json.dumps(CLUSTERING),
+                  "evaluation": json.dumps(SHARED)}  # fmt: skip
+    call("cluster_contexts", **indexed, **clustering, metrics=clustered)
+
+    records = metrics(evaluated)
+    assert len(json.loads(evaluated.read_text())["worst_frames"]) == 3 * 3 * 2  # of each split and horizon
+    sums = pd.read_parquet(speakers)
+    assert list(sums) == SPEAKER_COLUMNS and set(sums["split"]) == {"train", "validation", "eval"}
+    keys = ["split", "slice", "horizon", "metric"]
+    means = sums.groupby(keys)[["total", "n"]].sum()
+    value = records[records["mode"].isna()].set_index(keys).value
+    np.testing.assert_allclose(means.total / means.n, value[means.index])
+    dnll = records[(records.metric == "dnll") & (records["split"] == "eval") & (records["slice"] == "all")]
+    assert dnll.value.tolist() == pytest.approx([-math.log(2), 0], abs=0.25)  # white noise, at k = 1 and 2
+
+    by_cluster = metrics(clustered)
+    assert set(by_cluster["mode"]) == {"4 clusters", "8 clusters"} and set(by_cluster.horizon) == {1}
+    scored = records[records.metric == "nll"].groupby(["split", "slice"]).n.first()
+    seen = by_cluster[by_cluster.metric == "mass_excluded"].groupby(["split", "slice"]).n.first()
+    assert seen.to_dict() == scored.to_dict()
+    assert scored["train", "all"] == 150 and scored["train", "utterance_medial"] < 150  # one subsample for both
+    again = tmp_path / "again.json"
+    call("cluster_contexts", **indexed, **clustering, metrics=again)
+    assert again.read_bytes() == clustered.read_bytes()
+
+
+def test_a_checkpoint_of_other_settings_is_refused(indexed, checkpoint, call, tmp_path):
+    with pytest.raises(UserError, match=r"other settings \(covariance\).*checkpoint.json"):
+        call("evaluate_predictor", **indexed, evaluation=json.dumps(EVALUATION), checkpoint=checkpoint,
+             predictor=json.dumps({**LINEAR, "covariance": "diagonal"}), speakers=tmp_path / "s.parquet",
+             metrics=tmp_path / "m.json")  # fmt: skip
+    assert not (tmp_path / "m.json").exists() and not (tmp_path / "s.parquet").exists()
+
+
+def test_an_index_of_other_latents_is_refused(indexed, simulate, call, tmp_path):
+    other = simulate({**WHITE, "seed": 1}, "other")
+    with pytest.raises(UserError, match=r"belongs to other latents.*frames.json.*index_frames"):
+        call("cluster_contexts", latents=other, frames=indexed["frames"], evaluation=json.dumps(SHARED),
+             key=json.dumps({"kind": "mean_pool"}), clustering=json.dumps(CLUSTERING),
+             metrics=tmp_path / "m.json")  # fmt: skip

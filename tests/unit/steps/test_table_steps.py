@@ -1,0 +1,252 @@
+"""From evaluations to a table and its figure: metrics.json and speakers.parquet in; CSV, Markdown, LaTeX, PNG out."""
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from latentdyn.config import CalibrationTable, ClusteringTable, LaggedTable, OutlierAuditTable, PairedTable
+from latentdyn.diagnostics.lagged import SPEAKER_COLUMNS
+from latentdyn.diagnostics.records import record, write_metrics
+from latentdyn.diagnostics.summaries import QUANTILES, quantile_name
+from latentdyn.errors import UserError
+from latentdyn.files import canonical_json
+from latentdyn.parquet import write_parquet
+from latentdyn.reporting.measurements import SPEAKERS, WORST_FRAMES
+
+ROWS = {"corpora": ["c"], "representations": ["x"]}
+PREDICTED = {**ROWS, "predictors": ["p", "q"], "horizons": [1], "splits": ["eval"]}
+TABLES = {
+    "lagged": LaggedTable(
+        kind="lagged", **PREDICTED, columns=["predictor", "n", "dnll", "context_gain", "rollout_gap"]
+    ),
+    "paired": PairedTable(kind="paired", **PREDICTED, metrics=["nll"]),
+    "outlier_audit": OutlierAuditTable(kind="outlier_audit", **PREDICTED),
+    "clustering": ClusteringTable(kind="clustering", **ROWS, keys=["pool"], predictors=["p"]),
+    "calibration": CalibrationTable(kind="calibration", corpora=["c"], predictors={"x": "q"}, horizons=[1]),
+}
+ABOUT = {
+    "corpus": "c",
+    "rows": ["x"],
+    "kinds": {
+        "representations": {"x": "var"},
+        "predictors": {"p": "mdn", "p__unconditional": "mdn", "q": "linear_gaussian"},
+        "keys": {"pool": "mean_pool"},
+    },
+    "processes": {"x": {"kind": "var", "dim": 2, "seed": 0, "radius": 0.0, "dtype": "float32"}},
+}
+NLL = {"p": 4.0, "p__unconditional": 7.0, "q": 5.0}  # of each frame of each speaker
+
+
+def write_evaluation(folder: Path, predictor: str) -> None:
+    """Two eval speakers of five frames, on which ΔNLL is NLL - 7."""
+    where = {"split": "eval", "horizon": 1}
+    nll = NLL[predictor]
+    values = {"nll": nll, "dnll": nll - 7, "cosine": 0.5, "r2_delta": 0.5, "level_gain": 0.0, "unbounded": 0.0,
+              "dnll_full": -math.log(2), "dnll_nonfinite": 0, "dnll_trimmed": nll - 7, "dnll_min": -20.0,
+              "dnll_max": 20.0, "dim": 2, "speakers": 2, "frame_rate_hz": 12.5, "rollout_gap": math.inf}  # fmt: skip
+    values |= {f"dnll_{quantile_name(q)}": q for q in QUANTILES}
+    records = [record(name, "1", value, 10, **where) for name, value in values.items()]
+    totals = {"nll": 5 * nll, "dnll": 5 * (nll - 7)}
+    rows = [("eval", "all", 1, metric, s, total, 5) for metric, total in totals.items() for s in ("s1", "s2")]
+    worst = {**where, "utterance_id": "u", "t": 3, "time_s": 0.24, "nll": 9.0, "dnll": 2.0, "delta_norm": 1.5}
+    write_parquet(folder / "speakers.parquet", pd.DataFrame(rows, columns=SPEAKER_COLUMNS))
+    write_metrics(folder / "metrics.json", records, [worst])
+
+
+def write_clusters(path: Path) -> None:
+    where = {"split": "eval", "horizon": 1, "mode": "64 clusters"}
+    values = {"mass_excluded": 0.125, "variance_ratio": 0.875, "entropy_reduction": 0.25}
+    write_metrics(path, [record(name, "1", value, 10, **where) for name, value in values.items()])
+
+
+def who(predictor: str, regime: str = "teacher_forced") -> str:
+    names = {"corpus": "c", "representation": "x", "predictor": predictor, "regime": regime, "seed": 0}
+    return canonical_json(names)
+
+
+@pytest.fixture
+def measured(tmp_path: Path) -> dict[str, Any]:
+    """The arguments of collect_metrics for three evaluations and a clustering."""
+    for predictor in NLL:
+        write_evaluation(tmp_path / predictor, predictor)
+    write_clusters(tmp_path / "clusters.json")
+    return {
+        "metrics": [*(tmp_path / p / "metrics.json" for p in NLL), tmp_path / "clusters.json"],
+        "speakers": [tmp_path / p / "speakers.parquet" for p in NLL],
+        "identities": [*map(who, NLL), who("pool", "clustered")],
+        **{f"{name}_out": tmp_path / f"{name}.parquet" for name in ("metrics", "speakers", "worst_frames")},
+    }
+
+
+@pytest.fixture
+def collected(measured, call, tmp_path: Path) -> dict[str, Path]:
+    """What collect_metrics wrote, as arguments of the steps that read it."""
+    call("collect_metrics", **measured)
+    return {name: tmp_path / f"{name}.parquet" for name in ("metrics", "speakers", "worst_frames")}
+
+
+@pytest.fixture
+def arguments(collected, tmp_path: Path) -> Callable[[str], tuple[dict[str, Any], dict[str, Any]]]:
+    """Of tabulate_metrics and of plot_metrics, for a kind of table."""
+
+    def of(kind: str):
+        shared = {**collected, "table": TABLES[kind].canonical(), "about": canonical_json(ABOUT)}
+        forms = {"csv": tmp_path / "t.csv", "markdown": tmp_path / "t.md", "latex": tmp_path / "t.tex"}
+        return {**shared, **forms}, {**shared, "figure": tmp_path / "t.png"}
+
+    return of
+
+
+def test_collecting_joins_evaluations_and_clusterings(collected):
+    metrics, speakers, worst = (pd.read_parquet(path) for path in collected.values())
+    regimes = dict(zip(metrics.predictor, metrics.regime, strict=True))
+    assert regimes == {**dict.fromkeys(NLL, "teacher_forced"), "pool": "clustered"}
+    gap = metrics[metrics.metric == "rollout_gap"]
+    assert len(gap) == 3 and set(gap.status) == {"overflow"} and gap.value.isna().all()
+    assert list(speakers) == list(SPEAKERS) and list(worst) == list(WORST_FRAMES)
+    totals = speakers[speakers.metric == "nll"].groupby("predictor").total.agg(list)
+    assert totals.to_dict() == {p: [5 * nll] * 2 for p, nll in NLL.items()}
+    assert worst.predictor.tolist() == list(NLL) and set(worst.seed) == {0}
+
+
+EXPECTED = {
+    "lagged": {"predictor": ["p", "q"], "n": [10, 10], "dnll": [-3, -2], "context_gain": [-3, math.nan],
+               "rollout_gap": [math.inf] * 2},
+    "paired": {"a": ["x/p"], "b": ["x/q"], "metric": ["nll"], "difference": [-1], "ci_low": [-1], "decided": ["yes"]},
+    "outlier_audit": {"predictor": ["p", "q"], "n": [10, 10], "without_worst": [-32 / 9, -22 / 9], "q0.25": [0.25] * 2},
+    "clustering": {"by": ["pool", "p"], "clusters": [64, math.nan], "variance_ratio": [0.875, math.nan],
+                   "variance_ratio_held_out": [math.nan, 0.5], "entropy_reduction": [0.25, 3.0]},
+    "calibration": {"diagnostic": ["dnll", "dnll_full", "r2_delta", "cosine", "level_gain", "unbounded"],
+                    "measured": [-2, -math.log(2), 0.5, 0.5, 0, 0], "agrees": ["no", "2 %", "2 %", "no", "2 %", "2 %"]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_every_kind_of_table_is_written_and_drawn(arguments, call, kind):
+    tabulating, plotting = arguments(kind)
+    call("tabulate_metrics", **tabulating)
+    call("plot_metrics", **plotting)
+    table = pd.read_csv(tabulating["csv"])
+    expected = pd.DataFrame(EXPECTED[kind])
+    pd.testing.assert_frame_equal(table[list(expected)], expected, check_dtype=False)
+    assert tabulating["markdown"].read_text(encoding="utf-8").startswith("| ")
+    assert r"\begin{tabular}" in tabulating["latex"].read_text(encoding="utf-8")
+    assert plotting["figure"].read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_worst_frames_are_in_the_markdown_of_the_audit(arguments, call):
+    tabulating, _ = arguments("outlier_audit")
+    call("tabulate_metrics", **tabulating)
+    lines = tabulating["markdown"].read_text(encoding="utf-8").splitlines()
+    (header,) = [i for i, line in enumerate(lines) if "utterance_id" in line]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[header + 2 :]]
+    assert cells == [["x", p, "eval", "u", "3", "0.24", "9.0", "2.00", "1.50"] for p in ("p", "q")]
+
+
+def test_clusterings_alone_have_neither_speakers_nor_worst_frames(measured, arguments, call):
+    only = {**measured, "metrics": measured["metrics"][-1:], "speakers": [], "identities": measured["identities"][-1:]}
+    tabulating, plotting = arguments("clustering")
+    call("collect_metrics", **only)
+    table = TABLES["clustering"].model_copy(update={"predictors": []}).canonical()
+    call("tabulate_metrics", **{**tabulating, "table": table})
+    call("plot_metrics", **{**plotting, "table": table})
+    assert pd.read_csv(tabulating["csv"]).by.tolist() == ["pool"]
+    assert pd.read_parquet(measured["speakers_out"]).empty
+
+
+# ------------------------------------------------------------------------------------------------- as commands
+
+
+def command(step: str, **arguments: object) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", f"latentdyn.steps.{step}"]
+    for name, value in arguments.items():
+        words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def test_the_commands_run_as_the_rules_call_them(measured, arguments):
+    tabulating, plotting = arguments("lagged")
+    for step, given in (("collect_metrics", measured), ("tabulate_metrics", tabulating), ("plot_metrics", plotting)):
+        ran = command(step, **given)
+        assert ran.returncode == 0, ran.stderr
+    assert pd.read_csv(tabulating["csv"]).dnll.tolist() == [-3, -2] and plotting["figure"].exists()
+
+
+@pytest.mark.parametrize("step", ["tabulate_metrics", "plot_metrics"])
+def test_a_row_that_was_not_measured_is_told_in_one_paragraph(arguments, step):
+    given = dict(zip(("tabulate_metrics", "plot_metrics"), arguments("lagged"), strict=True))[step]
+    ran = command(step, **{**given, "table": json.dumps({**json.loads(given["table"]), "splits": ["validation"]})})
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(
+        "error: there are no metrics for representation = x, predictor = p, split = validation"
+    )
+    assert "Traceback" not in ran.stderr
+    outputs = [path for path in given.values() if isinstance(path, Path) and path.stem == "t"]
+    assert outputs and not any(path.exists() for path in outputs)
+
+
+# ------------------------------------------------------------------------------------------------- what is refused
+
+
+def test_a_missing_file_is_named_with_the_rule_that_makes_it(measured, call):
+    measured["metrics"][1].unlink()
+    with pytest.raises(
+        UserError, match=r"missing.*p__unconditional/metrics.json.*evaluate_predictor or cluster_contex"
+    ):
+        call("collect_metrics", **measured)
+    assert not measured["metrics_out"].exists()
+
+
+@pytest.mark.parametrize("text", ["{", ""])
+def test_what_is_not_json_is_refused(measured, call, text):
+    measured["metrics"][0].write_text(text)
+    with pytest.raises(UserError, match=r"not valid JSON.*p/metrics.json.*rerun"):
+        call("collect_metrics", **measured)
+
+
+@pytest.mark.parametrize("version", [0, 2, None])
+def test_metrics_of_another_version_are_refused(measured, call, version):
+    content = json.loads(measured["metrics"][0].read_text())
+    measured["metrics"][0].write_text(json.dumps({**content, "schema_version": version}))
+    with pytest.raises(UserError, match=r"another version.*p/metrics.json.*delete the file"):
+        call("collect_metrics", **measured)
+
+
+def test_speakers_that_are_missing_or_of_another_form_are_refused(measured, call):
+    write_parquet(measured["speakers"][2], pd.DataFrame({"speaker_id": ["s1"]}))
+    with pytest.raises(UserError, match=r"cannot be read.*q/speakers.parquet.*evaluate_predictor"):
+        call("collect_metrics", **measured)
+    measured["speakers"][2].unlink()
+    with pytest.raises(UserError, match=r"missing.*q/speakers.parquet.*evaluate_predictor"):
+        call("collect_metrics", **measured)
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_table_of_what_was_not_measured_is_refused(arguments, call, kind):
+    about = canonical_json({**ABOUT, "rows": ["y"], "processes": {"y": ABOUT["processes"]["x"]}})
+    table = json.loads(TABLES[kind].canonical())
+    table |= {"predictors": {"y": "q"}} if kind == "calibration" else {"representations": ["y"]}
+    for step, given in zip(("tabulate_metrics", "plot_metrics"), arguments(kind), strict=True):
+        with pytest.raises(UserError, match=r"no metrics for representation = y|no exact value of 'y'"):
+            call(step, **{**given, "about": about, "table": json.dumps(table)})
+
+
+def test_undefined_and_overflown_values_keep_their_status(measured, call):
+    where = {"split": "eval", "horizon": 1}
+    values = {"a": math.inf, "b": math.nan, "c": np.float32(1.5), "d": -math.inf}
+    records = [record(n, "1", v, 3, ci_low=-math.inf, ci_high=2.0, **where) for n, v in values.items()]
+    write_metrics(measured["metrics"][0], records)
+    call("collect_metrics", **measured)
+    table = pd.read_parquet(measured["metrics_out"])
+    mine = table[table.predictor == "p"].set_index("metric")
+    assert mine.status.to_dict() == {"a": "overflow", "b": "undefined", "c": "ok", "d": "overflow"}
+    assert mine.value.dropna().to_dict() == {"c": 1.5}
+    assert mine.ci_low.isna().all() and set(mine.ci_high) == {2.0}

@@ -1,0 +1,27 @@
+# What jobs ask for, from the size of their work: frames x dimensions of the latents they read, which the handle (a job's
+# first input) tells. While that is still to be made, a dry run shows <TBD>. docs/cluster.md holds measured peaks beside
+# this. Every attempt asks for once more of it; a job that ran out of time continues what it had begun.
+import json
+
+
+def latents_mb(input):
+    """Size of a representation in memory, float32."""
+    handle = json.loads(Path(input[0]).read_text())
+    return 4e-6 * handle["n_rows"] * handle["dim"]
+
+
+def memory(base_mb, copies):
+    """Libraries, networks and Snakemake's own processes, and so many copies of the latents."""
+    return lambda wildcards, input, attempt: round(attempt * (base_mb + copies * latents_mb(input)))
+
+
+def minutes(base, mb_per_minute):
+    """A part that the latents' size does not change, and a passage through them at this speed."""
+    return lambda wildcards, input, attempt: round(attempt * (base + latents_mb(input) / mb_per_minute))
+
+
+def encoding_minutes(wildcards, input, attempt):
+    """Audio at 5 times real time, less than half of what Mimi does on one CPU."""
+    Path(input.part).stat()  # told as <TBD> where the manifest is still to be made, too
+    hours = json.loads(Path(f"results/{wildcards.corpus}/manifest.json").read_text())["hours"]
+    return round(attempt * (30 + 60 * hours / int(wildcards.n_parts) / 5))
