@@ -513,6 +513,43 @@ class Evaluation(Strict):
     )
 
 
+class Injection(Strict):
+    """Forecasts of a few steps into which truth is injected or not (seed 003 §1.2)."""
+
+    splits: Annotated[list[Split], Field(min_length=1), AfterValidator(_no_duplicates)] = Field(
+        ["train", "eval"], description="where segments are drawn from"
+    )
+    utterances: PositiveInt = Field(16, description="of each split, drawn among those that are long enough")
+    segments: PositiveInt = Field(8, description="of each of these utterances")
+    steps: PositiveInt = Field(16, description="of a forecast")
+    injected_steps_b: Horizons = Field([4, 8, 12], description="steps at which mode B is given the truth")
+    draws: NonNegativeInt = Field(8, description="sampled forecasts of a segment; 0 leaves them out")
+    temperature: PositiveFloat = Field(1.0, description="of these draws; below 1 they keep closer to the likeliest")
+
+    @model_validator(mode="after")
+    def _within_the_forecast(self) -> "Injection":
+        if max(self.injected_steps_b) > self.steps:
+            raise ValueError("injected_steps_b must be at most steps")
+        return self
+
+
+class Generation(Strict):
+    """Long free runs: bounded, and like the data?"""
+
+    split: Split = Field("eval", description="whose contexts runs start from, and what they are compared with")
+    runs: PositiveInt = Field(64, description="free runs, each from a context of its own")
+    steps: int = Field(256, ge=9, description="frames of a run")
+    at_steps: Horizons = Field([1, 16, 64, 256], description="steps at which energy and step length are told")
+    temperature: PositiveFloat = Field(1.0, description="of the draws")
+    max_frames: PositiveInt = Field(20_000, description="frames of the data to compare with")
+
+    @model_validator(mode="after")
+    def _within_the_run(self) -> "Generation":
+        if max(self.at_steps) > self.steps:
+            raise ValueError("at_steps must be at most steps")
+        return self
+
+
 class Clustering(Strict):
     """How every key is clustered and scored (Phase 0)."""
 
@@ -632,6 +669,31 @@ class OutlierAuditTable(_PredictorTable):
     kind: Literal["outlier_audit"]
 
 
+class _RolloutTable(_Table):
+    representations: Names = Field(description="rows, in this order")
+    surrogates: SurrogateRows = Field([], description="methods: rows beside those of each representation")
+    predictors: Names = Field(description="rows; each is fitted at k = 1, and a ceiling is shown at its other horizons")
+    splits: SplitRows = Field(["eval"], description="rows")
+
+
+class InjectionTable(_RolloutTable):
+    """Forecasts with and without injected truth, beside the ceiling (seed 003, Appendix A)."""
+
+    kind: Literal["injection"]
+
+
+class InjectionStepsTable(_RolloutTable):
+    """The same, a row for each step."""
+
+    kind: Literal["injection_steps"]
+
+
+class StabilityTable(_RolloutTable):
+    """Long free runs beside the data: bounded, moving, of the same distribution?"""
+
+    kind: Literal["stability"]
+
+
 class ClusteringTable(_Table):
     """Phase 0 (seed 000 §2, 001 §1): do clusters of contexts tell about the next step?"""
 
@@ -661,7 +723,15 @@ class CalibrationTable(_Table):
 
 
 Table = Annotated[
-    LaggedTable | PairedTable | OutlierAuditTable | ClusteringTable | CalibrationTable, Field(discriminator="kind")
+    InjectionTable
+    | InjectionStepsTable
+    | StabilityTable
+    | LaggedTable
+    | PairedTable
+    | OutlierAuditTable
+    | ClusteringTable
+    | CalibrationTable,
+    Field(discriminator="kind"),
 ]
 
 
@@ -678,6 +748,8 @@ class Config(Strict):
     tables: Annotated[dict[Name, Table], Field(min_length=1)] = Field(description="what a run makes, by name")
     evaluation: Evaluation = Field(Evaluation(), description="how every predictor is scored")
     clustering: Clustering = Field(Clustering(), description="how every key is scored")
+    injection: Injection = Field(Injection(), description="forecasts of a few steps")
+    generation: Generation = Field(Generation(), description="long free runs")
 
     @model_validator(mode="after")
     def _names_resolve(self) -> "Config":
@@ -720,6 +792,8 @@ class Config(Strict):
                     )
         if isinstance(table, CalibrationTable):
             return
+        if isinstance(table, _RolloutTable):
+            self._check_rollouts(where, table)
         scored = [(f"predictor '{n}'", p.window_frames, p.horizons[-1]) for n, p in self.predictors.items()
                   if n in table.predictors]  # fmt: skip
         if isinstance(table, ClusteringTable):
@@ -729,7 +803,7 @@ class Config(Strict):
                 f"{where}: {' and '.join(name for name, *_ in scored)} differ in window_frames or in their longest "
                 "horizon, so their rows would be measured on different frames"
             )
-        horizons = [1] if isinstance(table, ClusteringTable) else table.horizons
+        horizons = [1] if isinstance(table, (ClusteringTable, _RolloutTable)) else table.horizons
         for name in table.predictors:
             missing = sorted(set(horizons) - set(self.predictors[name].horizons))
             if missing:
@@ -750,6 +824,14 @@ class Config(Strict):
                     process = self.representations[process.source]
                 if not isinstance(process, Process):
                     raise ValueError(f"{where}.{section}.{name}: not a process whose exact values are known")
+
+    def _check_rollouts(self, where: str, table: "_RolloutTable") -> None:
+        of_generation = isinstance(table, StabilityTable)
+        section = "generation.split" if of_generation else "injection.splits"
+        measured = {self.generation.split} if of_generation else set(self.injection.splits)
+        missing = sorted(set(table.splits) - measured)
+        if missing:
+            raise ValueError(f"{where}.splits: {', '.join(missing)} not among {section}")
 
     @cached_property
     def all_representations(self) -> dict[str, "Representation"]:
@@ -774,6 +856,8 @@ class Config(Strict):
 
     def predictions(self, table: Table) -> list[tuple[str, str, int]]:
         """The (representation, predictor, seed) that a table's rows are measured with, unconditional ones included."""
+        if isinstance(table, _RolloutTable):
+            return []
         if isinstance(table, CalibrationTable):
             pairs = [(r, p) for r, p in table.predictors.items()]
         else:
@@ -785,6 +869,17 @@ class Config(Strict):
                     drawn = table.seeds[:1] if self.all_predictors[predictor].closed_form else table.seeds
                     found += [(representation, predictor, seed) for seed in drawn]
         return found
+
+    def rollouts(self, table: Table) -> list[tuple[str, str, int]]:
+        """The (representation, predictor, seed) whose forecasts or free runs a table shows."""
+        if not isinstance(table, _RolloutTable):
+            return []
+        return [
+            (representation, predictor, seed)
+            for representation in self.rows(table)
+            for predictor in table.predictors
+            for seed in (table.seeds[:1] if self.predictors[predictor].closed_form else table.seeds)
+        ]
 
     def clusterings(self, table: Table) -> list[tuple[str, str]]:
         """The (representation, key) that a table's rows are measured with."""

@@ -304,6 +304,30 @@ def test_a_local_checkpoint_needs_no_revision(tmp_path: Path):
         ),
         ("keys.line", {"kind": "pca"}, r"keys\.line: a predictor has this name too"),
         ("representations.steps", {"kind": "vmf_steps", "dim": 1}, r"representations\.steps\.dim: .*equal to 2"),
+        ("injection", {"steps": 8}, r"injection: injected_steps_b must be at most steps"),
+        ("generation", {"steps": 100}, r"generation: at_steps must be at most steps"),
+        (
+            "tables.forecasts",
+            {
+                "kind": "injection",
+                "corpora": ["speech"],
+                "representations": ["logmel"],
+                "predictors": ["line"],
+                "splits": ["validation"],
+            },
+            r"tables\.forecasts\.splits: validation not among injection\.splits",
+        ),
+        (
+            "tables.runs",
+            {
+                "kind": "stability",
+                "corpora": ["speech"],
+                "representations": ["logmel"],
+                "predictors": ["line"],
+                "splits": ["train"],
+            },
+            r"tables\.runs\.splits: train not among generation\.split",
+        ),
         ("schema_version", 2, r"schema_version: "),
         ("evaluation.max_frames", None, r"evaluation\.max_frames: "),
     ],
@@ -431,9 +455,11 @@ SHARED = {  # headings that hold the keys which several kinds have
     "Every predictor with a network": module._NetworkPredictor,
     "Every table": module._Table,
     "Every table of predictors": module._PredictorTable,
+    "Every table of rollouts": module._RolloutTable,
 }
 HEADINGS = {"Config": "Top level", "Splits": "splits", "AudioChecks": "audio", "Training": "training",
-            "Evaluation": "Evaluation", "Clustering": "Clustering"}  # fmt: skip
+            "Evaluation": "Evaluation", "Clustering": "Clustering", "Injection": "Injection",
+            "Generation": "Generation"}  # fmt: skip
 
 
 @pytest.mark.parametrize("model", models(), ids=lambda m: m.__name__)

@@ -17,13 +17,26 @@ from snakemake.utils import update_config
 
 from latentdyn import config
 from latentdyn.codecs.base import open_codec
-from latentdyn.config import Clustering, Config, Evaluation, LibriSpeech, Splits, Synthetic, Training, load_config
+from latentdyn.config import (
+    Clustering,
+    Config,
+    Evaluation,
+    Generation,
+    Injection,
+    LibriSpeech,
+    Splits,
+    Synthetic,
+    Training,
+    load_config,
+)
 from latentdyn.corpus.splits import SPLITS, split_speakers
 from latentdyn.corpus.synthetic import synthetic_manifest
 from latentdyn.diagnostics.clustering import ClusteringSettings
+from latentdyn.diagnostics.injection import InjectionSettings
 from latentdyn.diagnostics.keys import KINDS as KEYS
 from latentdyn.diagnostics.keys import KeySettings, fit_key
 from latentdyn.diagnostics.lagged import EvaluationSettings
+from latentdyn.diagnostics.stability import GenerationSettings
 from latentdyn.predictors.base import SolvedPredictor, build_predictor
 from latentdyn.predictors.network_predictor import NetworkPredictor
 from latentdyn.predictors.networks import build_network
@@ -77,13 +90,20 @@ def jobs(shipped: Config) -> Counter[str]:
         for name in sources(shipped, row)
     }
     asked = [(corpus, table) for table in shipped.tables.values() for corpus in table.corpora]
-    fitted = {(corpus, *who) for corpus, table in asked for who in shipped.predictions(table)}
+    scored = {(corpus, *who) for corpus, table in asked for who in shipped.predictions(table)}
+    run = {
+        kind: {(corpus, *who) for corpus, table in asked for who in shipped.rollouts(table)
+               if isinstance(table, config.StabilityTable) == (kind == "run_freely")}
+        for kind in ("inject_truth", "run_freely")
+    }  # fmt: skip
+    fitted = scored.union(*run.values())
     clustered = {(corpus, *who) for corpus, table in asked for who in shipped.clusterings(table)}
     count = Counter(MADE_BY[type(shipped.all_representations[name])] for _, name in stores)
     for corpus, name in stores:
         if isinstance(shipped.all_representations[name], config.Encoder):
             count["encode_latents"] += shipped.corpora[corpus].encoding_parts
-    count.update(train_predictor=len(fitted), evaluate_predictor=len(fitted), cluster_contexts=len(clustered))
+    count.update(train_predictor=len(fitted), evaluate_predictor=len(scored), cluster_contexts=len(clustered))
+    count.update({kind: len(who) for kind, who in run.items()})
     count.update(dict.fromkeys(("collect_metrics", "tabulate_metrics", "plot_metrics"), len(asked)))
     return count
 
@@ -126,6 +146,14 @@ def test_tables_of_every_kind_plan_what_their_rows_are_measured_with(checkout: C
             "differences": {"kind": "paired", **both},
             "outliers": {"kind": "outlier_audit", **both, "surrogates": []},
             "phase0": {"kind": "clustering", **rows, "keys": ["pool"], "predictors": ["line"]},
+            "forecasts": {"kind": "injection", "corpora": ["tiny"], "representations": ["mel"], "predictors": ["net"]},
+            "steps": {
+                "kind": "injection_steps",
+                "corpora": ["tiny"],
+                "representations": ["mel"],
+                "predictors": ["net"],
+            },
+            "runs": {"kind": "stability", "corpora": ["tiny"], "representations": ["mel"], "predictors": ["line"]},
             "exact": {"kind": "calibration", "corpora": ["known"], "predictors": {"var": "line", "spiky": "line"}},
         }
 
@@ -134,7 +162,7 @@ def test_tables_of_every_kind_plan_what_their_rows_are_measured_with(checkout: C
         "encode_latents": 2, "merge_latents": 1, "make_surrogate": 2, "simulate_process": 1, "inject_outliers": 1,
         # mel and its two surrogates by net, line and their unconditional ones; var and spiky by line and its own
         "train_predictor": 3 * 4 + 2 * 2, "evaluate_predictor": 3 * 4 + 2 * 2, "cluster_contexts": 3,
-        "collect_metrics": 5, "tabulate_metrics": 5, "plot_metrics": 5,
+        "inject_truth": 1, "run_freely": 1, "collect_metrics": 8, "tabulate_metrics": 8, "plot_metrics": 8,
     }  # fmt: skip
     assert measuring(checkout.planned()) == expected
 
@@ -177,7 +205,14 @@ def test_what_a_shell_sees_of_a_users_making_is_quoted(name: str):
     """Paths, names and JSON hold blanks and quotes; numbers, digests and what `wildcard_constraints` limit do not."""
     command = RULES[name].partition("shell:")[2]
     bare = re.findall(r"\{([\w.]+)\}", command)
-    plain = {"threads", "params.code", "params.n_speakers", "params.sentences", "params.frame_rate_hz"}
+    plain = {
+        "threads",
+        "params.code",
+        "params.n_speakers",
+        "params.sentences",
+        "params.resamples",
+        "params.frame_rate_hz",
+    }
     assert {value for value in bare if not value.startswith("wildcards.")} <= plain
 
 
@@ -275,6 +310,8 @@ def test_training_evaluation_clustering_and_splits_take_their_sections():
     EvaluationSettings(**Evaluation().model_dump())
     shared = {"max_frames", "principal_dims", "bootstrap_resamples"}  # what the rule passes on of evaluation
     ClusteringSettings(**Clustering().model_dump(), **Evaluation().model_dump(include=shared))
+    InjectionSettings(**Injection().model_dump(), bootstrap_resamples=1)
+    GenerationSettings(**Generation().model_dump(), bootstrap_resamples=1)
     inspect.signature(split_speakers).bind(Mock(), **Splits().model_dump())
     inspect.signature(synthetic_manifest).bind(**Synthetic(kind="synthetic").model_dump(exclude={"kind", "splits"}))
 

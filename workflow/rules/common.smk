@@ -143,10 +143,18 @@ def clusterings(wildcards):
     return [f"results/{wildcards.corpus}/{r}/{key}/clusters.json" for r, key in CONFIG.clusterings(table_of(wildcards))]
 
 
-def identities(wildcards):
-    """What each of a table's evaluations and clusterings was measured on, in their order."""
+def rollouts(wildcards):
+    """The metrics of each forecast or free run that a table's rows are measured with."""
     table = table_of(wildcards)
-    who = [(r, p, "teacher_forced", s) for r, p, s in CONFIG.predictions(table)]
+    file = "generation" if table.kind == "stability" else "injection"
+    return [f"results/{wildcards.corpus}/{r}/{p}/seed{s}/{file}.json" for r, p, s in CONFIG.rollouts(table)]
+
+
+def identities(wildcards):
+    """What each of a table's evaluations, rollouts and clusterings was measured on, in their order."""
+    table = table_of(wildcards)
+    predictions = [*CONFIG.predictions(table), *CONFIG.rollouts(table)]
+    who = [(r, p, "teacher_forced", s) for r, p, s in predictions]
     who += [(r, key, "clustered", 0) for r, key in CONFIG.clusterings(table)]
     names = ("representation", "predictor", "regime", "seed")
     return [canonical_json({"corpus": wildcards.corpus, **dict(zip(names, values))}) for values in who]
@@ -167,7 +175,9 @@ def about(wildcards):
                 for r in rows
                 if not any(isinstance(step, altered) for step in CONFIG.derivation(r))
             },
-            "predictors": {p: CONFIG.all_predictors[p].kind for _, p, _ in CONFIG.predictions(table)},
+            "predictors": {
+                p: CONFIG.all_predictors[p].kind for _, p, _ in [*CONFIG.predictions(table), *CONFIG.rollouts(table)]
+            },
             "keys": {key: CONFIG.keys[key].kind for _, key in CONFIG.clusterings(table)},
         },
     }

@@ -62,3 +62,63 @@ rule evaluate_predictor:
         "python -m latentdyn.steps.evaluate_predictor --latents {input.latents:q} --frames {input.frames:q}"
         " --checkpoint {input.checkpoint:q} --predictor {params.predictor:q} --evaluation {params.evaluation:q}"
         " --speakers {output.speakers:q} --metrics {output.metrics:q} >{log:q} 2>&1"
+
+
+rule inject_truth:
+    """Forecast segments with and without injected truth, beside the ceiling."""
+    input:
+        latents="results/{corpus}/{representation}/latents.json",
+        frames="results/{corpus}/{representation}/frames.json",
+        checkpoint="results/{corpus}/{representation}/{predictor}/seed{seed}/predictor.json",
+    output:
+        "results/{corpus}/{representation}/{predictor}/seed{seed}/injection.json",
+    log:
+        "results/{corpus}/{representation}/{predictor}/seed{seed}/logs/inject_truth.log",
+    benchmark:
+        "results/{corpus}/{representation}/{predictor}/seed{seed}/benchmarks/inject_truth.tsv"
+    conda:
+        "../envs/latentdyn.yaml"
+    threads: threads_of
+    resources:
+        gpu=1,
+        mem_mb=memory(3000, copies=1.2),
+        runtime=minutes(30, mb_per_minute=100),
+    params:
+        code=lambda w: code_digest("latentdyn.steps.inject_truth", predictor_module(predictor_of(w).kind)),
+        predictor=lambda w: predictor_of(w).canonical(),
+        injection=CONFIG.injection.canonical(),
+        resamples=CONFIG.evaluation.bootstrap_resamples,
+    shell:
+        "python -m latentdyn.steps.inject_truth --latents {input.latents:q} --frames {input.frames:q}"
+        " --checkpoint {input.checkpoint:q} --predictor {params.predictor:q} --injection {params.injection:q}"
+        " --resamples {params.resamples} --metrics {output:q} >{log:q} 2>&1"
+
+
+rule run_freely:
+    """Let a predictor run freely for long, and compare with the data."""
+    input:
+        latents="results/{corpus}/{representation}/latents.json",
+        frames="results/{corpus}/{representation}/frames.json",
+        checkpoint="results/{corpus}/{representation}/{predictor}/seed{seed}/predictor.json",
+    output:
+        "results/{corpus}/{representation}/{predictor}/seed{seed}/generation.json",
+    log:
+        "results/{corpus}/{representation}/{predictor}/seed{seed}/logs/run_freely.log",
+    benchmark:
+        "results/{corpus}/{representation}/{predictor}/seed{seed}/benchmarks/run_freely.tsv"
+    conda:
+        "../envs/latentdyn.yaml"
+    threads: threads_of
+    resources:
+        gpu=1,
+        mem_mb=memory(3000, copies=1.2),
+        runtime=minutes(30, mb_per_minute=100),
+    params:
+        code=lambda w: code_digest("latentdyn.steps.run_freely", predictor_module(predictor_of(w).kind)),
+        predictor=lambda w: predictor_of(w).canonical(),
+        generation=CONFIG.generation.canonical(),
+        resamples=CONFIG.evaluation.bootstrap_resamples,
+    shell:
+        "python -m latentdyn.steps.run_freely --latents {input.latents:q} --frames {input.frames:q}"
+        " --checkpoint {input.checkpoint:q} --predictor {params.predictor:q} --generation {params.generation:q}"
+        " --resamples {params.resamples} --metrics {output:q} >{log:q} 2>&1"

@@ -7,6 +7,7 @@ rule collect_metrics:
     input:
         metrics=lambda w: [f"{folder}/metrics.json" for folder in evaluations(w)],
         speakers=lambda w: [f"{folder}/speakers.parquet" for folder in evaluations(w)],
+        rollouts=rollouts,
         clusters=clusterings,
     output:
         metrics="results/{corpus}/measured/{table}/metrics.parquet",
@@ -23,7 +24,7 @@ rule collect_metrics:
         code=code_digest("latentdyn.steps.collect_metrics"),
         identities=identities,
     shell:
-        "python -m latentdyn.steps.collect_metrics --metrics {input.metrics:q} {input.clusters:q}"
+        "python -m latentdyn.steps.collect_metrics --metrics {input.metrics:q} {input.rollouts:q} {input.clusters:q}"
         " --speakers {input.speakers:q} --identities {params.identities:q} --metrics-out {output.metrics:q}"
         " --speakers-out {output.speakers:q} --worst-frames-out {output.worst_frames:q} >{log:q} 2>&1"
 

@@ -169,3 +169,22 @@ def test_an_index_of_other_latents_is_refused(indexed, simulate, call, tmp_path)
         call("cluster_contexts", latents=other, frames=indexed["frames"], evaluation=json.dumps(SHARED),
              key=json.dumps({"kind": "mean_pool"}), clustering=json.dumps(CLUSTERING),
              metrics=tmp_path / "m.json")  # fmt: skip
+
+
+def test_forecasts_and_free_runs_of_a_checkpoint(indexed, checkpoint, call, tmp_path):
+    forecasts, runs = tmp_path / "injection.json", tmp_path / "generation.json"
+    shared = {**indexed, "checkpoint": checkpoint, "predictor": json.dumps(LINEAR), "resamples": 50}
+    injection = {"splits": ["eval"], "utterances": 4, "segments": 2, "steps": 6, "injected_steps_b": [3], "draws": 2,
+                 "temperature": 1.0}  # fmt: skip
+    call("inject_truth", **shared, injection=json.dumps(injection), metrics=forecasts)
+    records = metrics(forecasts)
+    assert {"A", "B", "C", "D", "D_sampled", "ceiling"} <= set(records["mode"].dropna())
+    ceilings = records[(records["mode"] == "ceiling") & (records.metric == "cosine") & records.step.notna()]
+    assert set(ceilings.step) == {1, 2}  # the horizons that the predictor has
+    assert records.horizon.isna().all()  # no table of horizons takes a rollout for its own
+    generation = {"split": "eval", "runs": 4, "steps": 12, "at_steps": [1, 12], "temperature": 1.0, "max_frames": 200}
+    call("run_freely", **shared, generation=json.dumps(generation), metrics=runs)
+    bounded = metrics(runs)[lambda r: (r.metric == "unbounded") & (r["mode"] == "sampled")]
+    assert bounded.value.tolist() == [0.0]
+    with pytest.raises(UserError, match="utterances"):
+        call("inject_truth", **shared, injection=json.dumps({**injection, "steps": 60}), metrics=forecasts)
