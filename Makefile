@@ -4,17 +4,29 @@ PYTHON ?= python3
 CORES ?= all
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo test check format lock clean help
+.PHONY: demo test test-cluster bench-gpu slurm check format lock clean help
 
 help: ## say what each target does
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
-demo: $(VENV)/.ready ## from spoken sentences to the Phase 1 table, in minutes, without a GPU or a download
-	snakemake --cores $(CORES)
-	@cat results/demo/tables/phase1_lagged.md
+demo: $(VENV)/.ready ## from spoken sentences to the Phase 1 table, and the calibration: minutes, no GPU, no download
+	snakemake --cores $(CORES) --configfile config/calibration.yaml
+	@cat results/demo/tables/phase1_lagged.md results/known_answers/tables/calibration.md
 
-test: $(VENV)/.ready check ## style, types and every test
-	pytest -n auto --dist loadfile
+test: $(VENV)/.ready check ## style, types and every test; those on a cluster where Slurm is installed, and you are root
+	pytest -n auto --dist loadfile -m "not cluster"
+	pytest -n 2 -m cluster tests/cluster
+
+test-cluster: $(VENV)/.ready slurm ## the tests on a cluster, for which Slurm is installed if it is missing
+	pytest -n 2 -m cluster tests/cluster
+
+bench-gpu: $(VENV)/.ready ## what a GPU makes of the paper's Exp 1, as Markdown (benchmarks/gpu.py)
+	python benchmarks/gpu.py
+
+slurm: ## install Slurm from Debian's or Ubuntu's packages, for the tests; nothing is started
+	@PATH="$$PATH:/usr/sbin"; { command -v slurmctld && command -v munged; } >/dev/null || { apt-get update && \
+		DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends munge slurm-wlm \
+		slurm-wlm-basic-plugins; }
 
 check: $(VENV)/.ready ## style, types, and the workflow's own linters
 	ruff check .

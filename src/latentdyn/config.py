@@ -550,6 +550,15 @@ class Generation(Strict):
         return self
 
 
+class Compute(Strict):
+    """Where rules that ask for a GPU run, and in which arithmetic."""
+
+    require_gpu: bool = Field(False, description="such a rule fails without a GPU, instead of taking the CPU")
+    float32_matmul: Literal["highest", "high", "medium"] = Field(
+        "highest", description="matrix products on a GPU: float32; TF32 (high) or bfloat16 (medium) where it is faster"
+    )
+
+
 class Clustering(Strict):
     """How every key is clustered and scored (Phase 0)."""
 
@@ -748,6 +757,7 @@ class Config(Strict):
     tables: Annotated[dict[Name, Table], Field(min_length=1)] = Field(description="what a run makes, by name")
     evaluation: Evaluation = Field(Evaluation(), description="how every predictor is scored")
     clustering: Clustering = Field(Clustering(), description="how every key is scored")
+    compute: Compute = Field(Compute(), description="where, and in which arithmetic")
     injection: Injection = Field(Injection(), description="forecasts of a few steps")
     generation: Generation = Field(Generation(), description="long free runs")
 

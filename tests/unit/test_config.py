@@ -458,7 +458,7 @@ SHARED = {  # headings that hold the keys which several kinds have
     "Every table of rollouts": module._RolloutTable,
 }
 HEADINGS = {"Config": "Top level", "Splits": "splits", "AudioChecks": "audio", "Training": "training",
-            "Evaluation": "Evaluation", "Clustering": "Clustering", "Injection": "Injection",
+            "Evaluation": "Evaluation", "Clustering": "Clustering", "Injection": "Injection", "Compute": "Compute",
             "Generation": "Generation"}  # fmt: skip
 
 

@@ -195,7 +195,7 @@ def test_a_rule_gives_its_step_every_option_that_it_requires_and_none_that_it_la
     parser = Mock()
     importlib.import_module(f"latentdyn.steps.{name}").add_arguments(parser)
     options = {call.args[0]: call.kwargs for call in parser.add_argument.call_args_list}
-    given = re.findall(r"--[a-z-]+", RULES[name].partition("python -m")[2])
+    given = re.findall(r"--[a-z0-9-]+", RULES[name].partition("python -m")[2])
     assert len(set(given)) == len(given)
     assert {option for option, how in options.items() if how.get("required")} <= set(given) <= options.keys()
 

@@ -8,7 +8,8 @@ from snakemake.exceptions import WorkflowError
 # the package of this checkout, here and in every job, whether or not it is installed
 _SOURCE = str(Path(workflow.basedir) / "src")
 sys.path.insert(0, _SOURCE)
-shell.prefix("export PYTHONPATH=" + shlex.quote(_SOURCE) + "${{PYTHONPATH:+:$PYTHONPATH}}; ")
+_ENVIRONMENT = "export PYTHONPATH=" + shlex.quote(_SOURCE) + "${{PYTHONPATH:+:$PYTHONPATH}}; "
+shell.prefix(_ENVIRONMENT)
 
 from latentdyn.config import Encoder, Outliers, Pooled, Process, Provided, Surrogate, load_config
 from latentdyn.corpus.folder import folder_files
@@ -24,6 +25,10 @@ try:
     CONFIG = load_config(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+
+if CONFIG.compute.require_gpu:
+    shell.prefix(_ENVIRONMENT + "export LATENTDYN_REQUIRE_GPU=1; ")
 
 
 def one_of(names):

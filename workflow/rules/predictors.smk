@@ -22,13 +22,14 @@ rule train_predictor:
         mem_mb=memory(3000, copies=1.2),
         runtime=minutes(120, mb_per_minute=50),
     params:
+        float32_matmul=CONFIG.compute.float32_matmul,
         code=lambda w: code_digest("latentdyn.steps.train_predictor", predictor_module(predictor_of(w).kind)),
         predictor=lambda w: predictor_of(w).canonical(),
         state="results/.state/train_predictor/{corpus}/{representation}/{predictor}/seed{seed}",
     shell:
         "python -m latentdyn.steps.train_predictor --latents {input.latents:q} --frames {input.frames:q}"
         " --predictor {params.predictor:q} --seed {wildcards.seed} --code {params.code} --state {params.state:q}"
-        " --curve {output.curve:q} --handle {output.handle:q} >{log:q} 2>&1"
+        " --curve {output.curve:q} --handle {output.handle:q} --float32-matmul {params.float32_matmul:q} >{log:q} 2>&1"
 
 
 rule evaluate_predictor:
@@ -52,6 +53,7 @@ rule evaluate_predictor:
         mem_mb=memory(3000, copies=1.2),
         runtime=minutes(60, mb_per_minute=50),
     params:
+        float32_matmul=CONFIG.compute.float32_matmul,
         code=lambda w: code_digest(
             "latentdyn.steps.evaluate_predictor",
             predictor_module(predictor_of(w).kind),
@@ -61,7 +63,7 @@ rule evaluate_predictor:
     shell:
         "python -m latentdyn.steps.evaluate_predictor --latents {input.latents:q} --frames {input.frames:q}"
         " --checkpoint {input.checkpoint:q} --predictor {params.predictor:q} --evaluation {params.evaluation:q}"
-        " --speakers {output.speakers:q} --metrics {output.metrics:q} >{log:q} 2>&1"
+        " --speakers {output.speakers:q} --metrics {output.metrics:q} --float32-matmul {params.float32_matmul:q} >{log:q} 2>&1"
 
 
 rule inject_truth:
@@ -84,6 +86,7 @@ rule inject_truth:
         mem_mb=memory(3000, copies=1.2),
         runtime=minutes(30, mb_per_minute=100),
     params:
+        float32_matmul=CONFIG.compute.float32_matmul,
         code=lambda w: code_digest("latentdyn.steps.inject_truth", predictor_module(predictor_of(w).kind)),
         predictor=lambda w: predictor_of(w).canonical(),
         injection=CONFIG.injection.canonical(),
@@ -91,7 +94,7 @@ rule inject_truth:
     shell:
         "python -m latentdyn.steps.inject_truth --latents {input.latents:q} --frames {input.frames:q}"
         " --checkpoint {input.checkpoint:q} --predictor {params.predictor:q} --injection {params.injection:q}"
-        " --resamples {params.resamples} --metrics {output:q} >{log:q} 2>&1"
+        " --resamples {params.resamples} --metrics {output:q} --float32-matmul {params.float32_matmul:q} >{log:q} 2>&1"
 
 
 rule run_freely:
@@ -114,6 +117,7 @@ rule run_freely:
         mem_mb=memory(3000, copies=1.2),
         runtime=minutes(30, mb_per_minute=100),
     params:
+        float32_matmul=CONFIG.compute.float32_matmul,
         code=lambda w: code_digest("latentdyn.steps.run_freely", predictor_module(predictor_of(w).kind)),
         predictor=lambda w: predictor_of(w).canonical(),
         generation=CONFIG.generation.canonical(),
@@ -121,4 +125,4 @@ rule run_freely:
     shell:
         "python -m latentdyn.steps.run_freely --latents {input.latents:q} --frames {input.frames:q}"
         " --checkpoint {input.checkpoint:q} --predictor {params.predictor:q} --generation {params.generation:q}"
-        " --resamples {params.resamples} --metrics {output:q} >{log:q} 2>&1"
+        " --resamples {params.resamples} --metrics {output:q} --float32-matmul {params.float32_matmul:q} >{log:q} 2>&1"

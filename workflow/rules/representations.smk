@@ -23,6 +23,7 @@ rule encode_latents:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=encoding_minutes,
     params:
+        float32_matmul=CONFIG.compute.float32_matmul,
         code=lambda w: code_digest(
             "latentdyn.steps.encode_latents",
             f"latentdyn.codecs.{representation_of(w).kind}",
@@ -33,7 +34,7 @@ rule encode_latents:
     shell:
         "python -m latentdyn.steps.encode_latents --part {input.part:q} --audio {params.audio:q}"
         " --representation {params.representation:q} --code {params.code} --state {params.state:q}"
-        " --handle {output.handle:q} >{log:q} 2>&1"
+        " --handle {output.handle:q} --float32-matmul {params.float32_matmul:q} >{log:q} 2>&1"
 
 
 rule merge_latents:

@@ -9,7 +9,7 @@ from pathlib import Path
 from latentdyn.codecs.base import open_codec
 from latentdyn.codecs.encoding import encode_recordings
 from latentdyn.corpus.partition import PART_COLUMNS
-from latentdyn.devices import pick_device
+from latentdyn.devices import PRECISIONS, describe_device, gpu_required, pick_device
 from latentdyn.parquet import read_parquet, table_sha256
 from latentdyn.provenance import write_run_record
 from latentdyn.steps.cli import run_step
@@ -29,15 +29,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--handle", type=Path, required=True, help="JSON to write last; the store is the .zarr beside it"
     )
+    parser.add_argument("--float32-matmul", default="highest", choices=PRECISIONS, help="arithmetic on a GPU")
 
 
 def step(arguments: argparse.Namespace) -> None:
     started = time.time()
     settings = arguments.representation
     part = read_parquet(arguments.part, PART_COLUMNS, made_by="partition_manifest")
-    device = pick_device()
+    needs_gpu = settings["kind"] in ("mimi", "encodec")
+    device = pick_device(require_gpu=needs_gpu and gpu_required(), float32_matmul=arguments.float32_matmul)
     codec = open_codec(settings, device=str(device))
-    key = {"representation": settings, "part": table_sha256(part), "code": arguments.code}
+    key = {
+        "representation": settings,
+        "part": table_sha256(part),
+        "code": arguments.code,
+        "float32_matmul": arguments.float32_matmul,
+    }
     spool = Spool(open_state(arguments.state, key), codec.dim)
     log.info("%d utterances, %d of them finished before, on %s", len(part), len(spool.done), device)
     encode_recordings(part, arguments.audio, codec, spool)
@@ -51,9 +58,12 @@ def step(arguments: argparse.Namespace) -> None:
     spool.close()
     remove_state(arguments.state)
     write_run_record(
-        arguments.handle.with_suffix(".run.json"), started=started, device=device, digest=handle["digest"],
+        arguments.handle.with_suffix(".run.json"),
+        started=started,
+        device=describe_device(device),
+        digest=handle["digest"],
         audio_s=float((part["n_samples"] / part["sample_rate_hz"]).sum()),
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

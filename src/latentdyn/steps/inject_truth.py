@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from latentdyn.devices import pick_device
+from latentdyn.devices import PRECISIONS, gpu_required, pick_device
 from latentdyn.diagnostics.injection import InjectionSettings, evaluate_injection
 from latentdyn.diagnostics.records import write_metrics
 from latentdyn.steps.cli import run_step
@@ -21,14 +21,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", type=Path, required=True, help="handle of the fitted predictor")
     parser.add_argument("--predictor", type=json.loads, required=True, help="its section of the config, as JSON")
     parser.add_argument("--injection", type=json.loads, required=True, help="the section of the config, as JSON")
-    parser.add_argument("--resamples", type=int, required=True, help="of the speakers, for 95 % intervals")
+    parser.add_argument("--resamples", type=int, required=True, help="of the speakers, for 95 %% intervals")
     parser.add_argument("--metrics", type=Path, required=True, help="JSON to write")
+    parser.add_argument("--float32-matmul", default="highest", choices=PRECISIONS, help="arithmetic on a GPU")
 
 
 def step(arguments: argparse.Namespace) -> None:
     store = open_latents(arguments.latents)
     frames = open_frames(arguments.frames, store)
-    device = pick_device()
+    device = pick_device(require_gpu=gpu_required(), float32_matmul=arguments.float32_matmul)
     predictors = load_checkpoint(arguments.checkpoint, arguments.predictor, store.dim, device)
     latents = torch.from_numpy(store.load()).to(device)
     settings = InjectionSettings(**arguments.injection, bootstrap_resamples=arguments.resamples)

@@ -5,7 +5,7 @@ import json
 import time
 from pathlib import Path
 
-from latentdyn.devices import pick_device
+from latentdyn.devices import PRECISIONS, describe_device, gpu_required, pick_device
 from latentdyn.parquet import write_parquet
 from latentdyn.provenance import write_run_record
 from latentdyn.steps.cli import run_step
@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--handle", type=Path, required=True, help="JSON to write last; weights are the .safetensors beside it"
     )
+    parser.add_argument("--float32-matmul", default="highest", choices=PRECISIONS, help="arithmetic on a GPU")
 
 
 def step(arguments: argparse.Namespace) -> None:
@@ -38,8 +39,14 @@ def step(arguments: argparse.Namespace) -> None:
         "latents": store.handle["digest"],
         "frames": json.loads(arguments.frames.read_text())["digest"],
     }
-    key = {"predictor": arguments.predictor, "seed": arguments.seed, "code": arguments.code, "data": data}
-    device = pick_device()
+    key = {
+        "predictor": arguments.predictor,
+        "seed": arguments.seed,
+        "code": arguments.code,
+        "data": data,
+        "float32_matmul": arguments.float32_matmul,
+    }
+    device = pick_device(require_gpu=gpu_required(), float32_matmul=arguments.float32_matmul)
     fitted = fit_predictor(
         arguments.predictor,
         store,
@@ -52,7 +59,9 @@ def step(arguments: argparse.Namespace) -> None:
     write_parquet(arguments.curve, fitted.curve)
     save_checkpoint(arguments.handle, fitted.states, arguments.predictor, store.dim, data)
     remove_state(arguments.state)
-    write_run_record(arguments.handle.with_suffix(".run.json"), started=started, device=device, key=key)
+    write_run_record(
+        arguments.handle.with_suffix(".run.json"), started=started, device=describe_device(device), key=key
+    )
 
 
 if __name__ == "__main__":
