@@ -106,8 +106,9 @@ def _notes(table: dict[str, Any], about: dict[str, Any]) -> list[str]:
         "against one with full covariance, `context_gain` against the same density fitted without any context: only "
         "this one is about the context. Intervals are 95 % bootstraps over speakers. Every fitted thing saw training "
         "speakers only.",
-        "`level_gain` is NLL[x_t|c] - NLL[x_t] (k = 1 only). White noise scores 0 there, but -.347 nats/dim in `dnll` "
-        "and .707 in `cosine`. `r2_mean` scores ln||E[Δx|c]||, `r2_head` E[ln||Δx|| | c]; `r2_delta` is the share of "
+        "`level_gain` is NLL[x_t|c] - NLL[x_t] (k = 1 only), against a diagonal Gaussian of frames. White noise scores "
+        "there what its covariance is worth, 0 if its dimensions are uncorrelated; but -.347 nats/dim in `dnll` and "
+        ".707 in `cosine`. `r2_mean` scores ln||E[Δx|c]||, `r2_head` E[ln||Δx|| | c]; `r2_delta` is the share of "
         "Δx's variance that the mean explains.",
         "`rollout_gap` is the NLL of the true Δx_t when the W frames of context are the model's own, less the "
         "teacher-forced NLL; `overflow` says that `rollout_overflow` of its frames exceeded every float.",
