@@ -28,7 +28,7 @@ except UserError as error:
 
 
 if CONFIG.compute.require_gpu:
-    shell.prefix(_ENVIRONMENT + "export LATENTDYN_REQUIRE_GPU=1; ")
+    shell.prefix(f"{_ENVIRONMENT}export LATENTDYN_REQUIRE_GPU=1; ")
 
 
 def one_of(names):
