@@ -82,12 +82,14 @@ class Measurements:
                 f"metric {metric}",
                 "compare representations of one corpus, and predictors with the same window_frames and longest horizon",
             )
-        value = float(a.total.sum() / a.n.sum() - b.total.sum() / b.n.sum())
+        with np.errstate(invalid="ignore"):  # of two overflows there is no difference: NaN
+            value = float(a.total.sum() / a.n.sum() - b.total.sum() / b.n.sum())
         if len(a) < 2:
             return Difference(value, math.nan, math.nan)
         weights = speaker_weights(len(a), _RESAMPLES, numpy_generator("paired differences"))
         means = [resampled_ratios(t[["total"]].to_numpy(), t[["n"]].to_numpy(), weights) for t in (a, b)]
-        ((low, high),) = percentile_interval(means[0] - means[1])
+        with np.errstate(invalid="ignore"):
+            ((low, high),) = percentile_interval(means[0] - means[1])
         return Difference(value, float(low), float(high))
 
 
