@@ -12,8 +12,10 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from snakemake.utils import update_config
 
-from latentdyn import config as module
-from latentdyn.config import LAGGED_COLUMNS, Config, LaggedColumn, MLPNetwork, Process, json_schema, load_config
+from latentdyn.config import Config, corpora, diagnostics, json_schema, load_config, predictors, representations, tables
+from latentdyn.config.predictors import MLPNetwork
+from latentdyn.config.representations import Process
+from latentdyn.config.tables import LAGGED_COLUMNS, LaggedColumn
 from latentdyn.errors import UserError
 
 FOLDER = Path(__file__).parents[2] / "config"
@@ -431,7 +433,9 @@ def test_a_calibration_is_measured_as_its_mappings_say():
 
 def models() -> list[type[BaseModel]]:
     """Every section that a config can hold."""
-    return [getattr(module, name) for name in Config.model_json_schema()["$defs"]] + [Config]
+    modules = (corpora, representations, predictors, diagnostics, tables)
+    defined = {name: value for module in modules for name, value in vars(module).items()}
+    return [defined[name] for name in Config.model_json_schema()["$defs"]] + [Config]
 
 
 def documented() -> dict[str, dict[str, str]]:
@@ -447,15 +451,15 @@ def documented() -> dict[str, dict[str, str]]:
 
 
 SHARED = {  # headings that hold the keys which several kinds have
-    "Every corpus": module._Corpus,
-    "Every corpus of audio": module._AudioCorpus,
-    "Every representation": module._Representation,
-    "Every known process": module._Process,
-    "Every predictor": module._Predictor,
-    "Every predictor with a network": module._NetworkPredictor,
-    "Every table": module._Table,
-    "Every table of predictors": module._PredictorTable,
-    "Every table of rollouts": module._RolloutTable,
+    "Every corpus": corpora._Corpus,
+    "Every corpus of audio": corpora._AudioCorpus,
+    "Every representation": representations._Representation,
+    "Every known process": representations._Process,
+    "Every predictor": predictors._Predictor,
+    "Every predictor with a network": predictors._NetworkPredictor,
+    "Every table": tables._Table,
+    "Every table of predictors": tables._PredictorTable,
+    "Every table of rollouts": tables.RolloutTable,
 }
 HEADINGS = {"Config": "Top level", "Splits": "splits", "AudioChecks": "audio", "Training": "training",
             "Evaluation": "Evaluation", "Clustering": "Clustering", "Injection": "Injection", "Compute": "Compute",

@@ -152,7 +152,7 @@ def test_training_does_not_depend_on_codecs_and_encoding_not_on_predictors():
 @pytest.mark.parametrize("step", sorted(p.stem for p in (SOURCE / "steps").glob("*.py") if p.stem != "__init__"))
 def test_no_step_depends_on_the_config_or_on_another_step(step: str):
     names = closure(step)
-    assert "latentdyn.config" not in names  # or else editing it would re-run everything
+    assert "latentdyn.config" not in names  # nor, then, a module of it: or else editing it would re-run everything
     assert {n for n in names if n.startswith("latentdyn.steps.")} <= {f"latentdyn.steps.{step}", "latentdyn.steps.cli"}
 
 

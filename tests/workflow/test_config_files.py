@@ -15,20 +15,11 @@ import yaml
 from pydantic import BaseModel
 from snakemake.utils import update_config
 
-from latentdyn import config
 from latentdyn.codecs.base import open_codec
-from latentdyn.config import (
-    Clustering,
-    Config,
-    Evaluation,
-    Generation,
-    Injection,
-    LibriSpeech,
-    Splits,
-    Synthetic,
-    Training,
-    load_config,
-)
+from latentdyn.config import Config, diagnostics, load_config, predictors, representations, tables, values
+from latentdyn.config.corpora import LibriSpeech, Splits, Synthetic
+from latentdyn.config.diagnostics import Clustering, Evaluation, Generation, Injection
+from latentdyn.config.predictors import Training
 from latentdyn.corpus.splits import SPLITS, split_speakers
 from latentdyn.corpus.synthetic import synthetic_manifest
 from latentdyn.diagnostics.clustering import ClusteringSettings
@@ -73,10 +64,10 @@ def lay_down(checkout: Checkout, corpus: LibriSpeech) -> None:
 
 
 MADE_BY = {  # the rule that makes each representation's store
-    **dict.fromkeys(get_args(config.Encoder), "merge_latents"),
-    **dict.fromkeys(get_args(config.Process), "simulate_process"),
-    config.Provided: "import_latents", config.Pooled: "pool_latents", config.Surrogate: "make_surrogate",
-    config.Outliers: "inject_outliers",
+    **dict.fromkeys(get_args(representations.Encoder), "merge_latents"),
+    **dict.fromkeys(get_args(representations.Process), "simulate_process"),
+    representations.Provided: "import_latents", representations.Pooled: "pool_latents",
+    representations.Surrogate: "make_surrogate", representations.Outliers: "inject_outliers",
 }  # fmt: skip
 
 
@@ -93,14 +84,14 @@ def jobs(shipped: Config) -> Counter[str]:
     scored = {(corpus, *who) for corpus, table in asked for who in shipped.predictions(table)}
     run = {
         kind: {(corpus, *who) for corpus, table in asked for who in shipped.rollouts(table)
-               if isinstance(table, config.StabilityTable) == (kind == "run_freely")}
+               if isinstance(table, tables.StabilityTable) == (kind == "run_freely")}
         for kind in ("inject_truth", "run_freely")
     }  # fmt: skip
     fitted = scored.union(*run.values())
     clustered = {(corpus, *who) for corpus, table in asked for who in shipped.clusterings(table)}
     count = Counter(MADE_BY[type(shipped.all_representations[name])] for _, name in stores)
     for corpus, name in stores:
-        if isinstance(shipped.all_representations[name], config.Encoder):
+        if isinstance(shipped.all_representations[name], representations.Encoder):
             count["encode_latents"] += shipped.corpora[corpus].encoding_parts
     count.update(train_predictor=len(fitted), evaluate_predictor=len(scored), cluster_contexts=len(clustered))
     count.update({kind: len(who) for kind, who in run.items()})
@@ -111,7 +102,8 @@ def jobs(shipped: Config) -> Counter[str]:
 def sources(shipped: Config, name: str) -> list[str]:
     """A representation and all that it is derived from."""
     representation = shipped.all_representations[name]
-    return [name, *(sources(shipped, representation.source) if isinstance(representation, config.Derived) else [])]
+    derived = isinstance(representation, representations.Derived)
+    return [name, *(sources(shipped, representation.source) if derived else [])]
 
 
 def measuring(planned: dict[str, int]) -> Counter[str]:
@@ -235,7 +227,7 @@ def kind_of(section: type[BaseModel]) -> str:
     return kind
 
 
-@pytest.mark.parametrize("section", get_args(config.Encoder), ids=kind_of)
+@pytest.mark.parametrize("section", get_args(representations.Encoder), ids=kind_of)
 def test_a_codec_takes_the_settings_of_its_kind(section: type[BaseModel], monkeypatch: pytest.MonkeyPatch):
     module = importlib.import_module(f"latentdyn.codecs.{kind_of(section)}")
     codec = create_autospec(getattr(module, section.__name__))  # refuses what the signature does; needs no weights
@@ -247,11 +239,11 @@ def test_a_codec_takes_the_settings_of_its_kind(section: type[BaseModel], monkey
 
 
 def test_every_representation_has_a_rule_that_makes_its_store():
-    assert set(kinds(config.Representation)) == set(MADE_BY)
+    assert set(kinds(representations.Representation)) == set(MADE_BY)
     assert set(MADE_BY.values()) <= set(RULES)
 
 
-@pytest.mark.parametrize("section", get_args(config.Process), ids=kind_of)
+@pytest.mark.parametrize("section", get_args(representations.Process), ids=kind_of)
 def test_a_process_takes_the_settings_of_its_kind(section: type[BaseModel]):
     process = build_process(settings_of(section))
     assert (process.kind, process.dim) == (kind_of(section), settings_of(section)["dim"])
@@ -259,7 +251,7 @@ def test_a_process_takes_the_settings_of_its_kind(section: type[BaseModel]):
     assert taken == settings_of(section).keys() - {"kind", "dtype"}, "every setting can be set"
 
 
-@pytest.mark.parametrize("section", kinds(config.Predictor), ids=kind_of)
+@pytest.mark.parametrize("section", kinds(predictors.Predictor), ids=kind_of)
 def test_a_predictor_takes_the_settings_of_its_kind(section: Any):
     predictor = build_predictor(settings_of(section), dim=3)
     assert (predictor.dim, predictor.window_frames) == (3, 8)
@@ -270,7 +262,7 @@ def test_a_predictor_takes_the_settings_of_its_kind(section: Any):
     assert taken == settings_of(section).keys() - {"kind", "horizons", "training"}, "every setting can be set"
 
 
-@pytest.mark.parametrize("section", kinds(config.Predictor), ids=kind_of)
+@pytest.mark.parametrize("section", kinds(predictors.Predictor), ids=kind_of)
 def test_an_unconditional_predictor_says_the_same_whatever_the_context(section: Any):
     own = section(kind=kind_of(section), horizons=[1, 4])
     twin = own.unconditional() or own  # a Gaussian is one itself
@@ -280,7 +272,7 @@ def test_an_unconditional_predictor_says_the_same_whatever_the_context(section: 
     assert first == second and twin.horizons[-1] == 4
 
 
-@pytest.mark.parametrize("section", kinds(config.Network), ids=kind_of)
+@pytest.mark.parametrize("section", kinds(predictors.Network), ids=kind_of)
 def test_a_network_takes_the_settings_of_its_kind(section: type[BaseModel]):
     network = build_network(settings_of(section), 3, 2, 5)
     assert network(torch.zeros(4, 2, 3)).shape == (4, 5)
@@ -288,7 +280,7 @@ def test_a_network_takes_the_settings_of_its_kind(section: type[BaseModel]):
     assert taken == settings_of(section).keys() - {"kind"}, "every setting can be set"
 
 
-@pytest.mark.parametrize("section", kinds(config.Key), ids=kind_of)
+@pytest.mark.parametrize("section", kinds(diagnostics.Key), ids=kind_of)
 def test_a_key_takes_the_settings_of_its_kind(section: type[BaseModel]):
     settings = KeySettings(**settings_of(section))
     latents = torch.randn(100, 6, generator=torch.Generator().manual_seed(0))
@@ -297,7 +289,7 @@ def test_a_key_takes_the_settings_of_its_kind(section: type[BaseModel]):
     assert key.features(latents[None, :4]).shape == (1, 6 if settings.kind == "mean_pool" else 2)
 
 
-@pytest.mark.parametrize("section", kinds(config.Table), ids=kind_of)
+@pytest.mark.parametrize("section", kinds(tables.Table), ids=kind_of)
 def test_a_kind_of_table_has_a_sheet_and_a_figure(section: type[BaseModel]):
     tabulate = importlib.import_module(table_module(kind_of(section))).tabulate
     draw = importlib.import_module(figure_module(kind_of(section))).draw
@@ -317,11 +309,11 @@ def test_training_evaluation_clustering_and_splits_take_their_sections():
 
 
 def test_names_that_config_and_code_share_are_the_same():
-    assert get_args(config.Split) == SPLITS
-    assert get_args(config.Slice) == SLICES
-    assert get_args(config.SurrogateMethod) == METHODS
-    assert {kind_of(section) for section in get_args(config.Process)} == set(PROCESSES)
-    assert {kind_of(section) for section in kinds(config.Key)} == set(KEYS)
+    assert get_args(values.Split) == SPLITS
+    assert get_args(values.Slice) == SLICES
+    assert get_args(representations.SurrogateMethod) == METHODS
+    assert {kind_of(section) for section in get_args(representations.Process)} == set(PROCESSES)
+    assert {kind_of(section) for section in kinds(diagnostics.Key)} == set(KEYS)
 
 
 def test_the_columns_of_the_config_are_those_of_the_table():
@@ -331,4 +323,4 @@ def test_the_columns_of_the_config_are_those_of_the_table():
     found = Measurements(records, pd.DataFrame(columns=list(SPEAKERS)), pd.DataFrame(columns=list(WORST_FRAMES)))
     table = {"predictors": ["p"], "seeds": [0], "splits": ["eval"], "slices": ["all"], "horizons": [1]}
     about = {"rows": ["r"], "kinds": {"representations": {}, "predictors": {"p": "mdn"}}}
-    assert set(lagged_rows(found, table, about)) == set(get_args(config.LaggedColumn))
+    assert set(lagged_rows(found, table, about)) == set(get_args(tables.LaggedColumn))

@@ -53,7 +53,7 @@ def test_editing_a_comment_or_a_docstring_does_nothing(finished):
         ("reporting/reference.py", '"mimi", "eval", "nll"', '"mimi", "eval", "nll_"', VIEWS),
         ("reporting/figures/lagged.py", "alpha=0.15", "alpha=0.2", {"plot_metrics": 1}),
         ("reporting/tables/paired.py", '"decided"', '"sure"', {}),
-        ("config.py", "le=48", "le=47", {}),
+        ("config/corpora.py", "le=48", "le=47", {}),
     ],
 )  # fmt: skip
 def test_editing_code_re_runs_what_it_affects(finished, file, old, new, expected):

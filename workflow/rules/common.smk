@@ -11,7 +11,8 @@ sys.path.insert(0, _SOURCE)
 _ENVIRONMENT = "export PYTHONPATH=" + shlex.quote(_SOURCE) + "${{PYTHONPATH:+:$PYTHONPATH}}; "
 shell.prefix(_ENVIRONMENT)
 
-from latentdyn.config import Encoder, Outliers, Pooled, Process, Provided, Surrogate, load_config
+from latentdyn.config import load_config
+from latentdyn.config.representations import Encoder, Outliers, Pooled, Process, Provided, Surrogate
 from latentdyn.corpus.folder import folder_files
 from latentdyn.corpus.librispeech import librispeech_files
 from latentdyn.errors import UserError

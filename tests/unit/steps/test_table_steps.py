@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latentdyn.config import CalibrationTable, ClusteringTable, LaggedTable, OutlierAuditTable, PairedTable
+from latentdyn.config.tables import CalibrationTable, ClusteringTable, LaggedTable, OutlierAuditTable, PairedTable
 from latentdyn.diagnostics.lagged import SPEAKER_COLUMNS
 from latentdyn.diagnostics.records import record, write_metrics
 from latentdyn.diagnostics.summaries import QUANTILES, quantile_name

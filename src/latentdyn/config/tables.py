@@ -1,0 +1,138 @@
+"""`tables`: what a run makes. A table's entry names what its rows are measured with, and the DAG follows."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, NonNegativeInt
+
+from latentdyn.config.representations import SurrogateMethod
+from latentdyn.config.values import Fraction, Horizons, Name, Names, Slice, Split, Strict, no_duplicates
+
+LaggedColumn = Literal[
+    "representation", "predictor", "split", "slice", "k", "n", "speakers", "nll", "nll_baseline", "dnll", "dnll_ci_low",
+    "dnll_ci_high", "dnll_median", "dnll_trimmed", "dnll_per_dim", "bits_per_frame", "kbit_per_s", "dnll_full",
+    "dnll_full_ci_low", "dnll_full_ci_high", "context_gain", "context_gain_ci_low", "context_gain_ci_high",
+    "level_gain", "level_gain_ci_low", "level_gain_ci_high", "cosine", "cosine_ci_low", "cosine_ci_high", "r2_delta",
+    "r2_mean", "r2_head", "rollout_gap", "rollout_gap_median", "rollout_overflow", "spectral_radius", "unbounded",
+    "nonfinite", "frame_rate_hz", "dim", "ms_per_step", "seeds", "dnll_seed_sd", "published_dnll", "published_cosine",
+    "published_r2", "published_rollout_gap",
+]  # fmt: skip
+
+LAGGED_COLUMNS: list[LaggedColumn] = [
+    "representation", "predictor", "split", "k", "n", "nll", "nll_baseline", "dnll", "dnll_ci_low", "dnll_ci_high",
+    "dnll_median", "dnll_per_dim", "bits_per_frame", "kbit_per_s", "dnll_full", "context_gain", "context_gain_ci_low",
+    "context_gain_ci_high", "level_gain", "cosine", "r2_delta", "r2_mean", "r2_head", "rollout_gap",
+    "rollout_gap_median", "rollout_overflow", "ms_per_step", "seeds", "dnll_seed_sd", "published_dnll",
+    "published_cosine",
+]  # fmt: skip
+
+
+Seeds = Annotated[list[NonNegativeInt], Field(min_length=1), AfterValidator(no_duplicates)]
+SplitRows = Annotated[list[Split], Field(min_length=1), AfterValidator(no_duplicates)]
+SliceRows = Annotated[list[Slice], Field(min_length=1), AfterValidator(no_duplicates)]
+SurrogateRows = Annotated[list[SurrogateMethod], AfterValidator(no_duplicates)]
+
+
+class _Table(Strict):
+    corpora: Names = Field(description="a table is made for each")
+    seeds: Seeds = Field([0], description="training runs that a row averages")
+
+
+class _PredictorTable(_Table):
+    representations: Names = Field(description="rows, in this order")
+    surrogates: SurrogateRows = Field([], description="rows after those of each representation: its surrogates")
+    predictors: Names = Field(description="rows; they share window_frames and the longest horizon")
+    horizons: Horizons = Field([1, 2, 4, 8], description="rows; each predictor must be trained at them")
+    splits: SplitRows = Field(["train", "eval"], description="rows")
+
+
+class LaggedTable(_PredictorTable):
+    """Phase 1 (seed 001): a row for each representation, predictor, split, slice and horizon."""
+
+    kind: Literal["lagged"]
+    slices: SliceRows = Field(["all"], description="rows; high_energy needs audio")
+    columns: Annotated[list[LaggedColumn], Field(min_length=1), AfterValidator(no_duplicates)] = Field(
+        LAGGED_COLUMNS, description="columns, in this order"
+    )
+
+
+class PairedTable(_PredictorTable):
+    """Differences between rows, with the interval of the difference: predictors, and surrogates against the real."""
+
+    kind: Literal["paired"]
+    metrics: Annotated[
+        list[Literal["nll", "dnll", "dnll_full", "level_gain", "cosine"]],
+        Field(min_length=1),
+        AfterValidator(no_duplicates),
+    ] = Field(["dnll", "cosine"], description="what is compared")
+
+
+class OutlierAuditTable(_PredictorTable):
+    """What a few frames do to a mean: quantiles, trimmed means, the worst frames."""
+
+    kind: Literal["outlier_audit"]
+
+
+class RolloutTable(_Table):
+    representations: Names = Field(description="rows, in this order")
+    surrogates: SurrogateRows = Field([], description="methods: rows beside those of each representation")
+    predictors: Names = Field(description="rows; each is fitted at k = 1, and a ceiling is shown at its other horizons")
+    splits: SplitRows = Field(["eval"], description="rows")
+
+
+class InjectionTable(RolloutTable):
+    """Forecasts with and without injected truth, beside the ceiling (seed 003, Appendix A)."""
+
+    kind: Literal["injection"]
+
+
+class InjectionStepsTable(RolloutTable):
+    """The same, a row for each step."""
+
+    kind: Literal["injection_steps"]
+
+
+class StabilityTable(RolloutTable):
+    """Long free runs beside the data: bounded, moving, of the same distribution?"""
+
+    kind: Literal["stability"]
+
+
+class ClusteringTable(_Table):
+    """Phase 0 (seed 000 §2, 001 §1): do clusters of contexts tell about the next step?"""
+
+    kind: Literal["clustering"]
+    representations: Names = Field(description="rows, in this order")
+    surrogates: SurrogateRows = Field([], description="rows after those of each representation: its surrogates")
+    keys: Names = Field(description="rows, in this order")
+    predictors: Annotated[list[Name], AfterValidator(no_duplicates)] = Field(
+        [], description="further rows, at k = 1 on the same frames: what the whole context tells"
+    )
+    splits: SplitRows = Field(["eval"], description="rows")
+    slices: SliceRows = Field(["all"], description="rows; high_energy needs audio")
+
+
+class CalibrationTable(_Table):
+    """The battery's own certificate: what it measures on known processes beside the exact values."""
+
+    kind: Literal["calibration"]
+    predictors: dict[Name, Name] = Field(description="of each process, a predictor that can represent it")
+    keys: dict[Name, Names] = Field({}, description="of a process with clusters, the keys that are to find them")
+    horizons: Horizons = Field([1, 2, 4, 8], description="k at which values are compared with exact ones")
+    tolerance: Fraction = Field(0.02, description="of the exact value: near enough where the interval excludes it")
+
+    @property
+    def representations(self) -> list[str]:
+        return list(dict.fromkeys([*self.predictors, *self.keys]))
+
+
+Table = Annotated[
+    InjectionTable
+    | InjectionStepsTable
+    | StabilityTable
+    | LaggedTable
+    | PairedTable
+    | OutlierAuditTable
+    | ClusteringTable
+    | CalibrationTable,
+    Field(discriminator="kind"),
+]

@@ -1,0 +1,34 @@
+"""What all sections of the config share: strictness, names, lists without repetition."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt
+
+from latentdyn.files import canonical_json
+
+# Names become folders of results/, so they are kept to what every file system and shell takes unquoted.
+# Two underscores in a row are kept for names that follow from others: soundstream__shuffled, mdn__unconditional.
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$", max_length=64)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Split = Literal["train", "validation", "eval"]
+Slice = Literal["all", "high_energy", "utterance_medial"]
+
+
+class Strict(BaseModel):
+    """A section of the config: unknown keys are refused, nothing is coerced silently, nothing changes later."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
+
+    def canonical(self) -> str:
+        """The section as canonical JSON: what a rule passes to its step and what triggers a re-run."""
+        return canonical_json(self.model_dump(mode="json"))
+
+
+def no_duplicates(values: list[Any]) -> list[Any]:
+    if len(set(values)) != len(values):
+        raise ValueError("lists the same entry twice")
+    return values
+
+
+Names = Annotated[list[Name], Field(min_length=1), AfterValidator(no_duplicates)]
+Horizons = Annotated[list[PositiveInt], Field(min_length=1), AfterValidator(no_duplicates), AfterValidator(sorted)]
