@@ -19,7 +19,8 @@ from latentdyn.distributions.gaussian import FullGaussian
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.predictors.mdn import MDN
 from latentdyn.stores.windows import Scaling, Windows
-from latentdyn.training.loop import mean_nll
+from latentdyn.training.likelihood import mean_nll
+from latentdyn.training.regimes import TeacherForced
 from measure import in_turns, machine, ratio, seconds, table
 
 W, D, HORIZON = 8, 512, 4
@@ -52,7 +53,7 @@ def main() -> None:
     pairs = {
         "NLL": (
             frame_rate(lambda: loop_nll(predictor, latents, few), len(few)),
-            frame_rate(lambda: mean_nll(predictor, windows, HORIZON), len(windows)),
+            frame_rate(lambda: mean_nll(predictor, windows, HORIZON, TeacherForced(), ()), len(windows)),
         ),
         "all scores": (
             frame_rate(lambda: loop_scores(predictor, latents, few, scaling), len(few)),

@@ -89,6 +89,7 @@ def peak_of_fit(handle: Path, steps: int) -> dict[str, float]:
         "validate_every_steps": max(1, steps // 2),
         "select": "best_validation",
         "patience_validations": None,
+        "regime": {"kind": "teacher_forced"},
     }
     fit_predictor(
         {"kind": "mdn", "window_frames": 8, "horizons": [1, 8], "network": {"kind": "mlp"}, "training": training},

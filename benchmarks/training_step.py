@@ -31,7 +31,9 @@ from torch.utils.data import DataLoader, Dataset
 from latentdyn.distributions.gaussian_mixture import mixture_nll
 from latentdyn.predictors.mdn import MDN
 from latentdyn.stores.windows import Windows
+from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.loop import TrainingSettings, train
+from latentdyn.training.regimes import TeacherForced
 from measure import in_turns, machine, ratio, seconds, table
 
 W, D, K, WIDTH, BATCH, HORIZON = 8, 512, 8, 1024, 256, 1
@@ -164,11 +166,11 @@ def time_our_loop(windows: Windows, state_file: Path, steps: int) -> tuple[float
     gathered: list[tuple[float, float]] = []
 
     class Timed(Windows):
-        def batch(self, index: Tensor | slice, k: int) -> tuple[Tensor, Tensor]:
+        def stretch(self, index: Tensor | slice, k: int, steps: int) -> Tensor:
             start = time.perf_counter()
-            batch = super().batch(index, k)
+            stretch = super().stretch(index, k, steps)
             gathered.append((start, time.perf_counter()))
-            return batch
+            return stretch
 
     state_file.unlink(missing_ok=True)
     settings = TrainingSettings(
@@ -182,15 +184,9 @@ def time_our_loop(windows: Windows, state_file: Path, steps: int) -> tuple[float
         patience_validations=None,
     )
     timed = Timed(windows.latents, windows.rows, windows.window_frames)
-    train(
-        MDN(D, W, network={"kind": "mlp"}),
-        timed,
-        None,
-        HORIZON,
-        settings,
-        seed_names=("benchmark",),
-        state_file=state_file,
-    )
+    predictor = MDN(D, W, network={"kind": "mlp"})
+    asked = Likelihood(predictor, timed, None, HORIZON, TeacherForced(), BATCH, ("benchmark",))
+    train(predictor, asked, settings, state_file=state_file)
     starts = np.array(gathered)[1:]  # the first step allocates the optimizer's moments
     return (starts[-1, 0] - starts[0, 0]) / steps, float(np.diff(starts[:-1]).mean())
 

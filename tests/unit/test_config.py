@@ -12,7 +12,18 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from snakemake.utils import update_config
 
-from latentdyn.config import Config, corpora, diagnostics, json_schema, load_config, predictors, representations, tables
+from latentdyn.config import (
+    Config,
+    corpora,
+    corrections,
+    diagnostics,
+    json_schema,
+    load_config,
+    predictors,
+    representations,
+    tables,
+    training,
+)
 from latentdyn.config.predictors import MLPNetwork
 from latentdyn.config.representations import Process
 from latentdyn.config.tables import LAGGED_COLUMNS, LaggedColumn
@@ -39,6 +50,17 @@ SMALL: dict[str, Any] = {
                "exact": {"kind": "calibration", "corpora": ["known"], "predictors": {"spiky": "line", "var": "line"},
                          "keys": {"var": ["pool"]}}},
 }  # fmt: skip
+
+
+FORECAST = {"corpora": ["speech"], "representations": ["logmel"], "predictors": ["line", "net"]}
+ARMS = {"kind": "regimes", "against": "line", **FORECAST}
+GATED = {"kind": "gates", **FORECAST}
+CORRECTED = {"kind": "score_correction", "corpora": ["speech"], "representations": ["logmel"], "predictors": ["line"],
+             "correction": "c"}  # fmt: skip
+
+
+PAIRED = {"kind": "paired", "corpora": ["speech"], "representations": ["logmel"], "predictors": ["line"]}
+ARM = {"kind": "mdn", "starts_from": "net", "horizons": [1]}
 
 
 def edited(path: str, value: Any) -> dict[str, Any]:
@@ -84,8 +106,8 @@ def test_a_shipped_file_is_valid(name: str):
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_an_entry_of_a_shipped_file_is_what_the_file_says(name: str):
     base, overlay = read("config"), read(name)
-    for section in ("corpora", "representations", "predictors", "keys", "tables"):
-        base[section] = base.get(section, {}) | overlay.get(section, {})  # whole entries, where Snakemake merges keys
+    for section in overlay.keys() - {"schema_version"}:
+        base[section] = base.get(section, {}) | overlay[section]  # whole entries, where Snakemake merges keys
     assert load_config(base) == merged(name), "a key of the demo shines through"
 
 
@@ -98,7 +120,7 @@ def test_a_shipped_file_runs_without_the_demo(name: str):
 @pytest.mark.parametrize("name", sorted({"config", *OVERLAYS} - {"calibration"}))
 def test_the_calibration_goes_beside_every_other_file(name: str):
     alone, both = merged(name), merged(name, "calibration")
-    for section in ("corpora", "representations", "predictors", "keys", "tables"):
+    for section in ("corpora", "representations", "predictors", "keys", "corrections", "tables"):
         entries, of_calibration = getattr(both, section), read("calibration").get(section, {})
         assert entries.keys() == getattr(alone, section).keys() | of_calibration
         assert {key: entries[key] for key in getattr(alone, section)} == getattr(alone, section)
@@ -330,12 +352,80 @@ def test_a_local_checkpoint_needs_no_revision(tmp_path: Path):
             },
             r"tables\.runs\.splits: train not among generation\.split",
         ),
+        ("tables.arms", ARMS | {"against": "mdn"}, r"tables\.arms\.against: 'mdn' is not among predictors"),
+        ("tables.arms", ARMS | {"predictors": ["line"]}, r"tables\.arms\.against: 'line' is the only predictor"),
+        ("tables.arms", FORECAST | {"kind": "regimes"}, r"tables\.arms\.against: Field required"),
+        ("tables.arms", ARMS | {"predictors": ["line", "mdn"]}, r"tables\.arms\.predictors: 'mdn' is not defined"),
+        ("tables.arms", ARMS | {"splits": ["validation"]}, r"tables\.arms\.splits: validation not among injection"),
+        ("tables.gated", GATED | {"reference": "slow"}, r"tables\.gated\.reference: 'slow' is not among repr"),
+        ("tables.gated", GATED | {"splits": ["validation"]}, r"tables\.gated\.splits: validation not among inj"),
+        ("tables.gated", GATED | {"thresholds": [1]}, r"tables\.gated\.thresholds: unknown key"),
+        ("corrections.c", {"sigmas": [0.01]}, r"corrections\.c: sigmas must lie from .*, unlike 0\.01"),
+        ("corrections.c", {"sigmas": [0.5, 2.0]}, r"corrections\.c: sigmas must lie from .*, unlike 2\.0"),
+        ("corrections.c", {"sigma_min": 1.0}, r"corrections\.c: sigma_min must be below sigma_max"),
+        ("corrections.c", {"n_steps": [0]}, r"corrections\.c\.n_steps\.0: .*greater than 0"),
+        ("corrections.c", {"step_size": 0.0}, r"corrections\.c\.step_size: .*greater than 0"),
+        ("corrections.c", {"network": {"layers": 2}}, r"corrections\.c\.network\.layers: unknown key"),
+        ("corrections.c", {"training": {"regime": {}}}, r"corrections\.c\.training\.regime: unknown key"),
+        ("corrections.line", {}, r"corrections\.line: a predictor or key has this name too"),
+        ("corrections.pool", {}, r"corrections\.pool: a predictor or key has this name too"),
+        ("tables.corrected", CORRECTED, r"tables\.corrected\.correction: 'c' is not defined \(defined: none\)"),
+        ("tables.corrected", CORRECTED | {"variants": ["both"]}, r"tables\.corrected\.variants\.0: .*'score_only'"),
+        (
+            "tables.corrected",
+            CORRECTED | {"splits": ["validation"]},
+            r"tables\.corrected\.splits: validation not among injection\.splits",
+        ),
+        ("predictors.net.starts_from", "ent", r"predictors\.net\.starts_from: no predictor is named 'ent'"),
+        ("predictors.net.starts_from", "net", r"predictors\.net\.starts_from: goes round .*net -> net"),
+        ("predictors.net.starts_from", "line", r"predictors\.net\.starts_from: 'line' has another .*another kind"),
+        ("predictors.arm", ARM | {"n_components": 4}, r"predictors\.arm\.starts_from: 'net' has another n_components$"),
+        ("predictors.arm", ARM | {"horizons": [1, 3]}, r"arm\.starts_from: 'net' is not trained at k = \[3\]"),
+        ("predictors.line.starts_from", "net", r"predictors\.line\.starts_from: unknown key"),
+        ("predictors.net.training.regime", {"kind": "unroled"}, r"predictors\.net\.training\.regime: .*'unrolled'"),
+        (
+            "predictors.net.training.regime",
+            {"kind": "unrolled", "unroll_steps": 1},
+            r"predictors\.net\.training\.regime\.unroll_steps: .*greater than or equal to 2",
+        ),
+        (
+            "predictors.net.training.regime",
+            {"kind": "unrolled", "first_unroll_steps": 17},
+            r"predictors\.net\.training\.regime: first_unroll_steps must be at most unroll_steps",
+        ),
+        ("predictors.net.training.regime", {"kind": "noisy_context", "max_noise": 1.5}, r"regime\.max_noise: "),
+        ("predictors.net.training.regime", {"kind": "scheduled_sampling", "p_teacher_end": -0.1}, r"\.p_teacher_end: "),
+        ("tables.pairs", PAIRED, r"tables\.pairs\.predictors: 'line' alone makes no pair: name two, or surrogates$"),
+        ("tables.pairs", PAIRED | {"surrogates": ["shufled"]}, r"^[^;]*tables\.pairs\.surrogates\.0: [^;]*$"),
+        (
+            "tables.pairs",
+            PAIRED | {"surrogates": ["white"], "metrics": ["level_gain"], "horizons": [2, 4]},
+            r"tables\.pairs\.metrics: level_gain is measured at k = 1 only",
+        ),
+        (
+            "tables.exact.keys.spiky",
+            ["pool"],
+            r"tables\.exact\.keys\.spiky: not a process whose exact values are known",
+        ),
         ("schema_version", 2, r"schema_version: "),
         ("evaluation.max_frames", None, r"evaluation\.max_frames: "),
     ],
 )
 def test_a_mistake_is_refused_by_its_dotted_path(path: str, value: Any, message: str):
     assert re.search(message, refusal(edited(path, value)))
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        {"predictors": ["line", "net"]},
+        {"surrogates": ["white"]},
+        {"surrogates": ["white"], "metrics": ["level_gain"], "horizons": [1, 2]},
+        {"surrogates": ["white"], "metrics": ["level_gain", "nll"], "horizons": [2]},
+    ],
+)
+def test_a_paired_table_with_a_pair_is_accepted(pairs: dict[str, Any]):
+    assert "pairs" in load_config(edited("tables.pairs", PAIRED | pairs)).tables
 
 
 def test_all_mistakes_are_told_at_once():
@@ -411,6 +501,38 @@ def test_a_predictor_without_context_has_no_twin_to_be_measured_with():
     assert config.predictions(config.tables["t"]) == [("slow", "base", 7)]
 
 
+def test_a_correction_is_trained_alike_however_it_is_applied():
+    values = edited("corrections", {"a": {"sigmas": [0.2], "step_size": 0.1, "n_steps": [3, 1]}, "b": {}})
+    values["tables"]["corrected"] = CORRECTED | {"correction": "a", "surrogates": ["white"], "seeds": [4, 5]}
+    config = load_config(values)
+    a, b = config.corrections.values()
+    assert a.score_model() == b.score_model()
+    assert set(a.score_model()) == {"network", "sigma_min", "sigma_max", "training"}
+    assert a.sampling() == {"sigmas": [0.2], "step_size": 0.1, "n_steps": [1, 3]}
+    assert config.rollouts(config.tables["corrected"]) == [("logmel", "line", 4), ("logmel__white", "line", 4)]
+    assert config.predictions(config.tables["corrected"]) == []
+
+
+def test_a_control_is_trained_by_teacher_forcing():
+    values = edited("predictors.net.training", {"regime": {"kind": "unrolled"}})
+    values["tables"]["arms"] = ARMS
+    assert load_config(values).rollouts(load_config(values).tables["arms"])
+    values["tables"]["arms"] = ARMS | {"against": "net"}
+    assert re.search(r"tables\.arms\.against: 'net' is trained by unrolled, a control by", refusal(values))
+
+
+def test_regimes_are_measured_with_forecasts_and_gates_with_evaluations_too():
+    values = edited("tables.arms", ARMS | {"seeds": [3, 5], "surrogates": ["white"]})
+    values["tables"]["gated"] = GATED | {"seeds": [3, 5]}
+    config = load_config(values)
+    runs = [("line", 3), ("net", 3), ("net", 5)]  # a closed form with one seed
+    arms = config.tables["arms"]
+    assert config.rollouts(arms) == [(row, *who) for row in ("logmel", "logmel__white") for who in runs]
+    assert config.predictions(arms) == []
+    gated = config.tables["gated"]
+    assert config.rollouts(gated) == config.predictions(gated) == [("logmel", *who) for who in runs]  # and no twins
+
+
 def test_a_clustering_table_is_measured_with_keys_and_predictors_on_every_row():
     config = load_config(SMALL)
     rows = ("slow", "slow__shuffled", "slow__white")
@@ -428,12 +550,28 @@ def test_a_calibration_is_measured_as_its_mappings_say():
     assert config.clusterings(config.tables["exact"]) == [("var", "axes"), ("var", "pool")]
 
 
+def test_a_predictor_that_starts_from_another_keeps_its_origin_and_names_its_regime():
+    training = {"regime": {"kind": "unrolled"}}
+    values = edited("predictors.arm", ARM | {"log_sigma_max": 0.7, "context_clip": 5.0, "training": training})
+    values["predictors"]["second"] = {**values["predictors"]["arm"], "starts_from": "arm"}
+    values["tables"]["forecasts"] = {
+        "kind": "injection", "corpora": ["speech"], "representations": ["logmel"], "predictors": ["net", "second"],
+    }  # fmt: skip
+    config = load_config(values)
+    assert [config.origin(name) for name in ("net", "arm", "second", "line")] == ["net", "net", "net", "line"]
+    assert [config.all_predictors[name].regime for name in ("net", "arm", "line")] == [
+        "teacher_forced", "unrolled", "teacher_forced",
+    ]  # fmt: skip
+    twin = config.all_predictors["arm__unconditional"]
+    assert twin.regime == "teacher_forced" and twin.starts_from is None, "without a context there is none to generate"
+
+
 # ------------------------------------------------------------------------- the documents that are to say the same
 
 
 def models() -> list[type[BaseModel]]:
     """Every section that a config can hold."""
-    modules = (corpora, representations, predictors, diagnostics, tables)
+    modules = (corpora, representations, predictors, training, diagnostics, tables, corrections)
     defined = {name: value for module in modules for name, value in vars(module).items()}
     return [defined[name] for name in Config.model_json_schema()["$defs"]] + [Config]
 
@@ -463,7 +601,8 @@ SHARED = {  # headings that hold the keys which several kinds have
 }
 HEADINGS = {"Config": "Top level", "Splits": "splits", "AudioChecks": "audio", "Training": "training",
             "Evaluation": "Evaluation", "Clustering": "Clustering", "Injection": "Injection", "Compute": "Compute",
-            "Generation": "Generation"}  # fmt: skip
+            "Generation": "Generation", "Correction": "Corrections", "ScoreNetwork": "score network",
+            "ScoreTraining": "score training"}  # fmt: skip
 
 
 @pytest.mark.parametrize("model", models(), ids=lambda m: m.__name__)

@@ -18,10 +18,14 @@ from snakemake.utils import update_config
 from latentdyn.codecs.base import open_codec
 from latentdyn.config import Config, diagnostics, load_config, predictors, representations, tables, values
 from latentdyn.config.corpora import LibriSpeech, Splits, Synthetic
+from latentdyn.config.corrections import Correction, ScoreTraining
 from latentdyn.config.diagnostics import Clustering, Evaluation, Generation, Injection
-from latentdyn.config.predictors import Training
+from latentdyn.config.training import Regime, Training
 from latentdyn.corpus.splits import SPLITS, split_speakers
 from latentdyn.corpus.synthetic import synthetic_manifest
+from latentdyn.correction.score_model import build_score_model
+from latentdyn.correction.variants import KINDS as VARIANTS
+from latentdyn.correction.variants import SamplingSettings
 from latentdyn.diagnostics.clustering import ClusteringSettings
 from latentdyn.diagnostics.injection import InjectionSettings
 from latentdyn.diagnostics.keys import KINDS as KEYS
@@ -40,6 +44,7 @@ from latentdyn.representations.surrogates import METHODS
 from latentdyn.stores.frames import SLICES
 from latentdyn.stores.windows import Scaling, Windows
 from latentdyn.training.loop import TrainingSettings
+from latentdyn.training.regimes import REGIMES, build_regime
 
 from .conftest import ROOT, Checkout
 
@@ -84,10 +89,12 @@ def jobs(shipped: Config) -> Counter[str]:
     scored = {(corpus, *who) for corpus, table in asked for who in shipped.predictions(table)}
     run = {
         kind: {(corpus, *who) for corpus, table in asked for who in shipped.rollouts(table)
-               if isinstance(table, tables.StabilityTable) == (kind == "run_freely")}
+               if measured_by(table) == kind}
         for kind in ("inject_truth", "run_freely")
     }  # fmt: skip
-    fitted = scored.union(*run.values())
+    corrected = {(corpus, *who, table.correction) for corpus, table in asked for who in shipped.rollouts(table)
+                 if measured_by(table) == "correct_rollouts"}  # fmt: skip
+    fitted = scored.union(*run.values(), {who[:-1] for who in corrected})
     clustered = {(corpus, *who) for corpus, table in asked for who in shipped.clusterings(table)}
     count = Counter(MADE_BY[type(shipped.all_representations[name])] for _, name in stores)
     for corpus, name in stores:
@@ -95,8 +102,16 @@ def jobs(shipped: Config) -> Counter[str]:
             count["encode_latents"] += shipped.corpora[corpus].encoding_parts
     count.update(train_predictor=len(fitted), evaluate_predictor=len(scored), cluster_contexts=len(clustered))
     count.update({kind: len(who) for kind, who in run.items()})
+    scores = {(corpus, row, correction, seed) for corpus, row, _, seed, correction in corrected}
+    count.update(train_score=len(scores), correct_rollouts=len(corrected))
     count.update(dict.fromkeys(("collect_metrics", "tabulate_metrics", "plot_metrics"), len(asked)))
     return count
+
+
+def measured_by(table: tables.Table) -> str:
+    """The rule that measures the rollouts of a table."""
+    others = {tables.StabilityTable: "run_freely", tables.ScoreCorrectionTable: "correct_rollouts"}
+    return others.get(type(table), "inject_truth")
 
 
 def sources(shipped: Config, name: str) -> list[str]:
@@ -145,16 +160,26 @@ def test_tables_of_every_kind_plan_what_their_rows_are_measured_with(checkout: C
                 "representations": ["mel"],
                 "predictors": ["net"],
             },
+            "arms": {"kind": "regimes", "against": "net", "corpora": ["tiny"], "representations": ["mel"],
+                     "predictors": ["net", "line"]},
+            "gated": {"kind": "gates", "corpora": ["tiny"], "representations": ["mel"], "predictors": ["net"]},
             "runs": {"kind": "stability", "corpora": ["tiny"], "representations": ["mel"], "predictors": ["line"]},
             "exact": {"kind": "calibration", "corpora": ["known"], "predictors": {"var": "line", "spiky": "line"}},
-        }
+            "corrected": {"kind": "score_correction", "corpora": ["tiny"], "representations": ["mel"],
+                          "predictors": ["net", "line"], "correction": "score", "seeds": [0, 1]},
+            "noise": {"kind": "score_correction", "corpora": ["tiny"], "representations": ["mel"],
+                      "predictors": ["line"], "correction": "score", "variants": ["noise_only"]},
+        }  # fmt: skip
+        values["corrections"] = {"score": {"sigmas": [0.2]}, "unused": {}}
 
     checkout.configure(change)
     expected = {
         "encode_latents": 2, "merge_latents": 1, "make_surrogate": 2, "simulate_process": 1, "inject_outliers": 1,
         # mel and its two surrogates by net, line and their unconditional ones; var and spiky by line and its own
-        "train_predictor": 3 * 4 + 2 * 2, "evaluate_predictor": 3 * 4 + 2 * 2, "cluster_contexts": 3,
-        "inject_truth": 1, "run_freely": 1, "collect_metrics": 8, "tabulate_metrics": 8, "plot_metrics": 8,
+        "train_predictor": 3 * 4 + 2 * 2 + 1, "evaluate_predictor": 3 * 4 + 2 * 2, "cluster_contexts": 3,
+        # of corrections net with both seeds, the second of which only they ask for, and line with the first
+        "train_score": 2, "correct_rollouts": 3,
+        "inject_truth": 2, "run_freely": 1, "collect_metrics": 12, "tabulate_metrics": 12, "plot_metrics": 12,
     }  # fmt: skip
     assert measuring(checkout.planned()) == expected
 
@@ -259,7 +284,8 @@ def test_a_predictor_takes_the_settings_of_its_kind(section: Any):
     taken = inspect.signature(type(predictor)).parameters.keys() - {"dim"}
     if isinstance(predictor, NetworkPredictor):  # which takes what a head hands on as **network
         taken = taken | inspect.signature(NetworkPredictor).parameters.keys() - {"dim", "outputs"}
-    assert taken == settings_of(section).keys() - {"kind", "horizons", "training"}, "every setting can be set"
+    of_fitting = {"kind", "horizons", "training", "starts_from"}
+    assert taken == settings_of(section).keys() - of_fitting, "every setting can be set"
 
 
 @pytest.mark.parametrize("section", kinds(predictors.Predictor), ids=kind_of)
@@ -270,6 +296,15 @@ def test_an_unconditional_predictor_says_the_same_whatever_the_context(section: 
     contexts = torch.randn(2, 8, 3, generator=torch.Generator().manual_seed(0))
     first, second = predictor.density(contexts).log_prob(torch.ones(2, 3))
     assert first == second and twin.horizons[-1] == 4
+
+
+@pytest.mark.parametrize("section", kinds(Regime), ids=kind_of)
+def test_a_regime_takes_the_settings_of_its_kind(section: type[BaseModel]):
+    settings = settings_of(section)
+    regime = build_regime(settings)
+    assert isinstance(regime, REGIMES[settings["kind"]])
+    made_of = {"unroll_steps"} if "at_steps" in settings else set()
+    assert inspect.signature(type(regime)).parameters.keys() == settings.keys() - {"kind"} | made_of
 
 
 @pytest.mark.parametrize("section", kinds(predictors.Network), ids=kind_of)
@@ -298,12 +333,15 @@ def test_a_kind_of_table_has_a_sheet_and_a_figure(section: type[BaseModel]):
 
 
 def test_training_evaluation_clustering_and_splits_take_their_sections():
-    TrainingSettings(**Training().model_dump())
+    TrainingSettings(**Training().model_dump(exclude={"regime"}))
     EvaluationSettings(**Evaluation().model_dump())
     shared = {"max_frames", "principal_dims", "bootstrap_resamples"}  # what the rule passes on of evaluation
     ClusteringSettings(**Clustering().model_dump(), **Evaluation().model_dump(include=shared))
     InjectionSettings(**Injection().model_dump(), bootstrap_resamples=1)
     GenerationSettings(**Generation().model_dump(), bootstrap_resamples=1)
+    TrainingSettings(**ScoreTraining().model_dump())
+    SamplingSettings(**Correction().sampling())
+    assert build_score_model(Correction().score_model(), dim=3).sigma_max == Correction().sigma_max
     inspect.signature(split_speakers).bind(Mock(), **Splits().model_dump())
     inspect.signature(synthetic_manifest).bind(**Synthetic(kind="synthetic").model_dump(exclude={"kind", "splits"}))
 
@@ -314,6 +352,7 @@ def test_names_that_config_and_code_share_are_the_same():
     assert get_args(representations.SurrogateMethod) == METHODS
     assert {kind_of(section) for section in get_args(representations.Process)} == set(PROCESSES)
     assert {kind_of(section) for section in kinds(diagnostics.Key)} == set(KEYS)
+    assert tables.ScoreCorrectionTable.model_fields["variants"].default == list(VARIANTS)
 
 
 def test_the_columns_of_the_config_are_those_of_the_table():

@@ -19,6 +19,7 @@ ENCODE = {**CONFIG["representations"]["mel"], "dtype": "float32"}
 TRAIN = {**CONFIG["predictors"]["net"], "training": {
     "steps": 400, "batch_size": 64, "learning_rate": 1e-3, "weight_decay": 1e-4, "gradient_clip_norm": 1.0,
     "validate_every_steps": 50, "select": "best_validation", "patience_validations": None,
+    "regime": {"kind": "teacher_forced"},
 }}  # fmt: skip
 
 

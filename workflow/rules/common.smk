@@ -51,6 +51,7 @@ wildcard_constraints:
     representation=one_of(CONFIG.all_representations),
     predictor=one_of(CONFIG.all_predictors),
     key=one_of(CONFIG.keys),
+    correction=one_of(CONFIG.corrections),
     table=one_of(CONFIG.tables),
     seed=r"\d+",
     part=r"\d+",
@@ -75,8 +76,27 @@ def threads_of(wildcards):
     return 1 if network is None or network.kind == "none" else 2
 
 
+def start_of(wildcards):
+    """The checkpoint that a predictor is trained on from, if it is."""
+    name = getattr(predictor_of(wildcards), "starts_from", None)
+    return [] if name is None else checkpoint(wildcards, name)
+
+
+def ceiling_of(wildcards):
+    """The checkpoint whose horizons bound what a predictor can forecast: the first that it continues, or its own."""
+    return checkpoint(wildcards, CONFIG.origin(wildcards.predictor))
+
+
+def checkpoint(wildcards, predictor):
+    return f"results/{wildcards.corpus}/{wildcards.representation}/{predictor}/seed{wildcards.seed}/predictor.json"
+
+
 def key_of(wildcards):
     return CONFIG.keys[wildcards.key]
+
+
+def correction_of(wildcards):
+    return CONFIG.corrections[wildcards.correction]
 
 
 def table_of(wildcards):
@@ -153,14 +173,22 @@ def rollouts(wildcards):
     """The metrics of each forecast or free run that a table's rows are measured with."""
     table = table_of(wildcards)
     file = "generation" if table.kind == "stability" else "injection"
+    if table.kind == "score_correction":
+        file = f"corrected_{table.correction}"
     return [f"results/{wildcards.corpus}/{r}/{p}/seed{s}/{file}.json" for r, p, s in CONFIG.rollouts(table)]
+
+
+def injection_speakers(wildcards):
+    """The sums by speaker of each of those forecasts."""
+    forecasts = [Path(path) for path in rollouts(wildcards) if table_of(wildcards).kind != "stability"]
+    return [path.with_name(f"{path.stem}_speakers.parquet") for path in forecasts]
 
 
 def identities(wildcards):
     """What each of a table's evaluations, rollouts and clusterings was measured on, in their order."""
     table = table_of(wildcards)
     predictions = [*CONFIG.predictions(table), *CONFIG.rollouts(table)]
-    who = [(r, p, "teacher_forced", s) for r, p, s in predictions]
+    who = [(r, p, CONFIG.all_predictors[p].regime, s) for r, p, s in predictions]
     who += [(r, key, "clustered", 0) for r, key in CONFIG.clusterings(table)]
     names = ("representation", "predictor", "regime", "seed")
     return [canonical_json({"corpus": wildcards.corpus, **dict(zip(names, values))}) for values in who]
@@ -174,6 +202,7 @@ def about(wildcards):
     altered = (Surrogate, Outliers, Pooled) if table.kind == "clustering" else (Surrogate, Outliers)
     facts = {
         "corpus": wildcards.corpus,
+        "bootstrap_resamples": CONFIG.evaluation.bootstrap_resamples,
         "rows": rows,
         "kinds": {
             "representations": {
@@ -187,6 +216,11 @@ def about(wildcards):
             "keys": {key: CONFIG.keys[key].kind for _, key in CONFIG.clusterings(table)},
         },
     }
+    if table.kind == "regimes":
+        trained = {p: getattr(CONFIG.predictors[p], "training", None) for p in table.predictors}
+        facts["steps"] = {p: training.steps for p, training in trained.items() if training}
+    if table.kind == "score_correction":
+        facts["sampling"] = CONFIG.corrections[table.correction].sampling()
     if table.kind == "calibration":
         facts["processes"] = {name: CONFIG.representations[name].model_dump(mode="json") for name in rows}
     return canonical_json(facts)

@@ -6,6 +6,7 @@ rule train_predictor:
     input:
         latents="results/{corpus}/{representation}/latents.json",
         frames="results/{corpus}/{representation}/frames.json",
+        start=start_of,
     output:
         weights="results/{corpus}/{representation}/{predictor}/seed{seed}/predictor.safetensors",
         curve="results/{corpus}/{representation}/{predictor}/seed{seed}/curve.parquet",
@@ -28,7 +29,8 @@ rule train_predictor:
         state="results/.state/train_predictor/{corpus}/{representation}/{predictor}/seed{seed}",
     shell:
         "python -m latentdyn.steps.train_predictor --latents {input.latents:q} --frames {input.frames:q}"
-        " --predictor {params.predictor:q} --seed {wildcards.seed} --code {params.code} --state {params.state:q}"
+        " --predictor {params.predictor:q} --start {input.start:q} --seed {wildcards.seed} --code {params.code}"
+        " --state {params.state:q}"
         " --curve {output.curve:q} --handle {output.handle:q} --float32-matmul {params.float32_matmul:q} >{log:q} 2>&1"
 
 
@@ -72,8 +74,10 @@ rule inject_truth:
         latents="results/{corpus}/{representation}/latents.json",
         frames="results/{corpus}/{representation}/frames.json",
         checkpoint="results/{corpus}/{representation}/{predictor}/seed{seed}/predictor.json",
+        ceiling=ceiling_of,
     output:
-        "results/{corpus}/{representation}/{predictor}/seed{seed}/injection.json",
+        metrics="results/{corpus}/{representation}/{predictor}/seed{seed}/injection.json",
+        speakers="results/{corpus}/{representation}/{predictor}/seed{seed}/injection_speakers.parquet",
     log:
         "results/{corpus}/{representation}/{predictor}/seed{seed}/logs/inject_truth.log",
     benchmark:
@@ -93,8 +97,9 @@ rule inject_truth:
         resamples=CONFIG.evaluation.bootstrap_resamples,
     shell:
         "python -m latentdyn.steps.inject_truth --latents {input.latents:q} --frames {input.frames:q}"
-        " --checkpoint {input.checkpoint:q} --predictor {params.predictor:q} --injection {params.injection:q}"
-        " --resamples {params.resamples} --metrics {output:q} --float32-matmul {params.float32_matmul:q} >{log:q} 2>&1"
+        " --checkpoint {input.checkpoint:q} --predictor {params.predictor:q} --ceiling {input.ceiling:q}"
+        " --injection {params.injection:q} --resamples {params.resamples} --speakers {output.speakers:q} --metrics {output.metrics:q}"
+        " --float32-matmul {params.float32_matmul:q} >{log:q} 2>&1"
 
 
 rule run_freely:

@@ -8,6 +8,7 @@ rule collect_metrics:
         metrics=lambda w: [f"{folder}/metrics.json" for folder in evaluations(w)],
         speakers=lambda w: [f"{folder}/speakers.parquet" for folder in evaluations(w)],
         rollouts=rollouts,
+        injection_speakers=injection_speakers,
         clusters=clusterings,
     output:
         metrics="results/{corpus}/measured/{table}/metrics.parquet",
@@ -25,7 +26,8 @@ rule collect_metrics:
         identities=identities,
     shell:
         "python -m latentdyn.steps.collect_metrics --metrics {input.metrics:q} {input.rollouts:q} {input.clusters:q}"
-        " --speakers {input.speakers:q} --identities {params.identities:q} --metrics-out {output.metrics:q}"
+        " --speakers {input.speakers:q} --injection-speakers {input.injection_speakers:q}"
+        " --identities {params.identities:q} --metrics-out {output.metrics:q}"
         " --speakers-out {output.speakers:q} --worst-frames-out {output.worst_frames:q} >{log:q} 2>&1"
 
 

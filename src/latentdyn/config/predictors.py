@@ -4,24 +4,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from latentdyn.config.values import Fraction, Horizons, Strict
-
-
-class Training(Strict):
-    """Teacher-forced maximum likelihood by AdamW (seed 001, Appendix B)."""
-
-    steps: PositiveInt = Field(25000, description="parameter updates")
-    batch_size: PositiveInt = Field(256, description="frames in a step")
-    learning_rate: PositiveFloat = Field(1e-3, description="AdamW's step size, constant")
-    weight_decay: NonNegativeFloat = Field(1e-4, description="AdamW's decoupled decay")
-    gradient_clip_norm: PositiveFloat = Field(1.0, description="gradients are scaled down to this norm")
-    validate_every_steps: PositiveInt = Field(500, description="a point of the held-out curve")
-    select: Literal["best_validation", "last"] = Field(
-        "best_validation", description="which step's weights are kept; best_validation uses held-out training speakers"
-    )
-    patience_validations: PositiveInt | None = Field(
-        None, description="stop after this many validations without a new best; null trains all steps"
-    )
+from latentdyn.config.training import TeacherForced, Training
+from latentdyn.config.values import Fraction, Horizons, Name, Strict
 
 
 class NoNetwork(Strict):
@@ -70,6 +54,11 @@ class _Predictor(Strict):
     window_frames: PositiveInt = Field(8, description="W: frames of context")
     horizons: Horizons = Field([1, 2, 4, 8], description="k: staleness of the context, in frames")
 
+    @property
+    def regime(self) -> str:
+        """How it learnt: the kind of its training regime; what is solved in closed form saw true contexts."""
+        return "teacher_forced"
+
     def unconditional(self) -> "Predictor | None":
         """The same density without a context, the reference of the context gain; None where this is one.
 
@@ -87,11 +76,21 @@ class _NetworkPredictor(_Predictor):
     )
     context_clip: PositiveFloat | None = Field(None, description="normalised contexts are clamped to plus, minus this")
     training: Training = Field(Training(), description="how it is fitted")
+    starts_from: Name | None = Field(
+        None,
+        description="a predictor whose weights it is trained on from; only training, horizons and clamps may differ",
+    )
+
+    @property
+    def regime(self) -> str:
+        return self.training.regime.kind
 
     def unconditional(self) -> "Predictor | None":
         if isinstance(self.network, NoNetwork):
             return None
-        return self.model_copy(update={"network": NoNetwork(kind="none"), "horizons": self.horizons[-1:]})  # type: ignore[return-value]
+        training = self.training.model_copy(update={"regime": TeacherForced(kind="teacher_forced")})
+        changes = {"network": NoNetwork(kind="none"), "horizons": self.horizons[-1:], "training": training}
+        return self.model_copy(update={**changes, "starts_from": None})  # type: ignore[return-value]
 
 
 class MDN(_NetworkPredictor):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeInt
+from pydantic import AfterValidator, Field, NonNegativeInt, ValidationInfo, field_validator
 
 from latentdyn.config.representations import SurrogateMethod
 from latentdyn.config.values import Fraction, Horizons, Name, Names, Slice, Split, Strict, no_duplicates
@@ -10,11 +10,13 @@ from latentdyn.config.values import Fraction, Horizons, Name, Names, Slice, Spli
 LaggedColumn = Literal[
     "representation", "predictor", "split", "slice", "k", "n", "speakers", "nll", "nll_baseline", "dnll", "dnll_ci_low",
     "dnll_ci_high", "dnll_median", "dnll_trimmed", "dnll_per_dim", "bits_per_frame", "kbit_per_s", "dnll_full",
-    "dnll_full_ci_low", "dnll_full_ci_high", "context_gain", "context_gain_ci_low", "context_gain_ci_high",
-    "level_gain", "level_gain_ci_low", "level_gain_ci_high", "cosine", "cosine_ci_low", "cosine_ci_high", "r2_delta",
-    "r2_mean", "r2_head", "rollout_gap", "rollout_gap_median", "rollout_overflow", "spectral_radius", "unbounded",
-    "nonfinite", "frame_rate_hz", "dim", "ms_per_step", "seeds", "dnll_seed_sd", "published_dnll", "published_cosine",
-    "published_r2", "published_rollout_gap",
+    "dnll_full_ci_low", "dnll_full_ci_high", "dnll_direction", "dnll_length", "dnll_factored", "dnll_factored_ci_low",
+    "dnll_factored_ci_high", "context_gain", "context_gain_ci_low", "context_gain_ci_high", "level_gain",
+    "level_gain_ci_low", "level_gain_ci_high", "cosine", "cosine_ci_low", "cosine_ci_high", "r2_delta", "r2_mean",
+    "r2_head", "kappa", "kappa_at_clamp", "sigma_at_clamp", "mu_logm_at_clamp", "rollout_gap", "rollout_gap_median",
+    "rollout_overflow", "spectral_radius", "unbounded", "nonfinite", "frame_rate_hz", "dim", "ms_per_step", "seeds",
+    "dnll_seed_sd", "published_dnll", "published_cosine", "published_r2", "published_rollout_gap",
+    "published_dnll_factored",
 ]  # fmt: skip
 
 LAGGED_COLUMNS: list[LaggedColumn] = [
@@ -65,6 +67,20 @@ class PairedTable(_PredictorTable):
         AfterValidator(no_duplicates),
     ] = Field(["dnll", "cosine"], description="what is compared")
 
+    @field_validator("predictors")
+    @classmethod
+    def _make_pairs(cls, predictors: list[str], earlier: ValidationInfo) -> list[str]:
+        if len(predictors) == 1 and not earlier.data.get("surrogates", [""]):  # where they are wrong, that is told
+            raise ValueError(f"'{predictors[0]}' alone makes no pair: name two, or surrogates")
+        return predictors
+
+    @field_validator("metrics")
+    @classmethod
+    def _measured_somewhere(cls, metrics: list[str], earlier: ValidationInfo) -> list[str]:
+        if metrics == ["level_gain"] and 1 not in earlier.data.get("horizons", [1]):
+            raise ValueError("level_gain is measured at k = 1 only, which is not among horizons")
+        return metrics
+
 
 class OutlierAuditTable(_PredictorTable):
     """What a few frames do to a mean: quantiles, trimmed means, the worst frames."""
@@ -95,6 +111,53 @@ class StabilityTable(RolloutTable):
     """Long free runs beside the data: bounded, moving, of the same distribution?"""
 
     kind: Literal["stability"]
+
+
+class ScoreCorrectionTable(RolloutTable):
+    """Forecasts whose states a score model corrects, beside their controls (seed 003 §6.2)."""
+
+    kind: Literal["score_correction"]
+    correction: Name = Field(description="whose score model, levels and numbers of steps")
+    variants: Annotated[
+        list[Literal["none", "langevin", "noise_only", "score_only"]],
+        Field(min_length=1),
+        AfterValidator(no_duplicates),
+    ] = Field(
+        ["none", "langevin", "noise_only", "score_only"], description="rows: both parts of a Langevin step, one, none"
+    )
+
+
+class RegimesTable(RolloutTable):
+    """Training regimes beside teacher forcing for as many steps (seed 003 §1.2, seed 004 §2)."""
+
+    kind: Literal["regimes"]
+    against: Name = Field(description="the control among the predictors: trained on by teacher forcing")
+
+    @field_validator("against")
+    @classmethod
+    def _one_of_several(cls, against: str, earlier: ValidationInfo) -> str:
+        predictors = earlier.data.get("predictors", [against, ""])  # where they are wrong themselves, that is told
+        if against not in predictors:
+            raise ValueError(f"'{against}' is not among predictors")
+        if len(predictors) == 1:
+            raise ValueError(f"'{against}' is the only predictor: there is nothing to compare with it")
+        return against
+
+
+class GatesTable(RolloutTable):
+    """The seed documents' thresholds, met or not (seed 003 §2, §6, seed 004 §9)."""
+
+    kind: Literal["gates"]
+    reference: Name | None = Field(
+        None, description="one of the representations, whose ΔNLL those of the others are compared with"
+    )
+
+    @field_validator("reference")
+    @classmethod
+    def _one_of_them(cls, reference: str | None, earlier: ValidationInfo) -> str | None:
+        if reference is not None and reference not in earlier.data.get("representations", [reference]):
+            raise ValueError(f"'{reference}' is not among representations")
+        return reference
 
 
 class ClusteringTable(_Table):
@@ -129,6 +192,9 @@ Table = Annotated[
     InjectionTable
     | InjectionStepsTable
     | StabilityTable
+    | RegimesTable
+    | GatesTable
+    | ScoreCorrectionTable
     | LaggedTable
     | PairedTable
     | OutlierAuditTable

@@ -13,6 +13,7 @@ from pydantic import (
 )
 
 from latentdyn.config.corpora import Corpus, Latents, Synthetic
+from latentdyn.config.corrections import Correction
 from latentdyn.config.diagnostics import Clustering, Compute, Evaluation, Generation, Injection, Key
 from latentdyn.config.predictors import Predictor
 from latentdyn.config.representations import (
@@ -26,7 +27,16 @@ from latentdyn.config.representations import (
     Representation,
     Surrogate,
 )
-from latentdyn.config.tables import CalibrationTable, ClusteringTable, RolloutTable, StabilityTable, Table
+from latentdyn.config.tables import (
+    CalibrationTable,
+    ClusteringTable,
+    GatesTable,
+    RegimesTable,
+    RolloutTable,
+    ScoreCorrectionTable,
+    StabilityTable,
+    Table,
+)
 from latentdyn.config.values import Name, Strict
 from latentdyn.errors import UserError
 
@@ -41,6 +51,7 @@ class Config(Strict):
     )
     predictors: dict[Name, Predictor] = Field({}, description="models of the next step, by name")
     keys: dict[Name, Key] = Field({}, description="coarse views of the context, by name")
+    corrections: dict[Name, Correction] = Field({}, description="score models that correct forecasts, by name")
     tables: Annotated[dict[Name, Table], Field(min_length=1)] = Field(description="what a run makes, by name")
     evaluation: Evaluation = Field(Evaluation(), description="how every predictor is scored")
     clustering: Clustering = Field(Clustering(), description="how every key is scored")
@@ -55,8 +66,12 @@ class Config(Strict):
                 self._check_sources(name)
             if isinstance(representation, (Mimi, EnCodec)):
                 _check_revision(f"representations.{name}", representation)
+        for name in self.predictors:
+            self._check_start(name)
         for name in self.predictors.keys() & self.keys.keys():
             raise ValueError(f"keys.{name}: a predictor has this name too, and rows of tables could not be told apart")
+        for name in self.corrections.keys() & (self.predictors.keys() | self.keys.keys()):
+            raise ValueError(f"corrections.{name}: a predictor or key has this name too, and its folder of results")
         for name, table in self.tables.items():
             self._check_table(f"tables.{name}", table)
         return self
@@ -69,6 +84,24 @@ class Config(Strict):
             chain.append(node.source)
         if node is None:
             raise ValueError(f"representations.{chain[-2]}.source: no representation is named '{chain[-1]}'")
+
+    def _check_start(self, name: str) -> None:
+        where, chain = f"predictors.{name}.starts_from", [name]
+        while (start := getattr(self.predictors[chain[-1]], "starts_from", None)) is not None:
+            if start not in self.predictors:
+                raise ValueError(f"predictors.{chain[-1]}.starts_from: no predictor is named '{start}'")
+            if start in chain:
+                raise ValueError(f"{where}: goes round in a circle ({' -> '.join([*chain, start])})")
+            chain.append(start)
+        if len(chain) == 1:
+            return
+        mine, its = (self.predictors[n].model_dump() for n in chain[:2])
+        differs = [key for key in sorted({*mine, *its}) if mine.get(key) != its.get(key) and not _may_differ(key)]
+        if differs:
+            raise ValueError(f"{where}: '{chain[1]}' has another {', another '.join(differs)}")
+        missing = sorted(set(mine["horizons"]) - set(its["horizons"]))
+        if missing:
+            raise ValueError(f"{where}: '{chain[1]}' is not trained at k = {missing}")
 
     def _check_table(self, where: str, table: Table) -> None:
         if isinstance(table, CalibrationTable):
@@ -91,8 +124,10 @@ class Config(Strict):
             return
         if isinstance(table, RolloutTable):
             self._check_rollouts(where, table)
-        scored = [(f"predictor '{n}'", p.window_frames, p.horizons[-1]) for n, p in self.predictors.items()
-                  if n in table.predictors]  # fmt: skip
+        # forecasts are made where their ceilings are, which have the horizons of the predictor that they began with
+        horizons_of = {n: self.origin(n) if isinstance(table, RolloutTable) else n for n in table.predictors}
+        scored = [(f"predictor '{n}'", self.predictors[n].window_frames, self.predictors[origin].horizons[-1])
+                  for n, origin in horizons_of.items()]  # fmt: skip
         if isinstance(table, ClusteringTable):
             scored.append(("clustering", self.clustering.window_frames, self.clustering.longest_horizon))
         if len({(window, longest) for _, window, longest in scored}) > 1:
@@ -129,6 +164,11 @@ class Config(Strict):
         missing = sorted(set(table.splits) - measured)
         if missing:
             raise ValueError(f"{where}.splits: {', '.join(missing)} not among {section}")
+        if isinstance(table, RegimesTable) and (regime := self.predictors[table.against].regime) != "teacher_forced":
+            raise ValueError(f"{where}.against: '{table.against}' is trained by {regime}, a control by teacher_forced")
+        if isinstance(table, ScoreCorrectionTable) and table.correction not in self.corrections:
+            known = ", ".join(sorted(self.corrections)) or "none"
+            raise ValueError(f"{where}.correction: '{table.correction}' is not defined (defined: {known})")
 
     @cached_property
     def all_representations(self) -> dict[str, "Representation"]:
@@ -146,6 +186,12 @@ class Config(Strict):
         twins = {f"{name}__unconditional": predictor.unconditional() for name, predictor in self.predictors.items()}
         return self.predictors | {name: twin for name, twin in twins.items() if twin is not None}
 
+    def origin(self, predictor: str) -> str:
+        """The predictor that another one continues, or that which that one continues, and so on; or itself."""
+        while (start := getattr(self.all_predictors[predictor], "starts_from", None)) is not None:
+            predictor = start
+        return predictor
+
     def rows(self, table: Table) -> list[str]:
         """The representations of a table, each followed by its surrogates."""
         methods = getattr(table, "surrogates", [])
@@ -153,6 +199,8 @@ class Config(Strict):
 
     def predictions(self, table: Table) -> list[tuple[str, str, int]]:
         """The (representation, predictor, seed) that a table's rows are measured with, unconditional ones included."""
+        if isinstance(table, GatesTable):
+            return self.rollouts(table)
         if isinstance(table, RolloutTable):
             return []
         if isinstance(table, CalibrationTable):
@@ -199,6 +247,11 @@ class Config(Strict):
 _CORPUS_OF: dict[type, Any] = {Latents: Provided, Synthetic: Process}  # what a corpus gives, if not audio to encode
 
 
+def _may_differ(setting: str) -> bool:
+    """Whether a predictor may differ in this from the one that it starts from: its weights mean the same."""
+    return setting in ("training", "horizons", "starts_from", "context_clip") or setting.endswith(("_min", "_max"))
+
+
 def _named(names: list[str] | dict[str, Any]) -> list[str]:
     """The names in a table's list, or in the values of its mapping."""
     if isinstance(names, dict):
@@ -236,8 +289,9 @@ def _describe(mistake: Any) -> str:
     place = list(mistake["loc"])
     if len(place) >= 3 and place[0] in {"corpora", "representations", "predictors", "keys", "tables"}:
         del place[2]  # pydantic puts the chosen member of a union (its kind) there, where the user has written no key
-    if len(place) >= 4 and place[2] == "network":
-        del place[3]  # and there
+    for union in ("network", "regime"):
+        if place[:1] == ["predictors"] and union in place[:-1]:
+            del place[place.index(union) + 1]  # and there
     dotted = ".".join(str(part) for part in place)
     message = "unknown key" if mistake["type"] == "extra_forbidden" else mistake["msg"].removeprefix("Value error, ")
     return f"{dotted}: {message}" if dotted else message

@@ -12,6 +12,8 @@ Scored on the true Δx_h, by step and pooled over steps, with 95 % intervals tha
 
 - dnll: NLL less a diagonal Gaussian's of training deltas; cosine: of Δx̂ and Δx; magnitude_ratio: ||Δx̂|| / ||Δx||;
 - state_error: ||x̂ - x|| where the step starts, so 0 at step 1; state_error_normalised: over the RMS of ||x - mean||;
+- correction_cosine, correction_ratio, where states are corrected (see rollout): of what was added to x̂_h and the way
+  from there to x_h, as cosine and magnitude_ratio;
 - {metric}_median, over frames; nonfinite: frames where any of these overflowed;
 - skill, skill_nats: cosine and dnll over the ceiling's (pooled: over those steps that have one); undefined where the
   ceiling's own interval holds 0. Above 1, the ceiling was fitted worse. In nats even the true model falls short, since
@@ -22,7 +24,7 @@ Scored on the true Δx_h, by step and pooled over steps, with 95 % intervals tha
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +50,8 @@ UNITS = {
     "magnitude_ratio": "1",
     "state_error": "latent",
     "state_error_normalised": "1",
+    "correction_cosine": "1",
+    "correction_ratio": "1",
 }
 _DNLL, _COSINE, _ERROR = 0, 1, 4  # of UNITS
 SPEAKER_COLUMNS = ["split", "slice", "mode", "step", "metric", "speaker_id", "total", "n"]
@@ -71,6 +75,10 @@ class InjectionSettings:
     bootstrap_resamples: int
 
 
+# from truth (B, W + S, D) and what names their draws: mode, how many draws of each segment, in their order, forecasts
+Forecasts = Callable[[Tensor, tuple[object, ...]], Iterator[tuple[str, int, Rollout]]]
+
+
 def evaluate_injection(
     predictor: Predictor,
     ceilings: Mapping[int, Predictor],
@@ -83,7 +91,30 @@ def evaluate_injection(
     """Forecast segments of every split of the settings in every mode.
 
     Args:
-        predictor: fitted at k = 1. ceilings: by k, fitted at that staleness, of the same W; those beyond S go unused.
+        predictor: fitted at k = 1. Others, returned values and errors as of `score_forecasts`.
+    """
+
+    def forecasts(truth: Tensor, names: tuple[object, ...]) -> Iterator[tuple[str, int, Rollout]]:
+        return _forecasts(predictor, truth, settings, names)
+
+    window = predictor.window_frames
+    return score_forecasts(forecasts, window, ceilings, latents, frames, frame_rate_hz, settings, seed_names)
+
+
+def score_forecasts(
+    forecasts: Forecasts,
+    window: int,
+    ceilings: Mapping[int, Predictor],
+    latents: Tensor,
+    frames: pd.DataFrame,
+    frame_rate_hz: float,
+    settings: InjectionSettings,
+    seed_names: tuple[object, ...],
+) -> tuple[list[Record], pd.DataFrame]:
+    """Score forecasts of segments of every split, whoever makes them, beside the ceiling.
+
+    Args:
+        window: W. ceilings: by k, fitted at that staleness, of the same W; those beyond S go unused.
         latents: (n_rows, D) resident. frames: the frame index.
         seed_names: what names segments, draws and bootstrap (not the predictor: rows of a table share them).
 
@@ -93,7 +124,6 @@ def evaluate_injection(
     Raises:
         UserError: a split has too few utterances that are long enough.
     """
-    window = predictor.window_frames
     usable = common_frames(frames, len(latents), window, [1, *ceilings])
     scaling = Scaling.fit(Windows.of(latents, usable[usable["split"] == "train"], window))
     records: list[Record] = []
@@ -103,7 +133,7 @@ def evaluate_injection(
         segments, skipped = draw_segments(frames[frames["split"] == split], split, window, settings, names)
         rows = torch.from_numpy(segments["row"].to_numpy(np.int64, copy=True)).to(latents.device)
         truth = latents[rows[:, None] + torch.arange(1 - window, settings.steps + 1, device=rows.device)]
-        scores = dict(_scores(predictor, ceilings, truth, scaling, settings, names))
+        scores = dict(_scores(forecasts(truth, names), ceilings, truth, scaling, settings.steps))
         codes, speaker_ids = pd.factorize(segments["speaker_id"], sort=True)
         weights = speaker_weights(len(speaker_ids), settings.bootstrap_resamples, numpy_generator(*names, "bootstrap"))
         found = {mode: _Means.of(values, codes, len(speaker_ids), weights) for mode, values in scores.items()}
@@ -112,7 +142,8 @@ def evaluate_injection(
             records += _mode_records(values, found[mode], latents.shape[1], {**where, "mode": mode})
             if mode not in ("A", "B", "ceiling") and "ceiling" in found:
                 records += _skill_records(found[mode], found["ceiling"], {**where, "mode": mode})
-        records += _reset_records(found["B"], settings.injected_steps_b, {**where, "mode": "B"})
+        if "B" in found:
+            records += _reset_records(found["B"], settings.injected_steps_b, {**where, "mode": "B"})
         facts = {
             "utterances": segments["utterance_id"].nunique(), "utterances_skipped": skipped, "segments": len(segments),
             "speakers": len(speaker_ids), "dim": latents.shape[1], "frame_rate_hz": frame_rate_hz,
@@ -172,20 +203,23 @@ def _apart(places: int, n: int, gap: int, generator: np.random.Generator) -> np.
 
 
 def _scores(
-    predictor: Predictor, ceilings: Mapping[int, Predictor], truth: Tensor, scaling: Scaling,
-    settings: InjectionSettings, names: tuple[object, ...],
+    forecasts: Iterator[tuple[str, int, Rollout]], ceilings: Mapping[int, Predictor], truth: Tensor, scaling: Scaling,
+    n_steps: int,
 ) -> Iterator[tuple[str, np.ndarray]]:  # fmt: skip
     """Mode, and scores (B, S, Q) of B segments or draws of them, in the segments' order; Q as in UNITS."""
-    deltas = truth[:, -settings.steps - 1 :].double().diff(dim=1)
+    deltas = truth[:, -n_steps - 1 :].double().diff(dim=1)
     mean, std = scaling.delta_mean.to(deltas), scaling.delta_std.to(deltas)
     baseline = -diagonal_gaussian(mean[None], std.log()[None]).log_prob(deltas.flatten(0, 1)).view(deltas.shape[:2])
     spread = float(scaling.frame_std.square().sum().sqrt())
-    for mode, draws, forecast in _forecasts(predictor, truth, settings, names):
-        true_steps, nll, states = (tensor.repeat_interleave(draws, dim=0) for tensor in (deltas, baseline, truth))
-        error = _or_overflow((forecast.states[:, :-1] - states[:, -settings.steps - 1 : -1]).double().norm(dim=2))
+    for mode, draws, forecast in forecasts:
+        true_steps, nll, states = (
+            tensor.repeat_interleave(draws, dim=0) for tensor in (deltas, baseline, truth[:, -n_steps - 1 :])
+        )
+        error = _or_overflow((forecast.states[:, :-1] - states[:, :-1]).double().norm(dim=2))
         steps = _step_scores(forecast.steps, forecast.nll, true_steps, nll)
-        yield mode, torch.stack([*steps, error, error / spread], dim=2).cpu().numpy()
-    known = sorted(h for h in ceilings if h <= settings.steps)
+        correction = _correction_scores(forecast, states)
+        yield mode, torch.stack([*steps, error, error / spread, *correction], dim=2).cpu().numpy()
+    known = sorted(h for h in ceilings if h <= n_steps)
     if known:
         yield "ceiling", _ceiling_scores(ceilings, known, truth, deltas, baseline).cpu().numpy()
 
@@ -235,13 +269,27 @@ def _step_scores(steps: Tensor, nll: Tensor, deltas: Tensor, baseline: Tensor) -
 
     +inf where a prediction overflowed; NaN, which is left out, where a step of length 0 has no direction or ratio.
     """
+    return _or_overflow(nll.double()) - baseline, *_cosine_and_ratio(steps, deltas)
+
+
+def _correction_scores(forecast: Rollout, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine and ratio, (B, S) each, of what was added to a state and the way from there to the true one (truth:
+    (B, S + 1, D)); NaN, which is left out, where nothing is corrected."""
+    if forecast.corrections is None:
+        nothing = torch.full_like(forecast.nll, math.nan, dtype=torch.float64)
+        return nothing, nothing
+    added = forecast.corrections.double()
+    return _cosine_and_ratio(added, truth[:, 1:] - (forecast.states[:, 1:] - added))
+
+
+def _cosine_and_ratio(steps: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine and ratio of lengths of vectors (..., D), with +inf and NaN as said above."""
     steps = steps.double()
-    length, true_length = steps.norm(dim=-1), deltas.norm(dim=-1)
+    length, true_length = steps.norm(dim=-1), truth.norm(dim=-1)
     finite = torch.isfinite(length)
-    cosine = (steps * deltas).sum(-1) / (length * true_length)
+    cosine = (steps * truth).sum(-1) / (length * true_length)
     ratio = torch.where(true_length > 0, length / true_length, math.nan)
-    dnll = _or_overflow(nll.double()) - baseline
-    return dnll, torch.where(finite, cosine, math.inf), torch.where(finite, ratio, math.inf)
+    return torch.where(finite, cosine, math.inf), torch.where(finite, ratio, math.inf)
 
 
 def _or_overflow(values: Tensor) -> Tensor:

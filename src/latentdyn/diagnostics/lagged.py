@@ -17,7 +17,7 @@ from torch import Tensor
 
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
-from latentdyn.diagnostics.scores import FACT, score_frames
+from latentdyn.diagnostics.scores import FACT, fit_log_lengths, score_frames
 from latentdyn.diagnostics.stability import free_run_stability
 from latentdyn.diagnostics.summaries import (
     percentile_interval,
@@ -76,7 +76,7 @@ def evaluate_lagged(
     window = next(iter(predictors.values())).window_frames
     usable = common_frames(frames, len(latents), window, list(predictors))
     train = Windows.of(latents, usable[usable["split"] == "train"], window)
-    scaling = Scaling.fit(train)
+    scaling, log_lengths = Scaling.fit(train), fit_log_lengths(train)
     dims = tuple(m for m in settings.principal_dims if m <= latents.shape[1])
     evaluation = Evaluation([], pd.DataFrame(), [])
     speakers = []
@@ -85,7 +85,7 @@ def evaluate_lagged(
         names = (*seed_names, split)
         for k, predictor in progress(predictors.items(), desc=f"{split}", unit="horizon", leave=False):
             windows = Windows.of(latents, chosen, window)
-            scores = score_frames(predictor, windows, k, scaling, dims)
+            scores = score_frames(predictor, windows, k, scaling, dims, log_lengths)
             where = {"split": split, "horizon": k}
             for name in SLICES:
                 inside = chosen[name].to_numpy()
@@ -124,6 +124,9 @@ def _quantities(scores: pd.DataFrame, horizon: int) -> dict[str, tuple[str, pd.S
     }
     if horizon == 1:  # only there does the context hold x_{t-1}, so that Δx_t and x_t differ by a known shift
         quantities["level_gain"] = ("nats/frame", scores.nll - scores.nll_level)
+    if "dnll_direction" in scores:
+        quantities |= {name: ("nats/frame", scores[name]) for name in ("dnll_direction", "dnll_length")}
+        quantities["dnll_factored"] = ("nats/frame", scores.dnll_direction + scores.dnll_length)
     facts = [str(name) for name in scores if str(name).startswith(FACT)]
     return quantities | {name.removeprefix(FACT): ("1", scores[name]) for name in facts}
 

@@ -20,8 +20,9 @@ from latentdyn.distributions.density import Density
 from latentdyn.predictors.base import Predictor
 
 Step = Callable[[Density], Tensor]  # how a density becomes one step a row, (B, D)
+Correct = Callable[[Tensor], Tensor]  # what is done to each new state, (B, D), before anything is made of it
 
-_BATCH = 2048
+_BATCH = 512  # rows at once: with many more, every tensor is new memory, and an eighth of the speed is lost to that
 
 
 def by_mean(density: Density) -> Tensor:
@@ -37,14 +38,19 @@ def by_draws(generator: torch.Generator, temperature: float = 1.0) -> Step:
 
 
 @torch.inference_mode()
-def free_run(predictor: Predictor, history: Tensor, steps: int, k: int, step: Step = by_mean) -> Tensor:
-    """Continue histories (B, H, D), H >= W + k - 1, for `steps` frames: (B, H + steps, D)."""
+def free_run(
+    predictor: Predictor, history: Tensor, steps: int, k: int, step: Step = by_mean, correct: Correct | None = None
+) -> Tensor:
+    """Continue histories (B, H, D), H >= W + k - 1, `steps` frames on, each corrected: (B, H + steps, D)."""
     n, reach, _ = history.shape
     window = predictor.window_frames
     states = torch.cat([history, history.new_empty(n, steps, history.shape[2])], dim=1)
     for now in range(reach, reach + steps):
         context = states[:, now - k - window + 1 : now - k + 1]
-        states[:, now] = states[:, now - 1] + step(predictor.density(context))
+        taken = predictor.mean_step(context) if step is by_mean else step(predictor.density(context))
+        states[:, now] = states[:, now - 1] + taken
+        if correct is not None:
+            states[:, now] = correct(states[:, now])
     return states
 
 
@@ -56,11 +62,13 @@ class Rollout:
     steps: (B, S, D), Δx̂_s.
     nll: (B, S), nats, of the *true* Δx_s = x_s - x_{s-1} under the density that its own context gives. Not of
         x_s - x̂_{s-1}, the way back from an error: published cosines near 0 at a state error of 2e5 are not of that.
+    corrections: (B, S, D), what `correct` added to x̂_s, which is part of Δx̂_s; None where nothing is corrected.
     """
 
     states: Tensor
     steps: Tensor
     nll: Tensor
+    corrections: Tensor | None = None
 
 
 @torch.inference_mode()
@@ -71,6 +79,7 @@ def rollout(
     inject: Tensor,
     step: Step = by_mean,
     k: int = 1,
+    correct: Correct | None = None,
 ) -> Rollout:
     """Forecast the last `steps` frames of truth (B, H + S, D), H >= W + k - 1, with injections that rows may not share.
 
@@ -78,6 +87,7 @@ def rollout(
 
     Args:
         inject: (S,) or (B, S) bool, where the state before step s is replaced by truth.
+        correct: applied to every x̂_s; the step taken is then x̂_s, corrected, less x̂_{s-1}.
     """
     n, length, dim = truth.shape
     window, start = predictor.window_frames, length - steps
@@ -86,13 +96,18 @@ def rollout(
     inject = inject.to(truth.device).expand(n, steps)
     states = torch.cat([truth[:, :start], torch.empty_like(truth[:, start:])], dim=1)
     taken, nll = truth.new_empty(n, steps, dim), truth.new_empty(n, steps)
+    added: list[Tensor] = []
     for s, now in enumerate(range(start, length)):
         states[:, now - 1] = torch.where(inject[:, s, None], truth[:, now - 1], states[:, now - 1])
         density = predictor.density(states[:, now - k - window + 1 : now - k + 1])
         nll[:, s] = -density.log_prob(truth[:, now] - truth[:, now - 1])
         taken[:, s] = step(density)
         states[:, now] = states[:, now - 1] + taken[:, s]
-    return Rollout(states[:, start - 1 :], taken, nll)
+        if correct is not None:
+            added.append(correct(states[:, now]) - states[:, now])
+            taken[:, s] += added[-1]
+            states[:, now] += added[-1]
+    return Rollout(states[:, start - 1 :], taken, nll, torch.stack(added, dim=1) if added else None)
 
 
 @torch.inference_mode()

@@ -2,7 +2,9 @@
 
 import pandas as pd
 import torch
+from torch.distributions import Normal
 
+from latentdyn.distributions.bessel import log_vmf_normalizer
 from latentdyn.distributions.gaussian import FullGaussian
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.predictors.base import Predictor
@@ -12,9 +14,25 @@ _BATCH = 2048
 FACT = "fact_"  # before the names of what only some densities report
 
 
+def fit_log_lengths(windows: Windows) -> Normal:
+    """N(mean, sd²) of ln ||Δx|| over the target frames of `windows` that move: their log-normal of highest likelihood.
+
+    In float64. Its likelihoods are NaN where no length differs from another.
+    """
+    blocks = windows.rows.split(_BATCH)
+    log_m = torch.cat([(windows.latents[rows] - windows.latents[rows - 1]).norm(dim=1).log() for rows in blocks])
+    log_m = log_m[log_m.isfinite()].double()
+    return Normal(log_m.mean(), log_m.std(correction=0), validate_args=False)
+
+
 @torch.inference_mode()
 def score_frames(
-    predictor: Predictor, windows: Windows, k: int, scaling: Scaling, principal_dims: tuple[int, ...] = ()
+    predictor: Predictor,
+    windows: Windows,
+    k: int,
+    scaling: Scaling,
+    principal_dims: tuple[int, ...] = (),
+    log_lengths: Normal | None = None,
 ) -> pd.DataFrame:
     """Per-frame scores, float64, in the order of `windows`.
 
@@ -22,8 +40,9 @@ def score_frames(
     (diagonal Gaussian of training frames, scored on x_t); cosine (of E[Δx|c] with Δx); log_norm (ln ||Δx||),
     log_norm_of_mean (ln ||E[Δx|c]||) and mean_log_norm (E[ln ||Δx|| | c]); error and spread (||Δx - E[Δx|c]||² and
     ||Δx - training mean||²), and error_top{m}, spread_top{m}, the same along the first m principal axes of training
-    deltas; and a column fact_... for each of the
-    density's own `facts`.
+    deltas; a column fact_... for each of the density's own `facts`; and where it is one by direction and length, d and
+    m = ||Δx||, dnll_direction (-ln p(d|m,c) less that of the uniform law on the sphere) and, given `log_lengths`,
+    dnll_length (-ln p(m|c) less that of the log-normal): NaN at a step of length 0.
     """
     like = windows.latents
     delta_mean, delta_std, frame_mean, frame_std = (
@@ -58,5 +77,11 @@ def score_frames(
         for m in principal_dims:
             columns |= {f"error_top{m}": error[:, m - 1], f"spread_top{m}": spread[:, m - 1]}
         columns |= {FACT + name: value for name, value in density.facts().items()}
+        if factors := density.log_prob_factors(delta):
+            log_m = columns["log_norm"].double()
+            uniform = log_vmf_normalizer(torch.zeros_like(log_m), windows.dim)
+            columns["dnll_direction"] = uniform - factors["direction"]
+            if log_lengths is not None:
+                columns["dnll_length"] = log_lengths.log_prob(log_m) - log_m - factors["length"]
         blocks.append({name: value.double().cpu() for name, value in columns.items()})
     return pd.DataFrame({name: torch.cat([block[name] for block in blocks]).numpy() for name in blocks[0]})

@@ -11,6 +11,14 @@ class Density:
         """Log-density (B,) in nats at x (B, D)."""
         raise NotImplementedError  # abstract
 
+    def log_prob_factors(self, x: Tensor) -> dict[str, Tensor]:
+        """Of a density by direction and length, x = m d: their log-densities at x (B, D), (B,) in nats; else empty.
+
+        `direction` is log p(d | m) on the unit sphere, `length` log p(m) on the half-line, so that log_prob is their
+        sum less (D-1) ln m (seed 003 §1.1). Both are NaN at x = 0, which has no direction.
+        """
+        return {}
+
     def mean(self) -> Tensor:
         """E[x], (B, D)."""
         raise NotImplementedError  # abstract

@@ -127,4 +127,4 @@ class _MixtureNLL(torch.autograd.Function):
 
 def _log_normal(z: Tensor, log_sigmas: Tensor) -> Tensor:
     """Σ_d log N(z_d; 0, 1) - log σ_d for z, log_sigmas (B, K, D) -> (B, K)."""
-    return -0.5 * torch.einsum("bkd,bkd->bk", z, z) - log_sigmas.sum(-1) - 0.5 * z.shape[-1] * _LOG_2PI
+    return -0.5 * torch.linalg.vecdot(z, z) - log_sigmas.sum(-1) - 0.5 * z.shape[-1] * _LOG_2PI

@@ -14,20 +14,20 @@ from latentdyn.distributions.student_mixture import DiagonalStudentMixture
 class RotatedMixture(Density):
     """The density of x = y Rᵀ for y from a mixture; `axes` R (D, D) is orthogonal, so volumes and lengths are kept.
 
-    log_sigma_bounds: (D,) each, where the mixture's log sigmas were clamped.
+    axes: None for the identity. log_sigma_bounds: (D,) each, where the mixture's log sigmas were clamped.
     """
 
     mixture: DiagonalGaussianMixture | DiagonalStudentMixture
-    axes: Tensor
+    axes: Tensor | None
     log_sigma_bounds: tuple[Tensor, Tensor]
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-density (B,) in nats at x (B, D)."""
-        return self.mixture.log_prob(x @ self.axes)
+        return self.mixture.log_prob(x if self.axes is None else x @ self.axes)
 
     def mean(self) -> Tensor:
         """E[x], (B, D)."""
-        return self.mixture.mean() @ self.axes.T
+        return self._turned(self.mixture.mean())
 
     def mean_log_norm(self) -> Tensor:
         """E[ln ||x||], (B,)."""
@@ -35,7 +35,7 @@ class RotatedMixture(Density):
 
     def sample(self, generator: torch.Generator, temperature: float = 1.0) -> Tensor:
         """One draw a row, (B, D)."""
-        return self.mixture.sample(generator, temperature) @ self.axes.T
+        return self._turned(self.mixture.sample(generator, temperature))
 
     def facts(self) -> dict[str, Tensor]:
         """`sigma_at_clamp`: share of (component, dimension) whose log sigma is at a bound, components by weight."""
@@ -43,3 +43,6 @@ class RotatedMixture(Density):
         at_clamp = (self.mixture.log_sigmas <= low) | (self.mixture.log_sigmas >= high)
         weights = self.mixture.log_weights.exp()
         return {"sigma_at_clamp": (weights * at_clamp.to(weights).mean(-1)).sum(-1)}
+
+    def _turned(self, y: Tensor) -> Tensor:
+        return y if self.axes is None else y @ self.axes.T

@@ -33,7 +33,7 @@ class DiagonalStudentMixture(Density):
         z = (x.unsqueeze(1) - self.means) * torch.exp(-self.log_sigmas)
         dof, dim = self.log_dofs.exp(), x.shape[-1]
         normalizer = torch.lgamma(0.5 * (dof + dim)) - torch.lgamma(0.5 * dof) - 0.5 * dim * torch.log(math.pi * dof)
-        tail = 0.5 * (dof + dim) * torch.log1p(torch.einsum("bkd,bkd->bk", z, z) / dof)
+        tail = 0.5 * (dof + dim) * torch.log1p(torch.linalg.vecdot(z, z) / dof)
         return torch.logsumexp(self.log_weights + normalizer - self.log_sigmas.sum(-1) - tail, dim=1)
 
     def mean(self) -> Tensor:

@@ -12,6 +12,7 @@ from latentdyn.predictors.naming import predictor_module
 from latentdyn.stores.windows import Scaling, Windows
 
 _BLOCK = 8192
+_NOT_OPTIONS = ("kind", "horizons", "starts_from", "training")  # of the settings, those that a module is not built of
 
 
 class Predictor(nn.Module):
@@ -46,13 +47,21 @@ class Predictor(nn.Module):
         """The density of the next step given context (B, W, D)."""
         raise NotImplementedError  # abstract
 
+    def mean_step(self, context: Tensor) -> Tensor:
+        """E[Δx | c], (B, D), as density(context).mean() but for rounding; for less where the rest is not needed."""
+        return self.density(context).mean()
+
 
 class TrainedPredictor(Predictor):
     """A predictor that is fitted by gradient descent on its negative log-likelihood."""
 
     def nll(self, context: Tensor, delta: Tensor) -> Tensor:
-        """-log p(Δx | c), (B,) in nats: the training loss, equal to -density(context).log_prob(delta)."""
-        return -self.density(context).log_prob(delta)
+        """-log p(Δx | c), (B,) in nats: the training loss."""
+        return self.nll_under(self.density(context), delta)
+
+    def nll_under(self, density: Density, delta: Tensor) -> Tensor:
+        """The same where the density of the contexts is at hand: -density.log_prob(delta)."""
+        return -density.log_prob(delta)
 
 
 class SolvedPredictor(Predictor):
@@ -80,5 +89,5 @@ class SolvedPredictor(Predictor):
 def build_predictor(settings: dict[str, Any], dim: int) -> Predictor:
     """A fresh predictor of the kind that `settings` names, for one horizon."""
     kind = importlib.import_module(predictor_module(settings["kind"]))
-    options = {name: value for name, value in settings.items() if name not in ("kind", "horizons", "training")}
+    options = {name: value for name, value in settings.items() if name not in _NOT_OPTIONS}
     return kind.PREDICTOR(dim=dim, **options)

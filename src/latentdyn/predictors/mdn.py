@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from latentdyn.distributions.gaussian_mixture import DiagonalGaussianMixture, mixture_nll, split_parameters
@@ -57,7 +58,13 @@ class MDN(NetworkPredictor):
             natural = DiagonalStudentMixture(*in_natural_units, bounded_log_dofs(outputs[:, -k:]))
         else:
             natural = DiagonalGaussianMixture(*in_natural_units)
-        return RotatedMixture(natural, self.target.axes, (low + log_std, high + log_std))
+        return RotatedMixture(natural, self.target.rotation, (low + log_std, high + log_std))
+
+    def mean_step(self, context: Tensor) -> Tensor:
+        k = self.head[0]
+        outputs = self.outputs(context, k * (1 + self.dim))  # logits and means: half of the last layer
+        weights, means = torch.softmax(outputs[:, :k], dim=1), outputs[:, k:].unflatten(1, (k, self.dim))
+        return self.target.natural(torch.einsum("bk,bkd->bd", weights, means))
 
     def nll(self, context: Tensor, delta: Tensor) -> Tensor:
         if self.components == "student_t":

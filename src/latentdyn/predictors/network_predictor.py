@@ -35,8 +35,8 @@ class NetworkPredictor(TrainedPredictor):
         self.context_normalisation, self.context_clip = context_normalisation, context_clip
         self.network = build_network(network, dim, window_frames, outputs)
 
-    def outputs(self, context: Tensor) -> Tensor:
-        """What the network says of context (B, W, D): (B, outputs)."""
+    def outputs(self, context: Tensor, n: int | None = None) -> Tensor:
+        """What the network says of context (B, W, D): (B, outputs), or its first n outputs alone."""
         if self.context_normalisation == "standard":
             context = self.standardized(context)
         elif self.context_normalisation == "deltas":
@@ -44,4 +44,4 @@ class NetworkPredictor(TrainedPredictor):
             context = torch.cat([steps, self.standardized(context[:, -1:])], dim=1)
         if self.context_clip is not None:
             context = context.clamp(-self.context_clip, self.context_clip)
-        return self.network(context)
+        return self.network(context, n)

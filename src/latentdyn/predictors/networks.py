@@ -1,6 +1,7 @@
 """Networks: from a normalised context (B, W, D) to the numbers (B, outputs) that a head makes a density of.
 
-Kinds: `none` (no context: what the head says by itself), `linear`, `mlp`, `transformer`.
+Kinds: `none` (no context: what the head says by itself), `linear`, `mlp`, `transformer`. Each can be asked for its
+first n outputs alone, which costs its last layer only these.
 """
 
 import itertools
@@ -8,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 def build_network(settings: dict[str, Any], dim: int, window_frames: int, outputs: int) -> nn.Module:
@@ -23,8 +25,8 @@ class Constant(nn.Module):
         super().__init__()
         self.outputs = nn.Parameter(torch.empty(outputs).uniform_(-0.1, 0.1))  # unequal, or components never part
 
-    def forward(self, context: Tensor) -> Tensor:
-        return self.outputs.expand(len(context), -1)
+    def forward(self, context: Tensor, n: int | None = None) -> Tensor:
+        return self.outputs[:n].expand(len(context), -1)
 
 
 class Linear(nn.Module):
@@ -34,8 +36,8 @@ class Linear(nn.Module):
         super().__init__()
         self.layer = nn.Linear(window_frames * dim, outputs)
 
-    def forward(self, context: Tensor) -> Tensor:
-        return self.layer(context.flatten(1))
+    def forward(self, context: Tensor, n: int | None = None) -> Tensor:
+        return _first(self.layer, context.flatten(1), n)
 
 
 class MLP(nn.Module):
@@ -49,8 +51,13 @@ class MLP(nn.Module):
         hidden = [nn.Sequential(nn.Linear(i, o), nn.GELU(), nn.Dropout(dropout)) for i, o in itertools.pairwise(sizes)]
         self.layers = nn.Sequential(*hidden, nn.Linear(sizes[-1], outputs))
 
-    def forward(self, context: Tensor) -> Tensor:
-        return self.layers(context.flatten(1))
+    def forward(self, context: Tensor, n: int | None = None) -> Tensor:
+        *hidden, last = self.layers
+        assert isinstance(last, nn.Linear)
+        x = context.flatten(1)
+        for layer in hidden:
+            x = layer(x)
+        return _first(last, x, n)
 
 
 class Transformer(nn.Module):
@@ -78,9 +85,14 @@ class Transformer(nn.Module):
         mask = nn.Transformer.generate_square_subsequent_mask(window_frames)
         self.register_buffer("mask", mask, persistent=False)
 
-    def forward(self, context: Tensor) -> Tensor:
+    def forward(self, context: Tensor, n: int | None = None) -> Tensor:
         tokens = self.layers(self.tokens(context) + self.positions, mask=self.mask, is_causal=True)
-        return self.answer(tokens[:, -1])
+        return _first(self.answer, tokens[:, -1], n)
+
+
+def _first(layer: nn.Linear, x: Tensor, n: int | None) -> Tensor:
+    """The first n outputs of a layer, or all."""
+    return layer(x) if n is None else F.linear(x, layer.weight[:n], layer.bias[:n])
 
 
 _KINDS = {"none": Constant, "linear": Linear, "mlp": MLP, "transformer": Transformer}

@@ -35,13 +35,20 @@ class TargetAxes(nn.Module):
             self.std.copy_(scaling.delta_std)
         self.mean.copy_(scaling.delta_mean.to(self.axes) @ self.axes)
 
+    @property
+    def rotation(self) -> Tensor | None:
+        """R (D, D), or None where it is the identity, whose product would be wasted."""
+        return None if self.kind == "natural" else self.axes
+
     def standardized(self, delta: Tensor) -> Tensor:
         """Δx (..., D) -> y."""
-        return (delta @ self.axes - self.mean) / self.std
+        along = delta if self.rotation is None else delta @ self.rotation
+        return (along - self.mean) / self.std
 
     def natural(self, y: Tensor) -> Tensor:
         """y (..., D) -> Δx."""
-        return (self.mean + self.std * y) @ self.axes.T
+        along = self.mean + self.std * y
+        return along if self.rotation is None else along @ self.rotation.T
 
     def log_volume(self) -> Tensor:
         """ln p(Δx) = ln p(y) - log_volume, a scalar."""

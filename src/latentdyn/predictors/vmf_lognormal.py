@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from latentdyn.distributions.density import Density
 from latentdyn.distributions.von_mises_fisher import VonMisesFisherLogNormal
 from latentdyn.predictors.network_predictor import NetworkPredictor
 from latentdyn.stores.windows import Scaling
@@ -73,12 +74,12 @@ class VMFLogNormal(NetworkPredictor):
             },
         )
 
-    def nll(self, context: Tensor, delta: Tensor) -> Tensor:
+    def nll_under(self, density: Density, delta: Tensor) -> Tensor:
         """-log p(Δx | c), (B,) in nats, but 0 for a step of length 0: it has no direction to learn from.
 
         Under the density itself such a step is impossible; evaluation shows it as a non-finite NLL.
         """
-        return torch.where(delta.any(1), super().nll(context, delta), 0)
+        return torch.where(delta.any(1), super().nll_under(density, delta), 0)
 
 
 def _clamped(raw: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:

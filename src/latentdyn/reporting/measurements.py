@@ -1,13 +1,13 @@
 """What a table is made of: the records, per-speaker sums and worst frames of all that its rows were measured with.
 
-`Measurements` answers in the terms of a row (representation, predictor, split, slice, horizon), over the seeds that the
-table averages. Several seeds are several measurements of one row: a value is their mean, an interval the mean of theirs
-(all resample the same speakers in the same way, so they move together).
+`Measurements` answers in the terms of a row (representation, predictor, split, slice, horizon; of rollouts mode and
+step), over the seeds that the table averages. Several seeds are several measurements of one row: a value is their mean,
+an interval the mean of theirs (all resample the same speakers in the same way, so they move together).
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,16 @@ from latentdyn.errors import UserError
 from latentdyn.parquet import read_parquet
 from latentdyn.seeds import numpy_generator
 
-SPEAKERS = ("representation", "predictor", "seed", "split", "slice", "horizon", "metric", "speaker_id", "total", "n")
+SPEAKERS = ("representation", "predictor", "seed", "split", "slice", "horizon", "mode", "step", "metric", "speaker_id",
+            "total", "n")  # fmt: skip
 WORST_FRAMES = ("representation", "predictor", "seed", "split", "horizon", "utterance_id", "t", "time_s", "nll", "dnll",
                 "delta_norm")  # fmt: skip
 _RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
-class Difference:
-    """a - b of two means over the same speakers, with its 95 % interval (NaN with fewer than two speakers)."""
+class Comparison:
+    """a - b or a / b of two means over the same speakers, with its 95 % interval (NaN with fewer than two speakers)."""
 
     value: float
     ci_low: float
@@ -37,24 +38,32 @@ class Difference:
 
 @dataclass(frozen=True)
 class Measurements:
-    """records: long, one value a row. speakers: totals and counts of frames. worst_frames: those of highest NLL."""
+    """records: long, one value a row. speakers: totals and counts of frames. worst_frames: those of highest NLL.
+    resamples: of the speakers, for the interval of a comparison."""
 
     records: pd.DataFrame
     speakers: pd.DataFrame
     worst_frames: pd.DataFrame
+    resamples: int = _RESAMPLES
 
     @classmethod
-    def read(cls, metrics: Path, speakers: Path, worst_frames: Path) -> "Measurements":
+    def read(cls, metrics: Path, speakers: Path, worst_frames: Path, resamples: int = _RESAMPLES) -> "Measurements":
         made_by = "collect_metrics"
         return cls(
             read_parquet(metrics, list(DTYPES), made_by=made_by),
             read_parquet(speakers, SPEAKERS, made_by=made_by),
             read_parquet(worst_frames, WORST_FRAMES, made_by=made_by),
+            resamples,
         )
 
     def where(self, **names: Any) -> "Measurements":
         """Only what was measured there; a value of None is not asked for."""
-        return Measurements(*(_where(table, names) for table in (self.records, self.speakers, self.worst_frames)))
+        records, speakers, worst = (_where(t, names) for t in (self.records, self.speakers, self.worst_frames))
+        return replace(self, records=records, speakers=speakers, worst_frames=worst)
+
+    def at_step(self, step: int | None) -> "Measurements":
+        """Only what is of one step of a rollout; None: of no single step, which is all of them pooled."""
+        return replace(self, records=_at_step(self.records, step), speakers=_at_step(self.speakers, step))
 
     def over_seeds(
         self, metric: str, column: str = "value", reduce: Callable[[np.ndarray], Any] = np.mean
@@ -67,13 +76,21 @@ class Measurements:
             return math.inf
         return float(reduce(values[column].to_numpy(np.float64)))
 
-    def difference(self, other: "Measurements", metric: str) -> Difference | None:
+    def difference(self, other: "Measurements", metric: str) -> Comparison | None:
         """Mean of a metric here less its mean there, over the same resampled speakers; None if either lacks it.
 
         Raises:
             UserError: the two were not measured on the same speakers.
         """
-        a, b = (_speaker_sums(table, metric) for table in (self.speakers, other.speakers))
+        return self._compared(other, metric, np.subtract)
+
+    def ratio(self, other: "Measurements", metric: str) -> Comparison | None:
+        """Mean of a metric here over its mean there; as for `difference`."""
+        return self._compared(other, metric, np.divide)
+
+    def _compared(self, other: "Measurements", metric: str, how: np.ufunc) -> Comparison | None:
+        sums = [_speaker_sums(table, metric) for table in (self.speakers, other.speakers)]
+        a, b = sums
         if a.empty or b.empty:
             return None
         if not a.index.equals(b.index):
@@ -82,15 +99,15 @@ class Measurements:
                 f"metric {metric}",
                 "compare representations of one corpus, and predictors with the same window_frames and longest horizon",
             )
-        with np.errstate(invalid="ignore"):  # of two overflows there is no difference: NaN
-            value = float(a.total.sum() / a.n.sum() - b.total.sum() / b.n.sum())
+        with np.errstate(invalid="ignore", divide="ignore"):  # of two overflows there is no difference: NaN
+            value = float(how(*(table.total.sum() / table.n.sum() for table in sums)))
         if len(a) < 2:
-            return Difference(value, math.nan, math.nan)
-        weights = speaker_weights(len(a), _RESAMPLES, numpy_generator("paired differences"))
-        means = [resampled_ratios(t[["total"]].to_numpy(), t[["n"]].to_numpy(), weights) for t in (a, b)]
-        with np.errstate(invalid="ignore"):
-            ((low, high),) = percentile_interval(means[0] - means[1])
-        return Difference(value, float(low), float(high))
+            return Comparison(value, math.nan, math.nan)
+        weights = speaker_weights(len(a), self.resamples, numpy_generator("paired differences"))
+        means = [resampled_ratios(t[["total"]].to_numpy(), t[["n"]].to_numpy(), weights) for t in sums]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ((low, high),) = percentile_interval(how(*means))
+        return Comparison(value, float(low), float(high))
 
 
 def unmeasured(row: dict[str, Any]) -> UserError:
@@ -109,6 +126,11 @@ def _where(table: pd.DataFrame, names: dict[str, Any]) -> pd.DataFrame:
             same = table[name].isin(value) if isinstance(value, list) else table[name] == value
             keep &= same.to_numpy(bool, na_value=False)  # a record without a horizon is of no horizon
     return table[keep]
+
+
+def _at_step(table: pd.DataFrame, step: int | None) -> pd.DataFrame:
+    keep = table["step"].isna() if step is None else (table["step"] == step).fillna(False)
+    return table[keep.to_numpy(bool)]
 
 
 def _speaker_sums(speakers: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def step(arguments: argparse.Namespace) -> None:
-    found = Measurements.read(arguments.metrics, arguments.speakers, arguments.worst_frames)
+    resamples = arguments.about["bootstrap_resamples"]
+    found = Measurements.read(arguments.metrics, arguments.speakers, arguments.worst_frames, resamples)
     kind = importlib.import_module(figure_module(arguments.table["kind"]))
     write_figure(kind.draw(found, arguments.table, arguments.about), arguments.figure)
 

@@ -23,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def step(arguments: argparse.Namespace) -> None:
-    found = Measurements.read(arguments.metrics, arguments.speakers, arguments.worst_frames)
+    resamples = arguments.about["bootstrap_resamples"]
+    found = Measurements.read(arguments.metrics, arguments.speakers, arguments.worst_frames, resamples)
     kind = importlib.import_module(table_module(arguments.table["kind"]))
     sheet = kind.tabulate(found, arguments.table, arguments.about)
     write_sheet(sheet, arguments.csv, arguments.markdown, arguments.latex)

@@ -12,7 +12,7 @@ from latentdyn.steps.cli import run_step
 from latentdyn.stores.frames import open_frames
 from latentdyn.stores.latents import open_latents
 from latentdyn.stores.state import open_state, remove_state
-from latentdyn.training.checkpoint import save_checkpoint
+from latentdyn.training.checkpoint import load_checkpoint, save_checkpoint
 from latentdyn.training.fit import fit_predictor
 
 
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--latents", type=Path, required=True, help="handle of the latents")
     parser.add_argument("--frames", type=Path, required=True, help="handle of the frame index")
     parser.add_argument("--predictor", type=json.loads, required=True, help="its section of the config, as JSON")
+    parser.add_argument("--start", type=Path, nargs="?", help="handle of the checkpoint to train on from, if any")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--code", required=True, help="digest of the code that trains")
     parser.add_argument("--state", type=Path, required=True, help="folder for unfinished work")
@@ -39,6 +40,11 @@ def step(arguments: argparse.Namespace) -> None:
         "latents": store.handle["digest"],
         "frames": json.loads(arguments.frames.read_text())["digest"],
     }
+    device = pick_device(require_gpu=gpu_required(), float32_matmul=arguments.float32_matmul)
+    start = None
+    if arguments.start:
+        data["start"] = json.loads(arguments.start.read_text())["digest"]
+        start = {k: p.state_dict() for k, p in load_checkpoint(arguments.start, None, store.dim, device).items()}
     key = {
         "predictor": arguments.predictor,
         "seed": arguments.seed,
@@ -46,7 +52,6 @@ def step(arguments: argparse.Namespace) -> None:
         "data": data,
         "float32_matmul": arguments.float32_matmul,
     }
-    device = pick_device(require_gpu=gpu_required(), float32_matmul=arguments.float32_matmul)
     fitted = fit_predictor(
         arguments.predictor,
         store,
@@ -54,6 +59,7 @@ def step(arguments: argparse.Namespace) -> None:
         seed_names=("train", arguments.seed),
         state=open_state(arguments.state, key),
         device=device,
+        start=start,
         checkpoint_interval_s=arguments.checkpoint_interval_s,
     )
     write_parquet(arguments.curve, fitted.curve)

@@ -11,6 +11,9 @@
 Rows that belong to no utterance (after a merge, up to a shard's end) are NaN. `NAME.json`, the handle, is written
 last: schema version, shape, rate, size and sha256 of each shard, and a digest of the whole content. Without a handle
 there is no store.
+
+While a store is being written, its writer holds the lock `NAME.lock` (see stores.lock), which is gone from a finished
+one. It lies beside the store, for Snakemake deletes the store before another job may write it.
 """
 
 import hashlib
@@ -30,6 +33,7 @@ import zarr.errors
 
 from latentdyn.errors import UserError
 from latentdyn.files import canonical_json, file_sha256, read_json, write_json
+from latentdyn.stores.lock import Lock
 
 SCHEMA_VERSION = 1
 CHUNK_FRAMES = 256
@@ -121,8 +125,13 @@ class LatentsWriter:
     """Writes a store utterance by utterance, holding at most one shard in memory."""
 
     def __init__(self, handle: Path, dim: int, frame_rate_hz: float, dtype: str = "float32", **facts: Any) -> None:
-        """Start an empty store at `store_path(handle)`, replacing what is there; `facts` go into the handle."""
+        """Start an empty store at `store_path(handle)`, replacing what is there; `facts` go into the handle.
+
+        Raises:
+            UserError: another writer is at work on this store.
+        """
         self._handle, self._path = Path(handle), store_path(handle)
+        self._lock = _lock(handle)
         self._facts = {"frame_rate_hz": frame_rate_hz, "dim": dim, "dtype": dtype, **facts}
         self._handle.unlink(missing_ok=True)  # from here on there is no whole store
         shutil.rmtree(self._path, ignore_errors=True)
@@ -159,7 +168,9 @@ class LatentsWriter:
         if self._filled:
             self._flush()
         table = pd.DataFrame(self._table, columns=list(_TABLE))
-        return _finish(self._handle, self._facts, table, self._written, self._nonfinite, self._moments)
+        facts = _finish(self._handle, self._facts, table, self._written, self._nonfinite, self._moments)
+        self._lock.delete()
+        return facts
 
     def _flush(self) -> None:
         n = self._filled
@@ -179,7 +190,7 @@ def merge_latents(parts: Sequence[Path], handle: Path) -> dict[str, Any]:
     Each part starts at a shard's boundary; the rows between a part's end and the next part are NaN.
 
     Raises:
-        UserError: a part is damaged, or the parts differ in shape or rate.
+        UserError: a part is damaged, the parts differ in shape or rate, or another writer is at work on this store.
     """
     stores = [open_latents(part) for part in parts]
     kept = {"schema_version", "n_rows", "n_frames", "n_utterances", "n_speakers", "nonfinite_frames", "files", "digest"}
@@ -187,7 +198,7 @@ def merge_latents(parts: Sequence[Path], handle: Path) -> dict[str, Any]:
     for part, fact in zip(parts, facts, strict=True):
         if fact != facts[0]:
             raise UserError(f"parts of one representation differ: {fact} and {facts[0]}", part, "encode them again")
-    path = store_path(handle)
+    path, lock = store_path(handle), _lock(handle)
     Path(handle).unlink(missing_ok=True)
     shutil.rmtree(path, ignore_errors=True)
     bases = np.cumsum([0, *(math.ceil(store.n_rows / SHARD_FRAMES) for store in stores)])
@@ -212,7 +223,13 @@ def merge_latents(parts: Sequence[Path], handle: Path) -> dict[str, Any]:
         mean, std = (np.asarray(store.array(name)[:], np.float64) for name in ("dim_mean", "dim_std"))
         moments = moments.add(_Moments(n, np.nan_to_num(mean), n * np.nan_to_num(std) ** 2))
     nonfinite = sum(store.handle["nonfinite_frames"] for store in stores)
-    return _finish(Path(handle), facts[0], table, n_rows, nonfinite, moments, known)
+    merged = _finish(Path(handle), facts[0], table, n_rows, nonfinite, moments, known)
+    lock.delete()
+    return merged
+
+
+def _lock(handle: Path) -> Lock:
+    return Lock(Path(handle).with_suffix(".lock"), store_path(handle))
 
 
 def _block_frames() -> int:

@@ -14,23 +14,30 @@ from torch import Tensor
 from latentdyn.errors import UserError
 
 
-def common_frames(frames: pd.DataFrame, n_rows: int, window_frames: int, horizons: list[int]) -> pd.DataFrame:
+def common_frames(
+    frames: pd.DataFrame, n_rows: int, window_frames: int, horizons: list[int], ahead: int = 0
+) -> pd.DataFrame:
     """The frames that every horizon can be scored on: t >= (W-1) + max k, all frames they touch finite.
 
     Args:
-        frames: the frame index. n_rows: rows of the store.
+        frames: the frame index. n_rows: rows of the store. ahead: frames of the utterance that must follow.
 
     Raises:
         UserError: no frame is left, since every utterance is shorter than the longest context reaches back.
     """
     reach = window_frames - 1 + max(horizons)
-    late = frames[frames["t"].to_numpy() >= reach]
+    t = frames["t"].to_numpy()
+    fits = t >= reach
+    if ahead:
+        fits &= t + ahead <= frames.groupby("utterance_id", observed=True)["t"].transform("max").to_numpy()
+    late = frames[fits]
     if late.empty:
-        longest = 1 + int(frames["t"].max()) if len(frames) else 0
+        longest = 1 + int(t.max()) if len(t) else 0
         raise UserError(
-            f"no utterance is long enough: W = {window_frames} and the longest horizon k = {max(horizons)} need "
-            f"{reach + 1} frames, the longest utterance has {longest}",
-            "window_frames and horizons of the predictor",
+            f"no utterance is long enough: W = {window_frames} and the longest horizon k = {max(horizons)}"
+            + (f" with {ahead} frames to follow" if ahead else "")
+            + f" need {reach + 1 + ahead} frames, the longest utterance has {longest}",
+            "window_frames and horizons of the predictor" + (", and its training.regime" if ahead else ""),
             "shorten them, or use longer utterances",
         )
     if frames["valid"].all():
@@ -39,7 +46,7 @@ def common_frames(frames: pd.DataFrame, n_rows: int, window_frames: int, horizon
     invalid[1 + frames["row"].to_numpy()[~frames["valid"].to_numpy()]] = 1
     invalid = np.cumsum(invalid)  # invalid rows before each row
     row = late["row"].to_numpy()
-    return late[invalid[row + 1] == invalid[row - reach]]
+    return late[invalid[row + ahead + 1] == invalid[row - reach]]
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,11 @@ class Windows:
         offsets = torch.arange(1 - self.window_frames, 1, device=rows.device) - k
         context = self.latents[rows[:, None] + offsets]
         return context, self.latents[rows] - self.latents[rows - 1]
+
+    def stretch(self, index: Tensor | slice, k: int, steps: int) -> Tensor:
+        """The frames (B, W + k - 1 + S, D) from the first of the context to the last of S targets, x_{t+S-1}."""
+        rows = self.rows[index]
+        return self.latents[rows[:, None] + torch.arange(1 - k - self.window_frames, steps, device=rows.device)]
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,13 @@ def save_checkpoint(
     return record
 
 
-def load_checkpoint(handle: Path, settings: dict[str, Any], dim: int, device: torch.device) -> dict[int, Predictor]:
+def load_checkpoint(
+    handle: Path, settings: dict[str, Any] | None, dim: int, device: torch.device
+) -> dict[int, Predictor]:
     """Predictors by horizon, ready to evaluate.
+
+    Args:
+        settings: what it must have been trained with; None takes the handle's word.
 
     Raises:
         UserError: missing or damaged files, another schema version, or a checkpoint of other settings or dimension.
@@ -56,6 +61,7 @@ def load_checkpoint(handle: Path, settings: dict[str, Any], dim: int, device: to
     mend = f"delete {handle} and let Snakemake train it again"
     if facts.get("schema_version") != SCHEMA_VERSION:
         raise UserError(f"this checkpoint has schema version {facts.get('schema_version')}", handle, mend)
+    settings = facts["predictor"] if settings is None else settings
     differs = sorted(n for n in {*settings, *facts["predictor"]} if facts["predictor"].get(n) != settings.get(n))
     if differs or facts["dim"] != dim:
         what = f"other settings ({', '.join(differs)})" if differs else f"{facts['dim']} dimensions, not {dim}"

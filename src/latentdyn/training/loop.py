@@ -1,31 +1,27 @@
-"""The training loop: likelihood by AdamW, a held-out curve, and a state from which a killed run continues bit for bit.
+"""The training loop: AdamW on an objective, a held-out curve, and a state that a killed run continues from bit for bit.
 
-What a step draws is a function of (seed names, step), so a resumed run needs no sampler state: on a CPU it equals the
+What a step draws is a function of the step, so a resumed run needs no sampler state: on a CPU it equals the
 uninterrupted run exactly.
 """
 
 import io
 import logging
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from latentdyn.errors import UserError
 from latentdyn.files import atomic_path
-from latentdyn.predictors.base import TrainedPredictor
-from latentdyn.seeds import numpy_generator, seed_for
-from latentdyn.stores.windows import Windows
 
 log = logging.getLogger(__name__)
 
-_VALIDATION_FRAMES = 16_384
-_EVALUATION_BATCH = 2048
+_MOST_SKIPPED = 0.1  # of the updates between two validations
 
 
 @dataclass(frozen=True)
@@ -42,6 +38,31 @@ class TrainingSettings:
     patience_validations: int | None
 
 
+class Objective:
+    """What a model is trained to make small.
+
+    quantity: its name, and unit: the loss's, for the curve and the log. held_out: whether there are held-out speakers.
+    guarded: an update that is not finite is left out and counted, instead of ending the training.
+    """
+
+    quantity: str
+    unit: str
+    held_out: bool
+    guarded = False
+
+    def loss(self, step: int) -> Tensor:
+        """Mean loss of the batch of this step, whose draws follow from `step` alone."""
+        raise NotImplementedError  # abstract
+
+    def held_out_loss(self) -> float:
+        """Mean loss over held-out speakers, with the same draws each time."""
+        raise NotImplementedError  # abstract
+
+    def blame(self, step: int, folder: Path) -> UserError:
+        """What to tell if this step's loss is not finite; what explains it may be written to `folder`."""
+        raise NotImplementedError  # abstract
+
+
 @dataclass
 class TrainingState:
     """All that changes while training; saved whole, and nothing else is needed to continue."""
@@ -51,165 +72,124 @@ class TrainingState:
     optimizer: dict[str, Any] = field(default_factory=dict)
     best: dict[str, Tensor] = field(default_factory=dict)
     best_step: int = 0
-    best_nll: float = float("inf")
+    best_loss: float = math.inf
     curve: list[dict[str, float]] = field(default_factory=list)
     losses: list[Tensor] = field(default_factory=list)  # of the steps since the last validation
+    skipped: int = 0  # updates since then that were left out, not being finite
 
 
 def train(
-    predictor: TrainedPredictor,
-    train_windows: Windows,
-    validation_windows: Windows | None,
-    k: int,
+    model: nn.Module,
+    objective: Objective,
     settings: TrainingSettings,
     *,
-    seed_names: tuple[object, ...],
     state_file: Path,
+    name: str = "",
     checkpoint_interval_s: float = 60.0,
 ) -> list[dict[str, float]]:
-    """Fit `predictor` at staleness k, continuing from `state_file` where it exists.
+    """Train `model` in place, continuing from `state_file` where it exists.
 
     Args:
-        seed_names: what names this run's random numbers.
         state_file: written every `checkpoint_interval_s` and at the end; the caller removes it.
+        name: what the log calls this training.
 
     Returns:
-        The held-out curve: a record {k, step, train_nll, validation_nll} for each validation. The predictor holds the
-        selected weights.
+        The held-out curve: a record {step, train_{quantity}, validation_{quantity}} before the first step and at each
+        validation; of a guarded objective, `skipped` too. The model holds the selected weights.
 
     Raises:
-        UserError: the loss stopped being finite; the batch is saved beside the state.
+        UserError: the loss stopped being finite (of a guarded objective: too often).
     """
-    if settings.select == "best_validation" and validation_windows is None:
+    if settings.select == "best_validation" and not objective.held_out:
         raise UserError(
             "the best step is chosen by held-out training speakers, and there are none",
-            "training.select of the predictor, splits.validation of the corpus",
+            "training.select, splits.validation of the corpus",
             "give splits.validation a share of the speakers, or set training.select to last",
         )
-    device = train_windows.latents.device
-    optimizer = torch.optim.AdamW(
-        predictor.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
+    parameters = list(model.parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
     state = _load_state(state_file)
     if state.step:
-        predictor.load_state_dict(state.model)
+        model.load_state_dict(state.model)
         optimizer.load_state_dict(state.optimizer)
-        log.info("k=%d: continuing at step %d", k, state.step)
-    held_out = _validation_subset(validation_windows, seed_names)
-    parameters = list(predictor.parameters())
-    check_every = 1 if device.type == "cpu" else 50  # reading a loss stalls a GPU
+        log.info("%scontinuing at step %d", name, state.step)
+    check_every = 1 if parameters[0].device.type == "cpu" else 50  # reading a loss stalls a GPU
     saved = time.monotonic()
     bar = tqdm(
-        total=settings.steps, initial=state.step, desc=f"k={k}", unit="step", disable=None, mininterval=1.0, leave=False
-    )
+        total=settings.steps, initial=state.step, desc=name.strip(": ") or None, unit="step", disable=None,
+        mininterval=1.0, leave=False,
+    )  # fmt: skip
     try:
+        if not state.curve:
+            _validate(model, objective, state, settings, name)
         while state.step < settings.steps and not _out_of_patience(state, settings):
-            index = _batch_index(len(train_windows), settings.batch_size, seed_names, state.step).to(device)
-            torch.manual_seed(seed_for(*seed_names, "dropout", state.step))
-            context, delta = train_windows.batch(index, k)
-            predictor.train()
-            loss = predictor.nll(context, delta).mean()
+            model.train()
+            loss = objective.loss(state.step)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, settings.gradient_clip_norm)
-            state.losses.append(loss.detach())
+            norm = torch.nn.utils.clip_grad_norm_(parameters, settings.gradient_clip_norm)
             at_validation = (state.step + 1) % settings.validate_every_steps == 0 or state.step + 1 == settings.steps
-            if at_validation or len(state.losses) % check_every == 0:
-                _check_finite(state.losses, state.step, k, train_windows, settings, seed_names, state_file.parent)
-            optimizer.step()
+            if objective.guarded and not torch.isfinite(norm + loss):
+                state.skipped += 1
+                if state.skipped > _MOST_SKIPPED * settings.validate_every_steps:
+                    raise objective.blame(state.step, state_file.parent)
+            else:
+                state.losses.append(loss.detach())
+                if at_validation or len(state.losses) % check_every == 0:
+                    _check_finite(objective, state, state_file.parent)
+                optimizer.step()
             state.step += 1
             bar.update()
             if at_validation:
-                _validate(predictor, held_out, k, state, settings)
+                _validate(model, objective, state, settings, name)
             if time.monotonic() - saved > checkpoint_interval_s:
-                _save_state(state_file, state, predictor, optimizer)
+                _save_state(state_file, state, model, optimizer)
                 saved = time.monotonic()
     finally:  # an interrupted run continues from its last whole save: a step cut off half-way is no state
         bar.close()
-    _save_state(state_file, state, predictor, optimizer)
+    _save_state(state_file, state, model, optimizer)
     if settings.select == "best_validation":
-        predictor.load_state_dict(state.best)
-        log.info("k=%d: step %d of %d is best on held-out speakers", k, state.best_step, state.step)
-    predictor.eval()
+        model.load_state_dict(state.best)
+        log.info("%sstep %d of %d is best on held-out speakers", name, state.best_step, state.step)
+    model.eval()
     return state.curve
 
 
-@torch.inference_mode()
-def mean_nll(predictor: TrainedPredictor, windows: Windows, k: int) -> float:
-    """Mean NLL over all frames of `windows`, nats a frame, summed in float64."""
-    predictor.eval()
-    total = 0.0
-    for start in range(0, len(windows), _EVALUATION_BATCH):
-        total += float(predictor.nll(*windows.batch(slice(start, start + _EVALUATION_BATCH), k)).double().sum())
-    return total / len(windows)
-
-
 def _validate(
-    predictor: TrainedPredictor,
-    held_out: Windows | None,
-    k: int,
-    state: TrainingState,
-    settings: TrainingSettings,
+    model: nn.Module, objective: Objective, state: TrainingState, settings: TrainingSettings, name: str
 ) -> None:
-    train_nll = float(torch.stack(state.losses).double().mean())
+    quantity = objective.quantity
+    trained = float(torch.stack(state.losses).double().mean()) if state.losses else math.nan
+    model.eval()
+    held_out = objective.held_out_loss() if objective.held_out else math.nan
+    point = {"step": state.step, f"train_{quantity}": trained, f"validation_{quantity}": held_out}
+    log.info("%sstep %d: train %.4f, held-out %.4f %s", name, state.step, trained, held_out, objective.unit)
+    if objective.guarded:
+        point["skipped"] = state.skipped
+        if state.skipped:
+            log.warning("%sstep %d: %d updates were not finite and left out", name, state.step, state.skipped)
+    state.curve.append(point)
     state.losses.clear()
-    validation_nll = mean_nll(predictor, held_out, k) if held_out is not None else float("nan")
-    state.curve.append({"k": k, "step": state.step, "train_nll": train_nll, "validation_nll": validation_nll})
-    log.info("k=%d step %d: train %.3f, held-out %.3f nats/frame", k, state.step, train_nll, validation_nll)
-    if validation_nll < state.best_nll and settings.select == "best_validation":
-        state.best_nll, state.best_step = validation_nll, state.step
-        state.best = {name: value.detach().clone() for name, value in predictor.state_dict().items()}
+    state.skipped = 0
+    if held_out < state.best_loss and settings.select == "best_validation":
+        state.best_loss, state.best_step = held_out, state.step
+        state.best = {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
 def _out_of_patience(state: TrainingState, settings: TrainingSettings) -> bool:
-    if settings.patience_validations is None or settings.select != "best_validation" or not state.curve:
+    if settings.patience_validations is None or settings.select != "best_validation":
         return False
     return sum(point["step"] > state.best_step for point in state.curve) >= settings.patience_validations
 
 
-def _batch_index(n: int, batch_size: int, seed_names: tuple[object, ...], step: int) -> Tensor:
-    return torch.from_numpy(numpy_generator(*seed_names, "batch", step).integers(0, n, batch_size))
+def _check_finite(objective: Objective, state: TrainingState, folder: Path) -> None:
+    finite = torch.isfinite(torch.stack(state.losses))
+    if not finite.all():
+        raise objective.blame(state.step - len(state.losses) + 1 + int((~finite).nonzero()[0]), folder)
 
 
-def _validation_subset(windows: Windows | None, seed_names: tuple[object, ...]) -> Windows | None:
-    if windows is None or len(windows) <= _VALIDATION_FRAMES:
-        return windows
-    chosen = numpy_generator(*seed_names, "validation").choice(len(windows), _VALIDATION_FRAMES, replace=False)
-    return Windows(
-        windows.latents, windows.rows[torch.from_numpy(np.sort(chosen)).to(windows.rows.device)], windows.window_frames
-    )
-
-
-def _check_finite(
-    losses: list[Tensor],
-    step: int,
-    k: int,
-    windows: Windows,
-    settings: TrainingSettings,
-    seed_names: tuple[object, ...],
-    folder: Path,
-) -> None:
-    finite = torch.isfinite(torch.stack(losses))
-    if finite.all():
-        return
-    bad_step = step - len(losses) + 1 + int((~finite).nonzero()[0])
-    index = _batch_index(len(windows), settings.batch_size, seed_names, bad_step).to(windows.rows.device)
-    context, delta = windows.batch(index, k)
-    with atomic_path(folder / f"nonfinite_batch_k{k}.npz") as temporary, open(temporary, "wb") as file:
-        np.savez(file, rows=windows.rows[index].cpu(), context=context.cpu(), delta=delta.cpu(), step=bad_step)
-    norm, worst = delta.norm(dim=1).max(0)
-    raise UserError(
-        f"training stopped: the loss is not finite at step {bad_step} of horizon k={k} (largest ||Δx|| in its batch: "
-        f"{float(norm):.4g}, at store row {int(windows.rows[index][worst])})",
-        folder / f"nonfinite_batch_k{k}.npz, the batch",
-        "look for outliers in these latents, lower training.learning_rate or raise log_sigma_min",
-    )
-
-
-def _save_state(
-    file: Path, state: TrainingState, predictor: TrainedPredictor, optimizer: torch.optim.Optimizer
-) -> None:
-    state.model, state.optimizer = predictor.state_dict(), optimizer.state_dict()
+def _save_state(file: Path, state: TrainingState, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    state.model, state.optimizer = model.state_dict(), optimizer.state_dict()
     save_state(file, vars(state))
 
 

@@ -192,6 +192,50 @@ def test_a_step_of_length_zero_is_counted_not_hidden(make_store, var_process, tm
     assert found["cosine_nonfinite"].value == 1 and found["cosine"].status == "ok" and found["r2_head"].status == "ok"
 
 
+class Towards(Predictor):
+    """Direction and length apart: back to the origin, at one concentration and one law of the length."""
+
+    def density(self, context):
+        from latentdyn.distributions.von_mises_fisher import VonMisesFisherLogNormal
+
+        ones = torch.ones(len(context))
+        direction = -torch.nn.functional.normalize(context[:, -1], dim=1)
+        return VonMisesFisherLogNormal(direction, 2 * ones, 0.5 * ones, -0.5 * ones, flags={"kappa_at_clamp": 0 * ones})
+
+
+def test_direction_and_length_are_scored_apart_where_a_density_says_them(make_store, var_process):
+    dim = 3
+    utterances = var_process(rotation(dim, 0.5), 10, 50)
+    utterances["u4", "e4"][30] = utterances["u4", "e4"][29]
+    store, frames = make_store(utterances)
+    latents = torch.from_numpy(store.load())
+    evaluation = evaluate_lagged({1: Towards(dim, 1)}, latents, frames, 12.5, SETTINGS, ("test",))
+    found = {(r.split, r.metric): r for r in evaluation.records if r.slice == "all"}
+    for split, still in (("train", 0), ("eval", 1)):
+        factored, direction, length = (found[split, f"dnll_{name}"] for name in ("factored", "direction", "length"))
+        assert factored.value == pytest.approx(direction.value + length.value)
+        assert factored.unit == "nats/frame" and factored.ci_low < factored.value < factored.ci_high
+        assert direction.value < -0.1 and direction.ci_high < 0  # a VAR(1) does step towards the origin
+        assert found[split, "dnll_factored_nonfinite"].value == found[split, "nll_nonfinite"].value == still
+    # nll = NLL(d) + NLL(m) + (D-1) E[ln m]; and on the frames that it was fitted to, a log-normal has the NLL
+    # E[ln m] + ln b + ½ ln 2πe
+    usable = common_frames(frames, len(latents), 1, [1])
+    rows = torch.from_numpy(usable[usable["split"] == "train"]["row"].to_numpy().copy())
+    log_m = (latents[rows] - latents[rows - 1]).double().norm(dim=1).log()
+    baseline = float(log_m.mean() + log_m.std(correction=0).log()) + 0.5 * np.log(2 * np.pi * np.e)
+    nll = found["train", "dnll_factored"].value + np.log(4 * np.pi) + baseline + (dim - 1) * float(log_m.mean())
+    assert found["train", "nll"].value == pytest.approx(nll, abs=1e-5)
+    # what else the density tells, and the sums from which intervals of differences follow
+    assert found["eval", "kappa"].value == 2 and found["eval", "kappa_at_clamp"].value == 0
+    assert {"dnll_direction", "dnll_length", "dnll_factored"} <= set(evaluation.speakers.metric)
+
+
+def test_a_density_without_factors_has_no_such_scores(make_store, var_process, tmp_path):
+    store, frames, predictors = fitted(make_store, var_process(rotation(3, 0.5), 10, 50), LINEAR, tmp_path)
+    records = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",)).records
+    assert not any("factored" in r.metric or "direction" in r.metric or "length" in r.metric for r in records)
+
+
 def test_the_sums_of_speakers_give_the_means_and_their_intervals(make_store, var_process, tmp_path):
     store, frames, predictors = fitted(make_store, var_process(rotation(3, 0.5), 30, 50), LINEAR, tmp_path)
     latents = torch.from_numpy(store.load())
@@ -215,7 +259,8 @@ def test_the_sums_of_speakers_give_the_means_and_their_intervals(make_store, var
 
 def test_training_and_evaluation_score_the_same_frames_alike(make_store, var_process, tmp_path):
     training = {"steps": 5, "batch_size": 64, "learning_rate": 1e-2, "weight_decay": 0.0, "gradient_clip_norm": 1.0,
-                "validate_every_steps": 5, "select": "last", "patience_validations": None}  # fmt: skip
+                "validate_every_steps": 5, "select": "last", "patience_validations": None,
+                "regime": {"kind": "teacher_forced"}}  # fmt: skip
     network = {"kind": "mlp", "width": 8, "layers": 1, "dropout": 0.5}  # dropout must be off in both
     mdn = {"kind": "mdn", "window_frames": 2, "horizons": [1], "n_components": 2, "network": network}
     mdn |= {"training": training}

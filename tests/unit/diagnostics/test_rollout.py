@@ -89,6 +89,47 @@ def test_a_draw_is_that_of_the_loop(kind, mode, truth):
     assert not torch.allclose(other.steps, found.steps)
 
 
+def test_a_corrected_state_is_what_the_next_step_starts_from(truth):
+    predictor, seen = Sensitive(), []
+
+    def correct(states):
+        seen.append(states.clone())
+        return 0.5 * states + 1
+
+    found = rollout(predictor, truth, S, mask([4]), correct=correct)
+    for b in range(len(truth)):
+        x = list(truth[b, :6])
+        for s in range(1, S + 1):
+            if s == 4:
+                x[-1] = truth[b, 8]
+            density = predictor.density(torch.stack(x[-W:])[None])
+            nll = -density.log_prob((truth[b, 5 + s] - truth[b, 4 + s])[None])[0]
+            torch.testing.assert_close(found.nll[b, s - 1], nll)
+            uncorrected = x[-1] + density.mean()[0]
+            torch.testing.assert_close(seen[s - 1][b], uncorrected)
+            torch.testing.assert_close(found.corrections[b, s - 1], 1 - 0.5 * uncorrected)
+            torch.testing.assert_close(found.steps[b, s - 1], 0.5 * uncorrected + 1 - x[-1])
+            x.append(0.5 * uncorrected + 1)
+        torch.testing.assert_close(found.states[b, -1], x[-1])
+    free = rollout(predictor, truth, S, mask([]), correct=correct)
+    torch.testing.assert_close(free_run(predictor, truth[:, :6], S, 1, correct=correct)[:, 5:], free.states)
+    assert rollout(predictor, truth, S, mask([])).corrections is None
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_a_free_run_by_the_mean_makes_no_density_where_the_mean_is_had_without(k, truth):
+    class MeanOnly(Mixture):
+        def mean_step(self, context):
+            return Mixture.density(self, context).mean()
+
+        def density(self, context):
+            raise AssertionError("not needed")
+
+    found = free_run(MeanOnly(), truth, S, k)
+    assert torch.equal(found, free_run(Mixture(), truth, S, k, lambda density: density.mean()))
+    assert not torch.equal(found, free_run(Mixture(), truth, S, k, lambda density: -density.mean()))
+
+
 def test_each_step_asks_for_one_density(truth):
     predictor = Sensitive()
     rollout(predictor, truth, S, mask([2]))

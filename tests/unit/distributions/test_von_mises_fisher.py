@@ -40,11 +40,12 @@ def test_density_is_the_product_of_scipys(dim):
     mu_logm, log_sigma = torch.linspace(-1, 1, 6, dtype=torch.float64), torch.linspace(-1, 0.5, 6, dtype=torch.float64)
     density = VonMisesFisherLogNormal(mu, kappa, mu_logm, log_sigma)
     m = x.norm(dim=1).numpy()
-    factored = stats.lognorm.logpdf(m, log_sigma.exp().numpy(), scale=mu_logm.exp().numpy())
-    for i in range(6):
-        factored[i] += stats.vonmises_fisher(mu[i].numpy(), float(kappa[i])).logpdf(x[i].numpy() / m[i])
-    np.testing.assert_allclose(density.log_prob_factored(x), factored, rtol=1e-9)
-    np.testing.assert_allclose(density.log_prob(x), factored - (dim - 1) * np.log(m), rtol=1e-9)
+    of_length = stats.lognorm.logpdf(m, log_sigma.exp().numpy(), scale=mu_logm.exp().numpy())
+    of_direction = [stats.vonmises_fisher(mu[i].numpy(), float(kappa[i])).logpdf(x[i].numpy() / m[i]) for i in range(6)]
+    found = density.log_prob_factors(x)
+    np.testing.assert_allclose(found["direction"], of_direction, rtol=1e-9)
+    np.testing.assert_allclose(found["length"], of_length, rtol=1e-9)
+    np.testing.assert_allclose(density.log_prob(x), of_direction + of_length - (dim - 1) * np.log(m), rtol=1e-9)
 
 
 @SLOPE
@@ -114,7 +115,9 @@ def test_a_step_of_length_zero_is_impossible_and_disturbs_no_other_row():
         density = VonMisesFisherLogNormal(leaves[3], kappa, mu_logm, log_sigma)
         log_prob = density.log_prob(points.requires_grad_())
         gradients.append(torch.autograd.grad(log_prob.mean(), [*leaves[:4], points]))
-    assert log_prob[0] == -math.inf and density.log_prob_factored(x * still)[0] == -math.inf
+    assert log_prob[0] == -math.inf and log_prob[1:].isfinite().all()
+    for factor in density.log_prob_factors(x * still).values():
+        assert factor.isnan().tolist() == [True, False, False]
     for moved, one_still in zip(*gradients, strict=True):
         assert (one_still[0] == 0).all()
         torch.testing.assert_close(one_still[1:], moved[1:], rtol=0, atol=0)
@@ -163,9 +166,12 @@ def test_sampled_cosines_have_the_law_of_the_ordinary_sphere():
     assert test.pvalue > 0.01
 
 
-def test_draws_turn_with_their_mean_and_have_no_other_preference():
+AXIS = torch.eye(5, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("mu", [directions(1, 5)[0], AXIS[0], -AXIS[0], AXIS[1]])
+def test_draws_turn_with_their_mean_and_have_no_other_preference(mu):
     dim, kappa, n = 5, 4.0, 50_000
-    mu = directions(1, dim)[0]
     x = sample_vmf(mu.expand(n, dim), torch.full((n,), kappa, dtype=torch.float64), torch.Generator().manual_seed(10))
     along = float((x @ mu).square().mean())
     across = (1 - along) / (dim - 1)
@@ -182,6 +188,13 @@ def test_draws_are_the_generators_and_keep_the_dtype_even_in_the_plane():
     assert torch.equal(one, same) and not torch.isclose(one, other).any(1).all()
     many = sample_vmf(directions(1, 2, dtype=torch.float32).expand(50_000, 2), torch.ones(50_000), torch.Generator())
     torch.testing.assert_close(many.norm(dim=1), torch.ones(50_000), rtol=1e-6, atol=0)  # some noise lies along μ
+
+
+def test_a_tangent_without_a_length_is_still_one(monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "normal_", lambda normals, **_: normals.zero_())
+    mu, kappa = directions(50, 2), torch.full((50,), 3.0, dtype=torch.float64)
+    draws = sample_vmf(mu, kappa, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(draws.norm(dim=1), torch.ones_like(kappa))
 
 
 def test_rows_without_a_concentration_are_nan_and_hold_nobody_up():

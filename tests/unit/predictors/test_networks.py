@@ -29,6 +29,13 @@ def test_a_row_is_answered_by_itself(kind):
     torch.testing.assert_close(answers, alone, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("n", [0, 3, OUTPUTS])
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_its_first_outputs_are_those_of_the_whole_answer(kind, n):
+    network, context = network_and_context(kind)
+    torch.testing.assert_close(network(context, n), network(context)[:, :n], rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("kind", NETWORKS)
 @pytest.mark.parametrize("frame", range(WINDOW))
 def test_every_frame_of_the_window_reaches_the_answer(kind, frame):

@@ -64,6 +64,35 @@ def test_draws_have_the_mean_and_log_norm_that_the_density_says(head, scaling):
     assert float(log_norm[0]) == pytest.approx(float(draws.norm(dim=1).log().mean()), abs=0.15)
 
 
+@pytest.mark.parametrize("axes", ["natural", "principal"])
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("head", [*HEADS, "vmf"])
+def test_the_mean_step_is_the_mean_of_the_density(head, network, axes, scaling):
+    torch.manual_seed(0)
+    options = {"window_frames": 3, "network": NETWORKS[network]}
+    options |= {"kind": "vmf_lognormal"} if head == "vmf" else {**HEADS[head], "target_axes": axes}
+    predictor = build_predictor(options, 4).eval()
+    predictor.set_scaling(scaling)
+    context = 3 * torch.randn(7, 3, 4)
+    step, unit = predictor.mean_step(context), scaling.delta_std.max()
+    torch.testing.assert_close(step / unit, predictor.density(context).mean() / unit, rtol=1e-5, atol=1e-5)
+    precise = predictor.double()
+    mean = precise.density(context.double()).mean()
+    torch.testing.assert_close(precise.mean_step(context.double()) / unit, mean / unit, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("components", ["gaussian", "student_t"])
+def test_the_mean_step_of_an_mdn_needs_weights_and_means_only(components):
+    torch.manual_seed(0)
+    predictor = build_predictor({**SETTINGS, "components": components}, 4)
+    context, last = torch.randn(7, 3, 4), predictor.network.layers[-1]
+    before = predictor.mean_step(context)
+    with torch.no_grad():
+        last.weight[2 * (1 + 4) :] = torch.nan
+    assert torch.equal(predictor.mean_step(context), before)
+    assert predictor.density(context).log_prob(torch.zeros(7, 4)).isnan().all()
+
+
 @pytest.mark.parametrize("components", ["gaussian", "student_t"])
 def test_the_mdn_reports_how_much_of_it_is_at_the_clamp(components, scaling):
     torch.manual_seed(0)

@@ -24,11 +24,13 @@ class Handmade:
         *,
         representation: str = "r",
         predictor: str = "p",
+        regime: str = "teacher_forced",
         seed: int = 0,
         split: str = "eval",
         slice: str = "all",
         horizon: int | None = 1,
         mode: str | None = None,
+        step: int | None = None,
         n: int = 50,
         speakers: Mapping[str, Mapping[str, tuple[float, int]]] | None = None,
         worst: Sequence[tuple[float | None, float | None]] = (),
@@ -39,11 +41,11 @@ class Handmade:
             worst: nll and dnll of each of the worst frames.
         """
         who = {"representation": representation, "predictor": predictor, "seed": seed}
-        where = {"split": split, "slice": slice, "horizon": horizon}
+        where = {"split": split, "slice": slice, "horizon": horizon, "mode": mode, "step": step}
         for metric, value in values.items():
             value, low, high = value if isinstance(value, tuple) else (value, None, None)
-            made = record(metric, "", value, n, ci_low=low, ci_high=high, mode=mode, **where)
-            self._records.append({"corpus": "c", "regime": "teacher_forced", **who, **vars(made)})
+            made = record(metric, "", value, n, ci_low=low, ci_high=high, **where)
+            self._records.append({"corpus": "c", "regime": regime, **who, **vars(made)})
         for metric, sums in (speakers or {}).items():
             for speaker, (total, count) in sums.items():
                 sum_ = {"metric": metric, "speaker_id": speaker, "total": total, "n": count}
@@ -57,7 +59,9 @@ class Handmade:
     def found(self) -> Measurements:
         return Measurements(
             pd.DataFrame(self._records, columns=list(DTYPES)).astype(DTYPES),
-            pd.DataFrame(self._speakers, columns=list(SPEAKERS)),
+            pd.DataFrame(self._speakers, columns=list(SPEAKERS)).astype(
+                {name: DTYPES[name] for name in ("horizon", "mode", "step")}
+            ),
             pd.DataFrame(self._worst, columns=list(WORST_FRAMES)),
         )
 

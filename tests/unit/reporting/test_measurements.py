@@ -1,6 +1,7 @@
 """What rows are made of: selecting, averaging over seeds, and differences over the same speakers."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -82,6 +83,58 @@ def test_the_interval_is_a_bootstrap_that_draws_the_same_speakers_for_both(handm
     np.testing.assert_allclose([difference.ci_low, difference.ci_high], expected, rtol=1e-10)
 
 
+def test_a_ratio_is_that_of_the_means_over_frames(handmade):
+    handmade.add({}, predictor="p", speakers={"nll": {"s1": (10.0, 2), "s2": (40.0, 8)}})  # 5 and 5
+    handmade.add({}, predictor="q", speakers={"nll": {"s1": (4.0, 2), "s2": (80.0, 8)}})  # 2 and 10
+    p, q = (handmade.found.where(predictor=name) for name in "pq")
+    ratio = p.ratio(q, "nll")
+    assert (ratio.value, ratio.ci_low, ratio.ci_high) == pytest.approx((50 / 84, 0.5, 2.5))
+    assert p.ratio(q, "cosine") is None
+
+
+def test_over_nothing_there_is_no_ratio_and_over_an_overflow_none(handmade):
+    for predictor, total in (("p", 1.0), ("zero", 0.0), ("far", math.inf)):
+        handmade.add({}, predictor=predictor, speakers={"nll": {"s1": (total, 1), "s2": (total, 1)}})
+    p, zero, far = (handmade.found.where(predictor=name) for name in ("p", "zero", "far"))
+    assert p.ratio(zero, "nll").value == math.inf and math.isnan(p.ratio(zero, "nll").ci_low)
+    assert math.isnan(zero.ratio(zero, "nll").value) and math.isnan(far.ratio(far, "nll").value)
+    assert far.difference(p, "nll").value == math.inf and math.isnan(far.difference(p, "nll").ci_high)
+
+
+def test_forecasts_are_compared_in_a_mode_at_a_step_or_over_all_of_them(handmade):
+    totals = {"p": {("D", 1): 6.0, ("D", 2): 8.0, ("D", None): 14.0, ("A", None): 100.0}, "q": {("D", None): 4.0,
+              ("D", 1): 2.0, ("D", 2): 2.0, ("A", None): 100.0}}  # fmt: skip
+    for predictor, places in totals.items():
+        for (mode, step), total in places.items():
+            frames = 2 if step else 4
+            sums = {"nll": {"s1": (total, frames), "s2": (total, frames)}}
+            handmade.add(
+                {"nll": total / frames}, predictor=predictor, mode=mode, step=step, horizon=None, speakers=sums
+            )
+        lagged = {"nll": {"s1": (1e6, 1), "s2": (1e6, 1)}}
+        handmade.add({"nll": 1e6}, predictor=predictor, speakers=lagged)
+    p, q = (handmade.found.where(predictor=name, mode="D") for name in "pq")
+    assert p.at_step(None).difference(q.at_step(None), "nll").value == 14 / 4 - 4 / 4
+    assert p.at_step(2).difference(q.at_step(2), "nll").value == 8 / 2 - 2 / 2
+    assert (p.at_step(2).over_seeds("nll"), p.at_step(None).over_seeds("nll")) == (4.0, 3.5)
+    assert p.at_step(3).records.empty and p.at_step(3).difference(q.at_step(3), "nll") is None
+    lagged = handmade.found.where(predictor="p", horizon=1)
+    assert lagged.at_step(None).difference(handmade.found.where(predictor="q", mode="A"), "nll").value == 1e6 - 25
+
+
+def test_an_interval_has_the_resamples_that_were_asked_for(handmade):
+    """Of three, the 95 % interval is nearly from the least to the largest: not that of a thousand."""
+    rng = np.random.default_rng(0)
+    for name in "pq":
+        handmade.add({}, predictor=name, speakers={"nll": sums(rng.normal(0, 10, 12), np.ones(12, int))})
+    found = replace(handmade.found, resamples=3)
+    few = found.where(predictor="p").at_step(None).difference(found.where(predictor="q"), "nll")
+    a, b = (found.where(predictor=name).speakers.total.to_numpy() for name in "pq")
+    weights = numpy_generator("paired differences").multinomial(12, np.full(12, 1 / 12), size=3)
+    expected = np.quantile(weights @ (a - b) / 12, [0.025, 0.975])
+    np.testing.assert_allclose([few.ci_low, few.ci_high], expected, rtol=1e-10)
+
+
 def test_where_speakers_share_difficulty_the_paired_interval_is_far_narrower(handmade):
     rng = np.random.default_rng(0)
     difficulty, counts = rng.normal(0, 10, 30), np.full(30, 20)
@@ -137,7 +190,8 @@ def files(handmade, tmp_path):
 
 
 def test_read_gives_what_was_written(files, handmade):
-    read = Measurements.read(*files)
+    read = Measurements.read(*files, resamples=7)
+    assert read.resamples == read.where(seed=[0]).resamples == 7
     pd.testing.assert_frame_equal(read.records, handmade.found.records)
     assert tuple(read.speakers) == SPEAKERS and tuple(read.worst_frames) == WORST_FRAMES
     assert read.where(horizon=1, seed=[0]).over_seeds("nll") == 1.0

@@ -176,8 +176,14 @@ def test_forecasts_and_free_runs_of_a_checkpoint(indexed, checkpoint, call, tmp_
     shared = {**indexed, "checkpoint": checkpoint, "predictor": json.dumps(LINEAR), "resamples": 50}
     injection = {"splits": ["eval"], "utterances": 4, "segments": 2, "steps": 6, "injected_steps_b": [3], "draws": 2,
                  "temperature": 1.0}  # fmt: skip
-    call("inject_truth", **shared, injection=json.dumps(injection), metrics=forecasts)
+    speakers = tmp_path / "injection_speakers.parquet"
+    forecasting = {**shared, "ceiling": checkpoint, "speakers": speakers, "metrics": forecasts}
+    call("inject_truth", **forecasting, injection=json.dumps(injection))
     records = metrics(forecasts)
+    sums = pd.read_parquet(speakers)
+    pooled, mean = (found[(found["mode"] == "D") & (found.metric == "dnll") & found.step.isna()]
+                    for found in (sums, records))  # fmt: skip
+    assert pooled.total.sum() / pooled.n.sum() == pytest.approx(mean.value.item())
     assert {"A", "B", "C", "D", "D_sampled", "ceiling"} <= set(records["mode"].dropna())
     ceilings = records[(records["mode"] == "ceiling") & (records.metric == "cosine") & records.step.notna()]
     assert set(ceilings.step) == {1, 2}  # the horizons that the predictor has
@@ -187,4 +193,4 @@ def test_forecasts_and_free_runs_of_a_checkpoint(indexed, checkpoint, call, tmp_
     bounded = metrics(runs)[lambda r: (r.metric == "unbounded") & (r["mode"] == "sampled")]
     assert bounded.value.tolist() == [0.0]
     with pytest.raises(UserError, match="utterances"):
-        call("inject_truth", **shared, injection=json.dumps({**injection, "steps": 60}), metrics=forecasts)
+        call("inject_truth", **forecasting, injection=json.dumps({**injection, "steps": 60}))

@@ -13,13 +13,14 @@ import pandas as pd
 import pytest
 
 from latentdyn.config.tables import CalibrationTable, ClusteringTable, LaggedTable, OutlierAuditTable, PairedTable
+from latentdyn.diagnostics.injection import SPEAKER_COLUMNS as INJECTION_SPEAKER_COLUMNS
 from latentdyn.diagnostics.lagged import SPEAKER_COLUMNS
 from latentdyn.diagnostics.records import record, write_metrics
 from latentdyn.diagnostics.summaries import QUANTILES, quantile_name
 from latentdyn.errors import UserError
 from latentdyn.files import canonical_json
 from latentdyn.parquet import write_parquet
-from latentdyn.reporting.measurements import SPEAKERS, WORST_FRAMES
+from latentdyn.reporting.measurements import SPEAKERS, WORST_FRAMES, Measurements
 
 ROWS = {"corpora": ["c"], "representations": ["x"]}
 PREDICTED = {**ROWS, "predictors": ["p", "q"], "horizons": [1], "splits": ["eval"]}
@@ -34,6 +35,7 @@ TABLES = {
 }
 ABOUT = {
     "corpus": "c",
+    "bootstrap_resamples": 200,
     "rows": ["x"],
     "kinds": {
         "representations": {"x": "var"},
@@ -142,6 +144,31 @@ def test_every_kind_of_table_is_written_and_drawn(arguments, call, kind):
     assert plotting["figure"].read_bytes().startswith(b"\x89PNG")
 
 
+def test_sums_of_forecasts_are_joined_after_those_of_evaluations(measured, call, tmp_path: Path):
+    places = [(None, 9.0, 2), (1, 4.0, 1), (2, 5.0, 1)]
+    sums = [("eval", "all", "D", step, "dnll", "s1", total, n) for step, total, n in places]
+    forecasts = pd.DataFrame(sums, columns=INJECTION_SPEAKER_COLUMNS)
+    write_parquet(tmp_path / "injection_speakers.parquet", forecasts.astype({"step": "Int64"}))
+    write_metrics(tmp_path / "injection.json", [record("dnll", "1", 4.5, 2, split="eval", mode="D")])
+    clusters, pool = measured["metrics"].pop(), measured["identities"].pop()
+    arguments = {
+        **measured,
+        "metrics": [*measured["metrics"], tmp_path / "injection.json", clusters],
+        "injection_speakers": [tmp_path / "injection_speakers.parquet"],
+        "identities": [*measured["identities"], who("arm", "unrolled"), pool],
+    }
+    call("collect_metrics", **arguments)
+    found = Measurements.read(*(arguments[f"{name}_out"] for name in ("metrics", "speakers", "worst_frames")))
+    mine = found.speakers[found.speakers.predictor == "arm"]
+    assert mine[["mode", "metric", "total", "n"]].values.tolist() == [["D", "dnll", t, n] for _, t, n in places]
+    assert mine.step.fillna(-1).tolist() == [-1, 1, 2] and mine.horizon.isna().all()
+    others = found.speakers[found.speakers.predictor != "arm"]
+    assert set(others.horizon) == {1} and others["mode"].isna().all() and others.step.isna().all()
+    assert set(found.records[found.records["mode"] == "D"].regime) == {"unrolled"}
+    arm = found.where(predictor="arm", mode="D").at_step(2)
+    assert arm.ratio(arm, "dnll").value == 1
+
+
 def test_the_worst_frames_are_in_the_markdown_of_the_audit(arguments, call):
     tabulating, _ = arguments("outlier_audit")
     call("tabulate_metrics", **tabulating)
@@ -218,6 +245,11 @@ def test_metrics_of_another_version_are_refused(measured, call, version):
     measured["metrics"][0].write_text(json.dumps({**content, "schema_version": version}))
     with pytest.raises(UserError, match=r"another version.*p/metrics.json.*delete the file"):
         call("collect_metrics", **measured)
+
+
+def test_sums_of_forecasts_in_another_form_are_refused(measured, call):
+    with pytest.raises(UserError, match=r"cannot be read.*q/speakers.parquet.*inject_truth"):
+        call("collect_metrics", **{**measured, "injection_speakers": [measured["speakers"].pop()]})
 
 
 def test_speakers_that_are_missing_or_of_another_form_are_refused(measured, call):

@@ -1,6 +1,10 @@
 """The latents store: what goes in comes out, whole or not at all."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -114,6 +118,50 @@ def test_an_unfinished_store_has_no_handle(tmp_path):
     assert not (tmp_path / "a.json").exists()
     with pytest.raises(UserError, match="missing"):
         open_latents(tmp_path / "a.json")
+
+
+def test_a_store_has_one_writer_whatever_is_deleted_under_it(tmp_path):
+    """Snakemake deletes a job's outputs before the job, even if an earlier one is still at work on them."""
+    write(tmp_path / "part.json", [5])
+    writer = LatentsWriter(tmp_path / "a.json", 3, 12.5)
+    shutil.rmtree(tmp_path / "a.zarr")
+    for second in (
+        lambda: LatentsWriter(tmp_path / "a.json", 3, 12.5),
+        lambda: merge_latents([tmp_path / "part.json"], tmp_path / "a.json"),
+    ):
+        with pytest.raises(UserError, match=rf"already being done: process {os.getpid()} .*a\.zarr"):
+            second()
+    assert not (tmp_path / "a.zarr").exists()
+    writer.append("u", "s", np.zeros((4, 3), np.float32))
+    with pytest.raises(FileNotFoundError):  # what the first one made is not taken for a store
+        writer.close()
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_stores_beside_each_other_are_written_at_once_and_leave_no_lock(tmp_path):
+    writers = [LatentsWriter(tmp_path / f"{name}.json", 3, 12.5) for name in "ab"]
+    for i, writer in enumerate(writers):
+        writer.append(f"u{i}", "s", np.zeros((4, 3), np.float32))
+        writer.close()
+    merge_latents([tmp_path / "a.json", tmp_path / "b.json"], tmp_path / "m.json")
+    names = {f"{store}.{suffix}" for store in "abm" for suffix in ("json", "zarr")}
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
+def test_what_a_killed_writer_left_is_written_over(tmp_path):
+    """Its process dies with a store half written; the lock's file is there, and the lock is not."""
+    killed = """
+import os, sys
+from pathlib import Path
+from latentdyn.stores.latents import LatentsWriter
+writer = LatentsWriter(Path(sys.argv[1]), 3, 12.5)
+os.kill(os.getpid(), 9)
+"""
+    assert subprocess.run([sys.executable, "-c", killed, tmp_path / "a.json"], check=False).returncode == -9
+    assert (tmp_path / "a.zarr").is_dir() and (tmp_path / "a.lock").is_file()
+    _, written = write(tmp_path / "a.json", [5])
+    assert_equal(read(tmp_path / "a.json"), written)
+    assert not (tmp_path / "a.lock").exists()
 
 
 def test_a_truncated_shard_is_refused_with_its_name(tmp_path):

@@ -1,7 +1,5 @@
-import fcntl
 import logging
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from latentdyn.errors import UserError
-from latentdyn.stores import state
 from latentdyn.stores.state import open_state, remove_state
 
 HOLD = """
@@ -64,31 +61,3 @@ def test_success_deletes_everything_and_gives_the_lock_back(tmp_path, start):
     remove_state(tmp_path / "job")
     assert not (tmp_path / "job").exists()
     start(tmp_path / "job", steps=1)
-
-
-def test_the_lock_of_a_deleted_file_counts_for_nothing(tmp_path, monkeypatch, start):
-    """Between opening the file and locking it, its owner is done and deletes it, and a third job comes."""
-    open_state(tmp_path / "job", {"steps": 1})
-    remove_state(tmp_path / "job")
-    flock, first = fcntl.flock, True
-
-    def late(file, operation):
-        nonlocal first
-        if first:
-            first = False
-            shutil.rmtree(tmp_path / "job")
-            start(tmp_path / "job", steps=1)
-        flock(file, operation)
-
-    monkeypatch.setattr(state.fcntl, "flock", late)
-    with pytest.raises(UserError, match="already being done"):
-        open_state(tmp_path / "job", {"steps": 1})
-
-
-def test_without_locks_work_goes_on_with_a_warning(tmp_path, monkeypatch, caplog):
-    def unsupported(file, operation):
-        raise OSError(95, "Operation not supported")
-
-    monkeypatch.setattr(state.fcntl, "flock", unsupported)
-    assert open_state(tmp_path / "job", {"steps": 1}).is_dir()
-    assert "no lock can be had" in caplog.text and "Operation not supported" in caplog.text

@@ -9,8 +9,10 @@ import torch
 from latentdyn.errors import UserError
 from latentdyn.predictors.base import build_predictor
 from latentdyn.stores.windows import Scaling, Windows, common_frames
-from latentdyn.training import loop
+from latentdyn.training import likelihood
+from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.loop import TrainingSettings, train
+from latentdyn.training.regimes import TeacherForced
 
 MDN = {"kind": "mdn", "window_frames": 2, "horizons": [1], "n_components": 2, "log_sigma_min": -5.0,
        "log_sigma_max": 3.0, "network": {"kind": "mlp", "width": 16, "layers": 1, "dropout": 0.3}}  # fmt: skip
@@ -32,10 +34,12 @@ def run(data, state_file, settings=SETTINGS, interval=1e9):
     torch.manual_seed(0)
     predictor = build_predictor(MDN, 2)
     predictor.set_scaling(Scaling.fit(data[0]))
-    curve = train(
-        predictor, *data, 1, settings, seed_names=("test",), state_file=state_file, checkpoint_interval_s=interval
-    )
-    return predictor.state_dict(), curve
+    return predictor.state_dict(), fit(predictor, data, settings, state_file, interval)
+
+
+def fit(predictor, data, settings, state_file, interval=1e9):
+    asked = Likelihood(predictor, *data, 1, TeacherForced(), settings.batch_size, ("test",))
+    return train(predictor, asked, settings, state_file=state_file, checkpoint_interval_s=interval)
 
 
 class Killed(Exception):
@@ -45,23 +49,21 @@ class Killed(Exception):
 @pytest.mark.parametrize("kill_at", [1, 7, 10, 23, 39])
 def test_a_killed_run_equals_an_uninterrupted_one_bit_for_bit(data, tmp_path, monkeypatch, kill_at):
     expected, expected_curve = run(data, tmp_path / "whole.pt")
-    draw = loop._batch_index
+    asked, drawn = Likelihood.loss, []
 
-    def killing(n, size, names, step):
-        if step == kill_at:
+    def killing(self, step):
+        if step == kill_at and "killed" not in drawn:
+            drawn.append("killed")
             raise Killed
-        return draw(n, size, names, step)
+        drawn.append(step)
+        return asked(self, step)
 
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(loop, "_batch_index", killing)
+    monkeypatch.setattr(Likelihood, "loss", killing)
+    with pytest.raises(Killed):
         run(data, tmp_path / "killed.pt", interval=0.0)
-    drawn = []
-    monkeypatch.setattr(
-        loop, "_batch_index", lambda n, size, names, step: drawn.append(step) or draw(n, size, names, step)
-    )
     resumed, curve = run(data, tmp_path / "killed.pt")
-    assert drawn == list(range(kill_at, SETTINGS.steps)), "no finished step is done twice"
-    assert curve == expected_curve
+    assert drawn == [*range(kill_at), "killed", *range(kill_at, SETTINGS.steps)], "no finished step is done twice"
+    np.testing.assert_equal(curve, expected_curve)  # NaN of step 0 included
     assert resumed.keys() == expected.keys()
     for name in expected:
         assert torch.equal(resumed[name], expected[name]), name
@@ -69,10 +71,10 @@ def test_a_killed_run_equals_an_uninterrupted_one_bit_for_bit(data, tmp_path, mo
 
 def test_the_best_step_on_held_out_speakers_is_kept(data, tmp_path, monkeypatch):
     at_20, _ = run(data, tmp_path / "short.pt", dataclasses.replace(SETTINGS, steps=20, select="last"))
-    held_out = iter([3.0, 1.0, 2.0, 1.5])
-    monkeypatch.setattr(loop, "mean_nll", lambda *_: next(held_out))
+    held_out = iter([4.0, 3.0, 1.0, 2.0, 1.5])
+    monkeypatch.setattr(likelihood, "mean_nll", lambda *_: next(held_out))
     kept, curve = run(data, tmp_path / "whole.pt")
-    assert [point["validation_nll"] for point in curve] == [3.0, 1.0, 2.0, 1.5]
+    assert [point["validation_nll"] for point in curve] == [4.0, 3.0, 1.0, 2.0, 1.5]
     assert all(torch.equal(kept[name], at_20[name]) for name in kept)
 
 
@@ -99,7 +101,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_batch(data, tmp_p
     torch.manual_seed(0)
     predictor = build_predictor(MDN, 2)
     with pytest.raises(UserError, match=r"loss is not finite at step \d+ of horizon k=1.*nonfinite_batch_k1\.npz"):
-        train(predictor, *data, 1, SETTINGS, seed_names=("test",), state_file=tmp_path / "s.pt")
+        fit(predictor, data, SETTINGS, tmp_path / "s.pt")
     batch = np.load(tmp_path / "nonfinite_batch_k1.npz")
     assert batch["context"].shape == (32, 2, 2) and row in [*batch["rows"], *(batch["rows"] - 1), *(batch["rows"] - 2)]
 
@@ -108,4 +110,4 @@ def test_choosing_by_held_out_speakers_needs_some(data, tmp_path):
     with pytest.raises(UserError, match=r"training\.select"):
         run([data[0], None], tmp_path / "s.pt")
     _, curve = run([data[0], None], tmp_path / "s.pt", dataclasses.replace(SETTINGS, select="last"))
-    assert len(curve) == 4 and np.isnan(curve[0]["validation_nll"])
+    assert len(curve) == 5 and np.isnan(curve[-1]["validation_nll"])

@@ -3,7 +3,6 @@
 A row is a representation (or a surrogate of one), a predictor, a split and a mode (see diagnostics.injection).
 """
 
-import dataclasses
 from typing import Any
 
 import pandas as pd
@@ -60,9 +59,8 @@ def injection_rows(found: Measurements, table: dict[str, Any], about: dict[str, 
 
 
 def _row(here: Measurements, keys: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
-    mine, ceiling = (_at(here.where(mode=mode), keys["step"]) for mode in (keys["mode"], "ceiling"))
+    mine, ceiling = (here.where(mode=mode).at_step(keys["step"]) for mode in (keys["mode"], "ceiling"))
     counted = mine.records[mine.records.metric == "dnll"]
-    frame_rate_hz = here.over_seeds("frame_rate_hz")
     row: dict[str, Any] = {**keys, "n": int(counted.n.iloc[0])}
     for metric in _WITH_INTERVALS:
         row[metric] = mine.over_seeds(metric)
@@ -70,22 +68,24 @@ def _row(here: Measurements, keys: dict[str, Any], about: dict[str, Any]) -> dic
     row |= {metric: mine.over_seeds(metric) for metric in _MEDIANS}
     row |= {f"ceiling_{metric}": ceiling.over_seeds(metric) for metric in ("dnll", "cosine")}
     row["nonfinite"] = round(mine.over_seeds("nonfinite") or 0)
+    frame_rate_hz = here.over_seeds("frame_rate_hz")
     row["ms_per_step"] = 1000 / frame_rate_hz if frame_rate_hz else None
-    kinds = about["kinds"]
-    for metric in _PUBLISHED:
-        values = published_injection(
-            kinds["representations"].get(keys["representation"]), round(here.over_seeds("dim") or 0),
-            kinds["predictors"][keys["predictor"]], here.records.regime.iloc[0], keys["mode"], keys["step"], metric,
-        )  # fmt: skip
-        comparable = values and keys["split"] == SPLIT and frame_rate_hz == PUBLISHED_FRAME_RATE_HZ
-        row[f"published_{metric}"] = values[0] if comparable else None
+    row |= {f"published_{metric}": published_beside(here, keys, about, metric) for metric in _PUBLISHED}
     return row
 
 
-def _at(found: Measurements, step: int | None) -> Measurements:
-    steps = found.records["step"]
-    chosen = steps.isna() if step is None else (steps == step).fillna(False)
-    return dataclasses.replace(found, records=found.records[chosen.to_numpy(bool)])
+def published_beside(here: Measurements, keys: dict[str, Any], about: dict[str, Any], metric: str) -> float | None:
+    """The published value for the row of these keys (representation, predictor, split, mode, step), or None.
+
+    Only beside a row of the same kind, dimension, regime and frame rate. Of two published runs the first.
+    """
+    kinds = about["kinds"]
+    values = published_injection(
+        kinds["representations"].get(keys["representation"]), round(here.over_seeds("dim") or 0),
+        kinds["predictors"][keys["predictor"]], here.records.regime.iloc[0], keys["mode"], keys["step"], metric,
+    )  # fmt: skip
+    comparable = keys["split"] == SPLIT and here.over_seeds("frame_rate_hz") == PUBLISHED_FRAME_RATE_HZ
+    return values[0] if values and comparable else None
 
 
 def injection_decimals(rows: pd.DataFrame) -> dict[str, int]:
@@ -114,8 +114,8 @@ def injection_notes(rows: pd.DataFrame, about: dict[str, Any]) -> list[str]:
     if any(name.startswith("published") and rows[name].notna().any() for name in rows):
         second = [f"{e.metric} {e.value:g} ({e.mode})" for e in INJECTION if e.source == EXP_4 and e.dim == 512]
         notes.append(
-            "Published: seed document 003, Appendix A (other speech, splits and runs). Raw Mimi's MDN was run twice; "
-            f"printed is Exp 3, Exp 4 gave {', '.join(second)}. The ΔNLL of the vMF x LogNormal was published for "
-            "direction and length apart, not for a density on R^D, and is left out."
+            "Published: seed document 003, Appendix A, and 004 §2 for unrolled training (other speech, splits and "
+            f"runs). Raw Mimi's MDN was run twice; printed is Exp 3, Exp 4 gave {', '.join(second)}. The ΔNLL of the "
+            "vMF x LogNormal was published for direction and length apart, not for a density on R^D, and is left out."
         )
     return notes

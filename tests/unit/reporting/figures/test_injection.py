@@ -1,10 +1,11 @@
 """The figure of forecasts draws what the table by step holds."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 
 from latentdyn.reporting.figures import injection, injection_steps
-from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.tables.injection import MODES
 from tests.unit.reporting.tables.test_injection import ABOUT, TABLE, injected
 
@@ -32,6 +33,6 @@ def test_a_row_of_panels_for_each_representation():
     values = {"dnll": 1.0, "cosine": 0.5}
     found = injected({"D": {None: values, 1: values}})
     records = [found.records, found.records.assign(representation="s")]
-    both = Measurements(pd.concat(records), pd.DataFrame(), pd.DataFrame())
+    both = dataclasses.replace(found, records=pd.concat(records))
     figure = injection.draw(both, TABLE, {**ABOUT, "rows": ["r", "s"]})
     assert [axis.get_title().split("\n")[0] for axis in figure.axes[::4]] == ["r, p, eval", "s, p, eval"]

@@ -9,7 +9,7 @@ import pytest
 
 from latentdyn.diagnostics.records import DTYPES, record
 from latentdyn.errors import UserError
-from latentdyn.reporting.measurements import Measurements
+from latentdyn.reporting.measurements import SPEAKERS, Measurements
 from latentdyn.reporting.published_injection import INJECTION, published_injection
 from latentdyn.reporting.sheet import write_sheet
 from latentdyn.reporting.tables import injection, injection_steps
@@ -30,7 +30,7 @@ def injected(modes: dict[str, dict[int | None, dict[str, Any]]], dim: int = 512,
                 rows.append(record(metric, "1", value, 8, split="eval", mode=mode, step=step, ci_low=low, ci_high=high))
     identity = {"corpus": "c", "representation": "r", "predictor": "p", "regime": "teacher_forced", "seed": 0, **who}
     table = pd.DataFrame([{**identity, **dataclasses.asdict(r)} for r in rows], columns=list(DTYPES)).astype(DTYPES)
-    return Measurements(table, pd.DataFrame(), pd.DataFrame())
+    return Measurements(table, pd.DataFrame(columns=list(SPEAKERS)), pd.DataFrame())
 
 
 def test_rows_are_modes_in_their_order_and_values_by_hand():
@@ -65,14 +65,14 @@ def test_an_overflow_is_shown_and_counted(tmp_path):
 
 def test_a_table_averages_its_own_seeds():
     found = [injected({"D": {None: {**POOLED, "dnll": value}}}, seed=seed) for seed, value in enumerate((-2, -4, -90))]
-    both = Measurements(pd.concat([f.records for f in found]), pd.DataFrame(), pd.DataFrame())
+    both = dataclasses.replace(found[0], records=pd.concat([f.records for f in found]))
     assert injection.tabulate(both, {**TABLE, "seeds": [0, 1]}, ABOUT).rows["dnll"].tolist() == [-3]
 
 
 def test_records_of_other_diagnostics_are_not_taken_for_ours():
     other = injected({"D": {None: POOLED}})
     lagged = other.records[other.records.metric == "dnll"].assign(mode=None, horizon=1, value=-999.0)
-    both = Measurements(pd.concat([lagged, other.records]).astype(DTYPES), pd.DataFrame(), pd.DataFrame())
+    both = dataclasses.replace(other, records=pd.concat([lagged, other.records]).astype(DTYPES))
     assert injection.tabulate(both, TABLE, ABOUT).rows["dnll"].tolist() == [-20]
 
 
@@ -98,17 +98,23 @@ def test_published_values_stand_beside_rows_of_their_kind_only(dim, rate, kinds,
 
 def test_the_fine_tuned_vmf_is_published_by_step_and_its_nats_are_not_ours():
     about = {**ABOUT, "kinds": {**ABOUT["kinds"], "predictors": {"p": "vmf_lognormal"}}}
-    found = injected({"D": {None: POOLED, 4: POOLED, 5: POOLED}}, regime="rollout_finetuned")
+    found = injected({"D": {None: POOLED, 4: POOLED, 5: POOLED}}, regime="scheduled_sampling")
     rows = injection_steps.tabulate(found, TABLE, about).rows
     assert rows["published_state_error"].fillna(-1).tolist() == [101, -1] and "published_dnll" not in rows
-    assert published_injection("mimi", 512, "vmf_lognormal", "rollout_finetuned", "D", 8, "dnll_factored") == [3.07]
+    assert published_injection("mimi", 512, "vmf_lognormal", "scheduled_sampling", "D", 8, "dnll_factored") == [3.07]
     assert published_injection("mimi", 512, "vmf_lognormal", "teacher_forced", "A", None, "cosine") == [0.732]
     assert published_injection("mimi", 512, "mdn", "teacher_forced", "A", None, "dnll") == [-154.3, -149.0]
 
 
+def test_the_unrolled_are_published_beside_the_unrolled_alone():
+    for regime, mode, expected in (("unrolled", "A", -35), ("unrolled", "D", -0.4), ("teacher_forced", "D", 40.1)):
+        found = injected({mode: {None: POOLED}}, regime=regime)
+        assert injection.tabulate(found, TABLE, ABOUT).rows["published_dnll"].tolist() == [expected], (regime, mode)
+
+
 def test_every_published_number_is_one_of_a_kind():
     keys = [dataclasses.replace(entry, value=0.0) for entry in INJECTION]
-    assert len(set(keys)) == len(keys) == 1 + 4 + 4 * 4 + 3 + 5 * 6
+    assert len(set(keys)) == len(keys) == 1 + 4 + 4 * 4 + 3 + 5 * 6 + 1 + 3
 
 
 @pytest.mark.parametrize(("table", "named"), [({"splits": ["train"]}, "split = train"), ({"predictors": ["q"]}, "= q")])

@@ -19,7 +19,7 @@ ABOUT = {
     "rows": ["mimi"],
     "kinds": {
         "representations": {"mimi": "mimi", "mel": "logmel"},
-        "predictors": {"net": "mdn", "net__unconditional": "mdn", "line": "linear_gaussian"},
+        "predictors": {"net": "mdn", "net__unconditional": "mdn", "line": "linear_gaussian", "vmf": "vmf_lognormal"},
     },
 }
 VALUES = {"nll": 90.0, "dnll": (-10.0, -11.0, -8.0), "cosine": (0.5, 0.4, 0.6), "speakers": 4.0, "dim": 8.0,
@@ -143,6 +143,35 @@ def test_published_values_stand_beside_rows_of_their_kind_only(handmade, represe
     lists = {"representations": [representation], "predictors": [predictor], "splits": [split], "horizons": [k]}
     found = rows(handmade.found, columns, **lists).iloc[0]
     assert [None if pd.isna(value) else value for value in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("predictor", "k", "expected"),
+    [
+        ("vmf", 1, [-2.20, 0.732, -3686, None]),
+        ("vmf", 8, [-2.29, 0.058, -3695, None]),
+        ("net", 1, [None, 0.6114, -0.5949, -185.44]),
+    ],
+)
+def test_what_was_published_of_direction_and_length_is_no_dnll(handmade, predictor, k, expected):
+    handmade.add({**VALUES, "dnll_factored": (-3.0, -4.0, -2.0)}, **{**MIMI, "predictor": predictor}, horizon=k)
+    columns = ["published_dnll_factored", "published_cosine", "published_r2", "published_dnll"]
+    table = rows(handmade.found, [*columns, "dnll_factored_ci_low"], predictors=[predictor], horizons=[k])
+    assert [None if pd.isna(value) else value for value in table.iloc[0]] == [*expected, -4.0]
+
+
+@pytest.mark.parametrize(
+    ("columns", "apart", "published"),
+    [
+        (["dnll", "kappa"], False, False),
+        (["dnll_length"], True, False),
+        (["dnll_factored", "published_dnll_factored"], True, True),
+    ],
+)
+def test_scores_of_direction_and_length_are_told_apart_from_those_in_r_d(handmade, columns, apart, published):
+    table = {**TABLE, "columns": columns}
+    text = " ".join(lagged.tabulate(handmade.add(VALUES, **MIMI).found, table, ABOUT).notes)
+    assert ("None of them compares with `dnll`" in text, "-196, -56, -5.9 and -.9" in text) == (apart, published)
 
 
 def test_published_values_are_of_their_frame_rate(handmade):

@@ -1,0 +1,51 @@
+"""`corrections`: score models of single latents, and the Langevin steps that correct a forecast's states with them."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
+
+from latentdyn.config.training import ScoreTraining
+from latentdyn.config.values import Horizons, Strict, no_duplicates
+
+
+class ScoreNetwork(Strict):
+    """Residual blocks over one noisy frame, each told the noise level."""
+
+    width: PositiveInt = Field(512, description="units of a block's hidden layer")
+    blocks: PositiveInt = Field(3, description="residual blocks")
+
+
+class Correction(Strict):
+    """Score correction (seed 003 §6.2): a score model, and how it is applied."""
+
+    network: ScoreNetwork = Field(ScoreNetwork(), description="foretells the noise in a noisy frame")
+    sigma_min: PositiveFloat = Field(
+        0.05, description="lowest noise level of the training, in deviations of the training frames"
+    )
+    sigma_max: PositiveFloat = Field(1.0, description="highest noise level of the training")
+    training: ScoreTraining = Field(ScoreTraining(), description="how it is fitted")
+    sigmas: Annotated[list[PositiveFloat], Field(min_length=1), AfterValidator(no_duplicates)] = Field(
+        [0.1, 0.5], description="levels at which states are corrected, from sigma_min to sigma_max"
+    )
+    step_size: PositiveFloat = Field(0.2, description="η over the level's square; 1 without noise denoises in one step")
+    n_steps: Horizons = Field([1, 2, 3], description="Langevin steps after every step of a forecast")
+
+    @model_validator(mode="after")
+    def _levels_are_trained(self) -> "Correction":
+        if self.sigma_min >= self.sigma_max:
+            raise ValueError("sigma_min must be below sigma_max")
+        beyond = [sigma for sigma in self.sigmas if not self.sigma_min <= sigma <= self.sigma_max]
+        if beyond:
+            raise ValueError(f"sigmas must lie from sigma_min to sigma_max, unlike {', '.join(map(str, beyond))}")
+        return self
+
+    def score_model(self) -> dict[str, Any]:
+        """The part that is trained: applying it otherwise trains nothing again."""
+        return self.model_dump(mode="json", exclude=_SAMPLING)
+
+    def sampling(self) -> dict[str, Any]:
+        """The part that says how it is applied."""
+        return self.model_dump(mode="json", include=_SAMPLING)
+
+
+_SAMPLING = {"sigmas", "step_size", "n_steps"}

@@ -1,0 +1,106 @@
+"""Forecasts whose states are corrected after every step, scored as those of the injection diagnostic.
+
+The segments, draws and scores are those of `diagnostics.injection` under the same names and settings, so that rows
+compare and the variant `none` is its modes D and D_sampled. After step s the state x̂_s is corrected; the step that the
+forecast is said to take is then x̂_s - x̂_{s-1}, corrected states both, and the likelihood of the true step s + 1 is that
+under the density of the corrected context. Step 1 starts from truth, which nobody corrects. Every variant of a split
+draws the same noise, so that what parts `langevin` from `noise_only` is the score.
+
+`denoising_loss` (mode `sigma..`) says what the score is worth: the mean squared error, a dimension, of the noise that
+the model foretells in frames of the split, at the level of the correction; `denoising_loss_gaussian`, of the noise that
+a Gaussian of the training frames foretells. A model that scores no better has learnt nothing but covariances.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from latentdyn.correction.langevin import corrector
+from latentdyn.correction.score_model import ScoreModel, denoising_losses
+from latentdyn.correction.variants import FORECASTS, SamplingSettings
+from latentdyn.diagnostics.injection import InjectionSettings, score_forecasts
+from latentdyn.diagnostics.records import Record, record
+from latentdyn.diagnostics.rollout import Rollout, by_draws, by_mean, rollout
+from latentdyn.diagnostics.summaries import speaker_bootstrap
+from latentdyn.predictors.base import Predictor
+from latentdyn.seeds import numpy_generator, torch_generator
+from latentdyn.stores.frames import subsample_frames
+
+_DENOISED_FRAMES = 16_384
+_BLOCK = 2048
+
+
+def evaluate_corrections(
+    predictor: Predictor,
+    ceilings: Mapping[int, Predictor],
+    model: ScoreModel,
+    latents: Tensor,
+    frames: pd.DataFrame,
+    frame_rate_hz: float,
+    sampling: SamplingSettings,
+    settings: InjectionSettings,
+    seed_names: tuple[object, ...],
+) -> tuple[list[Record], pd.DataFrame]:
+    """Forecast segments of every split with every variant of the correction, by the mean and by draws.
+
+    Args:
+        predictor: fitted at k = 1. Others as of `score_forecasts`; with its `seed_names` the segments and draws are
+            those of the injection diagnostic. Of `settings`, injected_steps_b goes unused: no truth is injected.
+
+    Returns:
+        Records and sums over speakers' frames as of `score_forecasts`, modes as of `Variant.mode`, and the denoising
+        losses.
+
+    Raises:
+        UserError: a level that the model was not trained at, or too few utterances.
+    """
+
+    def forecasts(truth: Tensor, names: tuple[object, ...]) -> Iterator[tuple[str, int, Rollout]]:
+        never = torch.zeros(settings.steps, dtype=torch.bool)
+        for mode, draws in zip(FORECASTS, (1, settings.draws), strict=True):
+            repeated = truth.repeat_interleave(draws, dim=0)
+            for variant in sampling.variants() if draws else ():
+                generators = [torch_generator(*names, of, device=truth.device) for of in ("draws", "correction")]
+                step = by_draws(generators[0], settings.temperature) if mode == "D_sampled" else by_mean
+                correct = corrector(model, variant, sampling.step_size, generators[1])
+                yield variant.mode(mode), draws, rollout(predictor, repeated, settings.steps, never, step, 1, correct)
+
+    records, speakers = score_forecasts(
+        forecasts, predictor.window_frames, ceilings, latents, frames, frame_rate_hz, settings, seed_names
+    )
+    for split in settings.splits:
+        own = frames[(frames["split"] == split) & frames["valid"]]
+        for sigma in sampling.sigmas:
+            records += denoising_records(model, latents, own, sigma, settings.bootstrap_resamples, seed_names, split)
+    return records, speakers
+
+
+@torch.inference_mode()
+def denoising_records(
+    model: ScoreModel, latents: Tensor, frames: pd.DataFrame, sigma: float, resamples: int,
+    seed_names: tuple[object, ...], split: str,
+) -> list[Record]:  # fmt: skip
+    """The denoising loss at one level, and that of the Gaussian, over at most 16,384 of these frames."""
+    names = (*seed_names, split, "denoising")
+    chosen = subsample_frames(frames, _DENOISED_FRAMES, names)
+    generator = torch_generator(*names, device=latents.device)
+    losses = []
+    for block in torch.from_numpy(chosen["row"].to_numpy(np.int64, copy=True)).to(latents.device).split(_BLOCK):
+        x = latents[block]
+        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+        z, level = model.standardized(x) + sigma * noise, x.new_full((len(x),), sigma)
+        losses.append(
+            torch.stack([denoising_losses(f(z, level), noise) for f in (model.noise, model.gaussian_noise)], 1)
+        )
+    values = torch.cat(losses).double().cpu().numpy()
+    speakers = pd.factorize(chosen["speaker_id"], sort=True)[0]
+    bounds = speaker_bootstrap(values, speakers, resamples, numpy_generator(*names, "bootstrap"))
+    return [
+        record(metric, "1", value, len(values), ci_low=low, ci_high=high, split=split, mode=f"sigma{sigma:g}")
+        for metric, value, (low, high) in zip(
+            ("denoising_loss", "denoising_loss_gaussian"), values.mean(axis=0), bounds, strict=True
+        )
+    ]

@@ -1,0 +1,100 @@
+"""What a predictor is trained to make small: the negative log-likelihood that its regime asks for, in nats a frame."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latentdyn.errors import UserError
+from latentdyn.files import atomic_path
+from latentdyn.predictors.base import TrainedPredictor
+from latentdyn.seeds import numpy_generator, seed_for, torch_generator
+from latentdyn.stores.windows import Windows
+from latentdyn.training.loop import Objective
+from latentdyn.training.regimes import Regime
+
+_VALIDATION_FRAMES = 16_384
+_EVALUATION_BATCH = 2048
+
+
+class Likelihood(Objective):
+    """The NLL of batches of windows at staleness k.
+
+    Args:
+        train_windows, validation_windows: of frames that `regime.longest - 1` more of their utterance follow.
+        seed_names: what names this run's random numbers.
+    """
+
+    quantity, unit = "nll", "nats/frame"
+
+    def __init__(
+        self,
+        predictor: TrainedPredictor,
+        train_windows: Windows,
+        validation_windows: Windows | None,
+        k: int,
+        regime: Regime,
+        batch_size: int,
+        seed_names: tuple[object, ...],
+    ) -> None:
+        self.predictor, self.windows, self.k, self.regime = predictor, train_windows, k, regime
+        self.batch_size, self.seed_names = batch_size, seed_names
+        self.guarded, self.held_out = regime.guarded, validation_windows is not None
+        self._draws = torch.Generator(train_windows.latents.device)
+        if validation_windows is not None:
+            # each of S steps is asked of a share of them, so that a point costs no more
+            self._held_out_windows = _subset(validation_windows, _VALIDATION_FRAMES // regime.longest, seed_names)
+
+    def loss(self, step: int) -> Tensor:
+        torch.manual_seed(seed_for(*self.seed_names, "dropout", step))
+        self._draws.manual_seed(seed_for(*self.seed_names, "regime", step))
+        truth = self.windows.stretch(self._index(step), self.k, self.regime.steps(step))
+        return self.regime.nll(self.predictor, truth, step, self._draws).mean()
+
+    def held_out_loss(self) -> float:
+        return mean_nll(self.predictor, self._held_out_windows, self.k, self.regime, self.seed_names)
+
+    def blame(self, step: int, folder: Path) -> UserError:
+        rows = self.windows.rows[self._index(step)]
+        context, delta = self.windows.batch(self._index(step), self.k)
+        file = folder / f"nonfinite_batch_k{self.k}.npz"
+        with atomic_path(file) as temporary, open(temporary, "wb") as opened:
+            np.savez(opened, rows=rows.cpu(), context=context.cpu(), delta=delta.cpu(), step=step)
+        norm, worst = delta.norm(dim=1).max(0)
+        return UserError(
+            f"training stopped: the loss is not finite at step {step} of horizon k={self.k} (largest ||Δx|| in its "
+            f"batch: {float(norm):.4g}, at store row {int(rows[worst])})",
+            f"{file}, the batch",
+            "look for outliers in these latents, lower training.learning_rate or raise log_sigma_min; where a regime "
+            "generates contexts, shorten its rollouts or narrow the clamps of the head",
+        )
+
+    def _index(self, step: int) -> Tensor:
+        drawn = numpy_generator(*self.seed_names, "batch", step).integers(0, len(self.windows), self.batch_size)
+        return torch.from_numpy(drawn).to(self.windows.rows.device)
+
+
+@torch.inference_mode()
+def mean_nll(
+    predictor: TrainedPredictor, windows: Windows, k: int, regime: Regime, seed_names: tuple[object, ...]
+) -> float:
+    """Mean over all frames of `windows` of what the regime asks in the end, nats a frame, summed in float64.
+
+    Whatever it draws are the same draws each time.
+    """
+    draws = torch_generator(*seed_names, "held out", device=windows.latents.device)
+    total, steps = 0.0, regime.steps(math.inf)
+    for start in range(0, len(windows), _EVALUATION_BATCH):
+        truth = windows.stretch(slice(start, start + _EVALUATION_BATCH), k, steps)
+        total += float(regime.nll(predictor, truth, math.inf, draws).double().sum())
+    return total / len(windows)
+
+
+def _subset(windows: Windows, n: int, seed_names: tuple[object, ...]) -> Windows:
+    if len(windows) <= n:
+        return windows
+    chosen = np.sort(numpy_generator(*seed_names, "validation").choice(len(windows), n, replace=False))
+    rows = windows.rows[torch.from_numpy(chosen).to(windows.rows.device)]
+    return Windows(windows.latents, rows, windows.window_frames)

@@ -1,0 +1,74 @@
+"""Score correction from a corpus by number to its table: every step on what the last one wrote."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from latentdyn.errors import UserError
+
+CORPUS = {"n_speakers": 12, "utterances_per_speaker": 2, "frames_per_utterance": 40, "frame_rate_hz": 12.5}
+VAR = {"kind": "var", "dim": 2, "seed": 0, "radius": 0.5, "noise": "isotropic", "dtype": "float32"}
+LINEAR = {"kind": "linear_gaussian", "window_frames": 2, "horizons": [1, 2], "covariance": "full", "ridges": [1e-6]}
+TRAINING = {"steps": 6, "batch_size": 32, "learning_rate": 1e-3, "weight_decay": 0.0, "gradient_clip_norm": 1.0,
+            "validate_every_steps": 3, "select": "best_validation", "patience_validations": None}  # fmt: skip
+MODEL = {"network": {"width": 8, "blocks": 1}, "sigma_min": 0.1, "sigma_max": 1.0, "training": TRAINING}
+SAMPLING = {"sigmas": [0.5], "step_size": 0.2, "n_steps": [1]}
+INJECTION = {"splits": ["eval"], "utterances": 4, "segments": 2, "steps": 6, "injected_steps_b": [3], "draws": 2,
+             "temperature": 1.0}  # fmt: skip
+
+
+@pytest.fixture
+def made(call, tmp_path):
+    """Latents, frame index, checkpoint and score model, as arguments of the step that corrects."""
+    manifest, splits, latents, frames = (tmp_path / n for n in ("m.parquet", "s.parquet", "l.json", "f.json"))
+    shares = json.dumps({"salt": "x", "validation": 0.2, "eval": 0.3})
+    call("number_utterances", corpus=json.dumps(CORPUS), manifest=manifest, handle=tmp_path / "m.json")
+    call("split_speakers", manifest=manifest, splits=shares, out=splits)
+    call("simulate_process", manifest=manifest, frame_rate_hz=12.5, representation=json.dumps(VAR), handle=latents)
+    call("index_frames", latents=latents, splits=splits, frames=tmp_path / "f.parquet", handle=frames)
+    of = {"latents": latents, "frames": frames}
+    trained = {"seed": 0, "code": "x", "curve": tmp_path / "curve.parquet"}
+    predictor, score = tmp_path / "predictor.json", tmp_path / "score.json"
+    call("train_predictor", **of, **trained, predictor=json.dumps(LINEAR), state=tmp_path / "a", handle=predictor)
+    call("train_score", **of, **trained, score_model=json.dumps(MODEL), state=tmp_path / "b", handle=score)
+    assert not (tmp_path / "b").exists()
+    assert pd.read_parquet(trained["curve"]).step.tolist() == [0, 3, 6]
+    return {**of, "checkpoint": predictor, "ceiling": predictor, "predictor": json.dumps(LINEAR), "score": score,
+            "score_model": json.dumps(MODEL), "sampling": json.dumps(SAMPLING), "injection": json.dumps(INJECTION),
+            "resamples": 50}  # fmt: skip
+
+
+def test_a_table_and_its_figure_follow_from_what_the_steps_wrote(made, call, tmp_path):
+    metrics, speakers = tmp_path / "corrected.json", tmp_path / "corrected_speakers.parquet"
+    call("correct_rollouts", **made, metrics=metrics, speakers=speakers)
+    who = {"corpus": "c", "representation": "r", "predictor": "p", "regime": "teacher_forced", "seed": 0}
+    joined = {name: tmp_path / f"{name}.parquet" for name in ("metrics", "speakers", "worst_frames")}
+    call("collect_metrics", metrics=metrics, injection_speakers=speakers, identities=json.dumps(who),
+         **{f"{name}_out": path for name, path in joined.items()})  # fmt: skip
+    table = {"kind": "score_correction", "predictors": ["p"], "seeds": [0], "splits": ["eval"], "correction": "k",
+             "variants": ["none", "langevin", "score_only"]}  # fmt: skip
+    about = {"corpus": "c", "bootstrap_resamples": 200, "rows": ["r"], "sampling": SAMPLING,
+             "kinds": {"representations": {"r": "var"}, "predictors": {"p": "linear_gaussian"}}}  # fmt: skip
+    shown = {"table": json.dumps(table), "about": json.dumps(about)}
+    files = {name: tmp_path / f"t.{name}" for name in ("csv", "markdown", "latex")}
+    call("tabulate_metrics", **joined, **shown, **files)
+    rows = pd.read_csv(files["csv"])
+    assert rows["variant"].tolist() == ["none", "langevin", "score_only"] * 2 + ["ceiling"]
+    assert rows["forecast"].fillna("-").tolist() == ["D"] * 3 + ["D_sampled"] * 3 + ["-"]
+    records = pd.DataFrame(json.loads(metrics.read_text())["records"])
+    mean = records[(records.metric == "cosine") & records.step.isna()].set_index("mode").value
+    change = mean["D_langevin_n1_sigma0.5"] - mean["D"]
+    np.testing.assert_allclose(rows["cosine_change"][1], change)
+    assert rows["cosine_change_ci_low"][1] <= change <= rows["cosine_change_ci_high"][1]
+    assert files["markdown"].read_text().count("Gate (seed 003 §6.2") == 2
+    call("plot_metrics", **joined, **shown, figure=tmp_path / "t.png")
+    assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_score_model_of_other_settings_is_refused(made, call, tmp_path):
+    other = json.dumps({**MODEL, "sigma_max": 2.0})
+    with pytest.raises(UserError, match=r"other settings \(sigma_max\).*score\.json"):
+        call("correct_rollouts", **{**made, "score_model": other}, metrics=tmp_path / "m", speakers=tmp_path / "s")
+    assert not (tmp_path / "m").exists()
