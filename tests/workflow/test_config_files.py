@@ -292,10 +292,12 @@ def test_a_predictor_takes_the_settings_of_its_kind(section: Any):
 def test_an_unconditional_predictor_says_the_same_whatever_the_context(section: Any):
     own = section(kind=kind_of(section), horizons=[1, 4])
     twin = own.unconditional() or own  # a Gaussian is one itself
+    torch.manual_seed(0)
     predictor = build_predictor(twin.model_dump(mode="json"), dim=3).eval()
     contexts = torch.randn(2, 8, 3, generator=torch.Generator().manual_seed(0))
     first, second = predictor.density(contexts).log_prob(torch.ones(2, 3))
-    assert first == second and twin.horizons[-1] == 4
+    torch.testing.assert_close(first, second)  # rows of a batch may round differently
+    assert twin.horizons[-1] == 4
 
 
 @pytest.mark.parametrize("section", kinds(Regime), ids=kind_of)
