@@ -44,7 +44,7 @@ def test_editing_a_comment_or_a_docstring_does_nothing(finished):
         ("predictors/linear_gaussian.py", "_BLOCK = 8192", "_BLOCK = 4096", LINE),
         ("predictors/flow.py", "passes=2", "passes=3", {}),
         ("predictors/base.py", "_BLOCK = 8192", "_BLOCK = 4096", BOTH_PREDICTORS),
-        ("training/loop.py", "_VALIDATION_FRAMES = 16_384", "_VALIDATION_FRAMES = 8192", BOTH_PREDICTORS),
+        ("training/likelihood.py", "_VALIDATION_FRAMES = 16_384", "_VALIDATION_FRAMES = 8192", BOTH_PREDICTORS),
         ("diagnostics/summaries.py", "_TRIM = 0.05", "_TRIM = 0.1", {"evaluate_predictor": 4, **TABLES}),
         ("stores/frames.py", "_MEDIAL = (0.1, 0.9)", "_MEDIAL = (0.2, 0.8)", FROM_FRAMES),
         ("codecs/logmel.py", "_TILE_FRAMES = 256", "_TILE_FRAMES = 64", FROM_ENCODING),
