@@ -34,7 +34,7 @@ import torch
 from torch import Tensor
 
 from latentdyn.diagnostics.records import Record, record
-from latentdyn.diagnostics.rollout import Rollout, by_draws, by_median, rollout
+from latentdyn.diagnostics.rollout import Rollout, by_draws, by_median, rollout, rollout_modes
 from latentdyn.diagnostics.summaries import percentile_interval, resampled_ratios, speaker_totals, speaker_weights
 from latentdyn.distributions.density import Density
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
@@ -227,18 +227,11 @@ def _scores(
 def _forecasts(
     predictor: Predictor, truth: Tensor, settings: InjectionSettings, names: tuple[object, ...]
 ) -> Iterator[tuple[str, int, Rollout]]:
-    """Mode, how many draws of each segment, forecasts; all segments and injections are one batch."""
-    n, s = len(truth), settings.steps
+    """Mode, how many draws of each segment, forecasts of all segments at once."""
+    s = settings.steps
     never = torch.zeros(s, dtype=torch.bool)
-    b = torch.isin(torch.arange(1, s + 1), torch.tensor(settings.injected_steps_b))
-    inject = {"A": ~never, "B": b, "D": never}
-    masks = torch.stack(list(inject.values())).repeat_interleave(n, dim=0)
-    forecasts = rollout(predictor, truth.repeat(len(inject), 1, 1), s, masks)
-    parts = zip(*(field.split(n) for field in (forecasts.states, forecasts.steps, forecasts.nll)), strict=True)
-    for mode, part in zip(inject, parts, strict=True):
-        yield mode, 1, Rollout(*part)
-        if mode == "D":  # and C, since it is the same (see rollout)
-            yield "C", 1, Rollout(*part)
+    for mode, forecast in rollout_modes(predictor, truth, s, settings.injected_steps_b).items():
+        yield mode, 1, forecast
     with torch.inference_mode():
         kind = type(predictor.density(truth[:1, :-s]))
     if kind.median is not Density.median:

@@ -10,7 +10,7 @@ every step) is teacher forcing, B is truth at some steps, and C (truth at step 1
 same as D (no injection). Published D has no state error at step 1 either (seed 003 §1.2): it did start from truth.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -108,6 +108,28 @@ def rollout(
             taken[:, s] += added[-1]
             states[:, now] += added[-1]
     return Rollout(states[:, start - 1 :], taken, nll, torch.stack(added, dim=1) if added else None)
+
+
+def rollout_modes(
+    predictor: Predictor, truth: Tensor, steps: int, injected_steps_b: Sequence[int]
+) -> dict[str, Rollout]:
+    """Modes A, B, C and D of the last `steps` frames of truth (B, W + S, D), by the mean at k = 1.
+
+    What modes share is computed once: C is D, and B is D until truth first enters it.
+    """
+    n, alike = len(truth), min(injected_steps_b) - 1  # steps of B that are D's
+    b = torch.isin(torch.arange(1, steps + 1), torch.tensor(injected_steps_b))
+    always, never = torch.ones_like(b), torch.zeros_like(b)
+    both = rollout(predictor, truth.repeat(2, 1, 1), steps, torch.stack([always, never]).repeat_interleave(n, dim=0))
+    parts = (field.split(n) for field in (both.states, both.steps, both.nll))
+    forced, free = (Rollout(*fields) for fields in zip(*parts, strict=True))
+    history = truth.shape[1] - steps
+    known = truth.clone()  # as B knows it when truth first enters: its own states, and then the true one
+    known[:, history : history + alike - 1] = free.states[:, 1:alike]
+    rest = rollout(predictor, known, steps - alike, b[alike:])
+    fields = ((free.states, rest.states), (free.steps, rest.steps), (free.nll, rest.nll))
+    mended = Rollout(*(torch.cat([first[:, :alike], then], dim=1) for first, then in fields))
+    return {"A": forced, "B": mended, "C": free, "D": free}
 
 
 @torch.inference_mode()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from latentdyn.diagnostics.rollout import by_draws, by_mean, by_median, free_run, rollout
+from latentdyn.diagnostics.rollout import by_draws, by_mean, by_median, free_run, rollout, rollout_modes
 from latentdyn.distributions.gaussian_mixture import DiagonalGaussianMixture
 from latentdyn.distributions.von_mises_fisher import VonMisesFisherLogNormal
 from latentdyn.predictors.base import Predictor
@@ -128,6 +128,17 @@ def test_a_free_run_by_the_mean_makes_no_density_where_the_mean_is_had_without(k
     found = free_run(MeanOnly(), truth, S, k)
     assert torch.equal(found, free_run(Mixture(), truth, S, k, lambda density: density.mean()))
     assert not torch.equal(found, free_run(Mixture(), truth, S, k, lambda density: -density.mean()))
+
+
+@pytest.mark.parametrize("b", [[1], [2, 5], [4], [6], [1, 3]])
+def test_modes_are_rollouts_with_their_injections(b, truth):
+    predictor = Sensitive()
+    found = rollout_modes(predictor, truth, S, b)
+    assert list(found) == list(MODES)
+    for mode, injected in (MODES | {"B": b}).items():
+        expected = rollout(predictor, truth, S, mask(injected))
+        for name in ("states", "steps", "nll"):
+            torch.testing.assert_close(getattr(found[mode], name), getattr(expected, name), msg=f"{name} of {mode}")
 
 
 def test_each_step_asks_for_one_density(truth):
