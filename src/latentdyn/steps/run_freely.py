@@ -2,39 +2,25 @@
 
 import argparse
 import json
-from pathlib import Path
 
-import torch
-
-from latentdyn.devices import PRECISIONS, gpu_required, pick_device
 from latentdyn.diagnostics.records import write_metrics
 from latentdyn.diagnostics.stability import GenerationSettings, generation_stability
 from latentdyn.steps.cli import run_step
-from latentdyn.stores.frames import open_frames
-from latentdyn.stores.latents import open_latents
-from latentdyn.training.checkpoint import load_checkpoint
+from latentdyn.steps.measuring import Measuring, add_measuring_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--latents", type=Path, required=True, help="handle of the latents")
-    parser.add_argument("--frames", type=Path, required=True, help="handle of the frame index")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="handle of the fitted predictor")
-    parser.add_argument("--predictor", type=json.loads, required=True, help="its section of the config, as JSON")
+    add_measuring_arguments(parser)
     parser.add_argument("--generation", type=json.loads, required=True, help="the section of the config, as JSON")
     parser.add_argument("--resamples", type=int, required=True, help="of the speakers, for 95 %% intervals")
-    parser.add_argument("--metrics", type=Path, required=True, help="JSON to write")
-    parser.add_argument("--float32-matmul", default="highest", choices=PRECISIONS, help="arithmetic on a GPU")
 
 
 def step(arguments: argparse.Namespace) -> None:
-    store = open_latents(arguments.latents)
-    frames = open_frames(arguments.frames, store)
-    device = pick_device(require_gpu=gpu_required(), float32_matmul=arguments.float32_matmul)
-    predictors = load_checkpoint(arguments.checkpoint, arguments.predictor, store.dim, device)
-    latents = torch.from_numpy(store.load()).to(device)
+    of = Measuring.begin(arguments)
     settings = GenerationSettings(**arguments.generation, bootstrap_resamples=arguments.resamples)
-    records = generation_stability(predictors[1], latents, frames, settings, seed_names=("run freely",))
+    records = generation_stability(of.predictors[1], of.latents, of.frames, settings, seed_names=("run freely",))
     write_metrics(arguments.metrics, records)
+    of.end(arguments.metrics)
 
 
 if __name__ == "__main__":
