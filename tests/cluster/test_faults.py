@@ -20,7 +20,7 @@ def assert_continued(checkout: SlurmCheckout, finished: Checkout) -> None:
     for name in ("predictor.safetensors", "predictor.json", "curve.parquet"):
         result = (checkout.folder / PREDICTOR / name).read_bytes()
         assert result == (finished.folder / PREDICTOR / name).read_bytes(), name
-    assert "k=2 step" in checkout.log() and "k=1 step" not in checkout.log()
+    assert "k=2: step" in checkout.log() and "k=1: step" not in checkout.log()
     assert not list((checkout.folder / "results/.state/train_predictor").glob("**/*.pt"))
 
 
