@@ -98,7 +98,7 @@ def test_training_killed_equals_training_undisturbed(prepared, tmp_path):
     kill_when(command, prepared.folder, lambda: any(tmp_path.glob("state/*/k2.pt")))
     done = run(command, prepared.folder)
     assert done.returncode == 0, done.stderr
-    assert "k=1 step" not in done.stderr and "k=2: continuing at step" in done.stderr
+    assert "k=1: step" not in done.stderr and "k=2: continuing at step" in done.stderr
     for name in ("predictor.safetensors", "predictor.json", "curve.parquet"):
         assert (tmp_path / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
