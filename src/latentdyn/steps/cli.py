@@ -1,4 +1,4 @@
-"""What every step shares: arguments from the function's own signature's needs, readable errors, exit status."""
+"""What every step shares: its command line, readable errors, exit status."""
 
 import argparse
 import errno
