@@ -329,7 +329,7 @@ def test_a_local_checkpoint_needs_no_revision(tmp_path: Path):
         ("keys.line", {"kind": "pca"}, r"keys\.line: a predictor has this name too"),
         ("representations.steps", {"kind": "vmf_steps", "dim": 1}, r"representations\.steps\.dim: .*equal to 2"),
         ("injection", {"steps": 8}, r"injection: injected_steps_b must be at most steps"),
-        ("generation", {"steps": 100}, r"generation: at_steps must be at most steps"),
+        ("free_runs", {"steps": 100}, r"free_runs: at_steps must be at most steps"),
         (
             "tables.forecasts",
             {
@@ -344,13 +344,13 @@ def test_a_local_checkpoint_needs_no_revision(tmp_path: Path):
         (
             "tables.runs",
             {
-                "kind": "stability",
+                "kind": "free_runs",
                 "corpora": ["speech"],
                 "representations": ["logmel"],
                 "predictors": ["line"],
                 "splits": ["train"],
             },
-            r"tables\.runs\.splits: train not among generation\.split",
+            r"tables\.runs\.splits: train not among free_runs\.split",
         ),
         ("tables.arms", ARMS | {"against": "mdn"}, r"tables\.arms\.against: 'mdn' is not among predictors"),
         ("tables.arms", ARMS | {"predictors": ["line"]}, r"tables\.arms\.against: 'line' is the only predictor"),
@@ -601,7 +601,7 @@ SHARED = {  # headings that hold the keys which several kinds have
 }
 HEADINGS = {"Config": "Top level", "Splits": "splits", "AudioChecks": "audio", "Training": "training",
             "Evaluation": "Evaluation", "Clustering": "Clustering", "Injection": "Injection", "Compute": "Compute",
-            "Generation": "Generation", "Correction": "Corrections", "ScoreNetwork": "score network",
+            "FreeRuns": "Free runs", "Correction": "Corrections", "ScoreNetwork": "score network",
             "ScoreTraining": "score training"}  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from latentdyn.codecs.base import open_codec
 from latentdyn.config import Config, diagnostics, load_config, predictors, representations, tables, values
 from latentdyn.config.corpora import LibriSpeech, Splits, Synthetic
 from latentdyn.config.corrections import Correction, ScoreTraining
-from latentdyn.config.diagnostics import Clustering, Evaluation, Generation, Injection
+from latentdyn.config.diagnostics import Clustering, Evaluation, FreeRuns, Injection
 from latentdyn.config.training import Regime, Training
 from latentdyn.corpus.splits import SPLITS, split_speakers
 from latentdyn.corpus.synthetic import synthetic_manifest
@@ -27,11 +27,11 @@ from latentdyn.correction.score_model import build_score_model
 from latentdyn.correction.variants import KINDS as VARIANTS
 from latentdyn.correction.variants import SamplingSettings
 from latentdyn.diagnostics.clustering import ClusteringSettings
+from latentdyn.diagnostics.free_runs import FreeRunSettings
 from latentdyn.diagnostics.injection import InjectionSettings
 from latentdyn.diagnostics.keys import KINDS as KEYS
 from latentdyn.diagnostics.keys import KeySettings, fit_key
 from latentdyn.diagnostics.lagged import EvaluationSettings
-from latentdyn.diagnostics.stability import GenerationSettings
 from latentdyn.predictors.base import SolvedPredictor, build_predictor
 from latentdyn.predictors.network_predictor import NetworkPredictor
 from latentdyn.predictors.networks import build_network
@@ -90,7 +90,7 @@ def jobs(shipped: Config) -> Counter[str]:
     run = {
         kind: {(corpus, *who) for corpus, table in asked for who in shipped.rollouts(table)
                if measured_by(table) == kind}
-        for kind in ("inject_truth", "run_freely")
+        for kind in ("inject_truth", "measure_free_runs")
     }  # fmt: skip
     corrected = {(corpus, *who, table.correction) for corpus, table in asked for who in shipped.rollouts(table)
                  if measured_by(table) == "correct_rollouts"}  # fmt: skip
@@ -110,7 +110,7 @@ def jobs(shipped: Config) -> Counter[str]:
 
 def measured_by(table: tables.Table) -> str:
     """The rule that measures the rollouts of a table."""
-    others = {tables.StabilityTable: "run_freely", tables.ScoreCorrectionTable: "correct_rollouts"}
+    others = {tables.FreeRunsTable: "measure_free_runs", tables.ScoreCorrectionTable: "correct_rollouts"}
     return others.get(type(table), "inject_truth")
 
 
@@ -163,7 +163,7 @@ def test_tables_of_every_kind_plan_what_their_rows_are_measured_with(checkout: C
             "arms": {"kind": "regimes", "against": "net", "corpora": ["tiny"], "representations": ["mel"],
                      "predictors": ["net", "line"]},
             "gated": {"kind": "gates", "corpora": ["tiny"], "representations": ["mel"], "predictors": ["net"]},
-            "runs": {"kind": "stability", "corpora": ["tiny"], "representations": ["mel"], "predictors": ["line"]},
+            "runs": {"kind": "free_runs", "corpora": ["tiny"], "representations": ["mel"], "predictors": ["line"]},
             "exact": {"kind": "calibration", "corpora": ["known"], "predictors": {"var": "line", "spiky": "line"}},
             "corrected": {"kind": "score_correction", "corpora": ["tiny"], "representations": ["mel"],
                           "predictors": ["net", "line"], "correction": "score", "seeds": [0, 1]},
@@ -179,7 +179,7 @@ def test_tables_of_every_kind_plan_what_their_rows_are_measured_with(checkout: C
         "train_predictor": 3 * 4 + 2 * 2 + 1, "evaluate_predictor": 3 * 4 + 2 * 2, "cluster_contexts": 3,
         # of corrections net with both seeds, the second of which only they ask for, and line with the first
         "train_score": 2, "correct_rollouts": 3,
-        "inject_truth": 2, "run_freely": 1, "collect_metrics": 12, "tabulate_metrics": 12, "plot_metrics": 12,
+        "inject_truth": 2, "measure_free_runs": 1, "collect_metrics": 12, "tabulate_metrics": 12, "plot_metrics": 12,
     }  # fmt: skip
     assert measuring(checkout.planned()) == expected
 
@@ -340,7 +340,7 @@ def test_training_evaluation_clustering_and_splits_take_their_sections():
     shared = {"max_frames", "principal_dims", "bootstrap_resamples"}  # what the rule passes on of evaluation
     ClusteringSettings(**Clustering().model_dump(), **Evaluation().model_dump(include=shared))
     InjectionSettings(**Injection().model_dump(), bootstrap_resamples=1)
-    GenerationSettings(**Generation().model_dump(), bootstrap_resamples=1)
+    FreeRunSettings(**FreeRuns().model_dump(), bootstrap_resamples=1)
     TrainingSettings(**ScoreTraining().model_dump())
     SamplingSettings(**Correction().sampling())
     assert build_score_model(Correction().score_model(), dim=3).sigma_max == Correction().sigma_max

@@ -172,7 +172,7 @@ def clusterings(wildcards):
 def rollouts(wildcards):
     """The metrics of each forecast or free run that a table's rows are measured with."""
     table = table_of(wildcards)
-    file = "generation" if table.kind == "stability" else "injection"
+    file = "free_runs" if table.kind == "free_runs" else "injection"
     if table.kind == "score_correction":
         file = f"corrected_{table.correction}"
     return [f"results/{wildcards.corpus}/{r}/{p}/seed{s}/{file}.json" for r, p, s in CONFIG.rollouts(table)]
@@ -180,7 +180,7 @@ def rollouts(wildcards):
 
 def injection_speakers(wildcards):
     """The sums by speaker of each of those forecasts."""
-    forecasts = [Path(path) for path in rollouts(wildcards) if table_of(wildcards).kind != "stability"]
+    forecasts = [Path(path) for path in rollouts(wildcards) if table_of(wildcards).kind != "free_runs"]
     return [path.with_name(f"{path.stem}_speakers.parquet") for path in forecasts]
 
 

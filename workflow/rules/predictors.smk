@@ -102,18 +102,18 @@ rule inject_truth:
         " --float32-matmul {params.float32_matmul:q} >{log:q} 2>&1"
 
 
-rule run_freely:
+rule measure_free_runs:
     """Let a predictor run freely for long, and compare with the data."""
     input:
         latents="results/{corpus}/{representation}/latents.json",
         frames="results/{corpus}/{representation}/frames.json",
         checkpoint="results/{corpus}/{representation}/{predictor}/seed{seed}/predictor.json",
     output:
-        "results/{corpus}/{representation}/{predictor}/seed{seed}/generation.json",
+        "results/{corpus}/{representation}/{predictor}/seed{seed}/free_runs.json",
     log:
-        "results/{corpus}/{representation}/{predictor}/seed{seed}/logs/run_freely.log",
+        "results/{corpus}/{representation}/{predictor}/seed{seed}/logs/measure_free_runs.log",
     benchmark:
-        "results/{corpus}/{representation}/{predictor}/seed{seed}/benchmarks/run_freely.tsv"
+        "results/{corpus}/{representation}/{predictor}/seed{seed}/benchmarks/measure_free_runs.tsv"
     conda:
         "../envs/latentdyn.yaml"
     threads: threads_of
@@ -123,11 +123,11 @@ rule run_freely:
         runtime=minutes(30, mb_per_minute=100),
     params:
         float32_matmul=CONFIG.compute.float32_matmul,
-        code=lambda w: code_digest("latentdyn.steps.run_freely", predictor_module(predictor_of(w).kind)),
+        code=lambda w: code_digest("latentdyn.steps.measure_free_runs", predictor_module(predictor_of(w).kind)),
         predictor=lambda w: predictor_of(w).canonical(),
-        generation=CONFIG.generation.canonical(),
+        free_runs=CONFIG.free_runs.canonical(),
         resamples=CONFIG.evaluation.bootstrap_resamples,
     shell:
-        "python -m latentdyn.steps.run_freely --latents {input.latents:q} --frames {input.frames:q}"
-        " --checkpoint {input.checkpoint:q} --predictor {params.predictor:q} --generation {params.generation:q}"
+        "python -m latentdyn.steps.measure_free_runs --latents {input.latents:q} --frames {input.frames:q}"
+        " --checkpoint {input.checkpoint:q} --predictor {params.predictor:q} --free-runs {params.free_runs:q}"
         " --resamples {params.resamples} --metrics {output:q} --float32-matmul {params.float32_matmul:q} >{log:q} 2>&1"

@@ -1,4 +1,4 @@
-"""`evaluation`, `injection`, `generation`, `clustering`, `keys` and `compute`: how things are measured, and where."""
+"""`evaluation`, `injection`, `free_runs`, `clustering`, `keys` and `compute`: how things are measured, and where."""
 
 from typing import Annotated, Literal
 
@@ -43,7 +43,7 @@ class Injection(Strict):
         return self
 
 
-class Generation(Strict):
+class FreeRuns(Strict):
     """Long free runs: bounded, and like the data?"""
 
     split: Split = Field("eval", description="whose contexts runs start from, and what they are compared with")
@@ -54,7 +54,7 @@ class Generation(Strict):
     max_frames: PositiveInt = Field(20_000, description="frames of the data to compare with")
 
     @model_validator(mode="after")
-    def _within_the_run(self) -> "Generation":
+    def _within_the_run(self) -> "FreeRuns":
         if max(self.at_steps) > self.steps:
             raise ValueError("at_steps must be at most steps")
         return self

@@ -107,10 +107,10 @@ class InjectionStepsTable(RolloutTable):
     kind: Literal["injection_steps"]
 
 
-class StabilityTable(RolloutTable):
+class FreeRunsTable(RolloutTable):
     """Long free runs beside the data: bounded, moving, of the same distribution?"""
 
-    kind: Literal["stability"]
+    kind: Literal["free_runs"]
 
 
 class ScoreCorrectionTable(RolloutTable):
@@ -191,7 +191,7 @@ class CalibrationTable(_Table):
 Table = Annotated[
     InjectionTable
     | InjectionStepsTable
-    | StabilityTable
+    | FreeRunsTable
     | RegimesTable
     | GatesTable
     | ScoreCorrectionTable

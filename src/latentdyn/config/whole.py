@@ -14,7 +14,7 @@ from pydantic import (
 
 from latentdyn.config.corpora import Corpus, Latents, Synthetic
 from latentdyn.config.corrections import Correction
-from latentdyn.config.diagnostics import Clustering, Compute, Evaluation, Generation, Injection, Key
+from latentdyn.config.diagnostics import Clustering, Compute, Evaluation, FreeRuns, Injection, Key
 from latentdyn.config.predictors import Predictor
 from latentdyn.config.representations import (
     Derived,
@@ -30,11 +30,11 @@ from latentdyn.config.representations import (
 from latentdyn.config.tables import (
     CalibrationTable,
     ClusteringTable,
+    FreeRunsTable,
     GatesTable,
     RegimesTable,
     RolloutTable,
     ScoreCorrectionTable,
-    StabilityTable,
     Table,
 )
 from latentdyn.config.values import Name, Strict
@@ -57,7 +57,7 @@ class Config(Strict):
     clustering: Clustering = Field(Clustering(), description="how every key is scored")
     compute: Compute = Field(Compute(), description="where, and in which arithmetic")
     injection: Injection = Field(Injection(), description="forecasts of a few steps")
-    generation: Generation = Field(Generation(), description="long free runs")
+    free_runs: FreeRuns = Field(FreeRuns(), description="long free runs")
 
     @model_validator(mode="after")
     def _names_resolve(self) -> "Config":
@@ -158,9 +158,9 @@ class Config(Strict):
                     raise ValueError(f"{where}.{section}.{name}: not a process whose exact values are known")
 
     def _check_rollouts(self, where: str, table: "RolloutTable") -> None:
-        of_generation = isinstance(table, StabilityTable)
-        section = "generation.split" if of_generation else "injection.splits"
-        measured = {self.generation.split} if of_generation else set(self.injection.splits)
+        of_generation = isinstance(table, FreeRunsTable)
+        section = "free_runs.split" if of_generation else "injection.splits"
+        measured = {self.free_runs.split} if of_generation else set(self.injection.splits)
         missing = sorted(set(table.splits) - measured)
         if missing:
             raise ValueError(f"{where}.splits: {', '.join(missing)} not among {section}")

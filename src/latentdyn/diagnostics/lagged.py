@@ -15,10 +15,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from latentdyn.diagnostics.free_runs import free_run_stability
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
 from latentdyn.diagnostics.scores import FACT, fit_log_lengths, score_frames
-from latentdyn.diagnostics.stability import free_run_stability
 from latentdyn.diagnostics.summaries import (
     percentile_interval,
     resampled_ratios,
@@ -108,7 +108,7 @@ def evaluate_lagged(
             evaluation.worst_frames.extend(_worst_frames(scores, chosen, frame_rate_hz, settings.worst_frames, where))
     newest = min(predictors)
     evaluation.records.extend(
-        _stability_records(predictors[newest], latents, usable, train, newest, scaling, (*seed_names, "free run"))
+        _free_run_records(predictors[newest], latents, usable, train, newest, scaling, (*seed_names, "free run"))
     )
     return Evaluation(evaluation.records, pd.concat(speakers, ignore_index=True), evaluation.worst_frames)
 
@@ -274,7 +274,7 @@ def _path_records(
     yield record("path_difference", "nats/frame", float(np.mean(difference)), len(difference), **where)
 
 
-def _stability_records(
+def _free_run_records(
     predictor: Predictor,
     latents: Tensor,
     usable: pd.DataFrame,

@@ -172,7 +172,7 @@ def test_an_index_of_other_latents_is_refused(indexed, simulate, call, tmp_path)
 
 
 def test_forecasts_and_free_runs_of_a_checkpoint(indexed, checkpoint, call, tmp_path):
-    forecasts, runs = tmp_path / "injection.json", tmp_path / "generation.json"
+    forecasts, runs = tmp_path / "injection.json", tmp_path / "free_runs.json"
     shared = {**indexed, "checkpoint": checkpoint, "predictor": json.dumps(LINEAR), "resamples": 50}
     injection = {"splits": ["eval"], "utterances": 4, "segments": 2, "steps": 6, "injected_steps_b": [3], "draws": 2,
                  "temperature": 1.0}  # fmt: skip
@@ -189,7 +189,7 @@ def test_forecasts_and_free_runs_of_a_checkpoint(indexed, checkpoint, call, tmp_
     assert set(ceilings.step) == {1, 2}  # the horizons that the predictor has
     assert records.horizon.isna().all()  # no table of horizons takes a rollout for its own
     generation = {"split": "eval", "runs": 4, "steps": 12, "at_steps": [1, 12], "temperature": 1.0, "max_frames": 200}
-    call("run_freely", **shared, generation=json.dumps(generation), metrics=runs)
+    call("measure_free_runs", **shared, free_runs=json.dumps(generation), metrics=runs)
     bounded = metrics(runs)[lambda r: (r.metric == "unbounded") & (r["mode"] == "sampled")]
     assert bounded.value.tolist() == [0.0]
     with pytest.raises(UserError, match="utterances"):

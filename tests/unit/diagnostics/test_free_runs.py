@@ -5,13 +5,13 @@ import pytest
 import scipy.linalg
 import torch
 
-from latentdyn.diagnostics.rollout import free_run
-from latentdyn.diagnostics.stability import (
-    GenerationSettings,
+from latentdyn.diagnostics.free_runs import (
+    FreeRunSettings,
     frechet_distance,
     free_run_stability,
-    generation_stability,
+    measure_free_runs,
 )
+from latentdyn.diagnostics.rollout import free_run
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.distributions.von_mises_fisher import VonMisesFisherLogNormal
 from latentdyn.errors import UserError
@@ -78,7 +78,7 @@ def test_a_free_run_is_the_loop_of_its_definition(k):
         torch.testing.assert_close(states[b], torch.stack(x))
 
 
-GENERATION = GenerationSettings(
+GENERATION = FreeRunSettings(
     split="eval", runs=60, steps=80, at_steps=(1, 40, 80), temperature=1.0, max_frames=20_000, bootstrap_resamples=200
 )
 
@@ -97,8 +97,8 @@ def var_and_its_model(make_store, process: VAR, n_frames: int):
 
 
 def generated(*arguments, **changes):
-    settings = GenerationSettings(**(vars(GENERATION) | changes))
-    return {(r.metric, r.mode, r.step): r for r in generation_stability(*arguments, settings, ("test",))}
+    settings = FreeRunSettings(**(vars(GENERATION) | changes))
+    return {(r.metric, r.mode, r.step): r for r in measure_free_runs(*arguments, settings, ("test",))}
 
 
 def test_draws_of_the_true_model_run_on_like_the_data_and_its_mean_comes_to_rest(make_store):

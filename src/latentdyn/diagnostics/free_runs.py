@@ -2,7 +2,7 @@
 
 Even the true model of a process falls back to the mean when run freely by its mean; its states stay where the data are.
 Explosion is growth without bound: a leading growth factor of the mean map above 1, and states that leave the data
-behind. By draws from its densities the true model runs on like the data for ever: `generation_stability` compares them.
+behind. By draws from its densities the true model runs on like the data for ever: `measure_free_runs` compares them.
 """
 
 import copy
@@ -90,8 +90,8 @@ def _growth(predictor: Predictor, history: Tensor, k: int, std: Tensor, steps: i
 
 
 @dataclass(frozen=True)
-class GenerationSettings:
-    """The `generation` section of the config, and what it shares with `evaluation`.
+class FreeRunSettings:
+    """The `free_runs` section of the config, and what it shares with `evaluation`.
 
     runs: each from a frame of its own. steps: of a run, at least 9. at_steps: where a run is looked at, up to `steps`.
     temperature: of the draws. max_frames: of the data.
@@ -107,11 +107,11 @@ class GenerationSettings:
 
 
 @torch.inference_mode()
-def generation_stability(
+def measure_free_runs(
     predictor: Predictor,
     latents: Tensor,
     frames: pd.DataFrame,
-    settings: GenerationSettings,
+    settings: FreeRunSettings,
     seed_names: tuple[object, ...],
 ) -> list[Record]:
     """Run freely from contexts of a split by draws, mean and median, and compare with frames of that split.
@@ -146,7 +146,7 @@ def generation_stability(
         raise UserError(
             f"no utterance of split {settings.split if own.empty else 'train'} has {max(window, reach) + 1} finite "
             "frames in a row",
-            "split of the generation section",
+            "split of the free_runs section",
             "use longer utterances, or another split",
         )
     names = (*seed_names, settings.split)
@@ -217,7 +217,7 @@ def _motion(frames: Tensor, before: Tensor, mean: Tensor) -> tuple[Tensor, Tenso
 
 def _motion_records(
     states: Tensor, mean: Tensor, limit: float, data: _Frames, speakers: np.ndarray,
-    settings: GenerationSettings, names: tuple[object, ...], where: dict[str, Any],
+    settings: FreeRunSettings, names: tuple[object, ...], where: dict[str, Any],
 ) -> Iterator[Record]:  # fmt: skip
     squares, lengths = _motion(states[:, 1:], states[:, :-1], mean)
     of_data = dict(zip(("energy", "step_length"), _motion(data.at(0), data.at(1), mean), strict=True))

@@ -21,7 +21,7 @@ def tabulate(found: Measurements, table: dict[str, Any], about: dict[str, Any]) 
     Raises:
         UserError: nothing was measured for a row.
     """
-    rows = stability_rows(found, table, about).dropna(axis="columns", how="all")
+    rows = free_run_rows(found, table, about).dropna(axis="columns", how="all")
     notes = [
         f"Corpus `{about['corpus']}`. n free runs of the predictor from held-out contexts, by draws from its densities "
         "(`sampled`), by their mean or median. `unbounded` is the share that came 10 times as far from the training "
@@ -37,7 +37,7 @@ def tabulate(found: Measurements, table: dict[str, Any], about: dict[str, Any]) 
     return Sheet(rows, notes, decimals)
 
 
-def stability_rows(found: Measurements, table: dict[str, Any], about: dict[str, Any]) -> pd.DataFrame:
+def free_run_rows(found: Measurements, table: dict[str, Any], about: dict[str, Any]) -> pd.DataFrame:
     """A row for each representation, predictor, split and mode."""
     rows = []
     for representation in about["rows"]:

@@ -3,22 +3,22 @@
 import argparse
 import json
 
+from latentdyn.diagnostics.free_runs import FreeRunSettings, measure_free_runs
 from latentdyn.diagnostics.records import write_metrics
-from latentdyn.diagnostics.stability import GenerationSettings, generation_stability
 from latentdyn.steps.cli import run_step
 from latentdyn.steps.measuring import Measuring, add_measuring_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_measuring_arguments(parser)
-    parser.add_argument("--generation", type=json.loads, required=True, help="the section of the config, as JSON")
+    parser.add_argument("--free-runs", type=json.loads, required=True, help="the section of the config, as JSON")
     parser.add_argument("--resamples", type=int, required=True, help="of the speakers, for 95 %% intervals")
 
 
 def step(arguments: argparse.Namespace) -> None:
     of = Measuring.begin(arguments)
-    settings = GenerationSettings(**arguments.generation, bootstrap_resamples=arguments.resamples)
-    records = generation_stability(of.predictors[1], of.latents, of.frames, settings, seed_names=("run freely",))
+    settings = FreeRunSettings(**arguments.free_runs, bootstrap_resamples=arguments.resamples)
+    records = measure_free_runs(of.predictors[1], of.latents, of.frames, settings, seed_names=("run freely",))
     write_metrics(arguments.metrics, records)
     of.end(arguments.metrics)
 

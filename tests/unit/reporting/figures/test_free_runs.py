@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from latentdyn.reporting.figures.stability import draw
+from latentdyn.reporting.figures.free_runs import draw
 from tests.unit.reporting.tables.test_injection import TABLE, injected
 
 ABOUT = {"corpus": "c", "rows": ["r"]}

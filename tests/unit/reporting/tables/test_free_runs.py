@@ -8,7 +8,7 @@ import pytest
 from latentdyn.diagnostics.records import DTYPES
 from latentdyn.errors import UserError
 from latentdyn.reporting.measurements import Measurements
-from latentdyn.reporting.tables import stability
+from latentdyn.reporting.tables import free_runs
 
 TABLE = {"predictors": ["p"], "seeds": [0], "splits": ["eval"]}
 ABOUT = {"corpus": "c", "rows": ["r"]}
@@ -36,7 +36,7 @@ def found(handmade):
 
 
 def test_values_by_hand(found):
-    rows = stability.tabulate(found, TABLE, ABOUT).rows.set_index("mode")
+    rows = free_runs.tabulate(found, TABLE, ABOUT).rows.set_index("mode")
     assert rows.index.tolist() == ["sampled", "mean", "data"]
     sampled = rows.loc["sampled"]
     assert sampled[["unbounded", "energy", "energy_16", "frechet_latents"]].tolist() == [0.25, 1.5, 1.25, 3.0]
@@ -49,4 +49,4 @@ def test_values_by_hand(found):
 
 def test_a_row_without_metrics_is_an_error_that_names_it(found):
     with pytest.raises(UserError, match="split = train"):
-        stability.tabulate(found, {**TABLE, "splits": ["train"]}, ABOUT)
+        free_runs.tabulate(found, {**TABLE, "splits": ["train"]}, ABOUT)

@@ -5,7 +5,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from latentdyn.reporting.measurements import Measurements
-from latentdyn.reporting.tables.stability import stability_rows
+from latentdyn.reporting.tables.free_runs import free_run_rows
 
 _STYLES = {"sampled": "-", "mean": "--", "median": "-.", "data": ":"}
 _TITLES = {
@@ -21,7 +21,7 @@ def draw(found: Measurements, table: dict[str, Any], about: dict[str, Any]) -> F
 
     A colour for each representation, predictor and split, a line style for how steps are taken; data are dotted.
     """
-    rows = stability_rows(found, table, about)
+    rows = free_run_rows(found, table, about)
     figure = Figure(figsize=(18, 5), layout="constrained")
     for axis, (metric, title) in zip(figure.subplots(1, len(_TITLES)), _TITLES.items(), strict=True):
         at = sorted(int(name.removeprefix(f"{metric}_")) for name in rows if name.removeprefix(f"{metric}_").isdigit())
