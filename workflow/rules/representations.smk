@@ -14,20 +14,17 @@ rule encode_latents:
     benchmark:
         "results/{corpus}/{representation}/benchmarks/encode_latents/{part}of{n_parts}.tsv"
     wildcard_constraints:
-        representation=one_of(of_kind(Encoder)),
+        representation=one_of(of_family(Encoder)),
     conda:
         "../envs/latentdyn.yaml"
     threads: 1
     resources:
-        gpu=lambda w: int(representation_of(w).kind in ("mimi", "encodec")),
+        gpu=lambda w: int(representation_of(w).needs_gpu),
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=encoding_minutes,
     params:
         float32_matmul=CONFIG.compute.float32_matmul,
-        code=lambda w: code_digest(
-            "latentdyn.steps.encode_latents",
-            f"latentdyn.codecs.{representation_of(w).kind}",
-        ),
+        code=lambda w: code_digest("latentdyn.steps.encode_latents", representation_of(w).module),
         audio=corpus_root,
         representation=lambda w: representation_of(w).canonical(),
         state="results/.state/encode_latents/{corpus}/{representation}/{part}of{n_parts}",
@@ -50,7 +47,7 @@ rule merge_latents:
     log:
         "results/{corpus}/{representation}/logs/merge_latents.log",
     wildcard_constraints:
-        representation=one_of(of_kind(Encoder)),
+        representation=one_of(of_family(Encoder)),
     conda:
         "../envs/latentdyn.yaml"
     resources:
@@ -72,7 +69,7 @@ rule pool_latents:
     log:
         "results/{corpus}/{representation}/logs/pool_latents.log",
     wildcard_constraints:
-        representation=one_of(of_kind(Pooled)),
+        representation=one_of(of_family(Pooled)),
     conda:
         "../envs/latentdyn.yaml"
     resources:
@@ -96,7 +93,7 @@ rule import_latents:
     log:
         "results/{corpus}/{representation}/logs/import_latents.log",
     wildcard_constraints:
-        representation=one_of(of_kind(Provided)),
+        representation=one_of(of_family(Provided)),
     conda:
         "../envs/latentdyn.yaml"
     resources:
@@ -125,7 +122,7 @@ rule make_surrogate:
     log:
         "results/{corpus}/{representation}/logs/make_surrogate.log",
     wildcard_constraints:
-        representation=one_of(of_kind(Surrogate)),
+        representation=one_of(of_family(Surrogate)),
     conda:
         "../envs/latentdyn.yaml"
     resources:
@@ -150,7 +147,7 @@ rule inject_outliers:
     log:
         "results/{corpus}/{representation}/logs/inject_outliers.log",
     wildcard_constraints:
-        representation=one_of(of_kind(Outliers)),
+        representation=one_of(of_family(Outliers)),
     conda:
         "../envs/latentdyn.yaml"
     resources:
@@ -174,14 +171,14 @@ rule simulate_process:
     log:
         "results/{corpus}/{representation}/logs/simulate_process.log",
     wildcard_constraints:
-        representation=one_of(of_kind(Process)),
+        representation=one_of(of_family(Process)),
     conda:
         "../envs/latentdyn.yaml"
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:
-        code=lambda w: code_digest("latentdyn.steps.simulate_process", process_module(representation_of(w).kind)),
+        code=lambda w: code_digest("latentdyn.steps.simulate_process", representation_of(w).module),
         manifest="results/{corpus}/manifest.parquet",
         frame_rate_hz=lambda w: corpus_of(w).frame_rate_hz,
         representation=lambda w: representation_of(w).canonical(),

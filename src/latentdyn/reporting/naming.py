@@ -9,3 +9,8 @@ def table_module(kind: str) -> str:
 def figure_module(kind: str) -> str:
     """The module that draws this kind's figure."""
     return f"latentdyn.reporting.figures.{kind}"
+
+
+def view_module(kind: str) -> str:
+    """The module that makes this kind's sheet and its figure."""
+    return table_module(kind)
