@@ -12,12 +12,11 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from latentdyn.config.diagnostics import Clustering, Evaluation, FreeRuns, Injection
 from pydantic import BaseModel
 from snakemake.utils import update_config
 
 from latentdyn.codecs.base import open_codec
-from latentdyn.config import Config, diagnostics, load_config, predictors, representations, tables, values
+from latentdyn.config import Config, load_config, predictors, representations, values
 from latentdyn.config.corpora import LibriSpeech, Splits, Synthetic
 from latentdyn.config.corrections import Correction, ScoreTraining
 from latentdyn.config.training import Regime, Training
@@ -39,8 +38,8 @@ from latentdyn.predictors.networks import build_network
 from latentdyn.processes.base import build_process
 from latentdyn.processes.naming import KINDS as PROCESSES
 from latentdyn.reporting.measurements import SPEAKERS, WORST_FRAMES, Measurements
-from latentdyn.reporting.naming import figure_module, table_module
-from latentdyn.reporting.tables.lagged import lagged_rows
+from latentdyn.reporting.naming import view_module
+from latentdyn.reporting.views.lagged import lagged_rows
 from latentdyn.representations.surrogates import METHODS
 from latentdyn.stores.frames import SLICES
 from latentdyn.stores.windows import Scaling, Windows
@@ -330,10 +329,9 @@ def test_a_key_takes_the_settings_of_its_kind(section: type[BaseModel]):
 
 @pytest.mark.parametrize("section", kinds_of(TableKind), ids=kind_of)
 def test_a_kind_of_table_has_a_sheet_and_a_figure(section: type[BaseModel]):
-    tabulate = importlib.import_module(table_module(kind_of(section))).tabulate
-    draw = importlib.import_module(figure_module(kind_of(section))).draw
-    for function in (tabulate, draw):
-        assert list(inspect.signature(function).parameters) == ["found", "table", "about"]
+    view = importlib.import_module(view_module(kind_of(section)))
+    for function in (view.tabulate, view.draw):
+        assert list(inspect.signature(function).parameters) == ["measured", "table", "plan"]
 
 
 def test_what_measures_takes_the_settings_of_its_kind():
@@ -371,7 +369,7 @@ def test_the_columns_of_the_config_are_those_of_the_table():
     where = {"representation": "r", "predictor": "p", "seed": 0, "split": "eval", "slice": "all", "horizon": 1}
     rate = {**where, "metric": "frame_rate_hz", "value": 12.5, "n": 1, "status": "ok"}
     records = pd.DataFrame([rate, rate | {"metric": "nll"}])
-    found = Measurements(records, pd.DataFrame(columns=list(SPEAKERS)), pd.DataFrame(columns=list(WORST_FRAMES)))
+    measured = Measurements(records, pd.DataFrame(columns=list(SPEAKERS)), pd.DataFrame(columns=list(WORST_FRAMES)))
     table = {"predictors": ["p"], "seeds": [0], "splits": ["eval"], "slices": ["all"], "horizons": [1]}
-    about = {"rows": ["r"], "kinds": {"representations": {}, "predictors": {"p": "mdn"}}}
-    assert set(lagged_rows(found, table, about)) == set(get_args(LaggedColumn))
+    plan = {"rows": ["r"], "kinds": {"representations": {}, "predictors": {"p": "mdn"}}}
+    assert set(lagged_rows(measured, table, plan)) == set(get_args(LaggedColumn))
