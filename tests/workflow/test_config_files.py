@@ -18,18 +18,26 @@ from snakemake.utils import update_config
 from latentdyn.codecs.base import open_codec
 from latentdyn.config import Config, load_config, predictors, representations, values
 from latentdyn.config.corpora import LibriSpeech, Splits, Synthetic
-from latentdyn.config.corrections import Correction, ScoreTraining
-from latentdyn.config.training import Regime, Training
+from latentdyn.config.corrections import Correction
+from latentdyn.config.keys import KeyKind
+from latentdyn.config.kinds import kinds_of
+from latentdyn.config.measurements import MeasurementKind, measurement_kinds
+from latentdyn.config.predictors import PredictorKind
+from latentdyn.config.representations import Encoder, Process, RepresentationKind
+from latentdyn.config.tables import TableKind
+from latentdyn.config.tables.lagged import LaggedColumn
+from latentdyn.config.tables.score_correction import ScoreCorrectionTable
+from latentdyn.config.training import Regime, ScoreTraining, Training
 from latentdyn.corpus.splits import SPLITS, split_speakers
 from latentdyn.corpus.synthetic import synthetic_manifest
 from latentdyn.correction.score_model import build_score_model
 from latentdyn.correction.variants import KINDS as VARIANTS
 from latentdyn.correction.variants import SamplingSettings
-from latentdyn.diagnostics.clustering import ClusteringSettings
+from latentdyn.diagnostics.clusters import ClusteringSettings
+from latentdyn.diagnostics.clusters.keys import KINDS as KEYS
+from latentdyn.diagnostics.clusters.keys import KeySettings, fit_key
 from latentdyn.diagnostics.free_runs import FreeRunSettings
 from latentdyn.diagnostics.injection import InjectionSettings
-from latentdyn.diagnostics.keys import KINDS as KEYS
-from latentdyn.diagnostics.keys import KeySettings, fit_key
 from latentdyn.diagnostics.lagged import EvaluationSettings
 from latentdyn.measurements.naming import measurement_module
 from latentdyn.predictors.base import SolvedPredictor, build_predictor
@@ -166,7 +174,8 @@ def test_tables_of_every_kind_plan_what_their_rows_are_measured_with(checkout: C
         "train_predictor": 3 * 4 + 2 * 2 + 1, "measure_lagged": 3 * 4 + 2 * 2, "measure_clusters": 3,
         # of corrections net with both seeds, the second of which only they ask for, and line with the first
         "train_score": 2, "measure_corrections": 3,
-        "measure_injection": 2, "measure_free_runs": 1, "collect_metrics": 12, "tabulate_metrics": 12, "plot_metrics": 12,
+        "measure_injection": 2, "measure_free_runs": 1,
+        "collect_metrics": 12, "tabulate_metrics": 12, "plot_metrics": 12,
     }  # fmt: skip
     assert measuring(checkout.planned()) == expected
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from latentdyn.diagnostics.clustering import ClusteringSettings, cluster_contexts
-from latentdyn.diagnostics.keys import KeySettings
+from latentdyn.diagnostics.clusters import ClusteringSettings, cluster_contexts
+from latentdyn.diagnostics.clusters.keys import KeySettings
 from latentdyn.measurements.subject import Measured, Subject
 
 
