@@ -25,4 +25,4 @@ def kinds_of(base: type[Model]) -> list[type[Model]]:
 
 def any_kind_of(base: type[BaseModel]) -> Any:
     """The type of a field that holds one of these kinds, told apart by `kind`."""
-    return Annotated[functools.reduce(operator.or_, kinds_of(base)), Field(discriminator="kind")]  # type: ignore[arg-type]
+    return Annotated[functools.reduce(operator.or_, kinds_of(base)), Field(discriminator="kind")]
