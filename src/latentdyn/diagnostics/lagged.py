@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from latentdyn.diagnostics.free_runs import free_run_stability
+from latentdyn.diagnostics.free_runs.growth import free_run_stability
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
 from latentdyn.diagnostics.scores import FACT, fit_log_lengths, score_frames

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import torch
 
-from latentdyn.diagnostics.clustering import ClusteringSettings, cluster_contexts
-from latentdyn.diagnostics.keys import KeySettings
+from latentdyn.diagnostics.clusters import ClusteringSettings, KeySettings, cluster_contexts
 from latentdyn.diagnostics.records import write_metrics
 from latentdyn.steps.cli import run_step
 from latentdyn.stores.frames import open_frames
