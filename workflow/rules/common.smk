@@ -20,7 +20,7 @@ from latentdyn.files import canonical_json
 from latentdyn.predictors.naming import predictor_module
 from latentdyn.processes.naming import process_module
 from latentdyn.provenance import code_digest
-from latentdyn.reporting.naming import figure_module, table_module
+from latentdyn.reporting.naming import view_module
 
 try:
     CONFIG = load_config(config)
@@ -203,7 +203,7 @@ def identity_of(measurement):
     return identity
 
 
-def about(wildcards):
+def plan(wildcards):
     """What a table must know beyond its own entry: its rows, what they are, and the processes with exact answers."""
     table = table_of(wildcards)
     rows = CONFIG.rows(table)
@@ -235,10 +235,10 @@ def about(wildcards):
     return canonical_json(facts)
 
 
-def reporting_modules(wildcards, module):
+def reporting_modules(wildcards):
     """The modules that a table's kind picks by name."""
     table = table_of(wildcards)
     if table.kind != "calibration":
-        return [module(table.kind)]
+        return [view_module(table.kind)]
     kinds = {CONFIG.root_representation(name).kind for name in CONFIG.rows(table)}
-    return [module(table.kind), *(process_module(kind) for kind in sorted(kinds))]
+    return [view_module(table.kind), *(process_module(kind) for kind in sorted(kinds))]

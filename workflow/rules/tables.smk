@@ -47,12 +47,12 @@ rule tabulate_metrics:
         mem_mb=2000,
         runtime=10,
     params:
-        code=lambda w: code_digest("latentdyn.steps.tabulate_metrics", *reporting_modules(w, table_module)),
+        code=lambda w: code_digest("latentdyn.steps.tabulate_metrics", *reporting_modules(w)),
         table=lambda w: table_of(w).canonical(),
-        about=about,
+        plan=plan,
     shell:
         "python -m latentdyn.steps.tabulate_metrics --metrics {input.metrics:q} --speakers {input.speakers:q}"
-        " --worst-frames {input.worst_frames:q} --table {params.table:q} --about {params.about:q}"
+        " --worst-frames {input.worst_frames:q} --table {params.table:q} --plan {params.plan:q}"
         " --csv {output.csv:q} --markdown {output.md:q} --latex {output.tex:q} >{log:q} 2>&1"
 
 
@@ -77,12 +77,12 @@ rule plot_metrics:
         mem_mb=2000,
         runtime=10,
     params:
-        code=lambda w: code_digest("latentdyn.steps.plot_metrics", *reporting_modules(w, figure_module)),
+        code=lambda w: code_digest("latentdyn.steps.plot_metrics", *reporting_modules(w)),
         table=lambda w: canonical_json(table_of(w).model_dump(mode="json", exclude={"columns"})),
-        about=about,
+        plan=plan,
     shell:
         "python -m latentdyn.steps.plot_metrics --metrics {input.metrics:q} --speakers {input.speakers:q}"
-        " --worst-frames {input.worst_frames:q} --table {params.table:q} --about {params.about:q}"
+        " --worst-frames {input.worst_frames:q} --table {params.table:q} --plan {params.plan:q}"
         " --figure {output:q} >{log:q} 2>&1"
 
 
