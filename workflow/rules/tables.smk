@@ -22,8 +22,8 @@ rule collect_metrics:
         code=code_digest("latentdyn.steps.collect_metrics"),
     shell:
         "python -m latentdyn.steps.collect_metrics --metrics {input.metrics:q} --sums {input.sums:q}"
-        " --metrics-out {output.metrics:q}"
-        " --speakers-out {output.speakers:q} --worst-frames-out {output.worst_frames:q} >{log:q} 2>&1"
+        " --metrics-out {output.metrics:q} --sums-out {output.speakers:q}"
+        " --worst-frames-out {output.worst_frames:q} >{log:q} 2>&1"
 
 
 rule tabulate_metrics:
