@@ -113,7 +113,7 @@ ROLLOUT_OVERFLOW = Metric("rollout_overflow", "frames", decimals=0, better="lowe
     sentence="Frames whose gap is beyond what a float holds.")
 SPECTRAL_RADIUS = Metric("spectral_radius", "1", decimals=3, better="neither", whole_split=True,
     sentence="Factor a frame by which a small difference of two free runs grows in the long run.")
-UNBOUNDED = Metric("unbounded", "1", decimals=2, better="lower", whole_split=True,
+UNBOUNDED = Metric("unbounded", "1", decimals=3, better="lower", whole_split=True,
     sentence="Share of free runs that came 10 times as far from the training mean as any training frame.")
 
 # what a density says of itself (`Density.facts`)
