@@ -198,18 +198,13 @@ def plan(wildcards):
     """What a table must know beyond its own entry: its rows, what they are, and the processes with exact answers."""
     table = table_of(wildcards)
     rows = CONFIG.rows(table)
-    # no published value is of these; and those of Phase 0 are of the encoder's own frame rate
-    altered = (Surrogate, Outliers, Pooled) if table.kind == "clustering" else (Surrogate, Outliers)
     facts = {
         "corpus": wildcards.corpus,
         "bootstrap_resamples": CONFIG.evaluation.bootstrap_resamples,
         "rows": rows,
         "kinds": {
-            "representations": {
-                r: CONFIG.root_representation(r).kind
-                for r in rows
-                if not any(isinstance(step, altered) for step in CONFIG.derivation(r))
-            },
+            # the whole lineage, from the root to the row's own kind: published values are of some of them
+            "representations": {r: ">".join(link.kind for link in reversed(CONFIG.derivation(r))) for r in rows},
             "predictors": {
                 p: CONFIG.all_predictors[p].kind for _, p, _ in [*CONFIG.predictions(table), *CONFIG.rollouts(table)]
             },

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from latentdyn.reporting.measurements import Measurements, unmeasured
-from latentdyn.reporting.reference import published
+from latentdyn.reporting.published import published
 from latentdyn.reporting.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -108,10 +108,10 @@ def _key_rows(here: Measurements, where: dict[str, Any], key: str, plan: dict[st
             if metric in _INTERVALS:
                 row |= {f"{metric}_ci_{bound}": mine.over_seeds(metric, f"ci_{bound}") for bound in ("low", "high")}
         row |= {name: mine.over_seeds(name) for name in sorted(set(mine.records.metric)) if "_top" in name}
-        kinds = plan["kinds"]["representations"].get(where["representation"]), plan["kinds"]["keys"][key]
+        place = {"split": where["split"], "slice": where["slice"], "horizon": 1}
+        kinds = {"lineage": plan["kinds"]["representations"][where["representation"]], "by": plan["kinds"]["keys"][key]}
         for column, metric in (("published_ratio", "variance_ratio"), ("published_random", "variance_ratio_permuted")):
-            whole = where["slice"] == "all"  # what is published is of whole splits
-            row[column] = published(*kinds, where["split"], 1, metric) if whole else None
+            row[column] = published(mine, metric, **kinds, **place)
         rows.append(row)
     return rows
 
