@@ -26,11 +26,11 @@ from latentdyn.corpus.synthetic import synthetic_manifest
 from latentdyn.correction.score_model import build_score_model
 from latentdyn.correction.variants import KINDS as VARIANTS
 from latentdyn.correction.variants import SamplingSettings
-from latentdyn.diagnostics.clustering import ClusteringSettings
+from latentdyn.diagnostics.clusters import ClusteringSettings
+from latentdyn.diagnostics.clusters.keys import KINDS as KEYS
+from latentdyn.diagnostics.clusters.keys import KeySettings, fit_key
 from latentdyn.diagnostics.free_runs import FreeRunSettings
 from latentdyn.diagnostics.injection import InjectionSettings
-from latentdyn.diagnostics.keys import KINDS as KEYS
-from latentdyn.diagnostics.keys import KeySettings, fit_key
 from latentdyn.diagnostics.lagged import EvaluationSettings
 from latentdyn.predictors.base import SolvedPredictor, build_predictor
 from latentdyn.predictors.network_predictor import NetworkPredictor

@@ -184,14 +184,23 @@ def injection_speakers(wildcards):
     return [path.with_name(f"{path.stem}_speakers.parquet") for path in forecasts]
 
 
-def identities(wildcards):
-    """What each of a table's evaluations, rollouts and clusterings was measured on, in their order."""
-    table = table_of(wildcards)
-    predictions = [*CONFIG.predictions(table), *CONFIG.rollouts(table)]
-    who = [(r, p, CONFIG.all_predictors[p].regime, s) for r, p, s in predictions]
-    who += [(r, key, "clustered", 0) for r, key in CONFIG.clusterings(table)]
-    names = ("representation", "predictor", "regime", "seed")
-    return [canonical_json({"corpus": wildcards.corpus, **dict(zip(names, values))}) for values in who]
+def identity_of(measurement):
+    """What a file of metrics is of: it says so itself."""
+
+    def identity(wildcards):
+        by = wildcards.key if measurement == "clusters" else wildcards.predictor
+        return canonical_json(
+            {
+                "measurement": measurement,
+                "corpus": wildcards.corpus,
+                "representation": wildcards.representation,
+                "by": by,
+                "regime": "clustered" if measurement == "clusters" else CONFIG.all_predictors[by].regime,
+                "seed": int(getattr(wildcards, "seed", 0)),
+            }
+        )
+
+    return identity
 
 
 def plan(wildcards):

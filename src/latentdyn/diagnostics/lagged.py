@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from latentdyn.diagnostics.free_runs import free_run_stability
+from latentdyn.diagnostics.free_runs.growth import free_run_stability
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
 from latentdyn.diagnostics.scores import FACT, fit_log_lengths, score_frames
@@ -27,6 +27,33 @@ from latentdyn.diagnostics.summaries import (
     speaker_totals,
     speaker_weights,
 )
+from latentdyn.metrics import (
+    BITS_PER_FRAME,
+    COSINE,
+    DIM,
+    DNLL,
+    DNLL_DIRECTION,
+    DNLL_FACTORED,
+    DNLL_FULL,
+    DNLL_LENGTH,
+    DNLL_PER_DIM,
+    FACTS,
+    FRAME_RATE_HZ,
+    KBIT_PER_S,
+    LEVEL_GAIN,
+    NLL,
+    NLL_BASELINE,
+    PATH_DIFFERENCE,
+    R2_DELTA,
+    R2_HEAD,
+    R2_MEAN,
+    ROLLOUT_GAP,
+    ROLLOUT_OVERFLOW,
+    SPEAKERS,
+    SPECTRAL_RADIUS,
+    UNBOUNDED,
+    Metric,
+)
 from latentdyn.predictors.base import Predictor, TrainedPredictor
 from latentdyn.progress import progress
 from latentdyn.seeds import numpy_generator
@@ -35,7 +62,6 @@ from latentdyn.stores.windows import Scaling, Windows, common_frames
 
 _PATH_FRAMES = 4096  # on which the training path's likelihood is compared with this one's
 _FREE_RUNS, _FREE_STEPS = 32, 256
-SPEAKER_COLUMNS = ["split", "slice", "horizon", "metric", "speaker_id", "total", "n"]
 
 
 @dataclass(frozen=True)
@@ -113,22 +139,22 @@ def evaluate_lagged(
     return Evaluation(evaluation.records, pd.concat(speakers, ignore_index=True), evaluation.worst_frames)
 
 
-def _quantities(scores: pd.DataFrame, horizon: int) -> dict[str, tuple[str, pd.Series]]:
-    """What has a mean over frames: unit and values, by metric."""
+def _quantities(scores: pd.DataFrame, horizon: int) -> dict[Metric, pd.Series]:
+    """What has a mean over frames: the values, by metric."""
     quantities = {
-        "nll": ("nats/frame", scores.nll),
-        "nll_baseline": ("nats/frame", scores.nll_baseline),
-        "dnll": ("nats/frame", scores.nll - scores.nll_baseline),
-        "dnll_full": ("nats/frame", scores.nll - scores.nll_full),
-        "cosine": ("1", scores.cosine),
+        NLL: scores.nll,
+        NLL_BASELINE: scores.nll_baseline,
+        DNLL: scores.nll - scores.nll_baseline,
+        DNLL_FULL: scores.nll - scores.nll_full,
+        COSINE: scores.cosine,
     }
     if horizon == 1:  # only there does the context hold x_{t-1}, so that Δx_t and x_t differ by a known shift
-        quantities["level_gain"] = ("nats/frame", scores.nll - scores.nll_level)
+        quantities[LEVEL_GAIN] = scores.nll - scores.nll_level
     if "dnll_direction" in scores:
-        quantities |= {name: ("nats/frame", scores[name]) for name in ("dnll_direction", "dnll_length")}
-        quantities["dnll_factored"] = ("nats/frame", scores.dnll_direction + scores.dnll_length)
+        quantities |= {DNLL_DIRECTION: scores.dnll_direction, DNLL_LENGTH: scores.dnll_length}
+        quantities[DNLL_FACTORED] = scores.dnll_direction + scores.dnll_length
     facts = [str(name) for name in scores if str(name).startswith(FACT)]
-    return quantities | {name.removeprefix(FACT): ("1", scores[name]) for name in facts}
+    return quantities | {FACTS[name.removeprefix(FACT)]: scores[name] for name in facts}
 
 
 def _slice_records(
@@ -145,7 +171,7 @@ def _slice_records(
     quantities = _quantities(scores, where["horizon"])
     ratios = {name.removeprefix("error"): name for name in scores if str(name).startswith("error")}
     values = pd.DataFrame(
-        {name: v for name, (_, v) in quantities.items()}
+        {metric.name: v for metric, v in quantities.items()}
         | {column: scores[column] for suffix in ratios for column in (f"error{suffix}", f"spread{suffix}")}
     )
     codes, speakers = pd.factorize(speaker_ids, sort=True)
@@ -163,41 +189,41 @@ def _slice_records(
 
     records = []
     means = interval(totals, counts)
-    for metric, (unit, v) in quantities.items():
-        low, high = means[metric]
+    for metric, v in quantities.items():
+        low, high = means[metric.name]
         summary = robust_summary(v.to_numpy())
-        records.append(record(metric, unit, summary.pop("mean"), n, ci_low=low, ci_high=high, **where))
-        records.append(record(f"{metric}_nonfinite", "frames", summary.pop("nonfinite"), n, **where))
-        records += [record(f"{metric}_{name}", unit, value, n, **where) for name, value in summary.items()]
-        if metric == "dnll":
-            for name, unit, factor in (
-                ("dnll_per_dim", "nats/frame/dim", 1 / dim),
-                ("bits_per_frame", "bit/frame", 1 / math.log(2)),
-                ("kbit_per_s", "kbit/s", frame_rate_hz / math.log(2) / 1000),
+        records.append(record(metric, summary.pop("mean"), n, ci_low=low, ci_high=high, **where))
+        records.append(record(metric.part("nonfinite"), summary.pop("nonfinite"), n, **where))
+        records += [record(metric.part(name), value, n, **where) for name, value in summary.items()]
+        if metric == DNLL:
+            for scaled, factor in (
+                (DNLL_PER_DIM, 1 / dim),
+                (BITS_PER_FRAME, 1 / math.log(2)),
+                (KBIT_PER_S, frame_rate_hz / math.log(2) / 1000),
             ):
                 mean = float(v.mean())
-                records.append(
-                    record(name, unit, mean * factor, n, ci_low=low * factor, ci_high=high * factor, **where)
-                )
+                records.append(record(scaled, mean * factor, n, ci_low=low * factor, ci_high=high * factor, **where))
     for suffix, error in ratios.items():
         spread = f"spread{suffix}"
         bounds = interval(totals[[error]], totals[[spread]].set_axis([error], axis=1))
         value = 1 - totals[error].sum() / totals[spread].sum() if totals[spread].sum() > 0 else math.nan
         low, high = (1 - bound for bound in reversed(bounds[error]))
-        records.append(record(f"r2_delta{suffix}", "1", value, n, ci_low=low, ci_high=high, **where))
+        metric = R2_DELTA.part(suffix.removeprefix("_")) if suffix else R2_DELTA
+        records.append(record(metric, value, n, ci_low=low, ci_high=high, **where))
     records += [
-        record("r2_mean", "1", _r_squared(scores.log_norm, scores.log_norm_of_mean), n, **where),
-        record("r2_head", "1", _r_squared(scores.log_norm, scores.mean_log_norm), n, **where),
-        record("speakers", "speakers", float(len(speakers)), n, **where),
-        record("dim", "dimensions", float(dim), n, **where),
-        record("frame_rate_hz", "Hz", frame_rate_hz, n, **where),
+        record(R2_MEAN, _r_squared(scores.log_norm, scores.log_norm_of_mean), n, **where),
+        record(R2_HEAD, _r_squared(scores.log_norm, scores.mean_log_norm), n, **where),
+        record(SPEAKERS, float(len(speakers)), n, **where),
+        record(DIM, float(dim), n, **where),
+        record(FRAME_RATE_HZ, frame_rate_hz, n, **where),
     ]
-    return records, _long_totals(totals[list(quantities)], counts[list(quantities)], where)
+    names_of_means = [metric.name for metric in quantities]
+    return records, _long_totals(totals[names_of_means], counts[names_of_means], where)
 
 
 def _long_totals(totals: pd.DataFrame, counts: pd.DataFrame, where: dict[str, Any]) -> pd.DataFrame:
     long = totals.rename_axis("speaker_id").reset_index().melt("speaker_id", var_name="metric", value_name="total")
-    return long.assign(n=counts.to_numpy().T.reshape(-1), **where)[SPEAKER_COLUMNS]
+    return long.assign(n=counts.to_numpy().T.reshape(-1), **where)
 
 
 def _r_squared(truth: pd.Series, predicted: pd.Series) -> float:
@@ -242,7 +268,7 @@ def _rollout_records(
     late = frames[frames["t"] >= rollout_reach(predictor.window_frames, longest)]
     late = subsample_frames(late, settings.rollout_frames, (*names, "rollout"))
     if late.empty:
-        yield record("rollout_gap", "nats/frame", math.nan, 0, **where)
+        yield record(ROLLOUT_GAP, math.nan, 0, **where)
         return
     rows = torch.from_numpy(late["row"].to_numpy(np.int64, copy=True)).to(latents.device)
     gap = rollout_gap(predictor, latents, rows, k).numpy()
@@ -252,10 +278,10 @@ def _rollout_records(
     low, high = math.nan, math.nan
     if np.isfinite(gap).all():
         ((low, high),) = speaker_bootstrap(gap[:, None], speakers, settings.bootstrap_resamples, generator)
-    yield record("rollout_gap", "nats/frame", summary["mean"], len(gap), ci_low=low, ci_high=high, **where)
-    yield record("rollout_gap_median", "nats/frame", summary["median"], len(gap), **where)
-    yield record("rollout_gap_trimmed", "nats/frame", summary["trimmed"], len(gap), **where)
-    yield record("rollout_overflow", "frames", summary["nonfinite"], len(gap), **where)
+    yield record(ROLLOUT_GAP, summary["mean"], len(gap), ci_low=low, ci_high=high, **where)
+    yield record(ROLLOUT_GAP.part("median"), summary["median"], len(gap), **where)
+    yield record(ROLLOUT_GAP.part("trimmed"), summary["trimmed"], len(gap), **where)
+    yield record(ROLLOUT_OVERFLOW, summary["nonfinite"], len(gap), **where)
 
 
 def _path_records(
@@ -271,7 +297,7 @@ def _path_records(
     with torch.inference_mode():
         by_training = predictor.nll(*windows.batch(some, k)).double().cpu().numpy()
     difference = np.abs(by_training - scores.nll.to_numpy()[some])
-    yield record("path_difference", "nats/frame", float(np.mean(difference)), len(difference), **where)
+    yield record(PATH_DIFFERENCE, float(np.mean(difference)), len(difference), **where)
 
 
 def _free_run_records(
@@ -292,7 +318,7 @@ def _free_run_records(
     context = latents[rows.to(latents.device)[:, None] + torch.arange(-history, 0, device=latents.device)]
     mean, std = scaling.frame_mean.to(latents), scaling.frame_std.to(latents)
     farthest = max(float((latents[block] - mean).norm(dim=1).max()) for block in train.rows.split(2048))
-    found = free_run_stability(predictor, context, k, mean=mean, std=std, farthest=farthest, steps=_FREE_STEPS)
-    where = {"split": "eval", "horizon": k, "step": found.steps}
-    yield record("spectral_radius", "1", found.growth, found.runs, **where)
-    yield record("unbounded", "1", found.unbounded, found.runs, **where)
+    runs = free_run_stability(predictor, context, k, mean=mean, std=std, farthest=farthest, steps=_FREE_STEPS)
+    where = {"split": "eval", "horizon": k, "step": runs.steps}
+    yield record(SPECTRAL_RADIUS, runs.growth, runs.runs, **where)
+    yield record(UNBOUNDED, runs.unbounded, runs.runs, **where)

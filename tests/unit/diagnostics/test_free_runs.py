@@ -5,12 +5,8 @@ import pytest
 import scipy.linalg
 import torch
 
-from latentdyn.diagnostics.free_runs import (
-    FreeRunSettings,
-    frechet_distance,
-    free_run_stability,
-    measure_free_runs,
-)
+from latentdyn.diagnostics.free_runs import FreeRunSettings, free_run_stability, measure_free_runs
+from latentdyn.diagnostics.free_runs.generation import frechet_distance
 from latentdyn.diagnostics.rollout import free_run
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.distributions.von_mises_fisher import VonMisesFisherLogNormal

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentdyn.diagnostics.keys import KeySettings, fit_key
+from latentdyn.diagnostics.clusters.keys import KeySettings, fit_key
 from latentdyn.errors import UserError
 from latentdyn.stores.windows import Scaling, Windows, common_frames
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from latentdyn.errors import UserError
+from latentdyn.metrics import metric as listed
 from latentdyn.processes.base import Answer, build_process
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.sheet import Sheet
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DECIMALS = {"exact": 4, "error": 4, "measured": 4, "ci_low": 4, "ci_high": 4, "difference": 4, "intervals": 2}
-_NATS = ("nll", "dnll", "dnll_full", "context_gain", "level_gain")
 _CLUSTERED = ("variance_ratio",)  # measured with keys, not with predictors
 _ROUNDING = 1e-9  # below which an exact value is 0, whatever its closed form rounds to
 
@@ -127,20 +127,19 @@ def _measurements(
     """What was measured for an answer, and by which predictor or key."""
     if answer.metric in _CLUSTERED:
         for key in table["keys"].get(name, []):
-            here = measured.where(representation=name, predictor=key, horizon=answer.horizon)
-            mine = here.records[here.records.metric == answer.metric]
-            fewest = mine["mode"].map(lambda mode: int(mode.split()[0])).min()
-            yield f"{key}, {fewest} clusters", _of_record(here.where(mode=f"{fewest} clusters"), answer.metric, name)
+            here = measured.where(representation=name, by=key, horizon=answer.horizon)
+            fewest = here.records.loc[here.records.metric == answer.metric, "clusters"].min()
+            yield f"{key}, {fewest} clusters", _of_record(here.where(clusters=fewest), answer.metric, name)
         return
     if name not in table["predictors"]:
         return
     predictor = table["predictors"][name]
     mine = measured.where(representation=name, seed=table["seeds"])
-    here = mine.where(predictor=predictor, horizon=answer.horizon)
+    here = mine.where(by=predictor, horizon=answer.horizon)
     if here.records.empty:  # not trained at this k
         return
     if answer.metric == "context_gain":
-        gain = here.difference(mine.where(predictor=f"{predictor}__unconditional"), "nll")
+        gain = here.difference(mine.where(by=f"{predictor}__unconditional"), "nll")
         if gain is not None:
             yield predictor, _Measured(gain.value, gain.ci_low, gain.ci_high)
     else:
@@ -178,7 +177,7 @@ def _row(
     value, error = exact
     difference = measured.value - value
     zero = abs(value) < _ROUNDING
-    size = abs(value) if not zero else scale if metric in _NATS else 1.0
+    size = abs(value) if not zero else scale if listed(metric).unit == "nats/frame" else 1.0
     low, high = (math.nan if bound is None else bound for bound in (measured.ci_low, measured.ci_high))
     if low - 2 * error <= value <= high + 2 * error:
         agrees = "interval"
@@ -209,7 +208,7 @@ def _outlier_rows(measured: Measurements, name: str, source: str, table: dict[st
         return
     predictor = table["predictors"][name]
     for k in table["horizons"]:
-        here = measured.where(predictor=predictor, horizon=k, seed=table["seeds"])
+        here = measured.where(by=predictor, horizon=k, seed=table["seeds"])
         shaken, clean = (here.where(representation=r) for r in (name, source))
         if shaken.records.empty:  # not trained at this k
             continue

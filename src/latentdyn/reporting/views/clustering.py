@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from latentdyn.metrics import metric as listed
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.published import published
 from latentdyn.reporting.sheet import Sheet
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _RECORDS = ("variance_ratio", "variance_ratio_permuted", "variance_ratio_held_out", "entropy_reduction",
             "entropy_reduction_permuted", "label_entropy", "mass_excluded", "clusters_used")  # fmt: skip
+_PUBLISHED = {"published_ratio": "variance_ratio", "published_random": "variance_ratio_permuted"}
 _INTERVALS = ("variance_ratio", "variance_ratio_held_out", "entropy_reduction")
 
 
@@ -42,8 +44,8 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     if "published_ratio" in rows:
         notes.append("Published: seed documents 002 §1 and 004 §2 (Mimi; 64 to 256 clusters; random labels beside).")
     counts = ("clusters", "clusters_used")  # floats only where a row has none
-    decimals = {name: 4 if "ratio" in name else 3 for name in rows if rows[name].dtype == float and name not in counts}
-    return Sheet(rows, notes, decimals)
+    floats = [name for name in rows if rows[name].dtype == float and name not in counts]
+    return Sheet(rows, notes, {name: listed(_PUBLISHED.get(name, name)).decimals for name in floats})
 
 
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
@@ -87,21 +89,21 @@ def clustering_rows(measured: Measurements, table: dict[str, Any], plan: dict[st
             for slice_ in table["slices"]:
                 where = {"representation": representation, "split": split, "slice": slice_}
                 for key in table["keys"]:
-                    rows += _key_rows(measured.where(**where, predictor=key), where, key, plan)
+                    rows += _key_rows(measured.where(**where, by=key), where, key, plan)
                 for predictor in table["predictors"]:
-                    here = measured.where(**where, predictor=predictor, horizon=1, seed=table["seeds"])
+                    here = measured.where(**where, by=predictor, horizon=1, seed=table["seeds"])
                     rows.append(_predictor_row(here, where, predictor))
     return pd.DataFrame(rows)
 
 
 def _key_rows(here: Measurements, where: dict[str, Any], key: str, plan: dict[str, Any]) -> list[dict[str, Any]]:
-    counts = sorted(here.records["mode"].unique(), key=lambda mode: int(mode.split()[0]))
+    counts = sorted(here.records["clusters"].dropna().unique())
     if not counts:
         raise unmeasured({**where, "by": key})
     rows = []
-    for mode in counts:
-        mine = here.where(mode=mode)
-        row: dict[str, Any] = {**where, "by": key, "clusters": int(mode.split()[0])}
+    for n_clusters in counts:
+        mine = here.where(clusters=n_clusters)
+        row: dict[str, Any] = {**where, "by": key, "clusters": int(n_clusters)}
         row["n"] = int(mine.records.n[mine.records.metric == "mass_excluded"].iloc[0])
         for metric in _RECORDS:
             row[metric] = mine.over_seeds(metric)
@@ -110,8 +112,7 @@ def _key_rows(here: Measurements, where: dict[str, Any], key: str, plan: dict[st
         row |= {name: mine.over_seeds(name) for name in sorted(set(mine.records.metric)) if "_top" in name}
         place = {"split": where["split"], "slice": where["slice"], "horizon": 1}
         kinds = {"lineage": plan["kinds"]["representations"][where["representation"]], "by": plan["kinds"]["keys"][key]}
-        for column, metric in (("published_ratio", "variance_ratio"), ("published_random", "variance_ratio_permuted")):
-            row[column] = published(mine, metric, **kinds, **place)
+        row |= {column: published(mine, metric, **kinds, **place) for column, metric in _PUBLISHED.items()}
         rows.append(row)
     return rows
 

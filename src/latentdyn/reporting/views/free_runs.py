@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from latentdyn.metrics import metric as listed
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.sheet import Sheet
 
@@ -43,7 +44,7 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         "finite samples of one law are not at distance 0, so that this is the floor.",
         "Intervals are 95 % bootstraps over speakers. `overflow`: frames left the range of floats.",
     ]
-    decimals = {name: 3 for name in rows if pd.api.types.is_float_dtype(rows[name])}
+    decimals = {name: _decimals(name) for name in rows if pd.api.types.is_float_dtype(rows[name])}
     return Sheet(rows, notes, decimals)
 
 
@@ -85,7 +86,7 @@ def free_run_rows(measured: Measurements, table: dict[str, Any], plan: dict[str,
         for predictor in table["predictors"]:
             for split in table["splits"]:
                 keys = {"representation": representation, "predictor": predictor, "split": split}
-                here = measured.where(**keys, seed=table["seeds"])
+                here = measured.of_row(**keys, seed=table["seeds"])
                 modes = [mode for mode in MODES if (here.records["mode"] == mode).any()]
                 if not modes:
                     raise unmeasured(keys)
@@ -104,3 +105,9 @@ def _row(mine: Measurements, keys: dict[str, Any]) -> dict[str, Any]:
         steps = mine.records.loc[mine.records.metric == metric, "step"].dropna().unique()
         row |= {f"{metric}_{step}": mine.where(step=step).over_seeds(metric) for step in sorted(steps)}
     return row
+
+
+def _decimals(column: str) -> int:
+    """Those of the metric that a column is of, at a step or lag or over all of them."""
+    name, _, step = column.rpartition("_")
+    return listed(name if step.isdigit() else column).decimals

@@ -97,7 +97,7 @@ def gate_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any
                 keys = {"representation": representation, "predictor": predictor, "split": split}
                 judged = _judged(here, keys, table.get("reference"))
                 rows += [
-                    _row(gate, keys, answer, _ceiling(gate, here.where(**keys))) for gate, answer in judged.items()
+                    _row(gate, keys, answer, _ceiling(gate, here.of_row(**keys))) for gate, answer in judged.items()
                 ]
                 if representation in table["representations"]:  # of surrogates the matrix does not ask
                     works.append(every([judged[DIRECTION_SUSTAINED], judged[HORIZON_EXTENDED]]))
@@ -111,7 +111,7 @@ def gate_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any
 
 
 def _judged(measured: Measurements, keys: dict[str, Any], reference: str | None) -> dict[Question, Judgement]:
-    here, theirs = (measured.where(**{**keys, "representation": name}) for name in (keys["representation"], reference))
+    here, theirs = (measured.of_row(**{**keys, "representation": name}) for name in (keys["representation"], reference))
     asked = [gate for gate in GATES if not (gate.relative and keys["representation"] == reference)]
     judged: dict[Question, Judgement] = {gate: judge(gate, here, theirs if reference else None) for gate in asked}
     if all(answer.verdict == "not measured" for answer in judged.values()):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from latentdyn.metrics import metric as listed
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.published import EXP_4, published, values_of
 from latentdyn.reporting.sheet import Sheet
@@ -19,7 +20,6 @@ _WITH_INTERVALS = ("dnll", "cosine", "magnitude_ratio", "state_error", "state_er
                    "reset_dnll", "reset_cosine", "divergence_horizon")  # fmt: skip
 _MEDIANS = ("dnll_median", "magnitude_ratio_median", "state_error_median")
 _PUBLISHED = ("dnll", "cosine", "magnitude_ratio", "state_error")
-_THREE_DECIMALS = ("cosine", "skill", "magnitude_ratio", "normalised")
 _TITLES = {
     "cosine": "direction: cos(Δx̂, Δx); chance is 0",
     "dnll": "ΔNLL of the true Δx (nats/frame; lower is better)",
@@ -89,7 +89,7 @@ def injection_rows(measured: Measurements, table: dict[str, Any], plan: dict[str
         for predictor in table["predictors"]:
             for split in table["splits"]:
                 keys = {"representation": representation, "predictor": predictor, "split": split}
-                here = measured.where(**keys, seed=table["seeds"])
+                here = measured.of_row(**keys, seed=table["seeds"])
                 modes = [mode for mode in MODES if (here.records["mode"] == mode).any()]
                 if not modes:
                     raise unmeasured(keys)
@@ -125,11 +125,8 @@ def published_beside(here: Measurements, keys: dict[str, Any], plan: dict[str, A
 
 
 def injection_decimals(rows: pd.DataFrame) -> dict[str, int]:
-    return {
-        name: 3 if any(word in name for word in _THREE_DECIMALS) else 2
-        for name in rows
-        if pd.api.types.is_float_dtype(rows[name])
-    }
+    floats = [name for name in rows if pd.api.types.is_float_dtype(rows[name])]
+    return {name: listed(name.removeprefix("published_").removeprefix("ceiling_")).decimals for name in floats}
 
 
 def injection_notes(rows: pd.DataFrame, plan: dict[str, Any]) -> list[str]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from latentdyn.metrics import LAGGED_COLUMNS
+from latentdyn.metrics import metric as listed
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.published import any_published, published
 from latentdyn.reporting.sheet import Sheet
@@ -20,20 +22,9 @@ _KEYS = ["representation", "predictor", "split", "slice", "k"]
 _METRICS = {"nonfinite": "nll_nonfinite"}  # column -> metric, where the two names differ
 _PUBLISHED = {"published_dnll": "dnll", "published_cosine": "cosine", "published_r2": "r2_mean",
               "published_rollout_gap": "rollout_gap", "published_dnll_factored": "dnll_factored"}  # fmt: skip
-_WHOLE_SPLIT = ("rollout_gap", "rollout_gap_median", "rollout_overflow", "spectral_radius", "unbounded")  # slice `all`
-_COUNTS = ("speakers", "dim", "nonfinite", "rollout_overflow")
-
-DECIMALS = {
-    "nll": 2, "nll_baseline": 2, "dnll": 2, "dnll_ci_low": 2, "dnll_ci_high": 2, "dnll_median": 2, "dnll_trimmed": 2,
-    "dnll_per_dim": 3, "bits_per_frame": 1, "kbit_per_s": 3, "dnll_full": 2, "dnll_full_ci_low": 2,
-    "dnll_full_ci_high": 2, "context_gain": 2, "context_gain_ci_low": 2, "context_gain_ci_high": 2, "level_gain": 2,
-    "level_gain_ci_low": 2, "level_gain_ci_high": 2, "cosine": 3, "cosine_ci_low": 3, "cosine_ci_high": 3,
-    "r2_delta": 3, "r2_mean": 3, "r2_head": 3, "rollout_gap": 2, "rollout_gap_median": 2, "spectral_radius": 3,
-    "unbounded": 2, "dnll_seed_sd": 2, "frame_rate_hz": 2, "ms_per_step": 1, "published_dnll": 2,
-    "published_cosine": 3, "published_r2": 3, "published_rollout_gap": 1, "dnll_direction": 2, "dnll_length": 2,
-    "dnll_factored": 2, "dnll_factored_ci_low": 2, "dnll_factored_ci_high": 2, "published_dnll_factored": 2,
-    "kappa": 1, "kappa_at_clamp": 3, "sigma_at_clamp": 3, "mu_logm_at_clamp": 3,
-}  # fmt: skip
+_OTHERS = (*_KEYS, "n", "seeds")  # columns that are no metric
+# column -> metric, of all columns that show one
+METRICS = {name: listed({**_METRICS, **_PUBLISHED}.get(name, name)) for name in LAGGED_COLUMNS if name not in _OTHERS}
 
 
 def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> Sheet:
@@ -48,7 +39,7 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         UserError: nothing was measured for a row that the table asks for.
     """
     rows = lagged_rows(measured, table, plan)
-    return Sheet(rows[table["columns"]], _notes(table, plan), DECIMALS)
+    return Sheet(rows[table["columns"]], _notes(table, plan), {name: m.decimals for name, m in METRICS.items()})
 
 
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
@@ -106,8 +97,8 @@ def lagged_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, A
     for representation in plan["rows"]:
         for predictor in table["predictors"]:
             mine = measured.where(representation=representation, seed=table["seeds"])
-            own = mine.where(predictor=predictor)
-            twin = mine.where(predictor=f"{predictor}__unconditional")
+            own = mine.where(by=predictor)
+            twin = mine.where(by=f"{predictor}__unconditional")
             rows += [
                 _row(own, twin, dict(zip(_KEYS, (representation, predictor, split, slice_, k), strict=True)), plan)
                 for split in table["splits"]
@@ -128,18 +119,16 @@ def _row(own: Measurements, twin: Measurements, keys: dict[str, Any], plan: dict
     frame_rate_hz = chosen.over_seeds("frame_rate_hz")
     lineage = plan["kinds"]["representations"][keys["representation"]]
     kind = plan["kinds"]["predictors"][keys["predictor"]]
-    for column in (*DECIMALS, *_COUNTS):
-        metric = _METRICS.get(column, column)
+    for column, metric in METRICS.items():
         if column in _PUBLISHED:
             place = {"split": keys["split"], "slice": keys["slice"], "horizon": keys["k"]}
-            row[column] = published(chosen, _PUBLISHED[column], lineage=lineage, by=kind, **place)
+            row[column] = published(chosen, metric.name, lineage=lineage, by=kind, **place)
         elif column.endswith(("_ci_low", "_ci_high")):
             quantity, bound = column.rsplit("_ci_", 1)
             row[column] = chosen.over_seeds(quantity, f"ci_{bound}")
         else:
-            row[column] = (whole if column in _WHOLE_SPLIT else chosen).over_seeds(metric)
-    for column in _COUNTS:
-        row[column] = None if row[column] is None else round(row[column])
+            value = (whole if metric.whole_split else chosen).over_seeds(metric.name)
+            row[column] = round(value) if value is not None and metric.decimals == 0 else value
     # the density without a context was scored on the same frames, at the one horizon it has
     gain = chosen.difference(twin.where(split=keys["split"], slice=keys["slice"]), "nll")
     row["context_gain"] = gain and gain.value

@@ -54,7 +54,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
         values = [row[quantile_name(q)] for q in QUANTILES]
         quantiles.plot(QUANTILES, values, marker="o", markersize=3, color=f"C{color}", label=", ".join(who.values()))
         quantiles.plot(0.5, row["dnll"], marker="x", color=f"C{color}")
-        mine = frames.where(**who).worst_frames
+        mine = frames.of_row(**who).worst_frames
         worst.scatter(mine.delta_norm, mine.dnll.astype(float), s=12, color=f"C{color}")
     quantiles.set_xscale("logit")
     quantiles.set_xlabel("share of frames below (cross: the mean)")
@@ -79,7 +79,7 @@ def outlier_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, 
             for split in table["splits"]:
                 for k in table["horizons"]:
                     keys = {"representation": representation, "predictor": predictor, "split": split}
-                    here = measured.where(**keys, horizon=k, slice="all", seed=table["seeds"])
+                    here = measured.of_row(**keys, horizon=k, slice="all", seed=table["seeds"])
                     if here.records.empty:
                         raise unmeasured({**keys, "k": k})
                     n = int(here.records.n[here.records.metric == "dnll"].iloc[0])
@@ -102,9 +102,10 @@ def _worst(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) 
     """The worst frames at the smallest horizon and the first seed, in the rows' order."""
     frames = measured.where(horizon=table["horizons"][0], seed=table["seeds"][0]).worst_frames
     order = [
-        frames[(frames.representation == r) & (frames.predictor == p) & (frames.split == s)]
+        frames[(frames.representation == r) & (frames.by == p) & (frames.split == s)]
         for r in plan["rows"]
         for p in table["predictors"]
         for s in table["splits"]
     ]
-    return pd.concat(order, ignore_index=True).drop(columns=["seed", "horizon"])
+    worst = pd.concat(order, ignore_index=True).rename(columns={"by": "predictor"})
+    return worst[["representation", "predictor", "split", "utterance_id", "t", "time_s", "nll", "dnll", "delta_norm"]]

@@ -65,7 +65,7 @@ def paired_rows(measured: Measurements, table: dict[str, Any]) -> pd.DataFrame:
                 sides = []
                 for r, p in (a, b):
                     row = {"representation": r, "predictor": p, "split": split}
-                    sides.append(measured.where(**row, seed=table["seeds"], slice="all", horizon=k))
+                    sides.append(measured.of_row(**row, seed=table["seeds"], slice="all", horizon=k))
                     if sides[-1].records.empty:
                         raise unmeasured({**row, "k": k})
                 for metric in table["metrics"]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from latentdyn.metrics import metric as listed
 from latentdyn.reporting.measurements import Comparison, Measurements, unmeasured
 from latentdyn.reporting.published import PHASE_4, values_of
 from latentdyn.reporting.sheet import Sheet
@@ -29,8 +30,6 @@ _PUBLISHED = {
     **{column: _VALUES[column] for column in ("dnll_A", "cosine_A", "magnitude_ratio_A", "dnll_D", "cosine_D")},
     "shrinkage": ("shrinkage", "D"),
 }
-_DECIMALS = {"shrinkage": 4, "published_shrinkage": 4}
-_TWO_DECIMALS = ("dnll", "horizon")
 _TITLES = {
     "cosine": "direction: cos(Δx̂, Δx); chance is 0",
     "state_error_normalised": "state error over the data's spread",
@@ -48,12 +47,8 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         UserError: nothing was measured for a row, or an arm was measured on other speakers than the control.
     """
     rows = regime_rows(measured, table, plan).dropna(axis="columns", how="all")
-    decimals = {
-        str(name): 2 if any(word in str(name) for word in _TWO_DECIMALS) else 3
-        for name in rows
-        if pd.api.types.is_float_dtype(rows[name])
-    }
-    return Sheet(rows, _notes(rows, table, plan), decimals | {n: d for n, d in _DECIMALS.items() if n in rows})
+    decimals = {str(name): _decimals(str(name)) for name in rows if pd.api.types.is_float_dtype(rows[name])}
+    return Sheet(rows, _notes(rows, table, plan), decimals)
 
 
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
@@ -102,7 +97,7 @@ def regime_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, A
                 keys = {"representation": representation, "predictor": predictor, "split": split}
                 sides = []
                 for side in (keys, {**keys, "predictor": against}):
-                    sides.append(measured.where(**side, seed=table["seeds"]))
+                    sides.append(measured.of_row(**side, seed=table["seeds"]))
                     if sides[-1].where(mode="D").records.empty:
                         raise unmeasured(side)
                 rows.append(_row(sides[0], None if predictor == against else sides[1], keys, plan))
@@ -130,6 +125,12 @@ def _row(
         place = {**keys, "mode": mode, "step": None}
         row[f"published_{column}"] = published_beside(here, place, plan, metric)
     return row
+
+
+def _decimals(column: str) -> int:
+    """Those of the metric that a column, a difference, an interval or a published value is of."""
+    column = column.removeprefix("published_").removeprefix("d_").removesuffix("_ci_low").removesuffix("_ci_high")
+    return listed(_VALUES[column][0] if column in _VALUES else column).decimals
 
 
 def _pooled(measured: Measurements, mode: str) -> Measurements:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from latentdyn.correction.variants import FORECASTS, KINDS, SamplingSettings, Variant
+from latentdyn.correction.variants import FORECASTS, KINDS, SamplingSettings
+from latentdyn.metrics import metric as listed
 from latentdyn.reporting.gates import HORIZON_EXTENDED, compare
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.sheet import Sheet
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 _SCORED = ("langevin", "score_only")  # the variants that the gate is about; the others are controls
 _WITH_INTERVALS = ("dnll", "cosine", "magnitude_ratio", "state_error_normalised", "skill", "divergence_horizon",
                    "correction_cosine", "correction_ratio")  # fmt: skip
-_TWO_DECIMALS = ("dnll", "divergence_horizon", "ms_per_step")
 _DENOISING = ("denoising_loss", "denoising_loss_gaussian")
 _TITLES = {
     "cosine": "direction: cos(Δx̂, Δx); chance is 0",
@@ -62,9 +62,7 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         "experiments) and .30 (seed 004 §6) to improve rollout stability.",
     ]
     decimals = {
-        name: 2 if name.startswith(_TWO_DECIMALS) else 3
-        for name in rows
-        if pd.api.types.is_float_dtype(rows[name]) and name != "sigma"
+        name: listed(name).decimals for name in rows if pd.api.types.is_float_dtype(rows[name]) and name != "sigma"
     }
     return Sheet(rows, notes, decimals)
 
@@ -117,38 +115,34 @@ def correction_rows(measured: Measurements, table: dict[str, Any], plan: dict[st
         for predictor in table["predictors"]:
             for split in table["splits"]:
                 keys = {"representation": representation, "predictor": predictor, "split": split}
-                here = measured.where(**keys, seed=table["seeds"])
-                modes = set(here.records["mode"].dropna())
-                if "D" not in modes:
+                here = measured.of_row(**keys, seed=table["seeds"])
+                if here.where(mode="D").records.empty:
                     raise unmeasured(keys)
-                for forecast, variant, mode in _modes(table, plan):
-                    if mode in modes:
-                        who = {**keys, "forecast": forecast, **_described(variant)}
-                        rows += [_row(here, who, mode, forecast, step) for step in _steps(here, mode, by_step)]
+                for described, place in _places(table, plan):
+                    who, mine = {**keys, **described}, here.where(**place)
+                    if not mine.records.empty:
+                        rows += [_row(here, mine.at_step(step), who, step) for step in _steps(mine, by_step)]
     return pd.DataFrame(rows).astype({"step": "Int64", "n_steps": "Int64"})
 
 
-def _modes(table: dict[str, Any], plan: dict[str, Any]) -> Iterator[tuple[str | None, Variant, str]]:
-    """Forecast, variant and mode of the rows, the ceiling's last."""
+def _places(table: dict[str, Any], plan: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Of the rows, the ceiling's last: the columns that name a forecast and its correction, and those of records."""
     variants = [v for v in SamplingSettings(**plan["sampling"]).variants() if v.kind in table["variants"]]
     for forecast in FORECASTS:
-        yield from ((forecast, variant, variant.mode(forecast)) for variant in variants)
-    yield None, Variant("ceiling"), "ceiling"
+        for v in variants:
+            described = {"forecast": forecast, "variant": v.kind, "n_steps": v.n_steps, "sigma": v.sigma}
+            yield described, {"mode": forecast, **v.place()}
+    yield {"forecast": None, "variant": "ceiling", "n_steps": None, "sigma": None}, {"mode": "ceiling"}
 
 
-def _described(variant: Variant) -> dict[str, Any]:
-    return {"variant": variant.kind, "n_steps": variant.n_steps, "sigma": variant.sigma}
-
-
-def _steps(here: Measurements, mode: str, by_step: bool) -> list[int | None]:
+def _steps(mine: Measurements, by_step: bool) -> list[int | None]:
     if not by_step:
         return [None]
-    records = here.where(mode=mode).records
-    return [int(step) for step in sorted(records.loc[records.metric == "dnll", "step"].dropna().unique())]
+    steps = mine.records.loc[mine.records.metric == "dnll", "step"]
+    return [int(step) for step in sorted(steps.dropna().unique())]
 
 
-def _row(here: Measurements, who: dict[str, Any], mode: str, forecast: str | None, step: int | None) -> dict[str, Any]:
-    mine = here.where(mode=mode).at_step(step)
+def _row(here: Measurements, mine: Measurements, who: dict[str, Any], step: int | None) -> dict[str, Any]:
     frame_rate_hz = here.over_seeds("frame_rate_hz")
     counted = mine.records[mine.records.metric == "dnll"]
     row: dict[str, Any] = {**who, "step": step, "n": int(counted.n.iloc[0])}
@@ -156,12 +150,13 @@ def _row(here: Measurements, who: dict[str, Any], mode: str, forecast: str | Non
         row[metric] = mine.over_seeds(metric)
         row |= {f"{metric}_ci_{bound}": mine.over_seeds(metric, f"ci_{bound}") for bound in ("low", "high")}
     change = None
-    if forecast not in (None, mode):
-        change = mine.difference(here.where(mode=forecast).at_step(step), "cosine")
+    if who["variant"] not in ("none", "ceiling"):
+        uncorrected = here.where(mode=who["forecast"], correction="none").at_step(step)
+        change = mine.difference(uncorrected, "cosine")
     for part in ("value", "ci_low", "ci_high"):
         row["cosine_change" + ("" if part == "value" else f"_{part}")] = getattr(change, part) if change else math.nan
     if who["sigma"] is not None:
-        of_the_model = here.where(mode=f"sigma{who['sigma']:g}")
+        of_the_model = here.where(sigma=who["sigma"])
         row |= {metric: of_the_model.over_seeds(metric) for metric in _DENOISING}
     row["nonfinite"] = round(mine.over_seeds("nonfinite") or 0)
     row["ms_per_step"] = 1000 / frame_rate_hz if frame_rate_hz else None

@@ -4,7 +4,7 @@ Every key is a linear map of the standardised context, fitted on training frames
 
 - mean_pool: the mean over the W frames, (D,);
 - pca: the first `dims` principal components of the flattened context;
-- pca_bins: the same, for quartile bins in place of k-means (see clustering);
+- pca_bins: the same, for quartile bins in place of k-means (see quantisers);
 - learned: the `dims` combinations of the context that predict Δx best together: reduced-rank ridge regression
   (Izenman 1975; with a ridge, Mukherjee & Zhu 2011). No linear key of this size predicts the mean of Δx better.
 """

@@ -1,11 +1,5 @@
-"""Is free running bounded, and does it look like the data? Neither asks how near it comes to the true future.
+"""Long free runs beside the data: their motion, moments and autocorrelations."""
 
-Even the true model of a process falls back to the mean when run freely by its mean; its states stay where the data are.
-Explosion is growth without bound: a leading growth factor of the mean map above 1, and states that leave the data
-behind. By draws from its densities the true model runs on like the data for ever: `measure_free_runs` compares them.
-"""
-
-import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from latentdyn.diagnostics.free_runs.growth import LEFT_BEHIND
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import Step, by_draws, by_mean, by_median, free_run
 from latentdyn.diagnostics.summaries import (
@@ -26,67 +21,22 @@ from latentdyn.diagnostics.summaries import (
 )
 from latentdyn.distributions.density import Density
 from latentdyn.errors import UserError
+from latentdyn.metrics import (
+    AUTOCORRELATION_DELTAS,
+    AUTOCORRELATION_LATENTS,
+    ENERGY,
+    FRECHET_DELTAS,
+    FRECHET_LATENTS,
+    STEP_LENGTH,
+    UNBOUNDED,
+    Metric,
+)
 from latentdyn.predictors.base import Predictor
 from latentdyn.seeds import numpy_generator, torch_generator
 from latentdyn.stores.frames import subsample_frames
 from latentdyn.stores.windows import Scaling, Windows, common_frames
 
-_LEFT_BEHIND = 10.0  # times the distance from the mean that any training frame has
 _LAGS = (1, 2, 4, 8)
-_NUDGE = 1e-6  # of the training frames' deviation: small enough to be linear, large enough for float64
-
-
-@dataclass(frozen=True)
-class Stability:
-    """growth: factor a step by which a small difference of two free runs grows in the long run; of a linear mean map,
-    its spectral radius. unbounded: share of runs that left the data behind within `steps`. runs: how many."""
-
-    growth: float
-    unbounded: float
-    runs: int
-    steps: int
-
-
-@torch.no_grad()
-def free_run_stability(
-    predictor: Predictor, history: Tensor, k: int, *, mean: Tensor, std: Tensor, farthest: float, steps: int = 256
-) -> Stability:
-    """Run freely from true histories (B, H, D), H >= W + k - 1.
-
-    Args:
-        mean, std: (D,) of training frames. farthest: largest ||x - mean|| of any training frame.
-
-    The growth factor follows Benettin et al. (1980): one run beside another that starts a nudge away, the difference
-    brought back to the nudge's size whenever the context has been renewed, its mean log growth over the second half.
-    Computed in float64.
-    """
-    twin = copy.deepcopy(predictor).double()
-    history, mean, std = history.double(), mean.to(history.device).double(), std.to(history.device).double()
-    states = free_run(twin, history, steps, k)
-    distance = (states[:, history.shape[1] :] - mean).norm(dim=2)
-    left = ~(distance <= _LEFT_BEHIND * farthest).all(dim=1)  # not >, so that what is not a number counts
-    return Stability(_growth(twin, history, k, std, steps), float(left.double().mean()), len(history), steps)
-
-
-def _growth(predictor: Predictor, history: Tensor, k: int, std: Tensor, steps: int) -> float:
-    size = _NUDGE * float(std.norm())
-    nudge = torch.randn(history.shape, generator=torch.Generator().manual_seed(0), dtype=history.dtype)
-    nudge = (nudge.to(history.device) * std).flatten(1)
-    nudge = (size * nudge / nudge.norm(dim=1, keepdim=True)).reshape(history.shape)
-    reach = history.shape[1]
-    logs = []
-    for _ in range(max(2, steps // reach)):  # a round renews every frame that a context sees
-        both = free_run(predictor, torch.cat([history, history + nudge]), reach, k)[:, reach:]
-        history, nudged = both.chunk(2)
-        nudge = nudged - history
-        norm = nudge.flatten(1).norm(dim=1)
-        logs.append(torch.log(norm / size) / reach)
-        nudge = nudge * (size / norm.clamp_min(1e-300))[:, None, None]
-    late = torch.stack(logs[len(logs) // 2 :])
-    return float(late.mean().exp())
-
-
-# ---------------------------------------------------------------------------------------------------- generation
 
 
 @dataclass(frozen=True)
@@ -169,7 +119,7 @@ def measure_free_runs(
     records: list[Record] = []
     for mode, states in runs.items():
         where = {"split": settings.split, "mode": mode}
-        records += _motion_records(states, mean, _LEFT_BEHIND * farthest, data, speakers, settings, names, where)
+        records += _motion_records(states, mean, LEFT_BEHIND * farthest, data, speakers, settings, names, where)
     drawn = _Frames(lambda lag: sampled[:, reach - lag : sampled.shape[1] - lag].flatten(0, 1),
                     speakers.repeat(sampled.shape[1] - reach))  # fmt: skip
     floor = _Frames.of(latents, subsample_frames(train, len(drawn.speakers), (*names, "floor")))
@@ -220,15 +170,15 @@ def _motion_records(
     settings: FreeRunSettings, names: tuple[object, ...], where: dict[str, Any],
 ) -> Iterator[Record]:  # fmt: skip
     squares, lengths = _motion(states[:, 1:], states[:, :-1], mean)
-    of_data = dict(zip(("energy", "step_length"), _motion(data.at(0), data.at(1), mean), strict=True))
-    of_data["unbounded"] = torch.ones_like(of_data["energy"])  # a share is over nothing
-    of_runs: dict[tuple[str, int | None], Tensor] = {
-        ("unbounded", None): (squares.sqrt() > limit).any(dim=1).double(),
-        ("energy", None): squares.mean(dim=1),
-        ("step_length", None): lengths.mean(dim=1),
+    of_data = dict(zip((ENERGY, STEP_LENGTH), _motion(data.at(0), data.at(1), mean), strict=True))
+    of_data[UNBOUNDED] = torch.ones_like(of_data[ENERGY])  # a share is over nothing
+    of_runs: dict[tuple[Metric, int | None], Tensor] = {
+        (UNBOUNDED, None): (squares.sqrt() > limit).any(dim=1).double(),
+        (ENERGY, None): squares.mean(dim=1),
+        (STEP_LENGTH, None): lengths.mean(dim=1),
     }
     for at in settings.at_steps:
-        of_runs |= {("energy", at): squares[:, at - 1], ("step_length", at): lengths[:, at - 1]}
+        of_runs |= {(ENERGY, at): squares[:, at - 1], (STEP_LENGTH, at): lengths[:, at - 1]}
     runs = torch.stack(list(of_runs.values()), dim=1).cpu().numpy()
     frames = torch.stack([of_data[metric] for metric, _ in of_runs], dim=1).cpu().numpy()
     used, codes = np.unique(np.concatenate([speakers, data.speakers]), return_inverse=True)
@@ -240,14 +190,14 @@ def _motion_records(
     bounds = percentile_interval(above / below) if len(used) > 1 else np.full((len(of_runs), 2), np.nan)
     values = runs.mean(axis=0) / frames.mean(axis=0)
     for (metric, step), value, (low, high) in zip(of_runs, values, bounds, strict=True):
-        yield record(metric, "1", value, len(runs), ci_low=low, ci_high=high, step=step, **where)
+        yield record(metric, value, len(runs), ci_low=low, ci_high=high, step=step, **where)
 
 
 def _frechet_records(frames: _Frames, data: _Frames, where: dict[str, Any]) -> Iterator[Record]:
     n = len(frames.speakers)
-    yield record("frechet_latents", "latent²", frechet_distance(frames.at(0), data.at(0)), n, **where)
+    yield record(FRECHET_LATENTS, frechet_distance(frames.at(0), data.at(0)), n, **where)
     deltas = (part.at(0) - part.at(1) for part in (frames, data))
-    yield record("frechet_deltas", "latent²", frechet_distance(*deltas), n, **where)
+    yield record(FRECHET_DELTAS, frechet_distance(*deltas), n, **where)
 
 
 def _autocorrelations(
@@ -256,11 +206,11 @@ def _autocorrelations(
     n = len(frames.speakers)
     used, codes = np.unique(frames.speakers, return_inverse=True)
     weights = speaker_weights(len(used), resamples, numpy_generator(*names, "bootstrap"))
-    for kind in ("latents", "deltas"):
+    for metric in (AUTOCORRELATION_LATENTS, AUTOCORRELATION_DELTAS):
 
-        def at(lag: int, kind: str = kind) -> Tensor:
+        def at(lag: int, deltas: bool = metric == AUTOCORRELATION_DELTAS) -> Tensor:
             x = frames.at(lag).double()
-            return x - frames.at(lag + 1).double() if kind == "deltas" else x
+            return x - frames.at(lag + 1).double() if deltas else x
 
         newest = at(0)
         mean = newest.mean(0)
@@ -271,4 +221,4 @@ def _autocorrelations(
         with np.errstate(invalid="ignore"):  # of what overflowed: undefined
             value = totals[:, 1:].sum(axis=0) / totals[:, 0].sum()
         for lag, v, (low, high) in zip(_LAGS, value, bounds, strict=True):
-            yield record(f"autocorrelation_{kind}", "1", v, n, ci_low=low, ci_high=high, step=lag, **where)
+            yield record(metric, v, n, ci_low=low, ci_high=high, step=lag, **where)

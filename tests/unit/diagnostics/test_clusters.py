@@ -7,17 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from latentdyn.diagnostics.clustering import (
-    ClusteringSettings,
+from latentdyn.diagnostics.clusters import ClusteringSettings, KeySettings, cluster_contexts
+from latentdyn.diagnostics.clusters.quantisers import fit_bins, fit_kmeans
+from latentdyn.diagnostics.clusters.statistics import (
     ClusterMoments,
     bootstrap_ratios,
-    cluster_contexts,
-    fit_bins,
-    fit_kmeans,
     gaussian_nll,
     squared_distances,
 )
-from latentdyn.diagnostics.keys import KeySettings
 from latentdyn.diagnostics.summaries import speaker_bootstrap
 from latentdyn.errors import UserError
 from latentdyn.stores.frames import SLICES

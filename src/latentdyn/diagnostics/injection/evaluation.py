@@ -1,0 +1,99 @@
+"""Forecast segments of every split, and score the forecasts beside the ceiling."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from latentdyn.diagnostics.injection.forecasts import Forecasts, Mode, make_forecasts
+from latentdyn.diagnostics.injection.scores import score_modes
+from latentdyn.diagnostics.injection.segments import draw_segments
+from latentdyn.diagnostics.injection.settings import InjectionSettings
+from latentdyn.diagnostics.injection.statistics import Means, mode_records, reset_records, skill_records
+from latentdyn.diagnostics.records import Record, record
+from latentdyn.diagnostics.rollout import Rollout
+from latentdyn.diagnostics.summaries import speaker_weights
+from latentdyn.metrics import DIM, FRAME_RATE_HZ, SEGMENTS, SPEAKERS, UTTERANCES, UTTERANCES_SKIPPED
+from latentdyn.predictors.base import Predictor
+from latentdyn.progress import progress
+from latentdyn.seeds import numpy_generator
+from latentdyn.stores.windows import Scaling, Windows, common_frames
+
+
+def evaluate_injection(
+    predictor: Predictor,
+    ceilings: Mapping[int, Predictor],
+    latents: Tensor,
+    frames: pd.DataFrame,
+    frame_rate_hz: float,
+    settings: InjectionSettings,
+    seed_names: tuple[object, ...],
+) -> tuple[list[Record], pd.DataFrame]:
+    """Forecast segments of every split of the settings in every mode.
+
+    Args:
+        predictor: fitted at k = 1. Others, returned values and errors as of `score_forecasts`.
+    """
+
+    def forecasts(truth: Tensor, names: tuple[object, ...]) -> Iterator[tuple[Mode, int, Rollout]]:
+        return make_forecasts(predictor, truth, settings, names)
+
+    window = predictor.window_frames
+    return score_forecasts(forecasts, window, ceilings, latents, frames, frame_rate_hz, settings, seed_names)
+
+
+def score_forecasts(
+    forecasts: Forecasts,
+    window: int,
+    ceilings: Mapping[int, Predictor],
+    latents: Tensor,
+    frames: pd.DataFrame,
+    frame_rate_hz: float,
+    settings: InjectionSettings,
+    seed_names: tuple[object, ...],
+) -> tuple[list[Record], pd.DataFrame]:
+    """Score forecasts of segments of every split, whoever makes them, beside the ceiling.
+
+    Args:
+        window: W. ceilings: by k, fitted at that staleness, of the same W; those beyond S go unused.
+        latents: (n_rows, D) resident. frames: the frame index.
+        seed_names: what names segments, draws and bootstrap (not the predictor: rows of a table share them).
+
+    Returns:
+        Records, of mode None where they are about the segments; and sums over each speaker's frames: columns split,
+        slice, those of `Mode`, step, metric, speaker_id, total, n.
+
+    Raises:
+        UserError: a split has too few utterances that are long enough.
+    """
+    usable = common_frames(frames, len(latents), window, [1, *ceilings])
+    scaling = Scaling.fit(Windows.of(latents, usable[usable["split"] == "train"], window))
+    records: list[Record] = []
+    speakers = []
+    for split in progress(settings.splits, desc="injection", unit="split", leave=False):
+        names = (*seed_names, split)
+        segments, skipped = draw_segments(frames[frames["split"] == split], split, window, settings, names)
+        rows = torch.from_numpy(segments["row"].to_numpy(np.int64, copy=True)).to(latents.device)
+        truth = latents[rows[:, None] + torch.arange(1 - window, settings.steps + 1, device=rows.device)]
+        scores = dict(score_modes(forecasts(truth, names), ceilings, truth, scaling, settings.steps))
+        codes, speaker_ids = pd.factorize(segments["speaker_id"], sort=True)
+        weights = speaker_weights(len(speaker_ids), settings.bootstrap_resamples, numpy_generator(*names, "bootstrap"))
+        means = {mode: Means.of(values, codes, len(speaker_ids), weights) for mode, values in scores.items()}
+        ceiling, injected = (means.get(Mode(name)) for name in ("ceiling", "B"))
+        for mode, values in scores.items():
+            where = {"split": split, **asdict(mode)}
+            records += mode_records(values, means[mode], latents.shape[1], where)
+            if mode.mode not in ("A", "B", "ceiling") and ceiling:
+                records += skill_records(means[mode], ceiling, where)
+            speakers.append(means[mode].long(speaker_ids).assign(slice="all", **where))
+        if injected:
+            records += reset_records(injected, settings.injected_steps_b, {"split": split, "mode": "B"})
+        facts = {
+            UTTERANCES: segments["utterance_id"].nunique(), UTTERANCES_SKIPPED: skipped, SEGMENTS: len(segments),
+            SPEAKERS: len(speaker_ids), DIM: latents.shape[1], FRAME_RATE_HZ: frame_rate_hz,
+        }  # fmt: skip
+        records += [record(metric, value, len(segments), split=split) for metric, value in facts.items()]
+    return records, pd.concat(speakers, ignore_index=True)
