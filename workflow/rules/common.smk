@@ -162,6 +162,82 @@ def measured(wildcards, files):
     return [f"{folder}/{getattr(m, files)}" for folder, m in folders if getattr(m, files)]
 
 
+<<<<<<< HEAD
 def plan_of(wildcards):
     """What a table's view must know beyond the table's own section."""
     return canonical_json(table_of(wildcards).plan(CONFIG, wildcards.corpus))
+=======
+def clusterings(wildcards):
+    """The metrics of each clustering that a table's rows are measured with."""
+    return [f"results/{wildcards.corpus}/{r}/{key}/clusters.json" for r, key in CONFIG.clusterings(table_of(wildcards))]
+
+
+def rollouts(wildcards):
+    """The metrics of each forecast or free run that a table's rows are measured with."""
+    table = table_of(wildcards)
+    file = "free_runs" if table.kind == "free_runs" else "injection"
+    if table.kind == "score_correction":
+        file = f"corrected_{table.correction}"
+    return [f"results/{wildcards.corpus}/{r}/{p}/seed{s}/{file}.json" for r, p, s in CONFIG.rollouts(table)]
+
+
+def injection_speakers(wildcards):
+    """The sums by speaker of each of those forecasts."""
+    forecasts = [Path(path) for path in rollouts(wildcards) if table_of(wildcards).kind != "free_runs"]
+    return [path.with_name(f"{path.stem}_speakers.parquet") for path in forecasts]
+
+
+def identity_of(measurement):
+    """What a file of metrics is of: it says so itself."""
+
+    def identity(wildcards):
+        by = wildcards.key if measurement == "clusters" else wildcards.predictor
+        return canonical_json(
+            {
+                "measurement": measurement,
+                "corpus": wildcards.corpus,
+                "representation": wildcards.representation,
+                "by": by,
+                "regime": "clustered" if measurement == "clusters" else CONFIG.all_predictors[by].regime,
+                "seed": int(getattr(wildcards, "seed", 0)),
+            }
+        )
+
+    return identity
+
+
+def plan(wildcards):
+    """What a table must know beyond its own entry: its rows, what they are, and the processes with exact answers."""
+    table = table_of(wildcards)
+    rows = CONFIG.rows(table)
+    facts = {
+        "corpus": wildcards.corpus,
+        "bootstrap_resamples": CONFIG.evaluation.bootstrap_resamples,
+        "rows": rows,
+        "kinds": {
+            # the whole lineage, from the root to the row's own kind: published values are of some of them
+            "representations": {r: ">".join(link.kind for link in reversed(CONFIG.derivation(r))) for r in rows},
+            "predictors": {
+                p: CONFIG.all_predictors[p].kind for _, p, _ in [*CONFIG.predictions(table), *CONFIG.rollouts(table)]
+            },
+            "keys": {key: CONFIG.keys[key].kind for _, key in CONFIG.clusterings(table)},
+        },
+    }
+    if table.kind == "regimes":
+        trained = {p: getattr(CONFIG.predictors[p], "training", None) for p in table.predictors}
+        facts["steps"] = {p: training.steps for p, training in trained.items() if training}
+    if table.kind == "score_correction":
+        facts["sampling"] = CONFIG.corrections[table.correction].sampling()
+    if table.kind == "calibration":
+        facts["processes"] = {name: CONFIG.representations[name].model_dump(mode="json") for name in rows}
+    return canonical_json(facts)
+
+
+def reporting_modules(wildcards):
+    """The modules that a table's kind picks by name."""
+    table = table_of(wildcards)
+    if table.kind != "calibration":
+        return [view_module(table.kind)]
+    kinds = {CONFIG.root_representation(name).kind for name in CONFIG.rows(table)}
+    return [view_module(table.kind), *(process_module(kind) for kind in sorted(kinds))]
+>>>>>>> w-reporting

@@ -10,7 +10,7 @@ import pandas as pd
 
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.measurements import Measurements, unmeasured
-from latentdyn.reporting.reference import published
+from latentdyn.reporting.published import published
 from latentdyn.reporting.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -110,10 +110,9 @@ def _key_rows(here: Measurements, where: dict[str, Any], key: str, plan: dict[st
             if metric in _INTERVALS:
                 row |= {f"{metric}_ci_{bound}": mine.over_seeds(metric, f"ci_{bound}") for bound in ("low", "high")}
         row |= {name: mine.over_seeds(name) for name in sorted(set(mine.records.metric)) if "_top" in name}
-        kinds = plan["kinds"]["representations"].get(where["representation"]), plan["kinds"]["keys"][key]
-        for column, metric in _PUBLISHED.items():
-            whole = where["slice"] == "all"  # what is published is of whole splits
-            row[column] = published(*kinds, where["split"], 1, metric) if whole else None
+        place = {"split": where["split"], "slice": where["slice"], "horizon": 1}
+        kinds = {"lineage": plan["kinds"]["representations"][where["representation"]], "by": plan["kinds"]["keys"][key]}
+        row |= {column: published(mine, metric, **kinds, **place) for column, metric in _PUBLISHED.items()}
         rows.append(row)
     return rows
 

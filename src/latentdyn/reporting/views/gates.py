@@ -22,7 +22,7 @@ from latentdyn.reporting.gates import (
     judge,
 )
 from latentdyn.reporting.measurements import Measurements, unmeasured
-from latentdyn.reporting.reference import PUBLISHED_FRAME_RATE_HZ
+from latentdyn.reporting.published import MIMI
 from latentdyn.reporting.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -150,7 +150,11 @@ def _ceiling(question: Question, here: Measurements) -> float | None:
 
 
 def _elsewhere(measured: Measurements, plan: dict[str, Any]) -> list[str]:
-    """The representations that are not Mimi's latents at the published frame rate."""
-    kinds = plan["kinds"]["representations"]
-    rates = {name: measured.where(representation=name).over_seeds("frame_rate_hz") for name in plan["rows"]}
-    return [name for name, rate in rates.items() if (kinds.get(name), rate) != ("mimi", PUBLISHED_FRAME_RATE_HZ)]
+    """The representations that are not Mimi's own latents, of which the thresholds are."""
+    elsewhere = []
+    for name in plan["rows"]:
+        here = measured.where(representation=name)
+        dim, frame_rate_hz = here.over_seeds("dim"), here.over_seeds("frame_rate_hz")
+        if not MIMI.are(plan["kinds"]["representations"][name], dim, frame_rate_hz):
+            elsewhere.append(name)
+    return elsewhere

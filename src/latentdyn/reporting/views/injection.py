@@ -9,8 +9,7 @@ import pandas as pd
 
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.measurements import Measurements, unmeasured
-from latentdyn.reporting.published_injection import EXP_4, INJECTION, SPLIT, published_injection
-from latentdyn.reporting.reference import PUBLISHED_FRAME_RATE_HZ
+from latentdyn.reporting.published import EXP_4, published, values_of
 from latentdyn.reporting.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -118,17 +117,11 @@ def _row(here: Measurements, keys: dict[str, Any], plan: dict[str, Any]) -> dict
 
 
 def published_beside(here: Measurements, keys: dict[str, Any], plan: dict[str, Any], metric: str) -> float | None:
-    """The published value for the row of these keys (representation, predictor, split, mode, step), or None.
-
-    Only beside a row of the same kind, dimension, regime and frame rate. Of two published runs the first.
-    """
-    kinds = plan["kinds"]
-    values = published_injection(
-        kinds["representations"].get(keys["representation"]), round(here.over_seeds("dim") or 0),
-        kinds["predictors"][keys["predictor"]], here.records.regime.iloc[0], keys["mode"], keys["step"], metric,
-    )  # fmt: skip
-    comparable = keys["split"] == SPLIT and here.over_seeds("frame_rate_hz") == PUBLISHED_FRAME_RATE_HZ
-    return values[0] if values and comparable else None
+    """The published value beside the row of these keys (representation, predictor, split, mode, step), or None."""
+    lineage = plan["kinds"]["representations"][keys["representation"]]
+    kind = plan["kinds"]["predictors"][keys["predictor"]]
+    place = {name: keys[name] for name in ("split", "mode", "step")}
+    return published(here, metric, lineage=lineage, by=kind, **place)
 
 
 def injection_decimals(rows: pd.DataFrame) -> dict[str, int]:
@@ -152,7 +145,7 @@ def injection_notes(rows: pd.DataFrame, plan: dict[str, Any]) -> list[str]:
         "mean over frames of which `nonfinite` left the range of floats.",
     ]
     if any(name.startswith("published") and rows[name].notna().any() for name in rows):
-        second = [f"{e.metric} {e.value:g} ({e.mode})" for e in INJECTION if e.source == EXP_4 and e.dim == 512]
+        second = [f"{e.metric} {e.value:g} ({e.mode})" for e in values_of(EXP_4, horizon=None)]
         notes.append(
             "Published: seed document 003, Appendix A, and 004 §2 for unrolled training (other speech, splits and "
             f"runs). Raw Mimi's MDN was run twice; printed is Exp 3, Exp 4 gave {', '.join(second)}. The ΔNLL of the "

@@ -12,7 +12,7 @@ import pandas as pd
 from latentdyn.metrics import LAGGED_COLUMNS
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.measurements import Measurements, unmeasured
-from latentdyn.reporting.reference import PUBLISHED_FRAME_RATE_HZ, published
+from latentdyn.reporting.published import any_published, published
 from latentdyn.reporting.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -117,14 +117,12 @@ def _row(own: Measurements, twin: Measurements, keys: dict[str, Any], plan: dict
     counted = chosen.records[chosen.records.metric == "nll"]
     row: dict[str, Any] = {**keys, "n": int(counted.n.iloc[0]), "seeds": chosen.records.seed.nunique()}
     frame_rate_hz = chosen.over_seeds("frame_rate_hz")
-    kinds = (
-        plan["kinds"]["representations"].get(keys["representation"]),
-        plan["kinds"]["predictors"][keys["predictor"]],
-    )
+    lineage = plan["kinds"]["representations"][keys["representation"]]
+    kind = plan["kinds"]["predictors"][keys["predictor"]]
     for column, metric in METRICS.items():
         if column in _PUBLISHED:
-            at_rate = frame_rate_hz == PUBLISHED_FRAME_RATE_HZ
-            row[column] = published(*kinds, keys["split"], keys["k"], metric.name) if at_rate else None
+            place = {"split": keys["split"], "slice": keys["slice"], "horizon": keys["k"]}
+            row[column] = published(chosen, metric.name, lineage=lineage, by=kind, **place)
         elif column.endswith(("_ci_low", "_ci_high")):
             quantity, bound = column.rsplit("_ci_", 1)
             row[column] = chosen.over_seeds(quantity, f"ci_{bound}")
@@ -175,7 +173,7 @@ def _notes(table: dict[str, Any], plan: dict[str, Any]) -> list[str]:
             "covariance), `..__phase_randomised` (equal spectrum and cross-spectrum, Gaussian otherwise) and "
             "`..__time_reversed` are surrogates: what they score is not due to what they lack."
         )
-    if any(kind in {"mimi", "encodec"} for kind in plan["kinds"]["representations"].values()):
+    if any_published(plan["kinds"]["representations"][name] for name in plan["rows"]):
         notes.append(
             "Published values: seed documents 000, 001, 003 (LibriSpeech train-clean-100; other runs and splits)."
         )

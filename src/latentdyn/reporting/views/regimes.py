@@ -11,7 +11,7 @@ import pandas as pd
 
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.measurements import Comparison, Measurements, unmeasured
-from latentdyn.reporting.published_injection import INJECTION, PHASE_4
+from latentdyn.reporting.published import PHASE_4, values_of
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.views.injection import injection_rows, published_beside
 
@@ -173,8 +173,7 @@ def _notes(rows: pd.DataFrame, table: dict[str, Any], plan: dict[str, Any]) -> l
             "difference may be that of longer or shorter training."
         )
     if any(name.startswith("published") for name in rows):
-        phase_4 = {(e.mode, e.regime, e.metric): e.value for e in INJECTION if e.source == PHASE_4}
-        before, after = (phase_4["D", regime, "dnll"] for regime in ("teacher_forced", "unrolled"))
+        before, after = (e.value for e in values_of(PHASE_4, mode="D", metric="dnll"))  # in the order of the regimes
         notes.append(
             f"Published, on other speech, splits and runs: of unrolled training, {PHASE_4} (forecasts' ΔNLL "
             f"{before:+g} before, {after:+g} after; its shrinkage is against itself before, not against a control); of "

@@ -12,13 +12,13 @@ import pandas as pd
 
 from latentdyn.correction.variants import FORECASTS, KINDS, SamplingSettings
 from latentdyn.metrics import metric as listed
+from latentdyn.reporting.gates import HORIZON_EXTENDED, compare
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.sheet import Sheet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-GATE_HORIZON = 8  # seed 003 §6.2: "from ~2 steps to >8 steps without destroying dynamics signal"
 _SCORED = ("langevin", "score_only")  # the variants that the gate is about; the others are controls
 _WITH_INTERVALS = ("dnll", "cosine", "magnitude_ratio", "state_error_normalised", "skill", "divergence_horizon",
                    "correction_cosine", "correction_ratio")  # fmt: skip
@@ -177,14 +177,18 @@ def _verdicts(rows: pd.DataFrame) -> Iterator[str]:
         after, change = best["divergence_horizon"], best["cosine_change"]
         bounds = [best[f"cosine_change_ci_{bound}"] for bound in ("low", "high")]
         interval = "" if any(map(math.isnan, bounds)) else f" [{bounds[0]:.3f}, {bounds[1]:.3f}]"
-        passed = after > GATE_HORIZON and bool(keeps[best.name])
-        needless = " It was above before: there was nothing to extend." if before > GATE_HORIZON else ""
+        passed = _far_enough(after) and bool(keeps[best.name])
+        needless = " It was above before: there was nothing to extend." if _far_enough(before) else ""
         yield (
-            f"Gate (seed 003 §6.2: a divergence horizon above {GATE_HORIZON}, the cosine not lower than without "
-            f"correction), `{'`, `'.join(names)}`: **{'passed' if passed else 'not passed'}**. Horizon {after:g}, "
-            f"without correction {before:g}; cosine changed by {change:.3f}{interval}. Best: {best['variant']}, "
-            f"{best['n_steps']} steps at sigma {best['sigma']:g}.{needless}"
+            f"Gate (seed 003 §6.2: a divergence horizon above {HORIZON_EXTENDED.threshold:g}, the cosine not lower "
+            f"than without correction), `{'`, `'.join(names)}`: **{'passed' if passed else 'not passed'}**. "
+            f"Horizon {after:g}, without correction {before:g}; cosine changed by {change:.3f}{interval}. "
+            f"Best: {best['variant']}, {best['n_steps']} steps at sigma {best['sigma']:g}.{needless}"
         )
+
+
+def _far_enough(horizon: float) -> bool:
+    return compare(horizon, None, None, HORIZON_EXTENDED.comparison, HORIZON_EXTENDED.threshold).verdict == "met"
 
 
 def _keeps_the_cosine(row: pd.Series) -> bool:
