@@ -15,18 +15,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval, mean_intervals, speaker_totals
 from latentdyn.diagnostics.free_runs.growth import free_run_stability
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
 from latentdyn.diagnostics.scores import FACT, fit_log_lengths, score_frames
-from latentdyn.diagnostics.summaries import (
-    percentile_interval,
-    resampled_ratios,
-    robust_summary,
-    speaker_bootstrap,
-    speaker_totals,
-    speaker_weights,
-)
+from latentdyn.diagnostics.summaries import robust_summary
 from latentdyn.predictors.base import Predictor, TrainedPredictor
 from latentdyn.progress import progress
 from latentdyn.seeds import numpy_generator
@@ -153,16 +147,9 @@ def _slice_records(
         pd.DataFrame(sums, index=speakers, columns=values.columns)
         for sums in speaker_totals(values.to_numpy(), codes, len(speakers))
     )
-    weights = speaker_weights(len(speakers), resamples, numpy_generator(*names, "bootstrap"))
-
-    def interval(numerator: pd.DataFrame, denominator: pd.DataFrame) -> dict[str, tuple[float, float]]:
-        if len(speakers) < 2:
-            return {name: (math.nan, math.nan) for name in numerator}
-        bounds = percentile_interval(resampled_ratios(numerator.to_numpy(), denominator.to_numpy(), weights))
-        return dict(zip(numerator, map(tuple, bounds), strict=True))
-
+    bootstrap = SpeakerBootstrap.draw(len(speakers), resamples, numpy_generator(*names, "bootstrap"))
+    means = dict(zip(totals, interval(bootstrap.ratios(totals.to_numpy(), counts.to_numpy())), strict=True))
     records = []
-    means = interval(totals, counts)
     for metric, (unit, v) in quantities.items():
         low, high = means[metric]
         summary = robust_summary(v.to_numpy())
@@ -181,9 +168,9 @@ def _slice_records(
                 )
     for suffix, error in ratios.items():
         spread = f"spread{suffix}"
-        bounds = interval(totals[[error]], totals[[spread]].set_axis([error], axis=1))
+        ((least, most),) = interval(bootstrap.ratios(totals[[error]].to_numpy(), totals[[spread]].to_numpy()))
         value = 1 - totals[error].sum() / totals[spread].sum() if totals[spread].sum() > 0 else math.nan
-        low, high = (1 - bound for bound in reversed(bounds[error]))
+        low, high = 1 - most, 1 - least
         records.append(record(f"r2_delta{suffix}", "1", value, n, ci_low=low, ci_high=high, **where))
     records += [
         record("r2_mean", "1", _r_squared(scores.log_norm, scores.log_norm_of_mean), n, **where),
@@ -251,7 +238,7 @@ def _rollout_records(
     generator = numpy_generator(*names, "rollout", "bootstrap")
     low, high = math.nan, math.nan
     if np.isfinite(gap).all():
-        ((low, high),) = speaker_bootstrap(gap[:, None], speakers, settings.bootstrap_resamples, generator)
+        ((low, high),) = mean_intervals(gap[:, None], speakers, settings.bootstrap_resamples, generator)
     yield record("rollout_gap", "nats/frame", summary["mean"], len(gap), ci_low=low, ci_high=high, **where)
     yield record("rollout_gap_median", "nats/frame", summary["median"], len(gap), **where)
     yield record("rollout_gap_trimmed", "nats/frame", summary["trimmed"], len(gap), **where)

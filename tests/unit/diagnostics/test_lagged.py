@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from latentdyn.diagnostics.bootstrap import mean_intervals
 from latentdyn.diagnostics.lagged import EvaluationSettings, evaluate_lagged
 from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
 from latentdyn.diagnostics.scores import score_frames
-from latentdyn.diagnostics.summaries import speaker_bootstrap
 from latentdyn.predictors.base import Predictor, build_predictor
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.windows import Scaling, Windows, common_frames
@@ -252,7 +252,7 @@ def test_the_sums_of_speakers_give_the_means_and_their_intervals(make_store, var
     scores = score_frames(predictors[2], Windows.of(latents, chosen, 1), 2, scaling)
     speakers = chosen.speaker_id.cat.codes.to_numpy()
     generator = numpy_generator("test", "eval", "bootstrap")
-    expected = speaker_bootstrap((scores.nll - scores.nll_baseline).to_numpy()[:, None], speakers, 300, generator)[0]
+    expected = mean_intervals((scores.nll - scores.nll_baseline).to_numpy()[:, None], speakers, 300, generator)[0]
     mine = found["eval", "all", 2, "dnll"]
     np.testing.assert_allclose([mine.ci_low, mine.ci_high], expected)
 

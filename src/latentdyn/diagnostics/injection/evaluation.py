@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from latentdyn.diagnostics.bootstrap import SpeakerBootstrap
 from latentdyn.diagnostics.injection.forecasts import Forecasts, make_forecasts
 from latentdyn.diagnostics.injection.scores import score_modes
 from latentdyn.diagnostics.injection.segments import draw_segments
@@ -14,7 +15,6 @@ from latentdyn.diagnostics.injection.settings import InjectionSettings
 from latentdyn.diagnostics.injection.statistics import Means, mode_records, reset_records, skill_records
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import Rollout
-from latentdyn.diagnostics.summaries import speaker_weights
 from latentdyn.predictors.base import Predictor
 from latentdyn.progress import progress
 from latentdyn.seeds import numpy_generator
@@ -79,8 +79,9 @@ def score_forecasts(
         truth = latents[rows[:, None] + torch.arange(1 - window, settings.steps + 1, device=rows.device)]
         scores = dict(score_modes(forecasts(truth, names), ceilings, truth, scaling, settings.steps))
         codes, speaker_ids = pd.factorize(segments["speaker_id"], sort=True)
-        weights = speaker_weights(len(speaker_ids), settings.bootstrap_resamples, numpy_generator(*names, "bootstrap"))
-        found = {mode: Means.of(values, codes, len(speaker_ids), weights) for mode, values in scores.items()}
+        generator = numpy_generator(*names, "bootstrap")
+        bootstrap = SpeakerBootstrap.draw(len(speaker_ids), settings.bootstrap_resamples, generator)
+        found = {mode: Means.of(values, codes, len(speaker_ids), bootstrap) for mode, values in scores.items()}
         where = {"split": split}
         for mode, values in scores.items():
             records += mode_records(values, found[mode], latents.shape[1], {**where, "mode": mode})
