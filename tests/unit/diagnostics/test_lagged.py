@@ -16,7 +16,12 @@ from latentdyn.training.fit import fit_predictor
 HORIZONS = [1, 2, 4]
 LINEAR = {"kind": "linear_gaussian", "window_frames": 1, "horizons": HORIZONS, "covariance": "full", "ridges": [1e-8]}
 SETTINGS = EvaluationSettings(
-    max_frames=200_000, rollout_frames=2000, bootstrap_resamples=300, worst_frames=5, principal_dims=(2, 99)
+    max_frames=200_000,
+    rollout_frames=2000,
+    energy_draws=4,
+    bootstrap_resamples=300,
+    worst_frames=5,
+    principal_dims=(2, 99),
 )
 
 
