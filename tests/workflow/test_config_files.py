@@ -38,8 +38,8 @@ from latentdyn.predictors.networks import build_network
 from latentdyn.processes.base import build_process
 from latentdyn.processes.naming import KINDS as PROCESSES
 from latentdyn.reporting.measurements import SPEAKERS, WORST_FRAMES, Measurements
-from latentdyn.reporting.naming import figure_module, table_module
-from latentdyn.reporting.tables.lagged import lagged_rows
+from latentdyn.reporting.naming import view_module
+from latentdyn.reporting.views.lagged import lagged_rows
 from latentdyn.representations.surrogates import METHODS
 from latentdyn.stores.frames import SLICES
 from latentdyn.stores.windows import Scaling, Windows
@@ -328,10 +328,9 @@ def test_a_key_takes_the_settings_of_its_kind(section: type[BaseModel]):
 
 @pytest.mark.parametrize("section", kinds(tables.Table), ids=kind_of)
 def test_a_kind_of_table_has_a_sheet_and_a_figure(section: type[BaseModel]):
-    tabulate = importlib.import_module(table_module(kind_of(section))).tabulate
-    draw = importlib.import_module(figure_module(kind_of(section))).draw
-    for function in (tabulate, draw):
-        assert list(inspect.signature(function).parameters) == ["found", "table", "about"]
+    view = importlib.import_module(view_module(kind_of(section)))
+    for function in (view.tabulate, view.draw):
+        assert list(inspect.signature(function).parameters) == ["measured", "table", "plan"]
 
 
 def test_training_evaluation_clustering_and_splits_take_their_sections():
@@ -361,7 +360,7 @@ def test_the_columns_of_the_config_are_those_of_the_table():
     where = {"representation": "r", "predictor": "p", "seed": 0, "split": "eval", "slice": "all", "horizon": 1}
     rate = {**where, "metric": "frame_rate_hz", "value": 12.5, "n": 1, "status": "ok"}
     records = pd.DataFrame([rate, rate | {"metric": "nll"}])
-    found = Measurements(records, pd.DataFrame(columns=list(SPEAKERS)), pd.DataFrame(columns=list(WORST_FRAMES)))
+    measured = Measurements(records, pd.DataFrame(columns=list(SPEAKERS)), pd.DataFrame(columns=list(WORST_FRAMES)))
     table = {"predictors": ["p"], "seeds": [0], "splits": ["eval"], "slices": ["all"], "horizons": [1]}
-    about = {"rows": ["r"], "kinds": {"representations": {}, "predictors": {"p": "mdn"}}}
-    assert set(lagged_rows(found, table, about)) == set(get_args(tables.LaggedColumn))
+    plan = {"rows": ["r"], "kinds": {"representations": {}, "predictors": {"p": "mdn"}}}
+    assert set(lagged_rows(measured, table, plan)) == set(get_args(tables.LaggedColumn))

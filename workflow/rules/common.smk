@@ -20,7 +20,7 @@ from latentdyn.files import canonical_json
 from latentdyn.predictors.naming import predictor_module
 from latentdyn.processes.naming import process_module
 from latentdyn.provenance import code_digest
-from latentdyn.reporting.naming import figure_module, table_module
+from latentdyn.reporting.naming import view_module
 
 try:
     CONFIG = load_config(config)
@@ -184,17 +184,26 @@ def injection_speakers(wildcards):
     return [path.with_name(f"{path.stem}_speakers.parquet") for path in forecasts]
 
 
-def identities(wildcards):
-    """What each of a table's evaluations, rollouts and clusterings was measured on, in their order."""
-    table = table_of(wildcards)
-    predictions = [*CONFIG.predictions(table), *CONFIG.rollouts(table)]
-    who = [(r, p, CONFIG.all_predictors[p].regime, s) for r, p, s in predictions]
-    who += [(r, key, "clustered", 0) for r, key in CONFIG.clusterings(table)]
-    names = ("representation", "predictor", "regime", "seed")
-    return [canonical_json({"corpus": wildcards.corpus, **dict(zip(names, values))}) for values in who]
+def identity_of(measurement):
+    """What a file of metrics is of: it says so itself."""
+
+    def identity(wildcards):
+        by = wildcards.key if measurement == "clusters" else wildcards.predictor
+        return canonical_json(
+            {
+                "measurement": measurement,
+                "corpus": wildcards.corpus,
+                "representation": wildcards.representation,
+                "by": by,
+                "regime": "clustered" if measurement == "clusters" else CONFIG.all_predictors[by].regime,
+                "seed": int(getattr(wildcards, "seed", 0)),
+            }
+        )
+
+    return identity
 
 
-def about(wildcards):
+def plan(wildcards):
     """What a table must know beyond its own entry: its rows, what they are, and the processes with exact answers."""
     table = table_of(wildcards)
     rows = CONFIG.rows(table)
@@ -226,10 +235,10 @@ def about(wildcards):
     return canonical_json(facts)
 
 
-def reporting_modules(wildcards, module):
+def reporting_modules(wildcards):
     """The modules that a table's kind picks by name."""
     table = table_of(wildcards)
     if table.kind != "calibration":
-        return [module(table.kind)]
+        return [view_module(table.kind)]
     kinds = {CONFIG.root_representation(name).kind for name in CONFIG.rows(table)}
-    return [module(table.kind), *(process_module(kind) for kind in sorted(kinds))]
+    return [view_module(table.kind), *(process_module(kind) for kind in sorted(kinds))]

@@ -58,13 +58,14 @@ rule correct_rollouts:
         float32_matmul=CONFIG.compute.float32_matmul,
         code=lambda w: code_digest("latentdyn.steps.correct_rollouts", predictor_module(predictor_of(w).kind)),
         predictor=lambda w: predictor_of(w).canonical(),
+        identity=identity_of("corrections"),
         score_model=lambda w: canonical_json(correction_of(w).score_model()),
         sampling=lambda w: canonical_json(correction_of(w).sampling()),
         injection=CONFIG.injection.canonical(),
         resamples=CONFIG.evaluation.bootstrap_resamples,
     shell:
         "python -m latentdyn.steps.correct_rollouts --latents {input.latents:q} --frames {input.frames:q}"
-        " --checkpoint {input.checkpoint:q} --predictor {params.predictor:q} --ceiling {input.ceiling:q}"
+        " --checkpoint {input.checkpoint:q} --predictor {params.predictor:q} --identity {params.identity:q} --ceiling {input.ceiling:q}"
         " --score {input.score:q} --score-model {params.score_model:q} --sampling {params.sampling:q}"
         " --injection {params.injection:q} --resamples {params.resamples} --speakers {output.speakers:q}"
         " --metrics {output.metrics:q} --float32-matmul {params.float32_matmul:q} >{log:q} 2>&1"

@@ -21,11 +21,12 @@ rule cluster_contexts:
     params:
         code=code_digest("latentdyn.steps.cluster_contexts"),
         key=lambda w: key_of(w).canonical(),
+        identity=identity_of("clusters"),
         clustering=CONFIG.clustering.canonical(),
         evaluation=canonical_json(
             CONFIG.evaluation.model_dump(include={"max_frames", "principal_dims", "bootstrap_resamples"})
         ),
     shell:
         "python -m latentdyn.steps.cluster_contexts --latents {input.latents:q} --frames {input.frames:q}"
-        " --key {params.key:q} --clustering {params.clustering:q} --evaluation {params.evaluation:q}"
+        " --key {params.key:q} --identity {params.identity:q} --clustering {params.clustering:q} --evaluation {params.evaluation:q}"
         " --metrics {output:q} >{log:q} 2>&1"

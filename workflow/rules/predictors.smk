@@ -61,10 +61,11 @@ rule evaluate_predictor:
             predictor_module(predictor_of(w).kind),
         ),
         predictor=lambda w: predictor_of(w).canonical(),
+        identity=identity_of("lagged"),
         evaluation=CONFIG.evaluation.canonical(),
     shell:
         "python -m latentdyn.steps.evaluate_predictor --latents {input.latents:q} --frames {input.frames:q}"
-        " --checkpoint {input.checkpoint:q} --predictor {params.predictor:q} --evaluation {params.evaluation:q}"
+        " --checkpoint {input.checkpoint:q} --predictor {params.predictor:q} --identity {params.identity:q} --evaluation {params.evaluation:q}"
         " --speakers {output.speakers:q} --metrics {output.metrics:q} --float32-matmul {params.float32_matmul:q} >{log:q} 2>&1"
 
 
@@ -93,11 +94,12 @@ rule inject_truth:
         float32_matmul=CONFIG.compute.float32_matmul,
         code=lambda w: code_digest("latentdyn.steps.inject_truth", predictor_module(predictor_of(w).kind)),
         predictor=lambda w: predictor_of(w).canonical(),
+        identity=identity_of("injection"),
         injection=CONFIG.injection.canonical(),
         resamples=CONFIG.evaluation.bootstrap_resamples,
     shell:
         "python -m latentdyn.steps.inject_truth --latents {input.latents:q} --frames {input.frames:q}"
-        " --checkpoint {input.checkpoint:q} --predictor {params.predictor:q} --ceiling {input.ceiling:q}"
+        " --checkpoint {input.checkpoint:q} --predictor {params.predictor:q} --identity {params.identity:q} --ceiling {input.ceiling:q}"
         " --injection {params.injection:q} --resamples {params.resamples} --speakers {output.speakers:q} --metrics {output.metrics:q}"
         " --float32-matmul {params.float32_matmul:q} >{log:q} 2>&1"
 
@@ -125,9 +127,10 @@ rule measure_free_runs:
         float32_matmul=CONFIG.compute.float32_matmul,
         code=lambda w: code_digest("latentdyn.steps.measure_free_runs", predictor_module(predictor_of(w).kind)),
         predictor=lambda w: predictor_of(w).canonical(),
+        identity=identity_of("free_runs"),
         free_runs=CONFIG.free_runs.canonical(),
         resamples=CONFIG.evaluation.bootstrap_resamples,
     shell:
         "python -m latentdyn.steps.measure_free_runs --latents {input.latents:q} --frames {input.frames:q}"
-        " --checkpoint {input.checkpoint:q} --predictor {params.predictor:q} --free-runs {params.free_runs:q}"
+        " --checkpoint {input.checkpoint:q} --predictor {params.predictor:q} --identity {params.identity:q} --free-runs {params.free_runs:q}"
         " --resamples {params.resamples} --metrics {output:q} --float32-matmul {params.float32_matmul:q} >{log:q} 2>&1"

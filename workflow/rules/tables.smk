@@ -6,9 +6,9 @@ rule collect_metrics:
     """Join what a table's rows were measured with: records, sums by speaker, worst frames."""
     input:
         metrics=lambda w: [f"{folder}/metrics.json" for folder in evaluations(w)],
-        speakers=lambda w: [f"{folder}/speakers.parquet" for folder in evaluations(w)],
+        sums=lambda w: [f"{folder}/speakers.parquet" for folder in evaluations(w)],
         rollouts=rollouts,
-        injection_speakers=injection_speakers,
+        rollout_sums=injection_speakers,
         clusters=clusterings,
     output:
         metrics="results/{corpus}/measured/{table}/metrics.parquet",
@@ -23,12 +23,10 @@ rule collect_metrics:
         runtime=10,
     params:
         code=code_digest("latentdyn.steps.collect_metrics"),
-        identities=identities,
     shell:
         "python -m latentdyn.steps.collect_metrics --metrics {input.metrics:q} {input.rollouts:q} {input.clusters:q}"
-        " --speakers {input.speakers:q} --injection-speakers {input.injection_speakers:q}"
-        " --identities {params.identities:q} --metrics-out {output.metrics:q}"
-        " --speakers-out {output.speakers:q} --worst-frames-out {output.worst_frames:q} >{log:q} 2>&1"
+        " --sums {input.sums:q} {input.rollout_sums:q} --metrics-out {output.metrics:q}"
+        " --sums-out {output.speakers:q} --worst-frames-out {output.worst_frames:q} >{log:q} 2>&1"
 
 
 rule tabulate_metrics:
@@ -49,12 +47,12 @@ rule tabulate_metrics:
         mem_mb=2000,
         runtime=10,
     params:
-        code=lambda w: code_digest("latentdyn.steps.tabulate_metrics", *reporting_modules(w, table_module)),
+        code=lambda w: code_digest("latentdyn.steps.tabulate_metrics", *reporting_modules(w)),
         table=lambda w: table_of(w).canonical(),
-        about=about,
+        plan=plan,
     shell:
         "python -m latentdyn.steps.tabulate_metrics --metrics {input.metrics:q} --speakers {input.speakers:q}"
-        " --worst-frames {input.worst_frames:q} --table {params.table:q} --about {params.about:q}"
+        " --worst-frames {input.worst_frames:q} --table {params.table:q} --plan {params.plan:q}"
         " --csv {output.csv:q} --markdown {output.md:q} --latex {output.tex:q} >{log:q} 2>&1"
 
 
@@ -79,12 +77,12 @@ rule plot_metrics:
         mem_mb=2000,
         runtime=10,
     params:
-        code=lambda w: code_digest("latentdyn.steps.plot_metrics", *reporting_modules(w, figure_module)),
+        code=lambda w: code_digest("latentdyn.steps.plot_metrics", *reporting_modules(w)),
         table=lambda w: canonical_json(table_of(w).model_dump(mode="json", exclude={"columns"})),
-        about=about,
+        plan=plan,
     shell:
         "python -m latentdyn.steps.plot_metrics --metrics {input.metrics:q} --speakers {input.speakers:q}"
-        " --worst-frames {input.worst_frames:q} --table {params.table:q} --about {params.about:q}"
+        " --worst-frames {input.worst_frames:q} --table {params.table:q} --plan {params.plan:q}"
         " --figure {output:q} >{log:q} 2>&1"
 
 

@@ -4,11 +4,11 @@ The segments, draws and scores are those of `diagnostics.injection` under the sa
 compare and the variant `none` is its modes D and D_sampled. After step s the state x̂_s is corrected; the step that the
 forecast is said to take is then x̂_s - x̂_{s-1}, corrected states both, and the likelihood of the true step s + 1 is that
 under the density of the corrected context. Step 1 starts from truth, which nobody corrects. Every variant of a split
-draws the same noise, so that what parts `langevin` from `noise_only` is the score.
+draws the same noise, so `langevin` and `noise_only` differ by the score alone.
 
-`denoising_loss` (mode `sigma..`) says what the score is worth: the mean squared error, a dimension, of the noise that
-the model foretells in frames of the split, at the level of the correction; `denoising_loss_gaussian`, of the noise that
-a Gaussian of the training frames foretells. A model that scores no better has learnt nothing but covariances.
+`denoising_loss` says what the score is worth: the mean squared error, a dimension, of the noise that the model predicts
+in frames of the split, at the level `sigma` of the correction; `denoising_loss_gaussian`, of the noise that a Gaussian
+of the training frames predicts. A model that scores no better has learnt nothing but covariances.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,9 +22,10 @@ from latentdyn.correction.langevin import corrector
 from latentdyn.correction.score_model import ScoreModel, denoising_losses
 from latentdyn.correction.variants import FORECASTS, SamplingSettings
 from latentdyn.diagnostics.bootstrap import mean_intervals
-from latentdyn.diagnostics.injection import InjectionSettings, score_forecasts
+from latentdyn.diagnostics.injection import InjectionSettings, Mode, score_forecasts
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import Rollout, by_draws, by_mean, rollout
+from latentdyn.metrics import DENOISING_LOSS, DENOISING_LOSS_GAUSSIAN
 from latentdyn.predictors.base import Predictor
 from latentdyn.seeds import numpy_generator, torch_generator
 from latentdyn.stores.frames import subsample_frames
@@ -51,14 +52,14 @@ def evaluate_corrections(
             those of the injection diagnostic. Of `settings`, injected_steps_b goes unused: no truth is injected.
 
     Returns:
-        Records and sums over speakers' frames as of `score_forecasts`, modes as of `Variant.mode`, and the denoising
-        losses.
+        Records and sums over speakers' frames as of `score_forecasts`, with the fields of `Variant.place`, and the
+        denoising losses.
 
     Raises:
         UserError: a level that the model was not trained at, or too few utterances.
     """
 
-    def forecasts(truth: Tensor, names: tuple[object, ...]) -> Iterator[tuple[str, int, Rollout]]:
+    def forecasts(truth: Tensor, names: tuple[object, ...]) -> Iterator[tuple[Mode, int, Rollout]]:
         never = torch.zeros(settings.steps, dtype=torch.bool)
         for mode, draws in zip(FORECASTS, (1, settings.draws), strict=True):
             repeated = truth.repeat_interleave(draws, dim=0)
@@ -66,7 +67,8 @@ def evaluate_corrections(
                 generators = [torch_generator(*names, of, device=truth.device) for of in ("draws", "correction")]
                 step = by_draws(generators[0], settings.temperature) if mode == "D_sampled" else by_mean
                 correct = corrector(model, variant, sampling.step_size, generators[1])
-                yield variant.mode(mode), draws, rollout(predictor, repeated, settings.steps, never, step, 1, correct)
+                forecast = rollout(predictor, repeated, settings.steps, never, step, 1, correct)
+                yield Mode(mode, **variant.place()), draws, forecast
 
     records, speakers = score_forecasts(
         forecasts, predictor.window_frames, ceilings, latents, frames, frame_rate_hz, settings, seed_names
@@ -99,8 +101,8 @@ def denoising_records(
     speakers = pd.factorize(chosen["speaker_id"], sort=True)[0]
     bounds = mean_intervals(values, speakers, resamples, numpy_generator(*names, "bootstrap"))
     return [
-        record(metric, "1", value, len(values), ci_low=low, ci_high=high, split=split, mode=f"sigma{sigma:g}")
+        record(metric, value, len(values), ci_low=low, ci_high=high, split=split, sigma=sigma)
         for metric, value, (low, high) in zip(
-            ("denoising_loss", "denoising_loss_gaussian"), values.mean(axis=0), bounds, strict=True
+            (DENOISING_LOSS, DENOISING_LOSS_GAUSSIAN), values.mean(axis=0), bounds, strict=True
         )
     ]

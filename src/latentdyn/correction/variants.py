@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 KINDS = ("none", "langevin", "noise_only", "score_only")
 FORECASTS = ("D", "D_sampled")  # modes of injection that are corrected: by the mean, by draws
@@ -36,6 +37,6 @@ class Variant:
     n_steps: int | None = None
     sigma: float | None = None
 
-    def mode(self, forecast: str) -> str:
-        """What records of a forecast of this mode, corrected like this, call their mode; that of none is its own."""
-        return forecast if self.kind == "none" else f"{forecast}_{self.kind}_n{self.n_steps}_sigma{self.sigma:g}"
+    def place(self) -> dict[str, Any]:
+        """The fields that records and sums of a forecast have which is corrected like this."""
+        return {"correction": self.kind, "langevin_steps": self.n_steps, "sigma": self.sigma}

@@ -6,12 +6,14 @@ the divergence horizon) is left out.
 """
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.distributions.density import Density
+from latentdyn.metrics import Metric
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +29,6 @@ def find_missing(density: Density, needed_for: Mapping[str, str]) -> set[str]:
     return lacks
 
 
-def missing(metric: str, unit: str, n: int, **where: Any) -> Record:
+def missing(metric: Metric, n: int, **where: Any) -> Record:
     """The record of a metric that this predictor cannot have."""
-    return replace(record(metric, unit, float("nan"), n, **where), status="missing")
+    return replace(record(metric, math.nan, n, **where), status="missing")

@@ -27,6 +27,35 @@ from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
 from latentdyn.diagnostics.scores import FACT, fit_log_lengths, score_energies, score_frames
 from latentdyn.diagnostics.summaries import robust_summary
+from latentdyn.metrics import (
+    BITS_PER_FRAME,
+    COSINE,
+    DIM,
+    DNLL,
+    DNLL_DIRECTION,
+    DNLL_FACTORED,
+    DNLL_FULL,
+    DNLL_LENGTH,
+    DNLL_PER_DIM,
+    ENERGY_SCORE,
+    ENERGY_SCORE_BASELINE,
+    FACTS,
+    FRAME_RATE_HZ,
+    KBIT_PER_S,
+    LEVEL_GAIN,
+    NLL,
+    NLL_BASELINE,
+    PATH_DIFFERENCE,
+    R2_DELTA,
+    R2_HEAD,
+    R2_MEAN,
+    ROLLOUT_GAP,
+    ROLLOUT_OVERFLOW,
+    SPEAKERS,
+    SPECTRAL_RADIUS,
+    UNBOUNDED,
+    Metric,
+)
 from latentdyn.predictors.base import Predictor, TrainedPredictor
 from latentdyn.progress import progress
 from latentdyn.seeds import numpy_generator
@@ -40,11 +69,8 @@ _NEEDED_FOR = {
     "mean": "cosine, r2_delta, r2_mean, rollout_gap and free runs",
     "mean_log_norm": "r2_head",
 }
-_NEEDS_A_COLUMN = (  # metric, unit, and what `score_frames` must have found of the density
-    ("nll", "nats/frame", "nll"), ("dnll", "nats/frame", "nll"), ("cosine", "1", "cosine"), ("r2_delta", "1", "error"),
-    ("r2_mean", "1", "log_norm_of_mean"), ("r2_head", "1", "mean_log_norm"),
-)  # fmt: skip
-SPEAKER_COLUMNS = ["split", "slice", "horizon", "metric", "speaker_id", "total", "n"]
+_SCORE_OF = {NLL: "nll", DNLL: "nll", COSINE: "cosine", R2_DELTA: "error", R2_MEAN: "log_norm_of_mean",
+             R2_HEAD: "mean_log_norm"}  # the column of `score_frames` that a metric needs  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -132,26 +158,22 @@ def _lacks(predictor: Predictor, windows: Windows) -> set[str]:
     return find_missing(predictor.density(windows.batch(slice(0, 1), 1)[0]), _NEEDED_FOR)
 
 
-def _quantities(scores: pd.DataFrame, horizon: int) -> dict[str, tuple[str, pd.Series]]:
-    """What has a mean over frames: unit and values, by metric."""
-    quantities = {"nll_baseline": ("nats/frame", scores.nll_baseline)}
+def _quantities(scores: pd.DataFrame, horizon: int) -> dict[Metric, pd.Series]:
+    """What has a mean over frames: the values, by metric."""
+    quantities = {NLL_BASELINE: scores.nll_baseline}
     if "nll" in scores:
-        quantities = {
-            "nll": ("nats/frame", scores.nll),
-            **quantities,
-            "dnll": ("nats/frame", scores.nll - scores.nll_baseline),
-            "dnll_full": ("nats/frame", scores.nll - scores.nll_full),
-        }
+        nll = scores.nll
+        quantities = {NLL: nll, **quantities, DNLL: nll - scores.nll_baseline, DNLL_FULL: nll - scores.nll_full}
     if "cosine" in scores:
-        quantities["cosine"] = ("1", scores.cosine)
+        quantities[COSINE] = scores.cosine
     # only at k = 1 does the context hold x_{t-1}, so that Δx_t and x_t differ by a known shift
     if horizon == 1 and "nll" in scores:
-        quantities["level_gain"] = ("nats/frame", scores.nll - scores.nll_level)
+        quantities[LEVEL_GAIN] = scores.nll - scores.nll_level
     if "dnll_direction" in scores:
-        quantities |= {name: ("nats/frame", scores[name]) for name in ("dnll_direction", "dnll_length")}
-        quantities["dnll_factored"] = ("nats/frame", scores.dnll_direction + scores.dnll_length)
+        quantities |= {DNLL_DIRECTION: scores.dnll_direction, DNLL_LENGTH: scores.dnll_length}
+        quantities[DNLL_FACTORED] = scores.dnll_direction + scores.dnll_length
     facts = [str(name) for name in scores if str(name).startswith(FACT)]
-    return quantities | {name.removeprefix(FACT): ("1", scores[name]) for name in facts}
+    return quantities | {FACTS[name.removeprefix(FACT)]: scores[name] for name in facts}
 
 
 def _slice_records(
@@ -168,7 +190,7 @@ def _slice_records(
     quantities = _quantities(scores, where["horizon"])
     ratios = {name.removeprefix("error"): name for name in scores if str(name).startswith("error")}
     values = pd.DataFrame(
-        {name: v for name, (_, v) in quantities.items()}
+        {metric.name: v for metric, v in quantities.items()}
         | {column: scores[column] for suffix in ratios for column in (f"error{suffix}", f"spread{suffix}")}
     )
     codes, speakers = pd.factorize(speaker_ids, sort=True)
@@ -179,46 +201,43 @@ def _slice_records(
     bootstrap = SpeakerBootstrap.draw(len(speakers), resamples, numpy_generator(*names, "bootstrap"))
     means = dict(zip(totals, interval(bootstrap.ratios(totals.to_numpy(), counts.to_numpy())), strict=True))
     records = []
-    for metric, (unit, v) in quantities.items():
-        low, high = means[metric]
+    for metric, v in quantities.items():
+        low, high = means[metric.name]
         summary = robust_summary(v.to_numpy())
-        records.append(record(metric, unit, summary.pop("mean"), n, ci_low=low, ci_high=high, **where))
-        records.append(record(f"{metric}_nonfinite", "frames", summary.pop("nonfinite"), n, **where))
-        records += [record(f"{metric}_{name}", unit, value, n, **where) for name, value in summary.items()]
-        if metric == "dnll":
-            for name, unit, factor in (
-                ("dnll_per_dim", "nats/frame/dim", 1 / dim),
-                ("bits_per_frame", "bit/frame", 1 / math.log(2)),
-                ("kbit_per_s", "kbit/s", frame_rate_hz / math.log(2) / 1000),
+        records.append(record(metric, summary.pop("mean"), n, ci_low=low, ci_high=high, **where))
+        records.append(record(metric.part("nonfinite"), summary.pop("nonfinite"), n, **where))
+        records += [record(metric.part(name), value, n, **where) for name, value in summary.items()]
+        if metric == DNLL:
+            for scaled, factor in (
+                (DNLL_PER_DIM, 1 / dim),
+                (BITS_PER_FRAME, 1 / math.log(2)),
+                (KBIT_PER_S, frame_rate_hz / math.log(2) / 1000),
             ):
                 mean = float(v.mean())
-                records.append(
-                    record(name, unit, mean * factor, n, ci_low=low * factor, ci_high=high * factor, **where)
-                )
+                records.append(record(scaled, mean * factor, n, ci_low=low * factor, ci_high=high * factor, **where))
     for suffix, error in ratios.items():
         spread = f"spread{suffix}"
         ((least, most),) = interval(bootstrap.ratios(totals[[error]].to_numpy(), totals[[spread]].to_numpy()))
         value = 1 - totals[error].sum() / totals[spread].sum() if totals[spread].sum() > 0 else math.nan
         low, high = 1 - most, 1 - least
-        records.append(record(f"r2_delta{suffix}", "1", value, n, ci_low=low, ci_high=high, **where))
-    if "log_norm_of_mean" in scores:
-        records.append(record("r2_mean", "1", _r_squared(scores.log_norm, scores.log_norm_of_mean), n, **where))
-    if "mean_log_norm" in scores:
-        records.append(record("r2_head", "1", _r_squared(scores.log_norm, scores.mean_log_norm), n, **where))
-    for metric, unit, column in _NEEDS_A_COLUMN:
-        if column not in scores:
-            records.append(missing(metric, unit, n, **where))
+        metric = R2_DELTA.part(suffix.removeprefix("_")) if suffix else R2_DELTA
+        records.append(record(metric, value, n, ci_low=low, ci_high=high, **where))
+    for metric, column in ((R2_MEAN, "log_norm_of_mean"), (R2_HEAD, "mean_log_norm")):
+        if column in scores:
+            records.append(record(metric, _r_squared(scores.log_norm, scores[column]), n, **where))
+    records += [missing(metric, n, **where) for metric, column in _SCORE_OF.items() if column not in scores]
     records += [
-        record("speakers", "speakers", float(len(speakers)), n, **where),
-        record("dim", "dimensions", float(dim), n, **where),
-        record("frame_rate_hz", "Hz", frame_rate_hz, n, **where),
+        record(SPEAKERS, float(len(speakers)), n, **where),
+        record(DIM, float(dim), n, **where),
+        record(FRAME_RATE_HZ, frame_rate_hz, n, **where),
     ]
-    return records, _long_totals(totals[list(quantities)], counts[list(quantities)], where)
+    names_of_means = [metric.name for metric in quantities]
+    return records, _long_totals(totals[names_of_means], counts[names_of_means], where)
 
 
 def _long_totals(totals: pd.DataFrame, counts: pd.DataFrame, where: dict[str, Any]) -> pd.DataFrame:
     long = totals.rename_axis("speaker_id").reset_index().melt("speaker_id", var_name="metric", value_name="total")
-    return long.assign(n=counts.to_numpy().T.reshape(-1), **where)[SPEAKER_COLUMNS]
+    return long.assign(n=counts.to_numpy().T.reshape(-1), **where)
 
 
 def _r_squared(truth: pd.Series, predicted: pd.Series) -> float:
@@ -274,11 +293,11 @@ def _rollout_records(
     names: tuple[object, ...],
 ) -> Iterator[Record]:
     if late.empty:
-        yield record("rollout_gap", "nats/frame", math.nan, 0, **where)
+        yield record(ROLLOUT_GAP, math.nan, 0, **where)
         return
     rows = _rows(late, latents)
     if lacks & {"mean", "log_prob"}:
-        yield missing("rollout_gap", "nats/frame", len(late), **where)
+        yield missing(ROLLOUT_GAP, len(late), **where)
         return
     gap = rollout_gap(predictor, latents, rows, k).numpy()
     summary = robust_summary(gap)
@@ -287,10 +306,10 @@ def _rollout_records(
     low, high = math.nan, math.nan
     if np.isfinite(gap).all():
         ((low, high),) = mean_intervals(gap[:, None], speakers, settings.bootstrap_resamples, generator)
-    yield record("rollout_gap", "nats/frame", summary["mean"], len(gap), ci_low=low, ci_high=high, **where)
-    yield record("rollout_gap_median", "nats/frame", summary["median"], len(gap), **where)
-    yield record("rollout_gap_trimmed", "nats/frame", summary["trimmed"], len(gap), **where)
-    yield record("rollout_overflow", "frames", summary["nonfinite"], len(gap), **where)
+    yield record(ROLLOUT_GAP, summary["mean"], len(gap), ci_low=low, ci_high=high, **where)
+    yield record(ROLLOUT_GAP.part("median"), summary["median"], len(gap), **where)
+    yield record(ROLLOUT_GAP.part("trimmed"), summary["trimmed"], len(gap), **where)
+    yield record(ROLLOUT_OVERFLOW, summary["nonfinite"], len(gap), **where)
 
 
 def _energy_records(
@@ -306,7 +325,7 @@ def _energy_records(
     """Records of the energy score and its baseline, and their sums over each speaker's frames."""
     where = {**where, "slice": "all"}
     if late.empty:
-        return [record("energy_score", "1", math.nan, 0, **where)], pd.DataFrame(columns=SPEAKER_COLUMNS)
+        return [record(ENERGY_SCORE, math.nan, 0, **where)], pd.DataFrame()
     windows = Windows(latents, _rows(late, latents), predictor.window_frames)
     values = score_energies(predictor, windows, k, scaling, settings.energy_draws, (*names, "energy"))
     codes, speakers = pd.factorize(late["speaker_id"], sort=True)
@@ -318,12 +337,12 @@ def _energy_records(
     bootstrap = SpeakerBootstrap.draw(len(speakers), settings.bootstrap_resamples, generator)
     bounds = interval(bootstrap.ratios(totals.to_numpy(), counts.to_numpy()))
     records = []
-    for (metric, column), (low, high) in zip(values.items(), bounds, strict=True):
-        summary = robust_summary(column.to_numpy())
+    for metric, (low, high) in zip((ENERGY_SCORE, ENERGY_SCORE_BASELINE), bounds, strict=True):
+        summary = robust_summary(values[metric.name].to_numpy())
         records += [
-            record(str(metric), "1", summary["mean"], len(late), ci_low=low, ci_high=high, **where),
-            record(f"{metric}_median", "1", summary["median"], len(late), **where),
-            record(f"{metric}_nonfinite", "frames", summary["nonfinite"], len(late), **where),
+            record(metric, summary["mean"], len(late), ci_low=low, ci_high=high, **where),
+            record(metric.part("median"), summary["median"], len(late), **where),
+            record(metric.part("nonfinite"), summary["nonfinite"], len(late), **where),
         ]
     return records, _long_totals(totals, counts, where)
 
@@ -341,7 +360,7 @@ def _path_records(
     with torch.inference_mode():
         by_training = predictor.nll(*windows.batch(some, k)).double().cpu().numpy()
     difference = np.abs(by_training - scores.nll.to_numpy()[some])
-    yield record("path_difference", "nats/frame", float(np.mean(difference)), len(difference), **where)
+    yield record(PATH_DIFFERENCE, float(np.mean(difference)), len(difference), **where)
 
 
 def _free_run_records(
@@ -362,12 +381,12 @@ def _free_run_records(
         return
     rows = _rows(subsample_frames(held_out, _FREE_RUNS, names), latents)
     if "mean" in lacks:
-        yield missing("spectral_radius", "1", len(rows), **where)
-        yield missing("unbounded", "1", len(rows), **where)
+        yield missing(SPECTRAL_RADIUS, len(rows), **where)
+        yield missing(UNBOUNDED, len(rows), **where)
         return
     context = latents[rows[:, None] + torch.arange(-history, 0, device=latents.device)]
     mean, std = scaling.frame_mean.to(latents), scaling.frame_std.to(latents)
     farthest = max(float((latents[block] - mean).norm(dim=1).max()) for block in train.rows.split(2048))
-    stability = free_run_stability(predictor, context, k, mean=mean, std=std, farthest=farthest, steps=_FREE_STEPS)
-    yield record("spectral_radius", "1", stability.growth, stability.runs, **where)
-    yield record("unbounded", "1", stability.unbounded, stability.runs, **where)
+    runs = free_run_stability(predictor, context, k, mean=mean, std=std, farthest=farthest, steps=_FREE_STEPS)
+    yield record(SPECTRAL_RADIUS, runs.growth, runs.runs, **where)
+    yield record(UNBOUNDED, runs.unbounded, runs.runs, **where)

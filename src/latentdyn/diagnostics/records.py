@@ -1,11 +1,14 @@
-"""The one schema of metric records: long, one value a row, what it was measured on beside it.
+"""The one schema of metric records and of sums by speaker: long, one value a row, in files that say what they are of.
 
 A value that is not finite is never left to be guessed at: `status` says `overflow` (the quantity grew beyond what a
-float holds), `undefined` (there is nothing to compute it from) or `ok`.
+float holds), `undefined` (there is nothing to compute it from) or `ok`. Every number that says where a value is of
+(clusters, Langevin steps, a noise level) is a field of its own: nothing has to be read out of a name.
 """
 
+import json
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +16,45 @@ import pandas as pd
 
 from latentdyn.errors import UserError
 from latentdyn.files import read_json, write_json
+from latentdyn.metrics import Metric
+from latentdyn.parquet import read_parquet, write_parquet
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_MADE_BY = "measure"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a file of measurements is of.
+
+    measurement: its kind (lagged, injection, corrections, free_runs, clusters). by: what measured it, a predictor or a
+    key. regime: how the predictor was trained; `clustered` of a key. seed: of the training; 0 of a key.
+    """
+
+    measurement: str
+    corpus: str
+    representation: str
+    by: str
+    regime: str
+    seed: int
+
+    @classmethod
+    def from_json(cls, text: str) -> "Identity":
+        """From a JSON object of the fields, as the rules pass it."""
+        return cls(**json.loads(text))
+
+    def __str__(self) -> str:
+        return f"{self.measurement} of {self.corpus}, {self.representation}, {self.by}, {self.regime}, seed {self.seed}"
 
 
 @dataclass(frozen=True)
 class Record:
-    """One measured value. None stands for 'does not apply' (no horizon, no rollout step, ...)."""
+    """One measured value. None stands for 'does not apply' (no horizon, no rollout step, ...).
+
+    step: of a forecast or free run; of an autocorrelation, the lag. mode: a word, how a forecast or free run takes its
+    steps. clusters: how many. correction: which variant corrects the states of a forecast, with langevin_steps after
+    every step, at the noise level sigma.
+    """
 
     metric: str
     unit: str
@@ -30,27 +65,39 @@ class Record:
     horizon: int | None = None
     step: int | None = None
     mode: str | None = None
+    clusters: int | None = None
+    correction: str | None = None
+    langevin_steps: int | None = None
+    sigma: float | None = None
     ci_low: float | None = None
     ci_high: float | None = None
     status: str = "ok"
 
 
-# identity first, then the record: the columns of metrics.parquet
-IDENTITY = ("corpus", "representation", "predictor", "regime", "seed")
-DTYPES = {
-    "corpus": "str", "representation": "str", "predictor": "str", "regime": "str", "seed": "Int64", "split": "str",
-    "slice": "str", "horizon": "Int64", "step": "Int64", "mode": "str", "metric": "str", "unit": "str",
-    "value": "float64", "n": "int64", "ci_low": "float64", "ci_high": "float64", "status": "str",
+IDENTITY = tuple(field.name for field in fields(Identity))
+_PLACES = ("split", "slice", "horizon", "step", "mode", "clusters", "correction", "langevin_steps", "sigma")
+_DTYPES = {
+    **dict.fromkeys(("measurement", "corpus", "representation", "by", "regime"), "str"), "seed": "int64",
+    **dict.fromkeys(("split", "slice", "mode", "correction", "metric", "unit", "status", "speaker_id"), "str"),
+    **dict.fromkeys(("horizon", "step", "clusters", "langevin_steps"), "Int64"),
+    **dict.fromkeys(("sigma", "value", "ci_low", "ci_high", "total"), "float64"), "n": "int64",
 }  # fmt: skip
+_WORST = ("split", "horizon", "utterance_id", "t", "time_s", "nll", "dnll", "delta_norm")
+# columns and types of records, and of sums over the frames of each speaker, as they are read
+RECORDS = {
+    name: _DTYPES[name] for name in (*IDENTITY, *_PLACES, "metric", "unit", "value", "n", "ci_low", "ci_high", "status")
+}
+SUMS = {name: _DTYPES[name] for name in (*IDENTITY, *_PLACES, "metric", "speaker_id", "total", "n")}
+WORST_FRAMES = (*IDENTITY, *_WORST)
 
 
-def record(metric: str, unit: str, value: float, n: int, **where: Any) -> Record:
+def record(metric: Metric, value: float, n: int, **where: Any) -> Record:
     """A record whose status follows from the value; +inf is an overflow, NaN is undefined."""
     value = float(value)
     if math.isfinite(value):
-        return Record(metric, unit, value, n, **_finite_interval(where))
+        return Record(metric.name, metric.unit, value, n, **_finite_interval(where))
     status = "undefined" if math.isnan(value) else "overflow"
-    return Record(metric, unit, None, n, **_finite_interval(where), status=status)
+    return Record(metric.name, metric.unit, None, n, **_finite_interval(where), status=status)
 
 
 def _finite_interval(where: dict[str, Any]) -> dict[str, Any]:
@@ -60,22 +107,46 @@ def _finite_interval(where: dict[str, Any]) -> dict[str, Any]:
     return where
 
 
-def write_metrics(path: Path, records: list[Record], worst_frames: list[dict[str, Any]] | None = None) -> None:
-    """Write metrics.json: the records, and the frames that a mean hides."""
-    write_json(
-        path,
-        {"schema_version": SCHEMA_VERSION, "records": [asdict(r) for r in records], "worst_frames": worst_frames or []},
-    )
+def write_metrics(
+    path: Path, identity: Identity, records: Sequence[Record], worst_frames: Sequence[dict[str, Any]] = ()
+) -> None:
+    """Write a file of metrics: what it is of, the records, and the frames that a mean hides."""
+    content = {"records": [asdict(r) for r in records], "worst_frames": list(worst_frames)}
+    write_json(path, {"schema_version": SCHEMA_VERSION, "identity": asdict(identity), **content})
 
 
-def read_metrics(path: Path, identity: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The records of one metrics.json, with the columns of `identity` (corpus, predictor, ...) added; its worst frames.
+def read_metrics(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The records of one file (columns RECORDS) and its worst frames (columns WORST_FRAMES).
 
     Raises:
-        UserError: missing, not JSON, or written by another version.
+        UserError: missing, not JSON, written by another version, or not a file of metrics.
     """
-    content = read_json(path, made_by="evaluate_predictor or cluster_contexts")
-    if content.get("schema_version") != SCHEMA_VERSION:
+    content = read_json(path, made_by=_MADE_BY)
+    if not isinstance(content, dict) or content.keys() != {"schema_version", "identity", "records", "worst_frames"}:
+        raise UserError(
+            "this is not a file of metrics, or another version wrote it", path, "delete it and rerun Snakemake"
+        )
+    if content["schema_version"] != SCHEMA_VERSION:
         raise UserError("these metrics were written by another version", path, "delete the file and rerun Snakemake")
-    table = pd.DataFrame(content["records"], columns=[name for name in DTYPES if name not in IDENTITY])
-    return table.assign(**identity)[list(DTYPES)].astype(DTYPES), pd.DataFrame(content["worst_frames"])
+    records, worst = (
+        pd.DataFrame(content[part], columns=list(columns)).assign(**content["identity"])
+        for part, columns in (("records", [name for name in RECORDS if name not in IDENTITY]), ("worst_frames", _WORST))
+    )
+    return records[list(RECORDS)].astype(RECORDS), worst[list(WORST_FRAMES)]
+
+
+def write_sums(path: Path, identity: Identity, sums: pd.DataFrame) -> None:
+    """Write sums over the frames of each speaker: columns metric, speaker_id, total, n, and those of the places that
+    apply (split, slice, horizon, ...); the others are null."""
+    places = [name for name in _PLACES if name not in sums]
+    whole = sums.assign(**asdict(identity), **dict.fromkeys(places))
+    write_parquet(path, whole[list(SUMS)].astype(SUMS))
+
+
+def read_sums(path: Path) -> pd.DataFrame:
+    """Sums as `write_sums` wrote them, with the columns SUMS.
+
+    Raises:
+        UserError: missing, or not a file of sums.
+    """
+    return read_parquet(path, list(SUMS), made_by=_MADE_BY).astype(SUMS)

@@ -1,8 +1,8 @@
 """What a table is made of: the records, per-speaker sums and worst frames of all that its rows were measured with.
 
-`Measurements` answers in the terms of a row (representation, predictor, split, slice, horizon; of rollouts mode and
-step), over the seeds that the table averages. Several seeds are several measurements of one row: a value is their mean,
-an interval the mean of theirs (all resample the same speakers in the same way, so they move together).
+`Measurements` answers in the terms of a row (representation, what measured it, split, slice, horizon; of rollouts mode
+and step), over the seeds that the table averages. Several seeds are several measurements of one row: a value is their
+mean, an interval the mean of theirs (all resample the same speakers in the same way, so they move together).
 """
 
 import math
@@ -15,15 +15,11 @@ import numpy as np
 import pandas as pd
 
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval
-from latentdyn.diagnostics.records import DTYPES
+from latentdyn.diagnostics.records import RECORDS, SUMS, WORST_FRAMES
 from latentdyn.errors import UserError
 from latentdyn.parquet import read_parquet
 from latentdyn.seeds import numpy_generator
 
-SPEAKERS = ("representation", "predictor", "seed", "split", "slice", "horizon", "mode", "step", "metric", "speaker_id",
-            "total", "n")  # fmt: skip
-WORST_FRAMES = ("representation", "predictor", "seed", "split", "horizon", "utterance_id", "t", "time_s", "nll", "dnll",
-                "delta_norm")  # fmt: skip
 _RESAMPLES = 1000
 
 
@@ -50,16 +46,28 @@ class Measurements:
     def read(cls, metrics: Path, speakers: Path, worst_frames: Path, resamples: int = _RESAMPLES) -> "Measurements":
         made_by = "collect_metrics"
         return cls(
-            read_parquet(metrics, list(DTYPES), made_by=made_by),
-            read_parquet(speakers, SPEAKERS, made_by=made_by),
+            read_parquet(metrics, list(RECORDS), made_by=made_by),
+            read_parquet(speakers, list(SUMS), made_by=made_by),
             read_parquet(worst_frames, WORST_FRAMES, made_by=made_by),
             resamples,
         )
 
     def where(self, **names: Any) -> "Measurements":
-        """Only what was measured there; a value of None is not asked for."""
+        """Only what was measured there; a value of None is not asked for.
+
+        Raises:
+            KeyError: records have no such column.
+        """
+        if unknown := names.keys() - RECORDS.keys():
+            raise KeyError(f"records have no column {', '.join(sorted(unknown))}")
         records, speakers, worst = (_where(t, names) for t in (self.records, self.speakers, self.worst_frames))
         return replace(self, records=records, speakers=speakers, worst_frames=worst)
+
+    def of_row(
+        self, representation: str | None, predictor: str | None, split: str | None, **names: Any
+    ) -> "Measurements":
+        """Only what a row of these was measured with, as `where`; a row's predictor is what its records call `by`."""
+        return self.where(representation=representation, by=predictor, split=split, **names)
 
     def at_step(self, step: int | None) -> "Measurements":
         """Only what is of one step of a rollout; None: of no single step, which is all of them pooled."""

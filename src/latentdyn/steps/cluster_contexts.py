@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from latentdyn.diagnostics.clusters import ClusteringSettings, KeySettings, cluster_contexts
-from latentdyn.diagnostics.records import write_metrics
+from latentdyn.diagnostics.records import Identity, write_metrics
 from latentdyn.steps.cli import run_step
 from latentdyn.stores.frames import open_frames
 from latentdyn.stores.latents import open_latents
@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--evaluation", type=json.loads, required=True,
         help="max_frames, principal_dims and bootstrap_resamples of the section of the config, as JSON",
     )  # fmt: skip
+    parser.add_argument("--identity", type=Identity.from_json, required=True, help="what the metrics are of, as JSON")
     parser.add_argument("--metrics", type=Path, required=True, help="JSON to write")
 
 
@@ -34,7 +35,7 @@ def step(arguments: argparse.Namespace) -> None:
         ClusteringSettings(**arguments.clustering, **arguments.evaluation),
         seed_names=("evaluate",),  # of a large split, the same frames as the predictors
     )
-    write_metrics(arguments.metrics, records)
+    write_metrics(arguments.metrics, arguments.identity, records)
 
 
 if __name__ == "__main__":

@@ -1,72 +1,63 @@
-"""Join all that the rows of a table were measured with: records, sums by speaker, worst frames."""
+"""Join all that the rows of a table were measured with: records, sums by speaker, worst frames.
+
+Every file says itself what it is of. So the order of the files means nothing, and no file can be taken for another.
+"""
 
 import argparse
-import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from latentdyn.diagnostics.records import DTYPES, read_metrics
-from latentdyn.parquet import read_parquet, write_parquet
-from latentdyn.reporting.measurements import SPEAKERS, WORST_FRAMES
+from latentdyn.diagnostics.records import IDENTITY, SUMS, WORST_FRAMES, Identity, read_metrics, read_sums
+from latentdyn.errors import UserError
+from latentdyn.parquet import write_parquet
 from latentdyn.steps.cli import run_step
-
-_IDENTITY = ("representation", "predictor", "seed")
-# what says where a speaker's sum is of, by the rule that made it
-_PLACES = {"evaluate_predictor": ("horizon",), "inject_truth": ("mode", "step")}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--metrics", type=Path, required=True, nargs="+", help="metrics.json files")
-    parser.add_argument("--speakers", type=Path, default=[], nargs="*", help="the speakers.parquet of each evaluation")
-    parser.add_argument(
-        "--injection-speakers", type=Path, default=[], nargs="*", help="the injection_speakers.parquet of each forecast"
-    )
-    parser.add_argument(
-        "--identities", type=json.loads, required=True, nargs="+",
-        help="what each was measured on, as JSON: corpus, representation, predictor, regime, seed; evaluations first, "
-        "then forecasts",
-    )  # fmt: skip
+    parser.add_argument("--metrics", type=Path, required=True, nargs="+", help="files of metrics (JSON)")
+    parser.add_argument("--sums", type=Path, default=[], nargs="*", help="files of sums by speaker (parquet)")
     parser.add_argument("--metrics-out", type=Path, required=True, help="parquet to write")
-    parser.add_argument("--speakers-out", type=Path, required=True, help="parquet to write")
+    parser.add_argument("--sums-out", type=Path, required=True, help="parquet to write")
     parser.add_argument("--worst-frames-out", type=Path, required=True, help="parquet to write")
 
 
 def step(arguments: argparse.Namespace) -> None:
-    found = [read_metrics(path, who) for path, who in zip(arguments.metrics, arguments.identities, strict=True)]
-    sums = [(path, "evaluate_predictor") for path in arguments.speakers]
-    sums += [(path, "inject_truth") for path in arguments.injection_speakers]
-    speakers = [
-        _read_sums(path, made_by).assign(**_identity(who))
-        for (path, made_by), who in zip(sums, arguments.identities, strict=False)
-    ]
-    worst = [
-        table.assign(**_identity(who))
-        for (_, table), who in zip(found, arguments.identities, strict=True)
-        if len(table)
-    ]
-    write_parquet(arguments.metrics_out, pd.concat([records for records, _ in found], ignore_index=True))
-    write_parquet(arguments.speakers_out, _joined(speakers, SPEAKERS))
-    write_parquet(arguments.worst_frames_out, _joined(worst, WORST_FRAMES))
+    metrics = [read_metrics(path) for path in arguments.metrics]
+    sums = [read_sums(path) for path in arguments.sums]
+    measured = _sources(arguments.metrics, [records for records, _ in metrics])
+    for identity, path in _sources(arguments.sums, sums).items():
+        if identity not in measured:
+            raise UserError(
+                f"sums of {identity} come without their metrics", path, "list the file of metrics beside it too"
+            )
+    corpora = sorted({identity.corpus for identity in measured})
+    if len(corpora) > 1:
+        raise UserError(f"metrics of several corpora ({', '.join(corpora)}) make no table", "--metrics", "give one's")
+    write_parquet(arguments.metrics_out, pd.concat([records for records, _ in metrics], ignore_index=True))
+    write_parquet(arguments.sums_out, _joined(sums, tuple(SUMS)))
+    write_parquet(arguments.worst_frames_out, _joined([worst for _, worst in metrics if len(worst)], WORST_FRAMES))
 
 
-def _read_sums(path: Path, made_by: str) -> pd.DataFrame:
-    """Sums by speaker; forecasts have no horizon, evaluations neither mode nor step: null."""
-    columns = [name for name in SPEAKERS if name not in _IDENTITY]
-    places = {name: DTYPES[name] for names in _PLACES.values() for name in names}
-    present = [name for name in columns if name not in places or name in _PLACES[made_by]]
-    return read_parquet(path, present, made_by=made_by).reindex(columns=columns).astype(places)
+def _sources(paths: Sequence[Path], tables: Sequence[pd.DataFrame]) -> dict[Identity, Path]:
+    """The file of each measurement.
+
+    Raises:
+        UserError: two files are of the same one.
+    """
+    sources: dict[Identity, Path] = {}
+    for path, table in zip(paths, tables, strict=True):
+        for values in table[list(IDENTITY)].drop_duplicates().itertuples(index=False):
+            identity = Identity(*values)
+            if identity in sources:
+                raise UserError(f"two files are of {identity}", f"{sources[identity]} and {path}", "list only one")
+            sources[identity] = path
+    return sources
 
 
-def _identity(who: dict[str, Any]) -> dict[str, Any]:
-    return {name: who[name] for name in _IDENTITY}
-
-
-def _joined(tables: list[pd.DataFrame], columns: tuple[str, ...]) -> pd.DataFrame:
-    if not tables:
-        return pd.DataFrame(columns=list(columns))
-    return pd.concat(tables, ignore_index=True)[list(columns)]
+def _joined(tables: list[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(columns))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ from latentdyn.correction.checkpoint import load_score_model
 from latentdyn.correction.forecasts import evaluate_corrections
 from latentdyn.correction.variants import SamplingSettings
 from latentdyn.diagnostics.injection import InjectionSettings
-from latentdyn.diagnostics.records import write_metrics
-from latentdyn.parquet import write_parquet
+from latentdyn.diagnostics.records import write_metrics, write_sums
 from latentdyn.steps.cli import run_step
 from latentdyn.steps.measuring import Measuring, add_forecasting_arguments, add_measuring_arguments
 from latentdyn.training.checkpoint import load_checkpoint
@@ -36,8 +35,8 @@ def step(arguments: argparse.Namespace) -> None:
         InjectionSettings(**arguments.injection, bootstrap_resamples=arguments.resamples),
         seed_names=("inject",),  # segments and draws are those of inject_truth
     )
-    write_parquet(arguments.speakers, speakers)
-    write_metrics(arguments.metrics, records)
+    write_sums(arguments.speakers, arguments.identity, speakers)
+    write_metrics(arguments.metrics, arguments.identity, records)
     of.end(arguments.metrics)
 
 

@@ -5,8 +5,7 @@ import json
 from pathlib import Path
 
 from latentdyn.diagnostics.lagged import EvaluationSettings, evaluate_lagged
-from latentdyn.diagnostics.records import write_metrics
-from latentdyn.parquet import write_parquet
+from latentdyn.diagnostics.records import write_metrics, write_sums
 from latentdyn.steps.cli import run_step
 from latentdyn.steps.measuring import Measuring, add_measuring_arguments
 
@@ -27,8 +26,8 @@ def step(arguments: argparse.Namespace) -> None:
         EvaluationSettings(**arguments.evaluation),
         seed_names=("evaluate",),
     )
-    write_parquet(arguments.speakers, evaluation.speakers)
-    write_metrics(arguments.metrics, evaluation.records, evaluation.worst_frames)
+    write_sums(arguments.speakers, arguments.identity, evaluation.speakers)
+    write_metrics(arguments.metrics, arguments.identity, evaluation.records, evaluation.worst_frames)
     of.end(arguments.metrics)
 
 

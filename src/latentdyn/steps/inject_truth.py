@@ -3,8 +3,7 @@
 import argparse
 
 from latentdyn.diagnostics.injection import InjectionSettings, evaluate_injection
-from latentdyn.diagnostics.records import write_metrics
-from latentdyn.parquet import write_parquet
+from latentdyn.diagnostics.records import write_metrics, write_sums
 from latentdyn.steps.cli import run_step
 from latentdyn.steps.measuring import Measuring, add_forecasting_arguments, add_measuring_arguments
 from latentdyn.training.checkpoint import load_checkpoint
@@ -26,8 +25,8 @@ def step(arguments: argparse.Namespace) -> None:
         InjectionSettings(**arguments.injection, bootstrap_resamples=arguments.resamples),
         seed_names=("inject",),
     )
-    write_parquet(arguments.speakers, speakers)
-    write_metrics(arguments.metrics, records)
+    write_sums(arguments.speakers, arguments.identity, speakers)
+    write_metrics(arguments.metrics, arguments.identity, records)
     of.end(arguments.metrics)
 
 

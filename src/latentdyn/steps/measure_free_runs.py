@@ -19,7 +19,7 @@ def step(arguments: argparse.Namespace) -> None:
     of = Measuring.begin(arguments)
     settings = FreeRunSettings(**arguments.free_runs, bootstrap_resamples=arguments.resamples)
     records = measure_free_runs(of.predictors[1], of.latents, of.frames, settings, seed_names=("run freely",))
-    write_metrics(arguments.metrics, records)
+    write_metrics(arguments.metrics, arguments.identity, records)
     of.end(arguments.metrics)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from latentdyn.devices import PRECISIONS, describe_device, gpu_required, pick_device
+from latentdyn.diagnostics.records import Identity
 from latentdyn.predictors.base import Predictor
 from latentdyn.provenance import write_run_record
 from latentdyn.stores.frames import open_frames
@@ -23,6 +24,7 @@ def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=Path, required=True, help="handle of the frame index")
     parser.add_argument("--checkpoint", type=Path, required=True, help="handle of the fitted predictor")
     parser.add_argument("--predictor", type=json.loads, required=True, help="its section of the config, as JSON")
+    parser.add_argument("--identity", type=Identity.from_json, required=True, help="what the metrics are of, as JSON")
     parser.add_argument("--metrics", type=Path, required=True, help="JSON to write last")
     parser.add_argument("--float32-matmul", default="highest", choices=PRECISIONS, help="arithmetic on a GPU")
 

@@ -5,9 +5,9 @@ import importlib
 import json
 from pathlib import Path
 
-from latentdyn.reporting.figures.png import write_figure
 from latentdyn.reporting.measurements import Measurements
-from latentdyn.reporting.naming import figure_module
+from latentdyn.reporting.naming import view_module
+from latentdyn.reporting.png import write_figure
 from latentdyn.steps.cli import run_step
 
 
@@ -16,15 +16,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--speakers", type=Path, required=True, help="parquet of sums over each speaker's frames")
     parser.add_argument("--worst-frames", type=Path, required=True, help="parquet of the frames of highest NLL")
     parser.add_argument("--table", type=json.loads, required=True, help="the table's section of the config, as JSON")
-    parser.add_argument("--about", type=json.loads, required=True, help="corpus, rows, kinds and processes, as JSON")
+    parser.add_argument("--plan", type=json.loads, required=True, help="corpus, rows, kinds and processes, as JSON")
     parser.add_argument("--figure", type=Path, required=True, help="PNG to write")
 
 
 def step(arguments: argparse.Namespace) -> None:
-    resamples = arguments.about["bootstrap_resamples"]
-    found = Measurements.read(arguments.metrics, arguments.speakers, arguments.worst_frames, resamples)
-    kind = importlib.import_module(figure_module(arguments.table["kind"]))
-    write_figure(kind.draw(found, arguments.table, arguments.about), arguments.figure)
+    resamples = arguments.plan["bootstrap_resamples"]
+    measured = Measurements.read(arguments.metrics, arguments.speakers, arguments.worst_frames, resamples)
+    view = importlib.import_module(view_module(arguments.table["kind"]))
+    write_figure(view.draw(measured, arguments.table, arguments.plan), arguments.figure)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from latentdyn.reporting.measurements import Measurements
-from latentdyn.reporting.naming import table_module
+from latentdyn.reporting.naming import view_module
 from latentdyn.reporting.sheet import write_sheet
 from latentdyn.steps.cli import run_step
 
@@ -16,17 +16,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--speakers", type=Path, required=True, help="parquet of sums over each speaker's frames")
     parser.add_argument("--worst-frames", type=Path, required=True, help="parquet of the frames of highest NLL")
     parser.add_argument("--table", type=json.loads, required=True, help="its section of the config, as JSON")
-    parser.add_argument("--about", type=json.loads, required=True, help="corpus, rows, kinds and processes, as JSON")
+    parser.add_argument("--plan", type=json.loads, required=True, help="corpus, rows, kinds and processes, as JSON")
     parser.add_argument("--csv", type=Path, required=True)
     parser.add_argument("--markdown", type=Path, required=True)
     parser.add_argument("--latex", type=Path, required=True)
 
 
 def step(arguments: argparse.Namespace) -> None:
-    resamples = arguments.about["bootstrap_resamples"]
-    found = Measurements.read(arguments.metrics, arguments.speakers, arguments.worst_frames, resamples)
-    kind = importlib.import_module(table_module(arguments.table["kind"]))
-    sheet = kind.tabulate(found, arguments.table, arguments.about)
+    resamples = arguments.plan["bootstrap_resamples"]
+    measured = Measurements.read(arguments.metrics, arguments.speakers, arguments.worst_frames, resamples)
+    view = importlib.import_module(view_module(arguments.table["kind"]))
+    sheet = view.tabulate(measured, arguments.table, arguments.plan)
     write_sheet(sheet, arguments.csv, arguments.markdown, arguments.latex)
 
 

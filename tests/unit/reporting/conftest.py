@@ -11,7 +11,7 @@ from latentdyn.reporting.measurements import SPEAKERS, WORST_FRAMES, Measurement
 
 
 class Handmade:
-    """`add` what one evaluation says of one split, slice and horizon; `found` is all of it."""
+    """`add` what one evaluation says of one split, slice and horizon; `measured` is all of it."""
 
     def __init__(self) -> None:
         self._records: list[dict[str, Any]] = []
@@ -56,7 +56,7 @@ class Handmade:
         return self
 
     @property
-    def found(self) -> Measurements:
+    def measured(self) -> Measurements:
         return Measurements(
             pd.DataFrame(self._records, columns=list(DTYPES)).astype(DTYPES),
             pd.DataFrame(self._speakers, columns=list(SPEAKERS)).astype(

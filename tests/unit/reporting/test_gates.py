@@ -90,13 +90,13 @@ def forecasts(handmade):
     ],
 )
 def test_a_gate_takes_its_own_record(forecasts, gate, value, verdict, decided):
-    answer = judge(gate, forecasts.found)
+    answer = judge(gate, forecasts.measured)
     assert (answer.value, answer.verdict, answer.decided) == (pytest.approx(value), verdict, decided)
 
 
 def test_thresholds_are_those_of_the_seed_documents():
-    found = {gate.name: (gate.comparison, gate.threshold, gate.mode, gate.step, gate.horizon) for gate in GATES}
-    assert found == {
+    measured = {gate.name: (gate.comparison, gate.threshold, gate.mode, gate.step, gate.horizon) for gate in GATES}
+    assert measured == {
         "direction_sustained": (">", 0.6, "D", 16, None), "horizon_extended": (">", 8, "D", None, None),
         "nats_beyond_pca": ("<", -14.7, None, None, 1), "state_error_below_mimi": ("<", 79, "D", None, None),
         "pesq_above_2": (">", 2, None, None, None), "representation_gain": (">", 2, None, None, 1),
@@ -108,7 +108,7 @@ def test_what_was_not_measured_says_why(handmade):
         handmade.add({"cosine": 0.9}, mode="D", step=step, horizon=None)
     handmade.add({"divergence_horizon": 5.0}, mode="D", horizon=None)  # never, of 4: says nothing of 8
     handmade.add({"dnll": math.nan}, horizon=1)
-    answers = {gate.name: judge(gate, handmade.found) for gate in GATES}
+    answers = {gate.name: judge(gate, handmade.measured) for gate in GATES}
     assert {name: answer.why for name, answer in answers.items()} == {
         "direction_sustained": "there is no record of cosine at step 16",
         "horizon_extended": "forecasts have fewer than 8 steps", "nats_beyond_pca": "undefined",
@@ -122,7 +122,7 @@ def test_eight_steps_are_enough_to_say_that_eight_were_kept(handmade):
     for step in range(1, 9):
         handmade.add({"cosine": 0.9}, mode="D", step=step, horizon=None)
     handmade.add({"divergence_horizon": 9.0}, mode="D", horizon=None)
-    assert judge(gates.HORIZON_EXTENDED, handmade.found).verdict == "met"
+    assert judge(gates.HORIZON_EXTENDED, handmade.measured).verdict == "met"
 
 
 def test_a_gate_can_be_asked_of_another_mode(forecasts):
@@ -130,7 +130,7 @@ def test_a_gate_can_be_asked_of_another_mode(forecasts):
         forecasts.add({"cosine": 0.9}, mode="D_sampled", step=step, horizon=None)
     forecasts.add({"divergence_horizon": 3.0}, mode="D_sampled", horizon=None)
     drawn = dataclasses.replace(gates.HORIZON_EXTENDED, mode="D_sampled")
-    assert judge(drawn, forecasts.found).value == 3
+    assert judge(drawn, forecasts.measured).value == 3
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_a_gain_is_a_ratio_to_that_of_the_reference(handmade, mine, theirs, expe
     for representation, means in (("r", mine), ("ref", theirs)):
         sums = {"dnll": {f"s{i}": (4 * mean, 4) for i, mean in enumerate(means)}}
         handmade.add({"dnll": sum(means) / 2}, representation=representation, speakers=sums)
-    found = handmade.found
-    answer = judge(gates.REPRESENTATION_GAIN, *(found.where(representation=name) for name in ("r", "ref")))
+    measured = handmade.measured
+    answer = judge(gates.REPRESENTATION_GAIN, *(measured.where(representation=name) for name in ("r", "ref")))
     assert (answer.verdict, answer.value, answer.decided) == expected
 
 
@@ -157,9 +157,9 @@ def test_gains_on_different_speakers_are_refused(handmade):
     for representation, speaker in (("r", "s1"), ("ref", "s2")):
         sums = {"dnll": {speaker: (-4.0, 4)}}
         handmade.add({"dnll": -1.0}, representation=representation, speakers=sums)
-    found = handmade.found
+    measured = handmade.measured
     with pytest.raises(UserError, match="not the same ones"):
-        judge(gates.REPRESENTATION_GAIN, *(found.where(representation=name) for name in ("r", "ref")))
+        judge(gates.REPRESENTATION_GAIN, *(measured.where(representation=name) for name in ("r", "ref")))
 
 
 # ------------------------------------------------------------------------------------------ the decision matrix

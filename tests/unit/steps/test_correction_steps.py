@@ -49,9 +49,9 @@ def test_a_table_and_its_figure_follow_from_what_the_steps_wrote(made, call, tmp
          **{f"{name}_out": path for name, path in joined.items()})  # fmt: skip
     table = {"kind": "score_correction", "predictors": ["p"], "seeds": [0], "splits": ["eval"], "correction": "k",
              "variants": ["none", "langevin", "score_only"]}  # fmt: skip
-    about = {"corpus": "c", "bootstrap_resamples": 200, "rows": ["r"], "sampling": SAMPLING,
+    plan = {"corpus": "c", "bootstrap_resamples": 200, "rows": ["r"], "sampling": SAMPLING,
              "kinds": {"representations": {"r": "var"}, "predictors": {"p": "linear_gaussian"}}}  # fmt: skip
-    shown = {"table": json.dumps(table), "about": json.dumps(about)}
+    shown = {"table": json.dumps(table), "plan": json.dumps(plan)}
     files = {name: tmp_path / f"t.{name}" for name in ("csv", "markdown", "latex")}
     call("tabulate_metrics", **joined, **shown, **files)
     rows = pd.read_csv(files["csv"])

@@ -33,7 +33,7 @@ TABLES = {
     "clustering": ClusteringTable(kind="clustering", **ROWS, keys=["pool"], predictors=["p"]),
     "calibration": CalibrationTable(kind="calibration", corpora=["c"], predictors={"x": "q"}, horizons=[1]),
 }
-ABOUT = {
+PLAN = {
     "corpus": "c",
     "bootstrap_resamples": 200,
     "rows": ["x"],
@@ -100,7 +100,7 @@ def arguments(collected, tmp_path: Path) -> Callable[[str], tuple[dict[str, Any]
     """Of tabulate_metrics and of plot_metrics, for a kind of table."""
 
     def of(kind: str):
-        shared = {**collected, "table": TABLES[kind].canonical(), "about": canonical_json(ABOUT)}
+        shared = {**collected, "table": TABLES[kind].canonical(), "plan": canonical_json(PLAN)}
         forms = {"csv": tmp_path / "t.csv", "markdown": tmp_path / "t.md", "latex": tmp_path / "t.tex"}
         return {**shared, **forms}, {**shared, "figure": tmp_path / "t.png"}
 
@@ -263,12 +263,12 @@ def test_speakers_that_are_missing_or_of_another_form_are_refused(measured, call
 
 @pytest.mark.parametrize("kind", TABLES)
 def test_a_table_of_what_was_not_measured_is_refused(arguments, call, kind):
-    about = canonical_json({**ABOUT, "rows": ["y"], "processes": {"y": ABOUT["processes"]["x"]}})
+    plan = canonical_json({**PLAN, "rows": ["y"], "processes": {"y": PLAN["processes"]["x"]}})
     table = json.loads(TABLES[kind].canonical())
     table |= {"predictors": {"y": "q"}} if kind == "calibration" else {"representations": ["y"]}
     for step, given in zip(("tabulate_metrics", "plot_metrics"), arguments(kind), strict=True):
         with pytest.raises(UserError, match=r"no metrics for representation = y|no exact value of 'y'"):
-            call(step, **{**given, "about": about, "table": json.dumps(table)})
+            call(step, **{**given, "plan": plan, "table": json.dumps(table)})
 
 
 def test_undefined_and_overflown_values_keep_their_status(measured, call):

@@ -13,6 +13,15 @@ from latentdyn.diagnostics.clusters.statistics import ClusterMoments, gaussian_n
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.summaries import robust_summary
 from latentdyn.errors import UserError
+from latentdyn.metrics import (
+    CLUSTERS_USED,
+    ENTROPY_REDUCTION,
+    EXPLAINED_VARIANCE,
+    LABEL_ENTROPY,
+    MASS_EXCLUDED,
+    VARIANCE_RATIO,
+    VARIANCE_RATIO_HELD_OUT,
+)
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.frames import SLICES
 from latentdyn.stores.windows import Scaling
@@ -84,9 +93,8 @@ class Clustering:
                 numpy_generator(*self.seed_names, where["split"], "bootstrap"),
             )
             share = float(excluded[inside].mean())
-            yield record(
-                "mass_excluded", "1", share, int(inside.sum()), ci_low=bounds[0, 0], ci_high=bounds[0, 1], **here
-            )
+            low, high = bounds[0]
+            yield record(MASS_EXCLUDED, share, int(inside.sum()), ci_low=low, ci_high=high, **here)
             inside = inside & ~excluded
             if inside.any():
                 yield from self._slice(deltas[inside], labels[inside], speakers[inside], scores[inside], here)
@@ -102,9 +110,9 @@ class Clustering:
         # order their own variation moves nothing; refitted to resampled speakers, they would overfit these once more
         # and shift the interval downwards.
         ratios = {
-            "variance_ratio": (own, about_mean),
-            "variance_ratio_held_out": (scores.held_out.to_numpy(), scores.total.to_numpy()),
-            "entropy_reduction": (scores.reduction.to_numpy(), np.ones(n)),
+            VARIANCE_RATIO: (own, about_mean),
+            VARIANCE_RATIO_HELD_OUT: (scores.held_out.to_numpy(), scores.total.to_numpy()),
+            ENTROPY_REDUCTION: (scores.reduction.to_numpy(), np.ones(n)),
         }
         dims = [m for m in settings.principal_dims if m <= deltas.shape[1]]
         if dims:
@@ -112,11 +120,9 @@ class Clustering:
             projected, means, middle = deltas @ axes.astype(deltas.dtype), moments.means @ axes, mean @ axes
             for m in dims:
                 inside = squared_distances(projected[:, :m], middle[:, :m], one)
-                ratios[f"variance_ratio_top{m}"] = (
-                    squared_distances(projected[:, :m], means[:, :m], labels),
-                    inside,
-                )
-                ratios[f"explained_variance_top{m}"] = (inside, about_mean)
+                within = squared_distances(projected[:, :m], means[:, :m], labels)
+                ratios[VARIANCE_RATIO.part(f"top{m}")] = (within, inside)
+                ratios[EXPLAINED_VARIANCE.part(f"top{m}")] = (inside, about_mean)
         numerators, denominators = (np.column_stack(side) for side in zip(*ratios.values(), strict=True))
         generator = numpy_generator(*self.seed_names, where["split"], "bootstrap")  # one for all that is compared
         used, codes = np.unique(speakers, return_inverse=True)
@@ -125,15 +131,14 @@ class Clustering:
         bounds = interval(bootstrap.ratios(*above_below))
         sums = zip(ratios, numerators.sum(axis=0), denominators.sum(axis=0), bounds, strict=True)
         for metric, above, below, (low, high) in sums:
-            unit = "nats/frame" if metric == "entropy_reduction" else "1"
-            yield record(metric, unit, above / below, n, ci_low=low, ci_high=high, **where)
+            yield record(metric, above / below, n, ci_low=low, ci_high=high, **where)
         summary = robust_summary(scores.reduction.to_numpy())
         for name in ("median", "trimmed"):
-            yield record(f"entropy_reduction_{name}", "nats/frame", summary[name], n, **where)
+            yield record(ENTROPY_REDUCTION.part(name), summary[name], n, **where)
         yield from self._permuted_records(deltas, labels, float(scores.nll_baseline.mean()), where)
         occupied = moments.n[moments.n > 0] / n
-        yield record("label_entropy", "nats", -float((occupied * np.log(occupied)).sum()), n, **where)
-        yield record("clusters_used", "clusters", float(len(occupied)), n, **where)
+        yield record(LABEL_ENTROPY, -float((occupied * np.log(occupied)).sum()), n, **where)
+        yield record(CLUSTERS_USED, float(len(occupied)), n, **where)
 
     def _permuted_records(
         self, deltas: np.ndarray, labels: np.ndarray, baseline: float, where: dict[str, Any]
@@ -144,12 +149,9 @@ class Clustering:
             moments = ClusterMoments.of(deltas, _permuted(labels, names, p), self.n_clusters)
             ratios.append(moments.variance_ratio())
             reductions.append(baseline - moments.nll(*gaussians))
-        for metric, unit, values in (
-            ("variance_ratio_permuted", "1", ratios),
-            ("entropy_reduction_permuted", "nats/frame", reductions),
-        ):
-            yield record(metric, unit, float(np.mean(values)), len(deltas), **where)
-            yield record(f"{metric}_sd", unit, float(np.std(values, ddof=1)), len(deltas), **where)
+        for metric, values in ((VARIANCE_RATIO, ratios), (ENTROPY_REDUCTION, reductions)):
+            yield record(metric.part("permuted"), float(np.mean(values)), len(deltas), **where)
+            yield record(metric.part("permuted_sd"), float(np.std(values, ddof=1)), len(deltas), **where)
 
 
 def _permuted(labels: np.ndarray, names: tuple[object, ...], p: int) -> np.ndarray:

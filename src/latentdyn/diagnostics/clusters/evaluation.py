@@ -32,7 +32,7 @@ def cluster_contexts(
         seed_names: what names the subsample, k-means, the permutations and the bootstrap.
 
     Returns:
-        Records of horizon 1 and mode "{n} clusters".
+        Records of horizon 1, the number of `clusters` beside each.
 
     Raises:
         UserError: no usable training frame, fewer than clusters, or no cluster with enough of them.
@@ -72,7 +72,7 @@ def cluster_contexts(
             features, deltas = _features_and_deltas(fitted, windows[split], scaling)
         for n in progress(counts, desc=split, unit="clustering", leave=False):
             labels = quantisers[n](features)
-            where = {"split": split, "horizon": 1, "mode": f"{n} clusters"}
+            where = {"split": split, "horizon": 1, "clusters": n}
             if split == "train":
                 models[n] = Clustering.fit(deltas, labels, n, scaling, axes, settings, seed_names)
             records += models[n].measure(deltas, labels, chosen[split], where)

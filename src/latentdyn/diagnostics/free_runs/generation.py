@@ -16,6 +16,16 @@ from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import Step, by_draws, by_mean, by_median, free_run
 from latentdyn.distributions.density import Density
 from latentdyn.errors import UserError
+from latentdyn.metrics import (
+    AUTOCORRELATION_DELTAS,
+    AUTOCORRELATION_LATENTS,
+    ENERGY,
+    FRECHET_DELTAS,
+    FRECHET_LATENTS,
+    STEP_LENGTH,
+    UNBOUNDED,
+    Metric,
+)
 from latentdyn.predictors.base import Predictor
 from latentdyn.seeds import numpy_generator, torch_generator
 from latentdyn.stores.frames import subsample_frames
@@ -155,15 +165,15 @@ def _motion_records(
     settings: FreeRunSettings, names: tuple[object, ...], where: dict[str, Any],
 ) -> Iterator[Record]:  # fmt: skip
     squares, lengths = _motion(states[:, 1:], states[:, :-1], mean)
-    of_data = dict(zip(("energy", "step_length"), _motion(data.at(0), data.at(1), mean), strict=True))
-    of_data["unbounded"] = torch.ones_like(of_data["energy"])  # a share is over nothing
-    of_runs: dict[tuple[str, int | None], Tensor] = {
-        ("unbounded", None): (squares.sqrt() > limit).any(dim=1).double(),
-        ("energy", None): squares.mean(dim=1),
-        ("step_length", None): lengths.mean(dim=1),
+    of_data = dict(zip((ENERGY, STEP_LENGTH), _motion(data.at(0), data.at(1), mean), strict=True))
+    of_data[UNBOUNDED] = torch.ones_like(of_data[ENERGY])  # a share is over nothing
+    of_runs: dict[tuple[Metric, int | None], Tensor] = {
+        (UNBOUNDED, None): (squares.sqrt() > limit).any(dim=1).double(),
+        (ENERGY, None): squares.mean(dim=1),
+        (STEP_LENGTH, None): lengths.mean(dim=1),
     }
     for at in settings.at_steps:
-        of_runs |= {("energy", at): squares[:, at - 1], ("step_length", at): lengths[:, at - 1]}
+        of_runs |= {(ENERGY, at): squares[:, at - 1], (STEP_LENGTH, at): lengths[:, at - 1]}
     runs = torch.stack(list(of_runs.values()), dim=1).cpu().numpy()
     frames = torch.stack([of_data[metric] for metric, _ in of_runs], dim=1).cpu().numpy()
     used, codes = np.unique(np.concatenate([speakers, data.speakers]), return_inverse=True)
@@ -176,14 +186,14 @@ def _motion_records(
     bounds = interval(above / below)
     values = runs.mean(axis=0) / frames.mean(axis=0)
     for (metric, step), value, (low, high) in zip(of_runs, values, bounds, strict=True):
-        yield record(metric, "1", value, len(runs), ci_low=low, ci_high=high, step=step, **where)
+        yield record(metric, value, len(runs), ci_low=low, ci_high=high, step=step, **where)
 
 
 def _frechet_records(frames: _Frames, data: _Frames, where: dict[str, Any]) -> Iterator[Record]:
     n = len(frames.speakers)
-    yield record("frechet_latents", "latent²", frechet_distance(frames.at(0), data.at(0)), n, **where)
+    yield record(FRECHET_LATENTS, frechet_distance(frames.at(0), data.at(0)), n, **where)
     deltas = (part.at(0) - part.at(1) for part in (frames, data))
-    yield record("frechet_deltas", "latent²", frechet_distance(*deltas), n, **where)
+    yield record(FRECHET_DELTAS, frechet_distance(*deltas), n, **where)
 
 
 def _autocorrelations(
@@ -192,11 +202,11 @@ def _autocorrelations(
     n = len(frames.speakers)
     used, codes = np.unique(frames.speakers, return_inverse=True)
     bootstrap = SpeakerBootstrap.draw(len(used), resamples, numpy_generator(*names, "bootstrap"))
-    for kind in ("latents", "deltas"):
+    for metric in (AUTOCORRELATION_LATENTS, AUTOCORRELATION_DELTAS):
 
-        def at(lag: int, kind: str = kind) -> Tensor:
+        def at(lag: int, deltas: bool = metric == AUTOCORRELATION_DELTAS) -> Tensor:
             x = frames.at(lag).double()
-            return x - frames.at(lag + 1).double() if kind == "deltas" else x
+            return x - frames.at(lag + 1).double() if deltas else x
 
         newest = at(0)
         mean = newest.mean(0)
@@ -206,4 +216,4 @@ def _autocorrelations(
         with np.errstate(invalid="ignore"):  # of what overflowed: undefined
             value = totals[:, 1:].sum(axis=0) / totals[:, 0].sum()
         for lag, v, (low, high) in zip(_LAGS, value, bounds, strict=True):
-            yield record(f"autocorrelation_{kind}", "1", v, n, ci_low=low, ci_high=high, step=lag, **where)
+            yield record(metric, v, n, ci_low=low, ci_high=high, step=lag, **where)

@@ -23,15 +23,15 @@ Scored on the true Δx_h, by step and pooled over steps, with 95 % intervals tha
   random directions, and the speakers') or whose mean state_error_normalised is above 1; S + 1 if there is none.
 """
 
-from latentdyn.diagnostics.injection.evaluation import SPEAKER_COLUMNS, evaluate_injection, score_forecasts
-from latentdyn.diagnostics.injection.forecasts import Forecasts
+from latentdyn.diagnostics.injection.evaluation import evaluate_injection, score_forecasts
+from latentdyn.diagnostics.injection.forecasts import Forecasts, Mode
 from latentdyn.diagnostics.injection.segments import draw_segments
 from latentdyn.diagnostics.injection.settings import InjectionSettings
 
 __all__ = [
-    "SPEAKER_COLUMNS",
     "Forecasts",
     "InjectionSettings",
+    "Mode",
     "draw_segments",
     "evaluate_injection",
     "score_forecasts",

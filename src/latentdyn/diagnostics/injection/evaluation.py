@@ -1,6 +1,7 @@
 """Forecast segments of every split, and score the forecasts beside the ceiling."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -8,19 +9,18 @@ import torch
 from torch import Tensor
 
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap
-from latentdyn.diagnostics.injection.forecasts import Forecasts, make_forecasts
+from latentdyn.diagnostics.injection.forecasts import Forecasts, Mode, make_forecasts
 from latentdyn.diagnostics.injection.scores import score_modes
 from latentdyn.diagnostics.injection.segments import draw_segments
 from latentdyn.diagnostics.injection.settings import InjectionSettings
 from latentdyn.diagnostics.injection.statistics import Means, mode_records, reset_records, skill_records
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import Rollout
+from latentdyn.metrics import DIM, FRAME_RATE_HZ, SEGMENTS, SPEAKERS, UTTERANCES, UTTERANCES_SKIPPED
 from latentdyn.predictors.base import Predictor
 from latentdyn.progress import progress
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.windows import Scaling, Windows, common_frames
-
-SPEAKER_COLUMNS = ["split", "slice", "mode", "step", "metric", "speaker_id", "total", "n"]
 
 
 def evaluate_injection(
@@ -38,7 +38,7 @@ def evaluate_injection(
         predictor: fitted at k = 1. Others, returned values and errors as of `score_forecasts`.
     """
 
-    def forecasts(truth: Tensor, names: tuple[object, ...]) -> Iterator[tuple[str, int, Rollout]]:
+    def forecasts(truth: Tensor, names: tuple[object, ...]) -> Iterator[tuple[Mode, int, Rollout]]:
         return make_forecasts(predictor, truth, settings, names)
 
     window = predictor.window_frames
@@ -63,7 +63,8 @@ def score_forecasts(
         seed_names: what names segments, draws and bootstrap (not the predictor: rows of a table share them).
 
     Returns:
-        Records, of mode None where they are about the segments; and sums over each speaker's frames (SPEAKER_COLUMNS).
+        Records, of mode None where they are about the segments; and sums over each speaker's frames: columns split,
+        slice, those of `Mode`, step, metric, speaker_id, total, n.
 
     Raises:
         UserError: a split has too few utterances that are long enough.
@@ -81,18 +82,19 @@ def score_forecasts(
         codes, speaker_ids = pd.factorize(segments["speaker_id"], sort=True)
         generator = numpy_generator(*names, "bootstrap")
         bootstrap = SpeakerBootstrap.draw(len(speaker_ids), settings.bootstrap_resamples, generator)
-        found = {mode: Means.of(values, codes, len(speaker_ids), bootstrap) for mode, values in scores.items()}
-        where = {"split": split}
+        means = {mode: Means.of(values, codes, len(speaker_ids), bootstrap) for mode, values in scores.items()}
+        ceiling, injected = (means.get(Mode(name)) for name in ("ceiling", "B"))
         for mode, values in scores.items():
-            records += mode_records(values, found[mode], latents.shape[1], {**where, "mode": mode})
-            if mode not in ("A", "B", "ceiling") and "ceiling" in found:
-                records += skill_records(found[mode], found["ceiling"], {**where, "mode": mode})
-        if "B" in found:
-            records += reset_records(found["B"], settings.injected_steps_b, {**where, "mode": "B"})
+            where = {"split": split, **asdict(mode)}
+            records += mode_records(values, means[mode], latents.shape[1], where)
+            if mode.mode not in ("A", "B", "ceiling") and ceiling:
+                records += skill_records(means[mode], ceiling, where)
+            speakers.append(means[mode].long(speaker_ids).assign(slice="all", **where))
+        if injected:
+            records += reset_records(injected, settings.injected_steps_b, {"split": split, "mode": "B"})
         facts = {
-            "utterances": segments["utterance_id"].nunique(), "utterances_skipped": skipped, "segments": len(segments),
-            "speakers": len(speaker_ids), "dim": latents.shape[1], "frame_rate_hz": frame_rate_hz,
+            UTTERANCES: segments["utterance_id"].nunique(), UTTERANCES_SKIPPED: skipped, SEGMENTS: len(segments),
+            SPEAKERS: len(speaker_ids), DIM: latents.shape[1], FRAME_RATE_HZ: frame_rate_hz,
         }  # fmt: skip
-        records += [record(name, "1", value, len(segments), **where) for name, value in facts.items()]
-        speakers += [mean.long(speaker_ids).assign(split=split, slice="all", mode=m) for m, mean in found.items()]
-    return records, pd.concat(speakers, ignore_index=True)[SPEAKER_COLUMNS]
+        records += [record(metric, value, len(segments), split=split) for metric, value in facts.items()]
+    return records, pd.concat(speakers, ignore_index=True)

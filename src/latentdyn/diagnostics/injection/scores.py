@@ -1,4 +1,4 @@
-"""Scores of every step of every forecast, and of the ceiling: one number for each quantity of UNITS."""
+"""Scores of every step of every forecast, and of the ceiling: one number for each of QUANTITIES."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,28 +7,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentdyn.diagnostics.injection.forecasts import Mode
 from latentdyn.diagnostics.rollout import Rollout
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
+from latentdyn.metrics import (
+    CORRECTION_COSINE,
+    CORRECTION_RATIO,
+    COSINE,
+    DNLL,
+    MAGNITUDE_RATIO,
+    STATE_ERROR,
+    STATE_ERROR_NORMALISED,
+)
 from latentdyn.predictors.base import Predictor
 from latentdyn.stores.windows import Scaling
 
-UNITS = {
-    "dnll": "nats/frame",
-    "cosine": "1",
-    "magnitude_ratio": "1",
-    "state_error": "latent",
-    "state_error_normalised": "1",
-    "correction_cosine": "1",
-    "correction_ratio": "1",
-}
-DNLL, COSINE, ERROR = 0, 1, 4  # of UNITS
+QUANTITIES = (DNLL, COSINE, MAGNITUDE_RATIO, STATE_ERROR, STATE_ERROR_NORMALISED, CORRECTION_COSINE, CORRECTION_RATIO)
 
 
 def score_modes(
-    forecasts: Iterator[tuple[str, int, Rollout]], ceilings: Mapping[int, Predictor], truth: Tensor, scaling: Scaling,
+    forecasts: Iterator[tuple[Mode, int, Rollout]], ceilings: Mapping[int, Predictor], truth: Tensor, scaling: Scaling,
     n_steps: int,
-) -> Iterator[tuple[str, np.ndarray]]:  # fmt: skip
-    """Mode, and scores (B, S, Q) of B segments or draws of them, in the segments' order; Q as in UNITS."""
+) -> Iterator[tuple[Mode, np.ndarray]]:  # fmt: skip
+    """Mode, and scores (B, S, Q) of B segments or draws of them, in the segments' order; Q as in QUANTITIES."""
     deltas = truth[:, -n_steps - 1 :].double().diff(dim=1)
     mean, std = scaling.delta_mean.to(deltas), scaling.delta_std.to(deltas)
     baseline = -diagonal_gaussian(mean[None], std.log()[None]).log_prob(deltas.flatten(0, 1)).view(deltas.shape[:2])
@@ -43,7 +44,7 @@ def score_modes(
         yield mode, torch.stack([*steps, error, error / spread, *correction], dim=2).cpu().numpy()
     known = sorted(h for h in ceilings if h <= n_steps)
     if known:
-        yield "ceiling", _ceiling_scores(ceilings, known, truth, deltas, baseline).cpu().numpy()
+        yield Mode("ceiling"), _ceiling_scores(ceilings, known, truth, deltas, baseline).cpu().numpy()
 
 
 @torch.inference_mode()
@@ -51,7 +52,7 @@ def _ceiling_scores(
     ceilings: Mapping[int, Predictor], known: Sequence[int], truth: Tensor, deltas: Tensor, baseline: Tensor
 ) -> Tensor:
     """Scores (B, S, Q) of the lagged predictors; NaN, which is left out, where there is none and of states."""
-    scores = deltas.new_full((*baseline.shape, len(UNITS)), math.nan)
+    scores = deltas.new_full((*baseline.shape, len(QUANTITIES)), math.nan)
     context = truth[:, : -baseline.shape[1]]
     for h in known:
         density = ceilings[h].density(context)

@@ -9,8 +9,21 @@ import numpy as np
 import pandas as pd
 
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval, speaker_totals
-from latentdyn.diagnostics.injection.scores import COSINE, DNLL, ERROR, UNITS
+from latentdyn.diagnostics.injection.scores import QUANTITIES
 from latentdyn.diagnostics.records import Record, record
+from latentdyn.metrics import (
+    COSINE,
+    DIVERGENCE_HORIZON,
+    DNLL,
+    NONFINITE,
+    RESET_COSINE,
+    RESET_DNLL,
+    SKILL,
+    SKILL_NATS,
+    STATE_ERROR_NORMALISED,
+)
+
+_DNLL, _COSINE, _ERROR = map(QUANTITIES.index, (DNLL, COSINE, STATE_ERROR_NORMALISED))
 
 
 @dataclass(frozen=True)
@@ -48,7 +61,9 @@ class Means:
     def long(self, speaker_ids: Sequence[str]) -> pd.DataFrame:
         """A row for each step (None: pooled), metric and speaker with a frame."""
         steps = [None, *range(1, self.totals.shape[1])]
-        index = pd.MultiIndex.from_product([speaker_ids, steps, UNITS], names=["speaker_id", "step", "metric"])
+        index = pd.MultiIndex.from_product(
+            [speaker_ids, steps, [m.name for m in QUANTITIES]], names=["speaker_id", "step", "metric"]
+        )
         long = pd.DataFrame({"total": self.totals.ravel(), "n": self.counts.ravel().astype(int)}, index).reset_index()
         return long[long["n"] > 0].astype({"step": "Int64"})
 
@@ -65,32 +80,32 @@ def mode_records(scores: np.ndarray, found: Means, dim: int, where: dict[str, An
     for i in range(scores.shape[1] + 1):
         here = {**where, "step": i or None}
         some = slice(None) if i == 0 else slice(i - 1, i)
-        for q, (metric, unit) in enumerate(UNITS.items()):
+        for q, metric in enumerate(QUANTITIES):
             if n[i][q]:
                 low, high = bounds[i, q]
-                yield record(metric, unit, value[i, q], n[i][q], ci_low=low, ci_high=high, **here)
-                yield record(f"{metric}_median", unit, np.nanmedian(scores[:, some, q]), n[i][q], **here)
-        if n[i][DNLL]:
-            yield record("nonfinite", "frames", overflowed[:, some].sum(), n[i][DNLL], **here)
-    if n[0][ERROR]:
-        chance = 1 / np.sqrt(dim * found.n[1:, COSINE].clip(1))
+                yield record(metric, value[i, q], n[i][q], ci_low=low, ci_high=high, **here)
+                yield record(metric.part("median"), np.nanmedian(scores[:, some, q]), n[i][q], **here)
+        if n[i][_DNLL]:
+            yield record(NONFINITE, overflowed[:, some].sum(), n[i][_DNLL], **here)
+    if n[0][_ERROR]:
+        chance = 1 / np.sqrt(dim * found.n[1:, _COSINE].clip(1))
         with np.errstate(invalid="ignore"):
-            least = 2 * np.fmax(chance, found.resampled[:, 1:, COSINE].std(axis=0) if len(found.resampled) else 0)
+            least = 2 * np.fmax(chance, found.resampled[:, 1:, _COSINE].std(axis=0) if len(found.resampled) else 0)
         horizons = [_divergence_horizon(means, least) for means in (value[None], found.resampled)]
-        yield record("divergence_horizon", "steps", horizons[0][0], n[1][DNLL], **_bounds(horizons[1]), **where)
+        yield record(DIVERGENCE_HORIZON, horizons[0][0], n[1][_DNLL], **_bounds(horizons[1]), **where)
 
 
 def _divergence_horizon(means: np.ndarray, least_cosine: np.ndarray) -> np.ndarray:
     """(R,) from means (R, S + 1, Q) and the least cosine (S,) that is above chance."""
-    cosine, error = means[:, 1:, COSINE], means[:, 1:, ERROR]
+    cosine, error = means[:, 1:, _COSINE], means[:, 1:, _ERROR]
     going = np.isfinite(cosine) & (cosine >= least_cosine) & (error <= 1)
     return 1.0 + np.cumprod(going, axis=1).sum(axis=1)
 
 
 def skill_records(found: Means, ceiling: Means, where: dict[str, Any]) -> Iterator[Record]:
-    known = 1 + np.flatnonzero(ceiling.n[1:, DNLL])
+    known = 1 + np.flatnonzero(ceiling.n[1:, _DNLL])
     steps: list[tuple[int | None, np.ndarray]] = [(None, known), *((int(h), np.array([h])) for h in known)]
-    for metric, q in (("skill", COSINE), ("skill_nats", DNLL)):
+    for metric, q in ((SKILL, _COSINE), (SKILL_NATS, _DNLL)):
         for step, some in steps:
             mine, best = found.resampled[:, some, q].sum(axis=1), ceiling.resampled[:, some, q].sum(axis=1)
             low, high = interval(best)
@@ -98,12 +113,12 @@ def skill_records(found: Means, ceiling: Means, where: dict[str, Any]) -> Iterat
             if not low <= 0 <= high:
                 value = found.value[some, q].sum() / ceiling.value[some, q].sum()
             bounds = {} if math.isnan(value) else _bounds(mine / best)
-            yield record(metric, "1", value, int(found.n[some, q].sum()), **bounds, step=step, **where)
+            yield record(metric, value, int(found.n[some, q].sum()), **bounds, step=step, **where)
 
 
 def reset_records(found: Means, injected_steps: Sequence[int], where: dict[str, Any]) -> Iterator[Record]:
     at = np.array([s for s in injected_steps if s > 1], int)
-    for metric, q in (("dnll", DNLL), ("cosine", COSINE)):
+    for metric, q in ((RESET_DNLL, _DNLL), (RESET_COSINE, _COSINE)):
         with np.errstate(invalid="ignore"):
             value, resampled = (m[..., at, q] - m[..., at - 1, q] for m in (found.value, found.resampled))
         effects: list[tuple[int | None, Any, Any]] = [(int(s), value[i], resampled[:, i]) for i, s in enumerate(at)]
@@ -111,4 +126,4 @@ def reset_records(found: Means, injected_steps: Sequence[int], where: dict[str, 
             effects.append((None, value.mean(), resampled.mean(axis=1)))
         for step, effect, drawn in effects:
             n = int(found.n[at if step is None else step, q].sum())
-            yield record(f"reset_{metric}", UNITS[metric], effect, n, **_bounds(drawn), step=step, **where)
+            yield record(metric, effect, n, **_bounds(drawn), step=step, **where)

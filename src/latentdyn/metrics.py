@@ -1,0 +1,284 @@
+"""The one list of metrics: name, unit, digits to print, which way is better, and one plain sentence each.
+
+Diagnostics take names and units from here. Tables, figures, the config's columns and docs/data.md draw on it too. A
+metric that follows from another, such as `dnll_median` or `r2_delta_top8`, is not listed: `Metric.part` makes it, and
+`metric` finds it by its name.
+
+This module is light: the Snakefile reads it through the config. docs/metrics.md is generated from here:
+`python -m latentdyn.metrics > docs/metrics.md`.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Better = Literal["lower", "higher", "neither"]
+
+_PARTS = (  # pattern of the suffix, what it says of the metric; the sentence of the metric follows
+    (r"ci_low|ci_high", "A bound of the 95 % interval over speakers. "),
+    (r"median", "The median over frames. "),
+    (r"trimmed", "The mean over frames without the lowest and the highest 5 %. "),
+    (r"min|max", "The lowest or the highest frame. "),
+    (r"q0\.\d+", "A quantile over frames. "),
+    (r"top\d+", "Only along the first principal axes of the training deltas. "),
+    (r"permuted", "With permuted labels. "),
+    (r"permuted_sd", "Standard deviation over permutations of the labels. "),
+    (r"seed_sd", "Standard deviation between training seeds. "),
+    (r"nonfinite", "Frames whose value is not finite. "),
+)
+_SUFFIXED = re.compile(rf"(.+)_({'|'.join(pattern for pattern, _ in _PARTS)})")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a number in a record or a table is.
+
+    unit: "1" for ratios. decimals: digits after the point in tables for people; 0 for counts. better: which way a
+    better predictor or representation goes; `neither` for facts and for what has a right value. whole_split: a table's
+    row of a slice shows the value of the whole split. sentence: for a reader who has not seen the code.
+    """
+
+    name: str
+    unit: str
+    decimals: int
+    better: Better
+    sentence: str
+    whole_split: bool = False
+
+    def part(self, name: str) -> "Metric":
+        """The metric `{self.name}_{name}`: another summary of the same quantity.
+
+        Raises:
+            KeyError: there is no such part.
+        """
+        for pattern, said in _PARTS:
+            if re.fullmatch(pattern, name):
+                part = replace(self, name=f"{self.name}_{name}", sentence=said + self.sentence)
+                if name == "nonfinite":
+                    return replace(part, unit="frames", decimals=0, better="lower")
+                return replace(part, better="neither") if name.endswith("_sd") else part
+        raise KeyError(f"a metric has no part named {name!r}")
+
+
+def metric(name: str) -> Metric:
+    """The metric of this name, listed or a part of a listed one.
+
+    Raises:
+        KeyError: there is none.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    suffixed = _SUFFIXED.fullmatch(name)
+    if suffixed is None:
+        raise KeyError(f"no metric is named {name!r}")
+    return metric(suffixed[1]).part(suffixed[2])
+
+
+# fmt: off
+# ------------------------------------------------------------------------------- of a predictor, at a staleness k
+
+NLL = Metric("nll", "nats/frame", decimals=2, better="lower", sentence="Mean negative log-likelihood of the true Δx.")
+NLL_BASELINE = Metric("nll_baseline", "nats/frame", decimals=2, better="neither",
+    sentence="Mean negative log-likelihood of the true Δx under one diagonal Gaussian of training deltas.")
+DNLL = Metric("dnll", "nats/frame", decimals=2, better="lower",
+    sentence="NLL less that of a diagonal Gaussian of training deltas.")
+DNLL_FULL = Metric("dnll_full", "nats/frame", decimals=2, better="lower",
+    sentence="NLL less that of a full Gaussian of training deltas.")
+CONTEXT_GAIN = Metric("context_gain", "nats/frame", decimals=2, better="lower",
+    sentence="NLL less that of the same density without a context.")
+LEVEL_GAIN = Metric("level_gain", "nats/frame", decimals=2, better="lower",
+    sentence="NLL of x given the context less that under a diagonal Gaussian of training frames; at k = 1 only.")
+DNLL_DIRECTION = Metric("dnll_direction", "nats/frame", decimals=2, better="lower",
+    sentence="NLL of the direction of Δx less that of the uniform law on the sphere.")
+DNLL_LENGTH = Metric("dnll_length", "nats/frame", decimals=2, better="lower",
+    sentence="NLL of the length of Δx less that of one log-normal of training lengths.")
+DNLL_FACTORED = Metric("dnll_factored", "nats/frame", decimals=2, better="lower",
+    sentence="Sum of dnll_direction and dnll_length; it compares with itself only.")
+DNLL_PER_DIM = Metric("dnll_per_dim", "nats/frame/dim", decimals=3, better="lower",
+    sentence="ΔNLL over the number of dimensions.")
+BITS_PER_FRAME = Metric("bits_per_frame", "bit/frame", decimals=1, better="lower", sentence="ΔNLL in bits.")
+KBIT_PER_S = Metric("kbit_per_s", "kbit/s", decimals=3, better="lower", sentence="ΔNLL in thousands of bits a second.")
+COSINE = Metric("cosine", "1", decimals=3, better="higher",
+    sentence="Mean cosine between the predicted and the true Δx; chance is 0.")
+R2_DELTA = Metric("r2_delta", "1", decimals=3, better="higher",
+    sentence="Share of the variance of Δx that the predicted mean explains.")
+R2_MEAN = Metric("r2_mean", "1", decimals=3, better="higher",
+    sentence="R² of ln‖Δx‖ by the logarithm of the predicted mean's length.")
+R2_HEAD = Metric("r2_head", "1", decimals=3, better="higher", sentence="R² of ln‖Δx‖ by its own predicted mean.")
+PATH_DIFFERENCE = Metric("path_difference", "nats/frame", decimals=6, better="lower",
+    sentence="Mean difference between the training loss and the score of the same frames.")
+ROLLOUT_GAP = Metric("rollout_gap", "nats/frame", decimals=2, better="lower", whole_split=True,
+    sentence="NLL of the true Δx with a context of the model's own frames, less that with the true context.")
+ROLLOUT_OVERFLOW = Metric("rollout_overflow", "frames", decimals=0, better="lower", whole_split=True,
+    sentence="Frames whose gap is beyond what a float holds.")
+ENERGY_SCORE = Metric("energy_score", "1", decimals=3, better="lower", whole_split=True,
+    sentence="Energy score of the predicted law of Δx by its draws, in deviations of the training frames.")
+ENERGY_SCORE_BASELINE = Metric("energy_score_baseline", "1", decimals=3, better="neither", whole_split=True,
+    sentence="Energy score of one diagonal Gaussian of training deltas.")
+SPECTRAL_RADIUS = Metric("spectral_radius", "1", decimals=3, better="neither", whole_split=True,
+    sentence="Factor a frame by which a small difference of two free runs grows in the long run.")
+UNBOUNDED = Metric("unbounded", "1", decimals=3, better="lower", whole_split=True,
+    sentence="Share of free runs that came 10 times as far from the training mean as any training frame.")
+
+# what a density says of itself (`Density.facts`)
+
+KAPPA = Metric("kappa", "1", decimals=1, better="neither", sentence="Mean concentration κ of the predicted direction.")
+KAPPA_AT_CLAMP = Metric("kappa_at_clamp", "1", decimals=3, better="lower",
+    sentence="Share of frames whose κ is at its bound.")
+SIGMA_AT_CLAMP = Metric("sigma_at_clamp", "1", decimals=3, better="lower",
+    sentence="Share of predicted deviations that are at a bound.")
+MU_LOGM_AT_CLAMP = Metric("mu_logm_at_clamp", "1", decimals=3, better="lower",
+    sentence="Share of frames whose predicted mean of ln‖Δx‖ is at a bound.")
+FACTS = {fact.name: fact for fact in (KAPPA, KAPPA_AT_CLAMP, SIGMA_AT_CLAMP, MU_LOGM_AT_CLAMP)}
+
+# -------------------------------------------------------------------------------------- of what was measured on
+
+SPEAKERS = Metric("speakers", "speakers", decimals=0, better="neither", sentence="Speakers whose frames were scored.")
+DIM = Metric("dim", "dimensions", decimals=0, better="neither", sentence="Dimensions of a frame.")
+FRAME_RATE_HZ = Metric("frame_rate_hz", "Hz", decimals=2, better="neither", sentence="Frames a second.")
+MS_PER_STEP = Metric("ms_per_step", "ms", decimals=1, better="neither", sentence="Duration of one frame.")
+UTTERANCES = Metric("utterances", "utterances", decimals=0, better="neither",
+    sentence="Utterances that forecasts start in.")
+UTTERANCES_SKIPPED = Metric("utterances_skipped", "utterances", decimals=0, better="neither",
+    sentence="Utterances that are too short or not finite.")
+SEGMENTS = Metric("segments", "segments", decimals=0, better="neither", sentence="Segments that were forecast.")
+
+# -------------------------------------------------------------------------- of forecasts, with nll, dnll and cosine
+
+MAGNITUDE_RATIO = Metric("magnitude_ratio", "1", decimals=3, better="neither",
+    sentence="Length of the predicted step over that of the true one; 1 is right.")
+STATE_ERROR = Metric("state_error", "latent", decimals=2, better="lower",
+    sentence="Distance of the state that a step starts from to the true one.")
+STATE_ERROR_NORMALISED = Metric("state_error_normalised", "1", decimals=3, better="lower",
+    sentence="Distance of the state that a step starts from to the true one, over the spread of the data.")
+CORRECTION_COSINE = Metric("correction_cosine", "1", decimals=3, better="higher",
+    sentence="Cosine of what a correction added to a state and of the way from there to the true state.")
+CORRECTION_RATIO = Metric("correction_ratio", "1", decimals=3, better="neither",
+    sentence="Length of what a correction added over that of the way to the true state.")
+NONFINITE = Metric("nonfinite", "frames", decimals=0, better="lower",
+    sentence="Frames with a value beyond what a float holds.")
+SKILL = Metric("skill", "1", decimals=3, better="higher", sentence="Cosine of a forecast over that of the ceiling.")
+SKILL_NATS = Metric("skill_nats", "1", decimals=3, better="higher",
+    sentence="ΔNLL of a forecast over that of the ceiling.")
+RESET_DNLL = Metric("reset_dnll", "nats/frame", decimals=2, better="lower",
+    sentence="ΔNLL at a step with injected truth less that at the step before.")
+RESET_COSINE = Metric("reset_cosine", "1", decimals=3, better="higher",
+    sentence="Cosine at a step with injected truth less that at the step before.")
+DIVERGENCE_HORIZON = Metric("divergence_horizon", "steps", decimals=2, better="higher",
+    sentence="First step of a forecast that is lost: no better than chance in direction, or farther off than the "
+    "spread of the data.")
+SHRINKAGE = Metric("shrinkage", "1", decimals=4, better="neither",
+    sentence="Magnitude ratio of a forecast over that of the control.")
+COSINE_CHANGE = Metric("cosine_change", "1", decimals=3, better="higher",
+    sentence="Cosine of a corrected forecast less that of the uncorrected one.")
+DENOISING_LOSS = Metric("denoising_loss", "1", decimals=3, better="lower",
+    sentence="Mean squared error, a dimension, of the noise that the score model finds in noisy frames; 1 without "
+    "any model.")
+DENOISING_LOSS_GAUSSIAN = Metric("denoising_loss_gaussian", "1", decimals=3, better="neither",
+    sentence="Mean squared error of the noise that a Gaussian with the training frames' covariance finds.")
+PESQ = Metric("pesq", "1", decimals=3, better="higher", sentence="Perceived quality of decoded speech.")
+
+# ------------------------------------------------------------------------------ of free runs, with unbounded
+
+ENERGY = Metric("energy", "1", decimals=3, better="neither",
+    sentence="Mean squared distance of a run's frames from the training mean over that of the data; 1 is right.")
+STEP_LENGTH = Metric("step_length", "1", decimals=3, better="neither",
+    sentence="Mean length of a run's steps over that of the data; 1 is right.")
+AUTOCORRELATION_LATENTS = Metric("autocorrelation_latents", "1", decimals=3, better="neither",
+    sentence="Autocorrelation of frames; the lag stands as the step.")
+AUTOCORRELATION_DELTAS = Metric("autocorrelation_deltas", "1", decimals=3, better="neither",
+    sentence="Autocorrelation of steps; the lag stands as the step.")
+FRECHET_LATENTS = Metric("frechet_latents", "latent²", decimals=3, better="lower",
+    sentence="Squared Fréchet distance of frames to those of the data.")
+FRECHET_DELTAS = Metric("frechet_deltas", "latent²", decimals=3, better="lower",
+    sentence="Squared Fréchet distance of steps to those of the data.")
+
+# ---------------------------------------------------------------------------------------- of clusters of contexts
+
+VARIANCE_RATIO = Metric("variance_ratio", "1", decimals=4, better="lower",
+    sentence="Sum of squares of Δx within clusters over the total.")
+VARIANCE_RATIO_HELD_OUT = Metric("variance_ratio_held_out", "1", decimals=4, better="lower",
+    sentence="Sum of squares of Δx about the training means of clusters, over that about one training mean.")
+EXPLAINED_VARIANCE = Metric("explained_variance", "1", decimals=3, better="neither",
+    sentence="Share of the variance of Δx that lies along the first principal axes.")
+ENTROPY_REDUCTION = Metric("entropy_reduction", "nats/frame", decimals=3, better="higher",
+    sentence="NLL of Δx under one Gaussian less that under a Gaussian for each cluster.")
+LABEL_ENTROPY = Metric("label_entropy", "nats", decimals=3, better="neither",
+    sentence="Entropy of the clusters' shares of frames.")
+CLUSTERS_USED = Metric("clusters_used", "clusters", decimals=0, better="neither", sentence="Clusters with a frame.")
+MASS_EXCLUDED = Metric("mass_excluded", "1", decimals=3, better="neither",
+    sentence="Share of frames in clusters with too few training frames, which are left out.")
+
+# ----------------------------------------------------------------------------------------------------- gathered
+
+_FORECASTS = (
+    DNLL, COSINE, MAGNITUDE_RATIO, STATE_ERROR, STATE_ERROR_NORMALISED, CORRECTION_COSINE, CORRECTION_RATIO, NONFINITE,
+    SKILL, SKILL_NATS, RESET_DNLL, RESET_COSINE, DIVERGENCE_HORIZON, UTTERANCES, UTTERANCES_SKIPPED, SEGMENTS, SPEAKERS,
+    DIM, FRAME_RATE_HZ,
+)
+MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its records hold, parts left out
+    "lagged": (
+        NLL, NLL_BASELINE, DNLL, DNLL_FULL, LEVEL_GAIN, DNLL_DIRECTION, DNLL_LENGTH, DNLL_FACTORED, DNLL_PER_DIM,
+        BITS_PER_FRAME, KBIT_PER_S, COSINE, R2_DELTA, R2_MEAN, R2_HEAD, *FACTS.values(), PATH_DIFFERENCE, ROLLOUT_GAP,
+        ROLLOUT_OVERFLOW, ENERGY_SCORE, ENERGY_SCORE_BASELINE, SPECTRAL_RADIUS, UNBOUNDED, SPEAKERS, DIM, FRAME_RATE_HZ,
+    ),
+    "injection": _FORECASTS,
+    "corrections": (*_FORECASTS, DENOISING_LOSS, DENOISING_LOSS_GAUSSIAN),
+    "free_runs": (
+        UNBOUNDED, ENERGY, STEP_LENGTH, AUTOCORRELATION_LATENTS, AUTOCORRELATION_DELTAS, FRECHET_LATENTS, FRECHET_DELTAS
+    ),
+    "clusters": (
+        VARIANCE_RATIO, VARIANCE_RATIO_HELD_OUT, EXPLAINED_VARIANCE, ENTROPY_REDUCTION, LABEL_ENTROPY, CLUSTERS_USED,
+        MASS_EXCLUDED,
+    ),
+}
+_OF_TABLES = (CONTEXT_GAIN, MS_PER_STEP, SHRINKAGE, COSINE_CHANGE, PESQ)  # follow from records, or are only planned
+METRICS: dict[str, Metric] = {m.name: m for kind in (*MEASURED.values(), _OF_TABLES) for m in kind}
+
+# Columns of the Phase 1 table in their order, and whether it shows them unless a config names others. Those that are
+# metrics, or parts of metrics, need nothing but their line here and a record.
+LAGGED_COLUMNS = {
+    "representation": True, "predictor": True, "split": True, "slice": False, "k": True, "n": True, "speakers": False,
+    "nll": True, "nll_baseline": True, "dnll": True, "dnll_ci_low": True, "dnll_ci_high": True, "dnll_median": True,
+    "dnll_trimmed": False, "dnll_per_dim": True, "bits_per_frame": True, "kbit_per_s": True, "dnll_full": True,
+    "dnll_full_ci_low": False, "dnll_full_ci_high": False, "dnll_direction": False, "dnll_length": False,
+    "dnll_factored": False, "dnll_factored_ci_low": False, "dnll_factored_ci_high": False, "context_gain": True,
+    "context_gain_ci_low": True, "context_gain_ci_high": True, "level_gain": True, "level_gain_ci_low": False,
+    "level_gain_ci_high": False, "cosine": True, "cosine_ci_low": False, "cosine_ci_high": False, "r2_delta": True,
+    "r2_mean": True, "r2_head": True, "kappa": False, "kappa_at_clamp": False, "sigma_at_clamp": False,
+    "mu_logm_at_clamp": False, "rollout_gap": True, "rollout_gap_median": True, "rollout_overflow": True,
+    "spectral_radius": False, "unbounded": False, "nonfinite": False, "frame_rate_hz": False, "dim": False,
+    "ms_per_step": True, "seeds": True, "dnll_seed_sd": True, "published_dnll": True, "published_cosine": True,
+    "published_r2": False, "published_rollout_gap": False, "published_dnll_factored": False,
+}
+# fmt: on
+
+
+def markdown() -> str:
+    """The text of docs/metrics.md."""
+    lines = [
+        "# Metrics",
+        "",
+        "Generated from `src/latentdyn/metrics.py`: `python -m latentdyn.metrics > docs/metrics.md`. Equations are in",
+        "[models.md](models.md#metrics), files in [data.md](data.md#metrics).",
+        "",
+        "`{metric}_{part}` is another summary of the same quantity. The unit stays, but for `nonfinite`.",
+        "",
+        "| part | what it says |",
+        "|---|---|",
+        *(f"| {_codes(pattern)} | {sentence.strip()} |" for pattern, sentence in _PARTS),
+    ]
+    for kind, metrics in {**MEASURED, "tables only": _OF_TABLES}.items():
+        lines += ["", f"## {kind}", "", "| metric | unit | better | what it is |", "|---|---|---|---|"]
+        lines += [f"| `{m.name}` | {m.unit} | {m.better} | {m.sentence} |" for m in metrics]
+    return "\n".join(lines) + "\n"
+
+
+def _codes(pattern: str) -> str:
+    """The parts that a pattern stands for, as code."""
+    names = pattern.replace(r"0\.\d+", "{share}").replace(r"\d+", "{m}").split("|")
+    return ", ".join(f"`{name}`" for name in names)
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")

@@ -1,1 +1,0 @@
-"""One module a kind of table, each with `draw`: the same measurements where one would rather look."""

@@ -1,0 +1,230 @@
+"""The battery's own certificate: what it measures on processes whose exact predictability is known.
+
+A process's answers are those of its true density. The predictor that measures them can represent that density but has
+to learn it from finite data, so that it should come close from above. A row agrees if the exact value lies within the
+measured 95 % interval, or is as near as the table's tolerance; which of the two is said.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from latentdyn.errors import UserError
+from latentdyn.metrics import metric as listed
+from latentdyn.processes.base import Answer, build_process
+from latentdyn.reporting.measurements import Measurements
+from latentdyn.reporting.sheet import Sheet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_DECIMALS = {"exact": 4, "error": 4, "measured": 4, "ci_low": 4, "ci_high": 4, "difference": 4, "intervals": 2}
+_CLUSTERED = ("variance_ratio",)  # measured with keys, not with predictors
+_ROUNDING = 1e-9  # below which an exact value is 0, whatever its closed form rounds to
+
+
+@dataclass(frozen=True)
+class _Measured:
+    value: float
+    ci_low: float | None
+    ci_high: float | None
+
+
+def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> Sheet:
+    """The sheet of one table.
+
+    Args:
+        measured, table: as for the lagged one. plan: corpus; rows; kinds; processes, the config's sections of the rows.
+
+    Raises:
+        UserError: a process is compared with nothing, or a value of it was not measured.
+    """
+    rows = calibration_rows(measured, table, plan)
+    agreed = int((rows["agrees"] != "no").sum())
+    percent = f"{100 * table['tolerance']:g} %"
+    notes = [
+        f"**{agreed} of {len(rows)} rows agree.** Corpus `{plan['corpus']}`, eval speakers. `exact` follows from each "
+        "process's own realised parameters (`error`: its standard error where it is a Monte-Carlo mean over the true "
+        "density). A row agrees if `exact` is within the 95 % interval over speakers (`interval`), or within "
+        f"{percent} of itself; where it is 0, of 1 (ratios) or of the process's largest exact ΔNLL (nats).",
+        "`intervals` is the difference in half-widths of that interval. Predictors were fitted to finite data, so "
+        "likelihoods are expected a little above the exact ones. `unbounded` is the share of free runs (by the mean, "
+        "256 steps) that left the data behind; `spectral_radius` the growth factor of a small difference of two runs.",
+        "Rows of a representation with outliers compare with the same measurement without them: the median must stay "
+        "where it was, and the mean must not.",
+    ]
+    return Sheet(rows, notes, _DECIMALS)
+
+
+def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
+    """Two panels: likelihoods (nats/frame) and everything else (ratios, cosines), measured against exact."""
+    from matplotlib.figure import Figure
+
+    rows = calibration_rows(measured, table, plan)
+    rows = rows[~rows["exact_is"].str.contains("must")]
+    nats = rows["diagnostic"].isin(["dnll", "dnll_full", "context_gain", "level_gain"])
+    ratios = ~nats & ~rows["diagnostic"].isin(["nll", "kappa"])
+    colors = {process: f"C{i}" for i, process in enumerate(rows["process"].unique())}
+    figure = Figure(figsize=(11, 5.5), layout="constrained")
+    titles = ("likelihoods (nats/frame)", "ratios, cosines, growth factors")
+    for axis, chosen, title in zip(figure.subplots(1, 2), (nats, ratios), titles, strict=True):
+        for process, mine in rows[chosen].groupby("process", sort=False):
+            axis.plot(mine["exact"], mine["measured"], "o", markersize=4, color=colors[process], label=process)
+            axis.vlines(mine["exact"], mine["ci_low"], mine["ci_high"], linewidth=1, color=colors[process])
+            failed = mine[mine["agrees"] == "no"]
+            axis.plot(failed["exact"], failed["measured"], "kx", markersize=9)
+        axis.axline((0, 0), slope=1, color="0.6", linewidth=0.8)
+        axis.set_xlabel("exact")
+        axis.set_ylabel("measured (crosses: no agreement)")
+        axis.set_title(title, fontsize=10)
+    handles: dict[str, Any] = {}
+    for axis in figure.axes:
+        handles |= {name: handle for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    return figure
+
+
+def calibration_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> pd.DataFrame:
+    """A row for each process, diagnostic and horizon."""
+    held_out = measured.where(split="eval", slice="all")
+    rows: list[dict[str, Any]] = []
+    for name in plan["rows"]:
+        settings = plan["processes"][name]
+        if settings["kind"] == "outliers":
+            mine = list(_outlier_rows(held_out, name, settings["source"], table))
+        else:
+            mine = list(_process_rows(held_out, name, settings, table))
+        if not mine:  # rather than a certificate that passes it over
+            raise UserError(
+                f"no exact value of '{name}' is compared with anything",
+                "the calibration table's predictors, keys and horizons",
+                "add k = 1, where every process has exact values, and a predictor trained at it",
+            )
+        rows += mine
+    return pd.DataFrame(rows)
+
+
+def _process_rows(
+    measured: Measurements, name: str, settings: dict[str, Any], table: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    answers = build_process(settings).answers(table["horizons"])
+    scale = _scale(answers)
+    gains = {answer.horizon for answer in answers if answer.metric == "dnll"}
+    for answer in answers:
+        if answer.metric == "nll" and answer.horizon in gains:
+            continue  # the same difference, on a scale whose zero means nothing
+        for who, value in _measurements(measured, name, answer, table):
+            exact = (answer.value, answer.error)
+            yield _row(name, who, answer.metric, answer.horizon, exact, value, scale, table, answer.formula)
+
+
+def _measurements(
+    measured: Measurements, name: str, answer: Answer, table: dict[str, Any]
+) -> Iterator[tuple[str, _Measured]]:
+    """What was measured for an answer, and by which predictor or key."""
+    if answer.metric in _CLUSTERED:
+        for key in table["keys"].get(name, []):
+            here = measured.where(representation=name, by=key, horizon=answer.horizon)
+            fewest = here.records.loc[here.records.metric == answer.metric, "clusters"].min()
+            yield f"{key}, {fewest} clusters", _of_record(here.where(clusters=fewest), answer.metric, name)
+        return
+    if name not in table["predictors"]:
+        return
+    predictor = table["predictors"][name]
+    mine = measured.where(representation=name, seed=table["seeds"])
+    here = mine.where(by=predictor, horizon=answer.horizon)
+    if here.records.empty:  # not trained at this k
+        return
+    if answer.metric == "context_gain":
+        gain = here.difference(mine.where(by=f"{predictor}__unconditional"), "nll")
+        if gain is not None:
+            yield predictor, _Measured(gain.value, gain.ci_low, gain.ci_high)
+    else:
+        yield predictor, _of_record(here, answer.metric, name)
+
+
+def _of_record(here: Measurements, metric: str, name: str) -> _Measured:
+    value = here.over_seeds(metric)
+    if value is None:
+        raise UserError(
+            f"{metric} of '{name}' was not measured",
+            "the calibration table's predictors and keys",
+            "name the predictor of a kind that reports it (vmf_lognormal for kappa)",
+        )
+    return _Measured(value, here.over_seeds(metric, "ci_low"), here.over_seeds(metric, "ci_high"))
+
+
+def _scale(answers: list[Answer]) -> float:
+    """Against what a difference in nats is small where the exact value is 0."""
+    gains = [abs(a.value) for a in answers if a.metric == "dnll"]
+    return max(gains, default=1.0)
+
+
+def _row(
+    name: str,
+    who: str,
+    metric: str,
+    horizon: int | None,
+    exact: tuple[float, float],
+    measured: _Measured,
+    scale: float,
+    table: dict[str, Any],
+    formula: str,
+) -> dict[str, Any]:
+    value, error = exact
+    difference = measured.value - value
+    zero = abs(value) < _ROUNDING
+    size = abs(value) if not zero else scale if listed(metric).unit == "nats/frame" else 1.0
+    low, high = (math.nan if bound is None else bound for bound in (measured.ci_low, measured.ci_high))
+    if low - 2 * error <= value <= high + 2 * error:
+        agrees = "interval"
+    elif abs(difference) <= table["tolerance"] * size:
+        agrees = f"{100 * table['tolerance']:g} %"
+    else:
+        agrees = "no"
+    return {
+        "process": name,
+        "by": who,
+        "diagnostic": metric,
+        "k": horizon,
+        "exact": value,
+        "error": error or None,
+        "measured": measured.value,
+        "ci_low": measured.ci_low,
+        "ci_high": measured.ci_high,
+        "difference": difference,
+        "intervals": 2 * difference / (high - low) if high > low else None,
+        "agrees": agrees,
+        "exact_is": formula,
+    }
+
+
+def _outlier_rows(measured: Measurements, name: str, source: str, table: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The median where it was, the mean elsewhere: against the same predictor on the same frames without outliers."""
+    if name not in table["predictors"]:
+        return
+    predictor = table["predictors"][name]
+    for k in table["horizons"]:
+        here = measured.where(by=predictor, horizon=k, seed=table["seeds"])
+        shaken, clean = (here.where(representation=r) for r in (name, source))
+        if shaken.records.empty:  # not trained at this k
+            continue
+        if clean.records.empty:
+            raise UserError(
+                f"'{source}' was not measured with '{predictor}'",
+                "the calibration table's predictors",
+                f"give '{source}' the same predictor as '{name}'",
+            )
+        for metric in ("dnll_median", "dnll"):
+            reference = _of_record(clean, metric, source)
+            exact = (reference.value, 0.0)
+            row = _row(name, predictor, metric, k, exact, _of_record(shaken, metric, name), 1.0, table, "")
+            if metric == "dnll":
+                moved = abs(row["difference"]) > table["tolerance"] * abs(reference.value)
+                row |= {"agrees": "moved" if moved else "no", "exact_is": f"{source}: must differ"}
+            else:
+                row |= {"exact_is": f"{source}: must not differ"}
+            yield row

@@ -1,0 +1,113 @@
+"""Generation stability: whether free runs stay where the data are, and move as they do (not whether they come true).
+
+A row is a representation, a predictor and how a free run takes its steps; the row `data` is what held-out frames score.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from latentdyn.metrics import metric as listed
+from latentdyn.reporting.measurements import Measurements, unmeasured
+from latentdyn.reporting.sheet import Sheet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MODES = ("sampled", "mean", "median", "data")
+_POOLED = ("unbounded", "energy", "step_length")
+_BY_STEP = ("energy", "step_length", "autocorrelation_latents", "autocorrelation_deltas")  # the last two, by lag
+_STYLES = {"sampled": "-", "mean": "--", "median": "-.", "data": ":"}
+_TITLES = {
+    "energy": "E||x̂ - mean||² over the data's",
+    "step_length": "E||Δx̂|| over the data's",
+    "autocorrelation_latents": "autocorrelation of latents",
+    "autocorrelation_deltas": "autocorrelation of deltas",
+}
+
+
+def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> Sheet:
+    """The sheet of one table; arguments as for the lagged one.
+
+    Raises:
+        UserError: nothing was measured for a row.
+    """
+    rows = free_run_rows(measured, table, plan).dropna(axis="columns", how="all")
+    notes = [
+        f"Corpus `{plan['corpus']}`. n free runs of the predictor from held-out contexts, by draws from its densities "
+        "(`sampled`), by their mean or median. `unbounded` is the share that came 10 times as far from the training "
+        "mean as any training frame. `energy` (E||x̂ - training mean||²) and `step_length` (E||Δx̂||) are over those of "
+        "the data, for all steps and at the step named; a run by the mean comes to rest even of the true model: both "
+        "fall.",
+        "`autocorrelation_.._l` is at a lag of l frames. `frechet_..` is the squared Fréchet distance of two Gaussians "
+        "(Heusel et al. 2017) from the runs' frames to the data; in the row `data`, from as many training frames: two "
+        "finite samples of one law are not at distance 0, so that this is the floor.",
+        "Intervals are 95 % bootstraps over speakers. `overflow`: frames left the range of floats.",
+    ]
+    decimals = {name: _decimals(name) for name in rows if pd.api.types.is_float_dtype(rows[name])}
+    return Sheet(rows, notes, decimals)
+
+
+def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
+    """Four panels: energy and step length over steps (1 is the data's), autocorrelations over lags.
+
+    A colour for each representation, predictor and split, a line style for how steps are taken; data are dotted.
+    """
+    from matplotlib.figure import Figure
+
+    rows = free_run_rows(measured, table, plan)
+    figure = Figure(figsize=(18, 5), layout="constrained")
+    for axis, (metric, title) in zip(figure.subplots(1, len(_TITLES)), _TITLES.items(), strict=True):
+        at = sorted(int(name.removeprefix(f"{metric}_")) for name in rows if name.removeprefix(f"{metric}_").isdigit())
+        for color, (names, group) in enumerate(rows.groupby(["representation", "predictor", "split"], sort=False)):
+            for _, row in group.iterrows():
+                values = [row[f"{metric}_{step}"] for step in at]
+                label = ", ".join([*names, row["mode"]])
+                style = {"color": f"C{color}", "linestyle": _STYLES[row["mode"]], "marker": "o", "markersize": 3}
+                axis.plot(at, values, label=label, **style)
+        axis.set_title(title, fontsize=10)
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(at, [str(step) for step in at])
+        axis.set_xlabel("lag (frames)" if "auto" in metric else "step of the run (frames)")
+        axis.axhline(0 if "auto" in metric else 1, color="0.6", linewidth=0.6)
+        if "auto" not in metric:
+            axis.set_yscale("log")
+    handles, labels = figure.axes[-1].get_legend_handles_labels()
+    first = figure.axes[0].get_legend_handles_labels()
+    shown = dict(zip([*first[1], *labels], [*first[0], *handles], strict=True))
+    figure.legend(shown.values(), shown, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    return figure
+
+
+def free_run_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> pd.DataFrame:
+    """A row for each representation, predictor, split and mode."""
+    rows = []
+    for representation in plan["rows"]:
+        for predictor in table["predictors"]:
+            for split in table["splits"]:
+                keys = {"representation": representation, "predictor": predictor, "split": split}
+                here = measured.of_row(**keys, seed=table["seeds"])
+                modes = [mode for mode in MODES if (here.records["mode"] == mode).any()]
+                if not modes:
+                    raise unmeasured(keys)
+                rows += [_row(here.where(mode=mode), {**keys, "mode": mode}) for mode in modes]
+    return pd.DataFrame(rows)
+
+
+def _row(mine: Measurements, keys: dict[str, Any]) -> dict[str, Any]:
+    pooled = Measurements(mine.records[mine.records["step"].isna()], mine.speakers, mine.worst_frames)
+    row: dict[str, Any] = {**keys, "n": int(mine.records.n.iloc[0])}
+    for metric in _POOLED:
+        row[metric] = pooled.over_seeds(metric)
+        row |= {f"{metric}_ci_{bound}": pooled.over_seeds(metric, f"ci_{bound}") for bound in ("low", "high")}
+    row |= {metric: pooled.over_seeds(metric) for metric in ("frechet_latents", "frechet_deltas")}
+    for metric in _BY_STEP:
+        steps = mine.records.loc[mine.records.metric == metric, "step"].dropna().unique()
+        row |= {f"{metric}_{step}": mine.where(step=step).over_seeds(metric) for step in sorted(steps)}
+    return row
+
+
+def _decimals(column: str) -> int:
+    """Those of the metric that a column is of, at a step or lag or over all of them."""
+    name, _, step = column.rpartition("_")
+    return listed(name if step.isdigit() else column).decimals

@@ -1,0 +1,161 @@
+"""The injection table (seed 003, Appendix A): a forecast's steps pooled, by when truth was injected, over its ceiling.
+
+A row is a representation (or a surrogate of one), a predictor, a split and a mode (see diagnostics.injection).
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from latentdyn.metrics import metric as listed
+from latentdyn.reporting.measurements import Measurements, unmeasured
+from latentdyn.reporting.published_injection import EXP_4, INJECTION, SPLIT, published_injection
+from latentdyn.reporting.reference import PUBLISHED_FRAME_RATE_HZ
+from latentdyn.reporting.sheet import Sheet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MODES = ("A", "B", "C", "D", "D_median", "D_sampled", "ceiling")
+_WITH_INTERVALS = ("dnll", "cosine", "magnitude_ratio", "state_error", "state_error_normalised", "skill", "skill_nats",
+                   "reset_dnll", "reset_cosine", "divergence_horizon")  # fmt: skip
+_MEDIANS = ("dnll_median", "magnitude_ratio_median", "state_error_median")
+_PUBLISHED = ("dnll", "cosine", "magnitude_ratio", "state_error")
+_TITLES = {
+    "cosine": "direction: cos(Δx̂, Δx); chance is 0",
+    "dnll": "ΔNLL of the true Δx (nats/frame; lower is better)",
+    "magnitude_ratio_median": "magnitude: ||Δx̂|| / ||Δx||, median",
+    "state_error_normalised": "state error over the data's spread",
+}
+_SIGNED_LOG = ("dnll", "state_error_normalised")  # an explosion must fit beside the rest
+
+
+def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> Sheet:
+    """The sheet of one table; arguments as for the lagged one.
+
+    Raises:
+        UserError: nothing was measured for a row.
+    """
+    rows = injection_rows(measured, table, plan)
+    pooled = rows[rows["step"].isna()].drop(columns=["step", "ceiling_dnll", "ceiling_cosine"])
+    pooled = pooled.dropna(axis="columns", how="all")
+    notes = [
+        *injection_notes(pooled, plan),
+        "`skill` is the cosine over the ceiling's on the steps that have one, `skill_nats` the same of `dnll`; above "
+        "1, the ceiling, which is fitted too, is what falls short. "
+        "`reset_..` is an injected step of mode B less the one before. `divergence_horizon` is the first step whose "
+        "mean cosine is within 2 standard errors of chance or whose mean state error exceeds the data's spread; "
+        "one more than there are steps: never. A ceiling falls to chance too, and its horizon bounds a forecast's.",
+    ]
+    return Sheet(pooled, notes, injection_decimals(pooled))
+
+
+def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
+    """A row of four panels for each representation, predictor and split; a line a mode, with 95 % bands.
+
+    C is D and not drawn. The ceiling is dashed. Where a line ends early, its values overflowed.
+    """
+    from matplotlib.figure import Figure
+
+    rows = injection_rows(measured, table, plan)
+    rows = rows[rows["step"].notna() & (rows["mode"] != "C")]
+    groups = rows.groupby(["representation", "predictor", "split"], sort=False)
+    figure = Figure(figsize=(18, 0.8 + 3.6 * groups.ngroups), layout="constrained")
+    grid = figure.subplots(groups.ngroups, len(_TITLES), squeeze=False)
+    handles = {}
+    for axes, (names, group) in zip(grid, groups, strict=True):
+        for axis, (metric, title) in zip(axes, _TITLES.items(), strict=True):
+            for mode, line in group.groupby("mode", sort=False):
+                steps, style = line["step"].astype(int), {"color": f"C{MODES.index(mode)}"}
+                values = line[metric].astype(float)
+                handles[mode] = axis.plot(
+                    steps, values, marker="o", markersize=3, linestyle="--" if mode == "ceiling" else "-", **style
+                )[0]
+                if f"{metric}_ci_low" in line:
+                    low, high = (line[f"{metric}_ci_{bound}"].astype(float) for bound in ("low", "high"))
+                    axis.fill_between(steps, low, high, alpha=0.15, linewidth=0, **style)
+            axis.set_title(f"{', '.join(names)}\n{title}", fontsize=9)
+            axis.set_xlabel("step of the forecast (frames)")
+            axis.axhline(0 if metric in ("cosine", "dnll") else 1, color="0.6", linewidth=0.6)
+            if metric in _SIGNED_LOG:
+                axis.set_yscale("symlog", linthresh=1)
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles), fontsize=9, frameon=False)
+    return figure
+
+
+def injection_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> pd.DataFrame:
+    """A row for each representation, predictor, split, mode and step; step None is all of them pooled."""
+    rows = []
+    for representation in plan["rows"]:
+        for predictor in table["predictors"]:
+            for split in table["splits"]:
+                keys = {"representation": representation, "predictor": predictor, "split": split}
+                here = measured.of_row(**keys, seed=table["seeds"])
+                modes = [mode for mode in MODES if (here.records["mode"] == mode).any()]
+                if not modes:
+                    raise unmeasured(keys)
+                for mode in modes:
+                    mine = here.where(mode=mode)
+                    steps = mine.records.loc[mine.records.metric == "dnll", "step"].dropna().unique()
+                    rows += [_row(here, {**keys, "mode": mode, "step": s}, plan) for s in (None, *sorted(steps))]
+    return pd.DataFrame(rows).astype({"step": "Int64"})
+
+
+def _row(here: Measurements, keys: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
+    mine, ceiling = (here.where(mode=mode).at_step(keys["step"]) for mode in (keys["mode"], "ceiling"))
+    counted = mine.records[mine.records.metric == "dnll"]
+    row: dict[str, Any] = {**keys, "n": int(counted.n.iloc[0])}
+    for metric in _WITH_INTERVALS:
+        row[metric] = mine.over_seeds(metric)
+        row |= {f"{metric}_ci_{bound}": mine.over_seeds(metric, f"ci_{bound}") for bound in ("low", "high")}
+    row |= {metric: mine.over_seeds(metric) for metric in _MEDIANS}
+    row |= {f"ceiling_{metric}": ceiling.over_seeds(metric) for metric in ("dnll", "cosine")}
+    row["nonfinite"] = round(mine.over_seeds("nonfinite") or 0)
+    frame_rate_hz = here.over_seeds("frame_rate_hz")
+    row["ms_per_step"] = 1000 / frame_rate_hz if frame_rate_hz else None
+    row |= {f"published_{metric}": published_beside(here, keys, plan, metric) for metric in _PUBLISHED}
+    return row
+
+
+def published_beside(here: Measurements, keys: dict[str, Any], plan: dict[str, Any], metric: str) -> float | None:
+    """The published value for the row of these keys (representation, predictor, split, mode, step), or None.
+
+    Only beside a row of the same kind, dimension, regime and frame rate. Of two published runs the first.
+    """
+    kinds = plan["kinds"]
+    values = published_injection(
+        kinds["representations"].get(keys["representation"]), round(here.over_seeds("dim") or 0),
+        kinds["predictors"][keys["predictor"]], here.records.regime.iloc[0], keys["mode"], keys["step"], metric,
+    )  # fmt: skip
+    comparable = keys["split"] == SPLIT and here.over_seeds("frame_rate_hz") == PUBLISHED_FRAME_RATE_HZ
+    return values[0] if values and comparable else None
+
+
+def injection_decimals(rows: pd.DataFrame) -> dict[str, int]:
+    floats = [name for name in rows if pd.api.types.is_float_dtype(rows[name])]
+    return {name: listed(name.removeprefix("published_").removeprefix("ceiling_")).decimals for name in floats}
+
+
+def injection_notes(rows: pd.DataFrame, plan: dict[str, Any]) -> list[str]:
+    """What a reader of either table of this diagnostic must know."""
+    notes = [
+        f"Corpus `{plan['corpus']}`. Forecasts of `ms_per_step` a step. Truth replaces the state that a step starts "
+        "from: A at every step (teacher forcing), B at some, C at step 1 only, D at none; what is before step 1 is "
+        "true in every mode, so that C equals D, and `state_error` (of the state a step starts from) is 0 at step 1. "
+        "`D_median`: steps by the median, `D_sampled`: by draws; the others by the mean.",
+        "All are scored on the true Δx; `dnll` (nats/frame, negative is good) against a diagonal Gaussian of training "
+        "deltas. `ceiling` is no forecast: at step h it is the predictor fitted to contexts that are k = h frames "
+        "stale, on the same frames, which knows just what a forecast from x_0 knows; pooled are those h for which "
+        "there is one. A cosine that falls with h is no failure where the ceiling falls alike; a state error beyond "
+        "the data's spread (`state_error_normalised` above 1; above 1.41 for draws) is.",
+        "Intervals are 95 % bootstraps over speakers; everything fitted saw training speakers only. `overflow` is a "
+        "mean over frames of which `nonfinite` left the range of floats.",
+    ]
+    if any(name.startswith("published") and rows[name].notna().any() for name in rows):
+        second = [f"{e.metric} {e.value:g} ({e.mode})" for e in INJECTION if e.source == EXP_4 and e.dim == 512]
+        notes.append(
+            "Published: seed document 003, Appendix A, and 004 §2 for unrolled training (other speech, splits and "
+            f"runs). Raw Mimi's MDN was run twice; printed is Exp 3, Exp 4 gave {', '.join(second)}. The ΔNLL of the "
+            "vMF x LogNormal was published for direction and length apart, not for a density on R^D, and is left out."
+        )
+    return notes

@@ -1,0 +1,28 @@
+"""The injection diagnostic step by step, the ceiling of each step beside it.
+
+A row is a representation, a predictor, a split, a mode and a step, counted from 1.
+"""
+
+from typing import Any
+
+from latentdyn.reporting.measurements import Measurements
+from latentdyn.reporting.sheet import Sheet
+from latentdyn.reporting.views.injection import draw, injection_decimals, injection_notes, injection_rows
+
+__all__ = ["draw", "tabulate"]  # the figure of the pooled table shows the steps
+
+
+def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> Sheet:
+    """The sheet of one table; arguments as for the lagged one.
+
+    Raises:
+        UserError: nothing was measured for a row.
+    """
+    rows = injection_rows(measured, table, plan)
+    rows = rows[rows["step"].notna() & (rows["mode"] != "ceiling")].dropna(axis="columns", how="all")
+    notes = [
+        *injection_notes(rows, plan),
+        "`skill` is the cosine over `ceiling_cosine`, `skill_nats` that of `dnll`; steps without a lagged predictor "
+        "have neither, and where the ceiling's own interval holds 0 they are left blank.",
+    ]
+    return Sheet(rows, notes, injection_decimals(rows))

@@ -1,0 +1,184 @@
+"""The Phase 1 table (seed 001): predictability over the staleness of the context, beside what would fool a reader.
+
+A row is a representation (or a surrogate of one), a predictor, a split, a slice and a horizon. `dnll_seed_sd` is the
+deviation between training seeds.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from latentdyn.metrics import LAGGED_COLUMNS
+from latentdyn.metrics import metric as listed
+from latentdyn.reporting.measurements import Measurements, unmeasured
+from latentdyn.reporting.reference import PUBLISHED_FRAME_RATE_HZ, published
+from latentdyn.reporting.sheet import Sheet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_KEYS = ["representation", "predictor", "split", "slice", "k"]
+_METRICS = {"nonfinite": "nll_nonfinite"}  # column -> metric, where the two names differ
+_PUBLISHED = {"published_dnll": "dnll", "published_cosine": "cosine", "published_r2": "r2_mean",
+              "published_rollout_gap": "rollout_gap", "published_dnll_factored": "dnll_factored"}  # fmt: skip
+_OTHERS = (*_KEYS, "n", "seeds")  # columns that are no metric
+# column -> metric, of all columns that show one
+METRICS = {name: listed({**_METRICS, **_PUBLISHED}.get(name, name)) for name in LAGGED_COLUMNS if name not in _OTHERS}
+
+
+def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> Sheet:
+    """The sheet of one table.
+
+    Args:
+        measured: what its rows were measured with. table: its section of the config.
+        plan: corpus; rows, the representations in order; kinds, of each predictor and of what stands at the start of
+            each representation.
+
+    Raises:
+        UserError: nothing was measured for a row that the table asks for.
+    """
+    rows = lagged_rows(measured, table, plan)
+    return Sheet(rows[table["columns"]], _notes(table, plan), {name: m.decimals for name, m in METRICS.items()})
+
+
+def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
+    """Six panels over staleness k; a line for each representation, predictor, split and slice of the table.
+
+    Bands are 95 % speaker-bootstrap intervals; a mean cosine of random directions is 0. Surrogates are dashed.
+    """
+    from matplotlib.figure import Figure
+
+    rows = lagged_rows(measured, table, plan)
+    figure = Figure(figsize=(15, 8), layout="constrained")
+    titles = {
+        "dnll": "ΔNLL (nats/frame/dimension; lower is better)",
+        "context_gain": "context gain (nats/frame/dimension; lower is better)",
+        "rollout_gap_median": "rollout-context gap, median (nats/frame)",
+        "cosine": "direction: cos(E[Δx|c], Δx); chance is 0",
+        "r2_delta": "share of Δx's variance that the mean explains",
+        "r2_head": "magnitude: R² of E[ln||Δx|| | c]",
+    }
+    panels = dict(zip(titles, figure.subplots(2, 3).flat, strict=True))
+    several_slices = rows["slice"].nunique() > 1
+    for color, ((representation, predictor), group) in enumerate(
+        rows.groupby(["representation", "predictor"], sort=False)
+    ):
+        for (split, slice_), line in group.groupby(["split", "slice"], sort=False):
+            name = f"{representation}, {predictor}, {split}" + (f", {slice_}" if several_slices else "")
+            style: dict[str, Any] = {
+                "color": f"C{color}",
+                "linestyle": "--" if "__" in representation else "-" if split == "eval" else ":",
+                "marker": "o",
+                "markersize": 3,
+            }
+            for metric, axis in panels.items():
+                scale = 1 / line["dim"] if metric in ("dnll", "context_gain") else 1.0
+                axis.plot(line["k"], line[metric].astype(float) * scale, label=name, **style)
+                if f"{metric}_ci_low" in line and split == "eval":
+                    low, high = (line[f"{metric}_ci_{bound}"].astype(float) * scale for bound in ("low", "high"))
+                    axis.fill_between(line["k"], low, high, color=f"C{color}", alpha=0.15, linewidth=0)
+    panels["rollout_gap_median"].set_yscale("symlog")
+    for metric, axis in panels.items():
+        axis.set_title(titles[metric], fontsize=10)
+        axis.set_xlabel("k: staleness of the context (frames)")
+        axis.set_xscale("log", base=2)
+        axis.set_xlim(table["horizons"][0] / 1.2, table["horizons"][-1] * 1.2)  # a panel without a point has none
+        axis.set_xticks(table["horizons"], [str(k) for k in table["horizons"]])
+        axis.axhline(0, color="0.6", linewidth=0.6)
+    handles, labels = panels["dnll"].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    return figure
+
+
+def lagged_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> pd.DataFrame:
+    """Every column of every row."""
+    rows = []
+    for representation in plan["rows"]:
+        for predictor in table["predictors"]:
+            mine = measured.where(representation=representation, seed=table["seeds"])
+            own = mine.where(by=predictor)
+            twin = mine.where(by=f"{predictor}__unconditional")
+            rows += [
+                _row(own, twin, dict(zip(_KEYS, (representation, predictor, split, slice_, k), strict=True)), plan)
+                for split in table["splits"]
+                for slice_ in table["slices"]
+                for k in table["horizons"]
+            ]
+    return pd.DataFrame(rows)
+
+
+def _row(own: Measurements, twin: Measurements, keys: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
+    here = own.where(split=keys["split"], horizon=keys["k"])
+    chosen = here.where(slice=keys["slice"])
+    if chosen.records.empty:
+        raise unmeasured(keys)
+    whole = here.where(slice="all")
+    counted = chosen.records[chosen.records.metric == "nll"]
+    row: dict[str, Any] = {**keys, "n": int(counted.n.iloc[0]), "seeds": chosen.records.seed.nunique()}
+    frame_rate_hz = chosen.over_seeds("frame_rate_hz")
+    kinds = (
+        plan["kinds"]["representations"].get(keys["representation"]),
+        plan["kinds"]["predictors"][keys["predictor"]],
+    )
+    for column, metric in METRICS.items():
+        if column in _PUBLISHED:
+            at_rate = frame_rate_hz == PUBLISHED_FRAME_RATE_HZ
+            row[column] = published(*kinds, keys["split"], keys["k"], metric.name) if at_rate else None
+        elif column.endswith(("_ci_low", "_ci_high")):
+            quantity, bound = column.rsplit("_ci_", 1)
+            row[column] = chosen.over_seeds(quantity, f"ci_{bound}")
+        else:
+            value = (whole if metric.whole_split else chosen).over_seeds(metric.name)
+            row[column] = round(value) if value is not None and metric.decimals == 0 else value
+    # the density without a context was scored on the same frames, at the one horizon it has
+    gain = chosen.difference(twin.where(split=keys["split"], slice=keys["slice"]), "nll")
+    row["context_gain"] = gain and gain.value
+    row["context_gain_ci_low"], row["context_gain_ci_high"] = gain and gain.ci_low, gain and gain.ci_high
+    row["ms_per_step"] = 1000 / frame_rate_hz if frame_rate_hz else None
+    row["dnll_seed_sd"] = chosen.over_seeds("dnll", reduce=lambda v: np.std(v, ddof=1)) if row["seeds"] > 1 else None
+    return row
+
+
+def _notes(table: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+    """What a reader must know to read the table, one sentence or two a note."""
+    notes = [
+        f"Corpus `{plan['corpus']}`. Targets are one-step deltas Δx_t; k is the context's staleness, in frames of "
+        "`ms_per_step`. All k of a representation and split are scored on one set of n frames.",
+        "`dnll` (ΔNLL, nats/frame, negative is good) is against a diagonal Gaussian of training deltas, `dnll_full` "
+        "against one with full covariance, `context_gain` against the same density fitted without any context: only "
+        "this one is about the context. Intervals are 95 % bootstraps over speakers. Every fitted thing saw training "
+        "speakers only.",
+        "`level_gain` is NLL[x_t|c] - NLL[x_t] (k = 1 only), against a diagonal Gaussian of frames. White noise scores "
+        "there what its covariance is worth, 0 if its dimensions are uncorrelated; but -.347 nats/dim in `dnll` and "
+        ".707 in `cosine`. `r2_mean` scores ln||E[Δx|c]||, `r2_head` E[ln||Δx|| | c]; `r2_delta` is the share of "
+        "Δx's variance that the mean explains.",
+        "`rollout_gap` is the NLL of the true Δx_t when the W frames of context are the model's own, less the "
+        "teacher-forced NLL; `overflow` says that `rollout_overflow` of its frames exceeded every float.",
+    ]
+    if {"dnll_direction", "dnll_length", "dnll_factored", "published_dnll_factored"} & set(table["columns"]):
+        notes.append(
+            "Of a density by direction and length, Δx = m d: `dnll_direction` is -ln p(d|c) less that of the uniform "
+            "law on the sphere, `dnll_length` -ln p(m|c) less that of one log-normal of training lengths, and "
+            "`dnll_factored` their sum, what seed document 003 calls the ΔNLL of its vMF x LogNormal. Steps of length "
+            "0 are left out. None of them compares with `dnll`, which is in R^D and against a Gaussian."
+        )
+    if "published_dnll_factored" in table["columns"]:
+        notes.append(
+            "`published_dnll_factored` is against a baseline that its source does not give, and hardly moves while the "
+            "cosines published with it fall from .732 to .058: at D = 512 these are worth -196, -56, -5.9 and -.9 nats "
+            "(k = 1, 2, 4, 8) in `dnll_direction`, if κ is that of the mean cosine."
+        )
+    if table["surrogates"]:
+        notes.append(
+            "Rows named `..__shuffled` (frames of an utterance in random order), `..__white` (Gaussian noise of equal "
+            "covariance), `..__phase_randomised` (equal spectrum and cross-spectrum, Gaussian otherwise) and "
+            "`..__time_reversed` are surrogates: what they score is not due to what they lack."
+        )
+    if any(kind in {"mimi", "encodec"} for kind in plan["kinds"]["representations"].values()):
+        notes.append(
+            "Published values: seed documents 000, 001, 003 (LibriSpeech train-clean-100; other runs and splits)."
+        )
+    else:
+        notes.append("No value has been published for these representations, so the published columns are empty.")
+    return notes

@@ -1,0 +1,184 @@
+"""What a training regime does to forecasts, beside teacher forcing for as many steps.
+
+A row is a representation (or a surrogate of one), a predictor and a split. The predictors are arms: each continues one
+predictor by a regime of its own. One of them, the control, continues it by teacher forcing, so that what the others
+gain is not what more training gives.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from latentdyn.metrics import metric as listed
+from latentdyn.reporting.measurements import Comparison, Measurements, unmeasured
+from latentdyn.reporting.published_injection import INJECTION, PHASE_4
+from latentdyn.reporting.sheet import Sheet
+from latentdyn.reporting.views.injection import injection_rows, published_beside
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# columns: metric, mode of diagnostics.injection
+_VALUES = {
+    **{f"{metric}_A": (metric, "A") for metric in ("dnll", "cosine", "magnitude_ratio")},
+    **{f"{metric}_D": (metric, "D") for metric in ("dnll", "cosine", "magnitude_ratio", "state_error_normalised")},
+    **{metric: (metric, "D") for metric in ("skill", "divergence_horizon")},
+    **{f"{metric}_D_sampled": (metric, "D_sampled") for metric in ("dnll", "state_error_normalised")},
+}
+_DIFFERENCES = ("dnll_D", "cosine_D", "state_error_normalised_D", "dnll_A")
+_PUBLISHED = {
+    **{column: _VALUES[column] for column in ("dnll_A", "cosine_A", "magnitude_ratio_A", "dnll_D", "cosine_D")},
+    "shrinkage": ("shrinkage", "D"),
+}
+_TITLES = {
+    "cosine": "direction: cos(Δx̂, Δx); chance is 0",
+    "state_error_normalised": "state error over the data's spread",
+    "magnitude_ratio": "magnitude: ||Δx̂|| / ||Δx||",
+}
+
+
+def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> Sheet:
+    """The sheet of one table.
+
+    Args:
+        measured, table: as for the lagged one. plan: corpus; rows; kinds; steps, how long each predictor is trained.
+
+    Raises:
+        UserError: nothing was measured for a row, or an arm was measured on other speakers than the control.
+    """
+    rows = regime_rows(measured, table, plan).dropna(axis="columns", how="all")
+    decimals = {str(name): _decimals(str(name)) for name in rows if pd.api.types.is_float_dtype(rows[name])}
+    return Sheet(rows, _notes(rows, table, plan), decimals)
+
+
+def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
+    """A row of three panels for each representation and split; a line a predictor, of mode D, with 95 % bands.
+
+    The ceiling, dashed, is the control's: arms that continue one predictor share it. Where a line ends early, its
+    values overflowed.
+    """
+    from matplotlib.figure import Figure
+
+    rows = injection_rows(measured, table, plan)
+    rows = rows[rows["step"].notna()]
+    ceilings = (rows["mode"] == "ceiling") & (rows["predictor"] == table["against"])
+    rows = rows[(rows["mode"] == "D") | ceilings]
+    groups = rows.groupby(["representation", "split"], sort=False)
+    figure = Figure(figsize=(15, 0.8 + 3.6 * groups.ngroups), layout="constrained")
+    grid = figure.subplots(groups.ngroups, len(_TITLES), squeeze=False)
+    handles = {}
+    for axes, (names, group) in zip(grid, groups, strict=True):
+        for axis, (metric, title) in zip(axes, _TITLES.items(), strict=True):
+            for (mode, predictor), line in group.groupby(["mode", "predictor"], sort=False):
+                ceiling = mode == "ceiling"
+                color = "0.4" if ceiling else f"C{table['predictors'].index(predictor)}"
+                steps, values = line["step"].astype(int), line[metric].astype(float)
+                handles["ceiling" if ceiling else predictor] = axis.plot(
+                    steps, values, marker="o", markersize=3, linestyle="--" if ceiling else "-", color=color
+                )[0]
+                low, high = (line[f"{metric}_ci_{bound}"].astype(float) for bound in ("low", "high"))
+                axis.fill_between(steps, low, high, alpha=0.15, linewidth=0, color=color)
+            axis.set_title(f"{', '.join(names)}\n{title}", fontsize=9)
+            axis.set_xlabel("step of the forecast (frames)")
+            axis.axhline(0 if metric == "cosine" else 1, color="0.6", linewidth=0.6)
+        axes[1].set_yscale("symlog", linthresh=1)  # an explosion must fit beside the rest
+        axes[2].set_yscale("log")  # and a collapse
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles), fontsize=9, frameon=False)
+    return figure
+
+
+def regime_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> pd.DataFrame:
+    """A row for each representation, predictor and split; of the control, no differences."""
+    against = table["against"]
+    rows = []
+    for representation in plan["rows"]:
+        for predictor in table["predictors"]:
+            for split in table["splits"]:
+                keys = {"representation": representation, "predictor": predictor, "split": split}
+                sides = []
+                for side in (keys, {**keys, "predictor": against}):
+                    sides.append(measured.of_row(**side, seed=table["seeds"]))
+                    if sides[-1].where(mode="D").records.empty:
+                        raise unmeasured(side)
+                rows.append(_row(sides[0], None if predictor == against else sides[1], keys, plan))
+    return pd.DataFrame(rows).astype({"steps": "Int64"})
+
+
+def _row(
+    here: Measurements, control: Measurements | None, keys: dict[str, Any], plan: dict[str, Any]
+) -> dict[str, Any]:
+    forecasts = _pooled(here, "D")
+    row: dict[str, Any] = {
+        **keys,
+        "regime": here.records.regime.iloc[0],
+        "steps": plan["steps"].get(keys["predictor"]),
+        "n": int(forecasts.records.n[forecasts.records.metric == "dnll"].iloc[0]),
+    }
+    row |= {column: _pooled(here, mode).over_seeds(metric) for column, (metric, mode) in _VALUES.items()}
+    row["nonfinite_D"] = round(forecasts.over_seeds("nonfinite") or 0)
+    if control is not None:
+        row |= _with_interval("shrinkage", forecasts.ratio(_pooled(control, "D"), "magnitude_ratio"))
+        for column in _DIFFERENCES:
+            metric, mode = _VALUES[column]
+            row |= _with_interval(f"d_{column}", _pooled(here, mode).difference(_pooled(control, mode), metric))
+    for column, (metric, mode) in _PUBLISHED.items():
+        place = {**keys, "mode": mode, "step": None}
+        row[f"published_{column}"] = published_beside(here, place, plan, metric)
+    return row
+
+
+def _decimals(column: str) -> int:
+    """Those of the metric that a column, a difference, an interval or a published value is of."""
+    column = column.removeprefix("published_").removeprefix("d_").removesuffix("_ci_low").removesuffix("_ci_high")
+    return listed(_VALUES[column][0] if column in _VALUES else column).decimals
+
+
+def _pooled(measured: Measurements, mode: str) -> Measurements:
+    """Of a mode, all steps together."""
+    return measured.where(mode=mode).at_step(None)
+
+
+def _with_interval(name: str, compared: Comparison | None) -> dict[str, float]:
+    if compared is None:
+        return {}
+    return {name: compared.value, f"{name}_ci_low": compared.ci_low, f"{name}_ci_high": compared.ci_high}
+
+
+def _notes(rows: pd.DataFrame, table: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+    against = table["against"]
+    notes = [
+        f"Corpus `{plan['corpus']}`. Each row is a predictor that was trained on by its `regime` for `steps` "
+        f"optimisation steps at most; `{against}` is the control, by teacher forcing. `.._A`: every step starts from "
+        "truth; `.._D`: forecasts by the mean, `.._D_sampled` by draws, all on the true Δx and pooled over steps. "
+        "`dnll` is in nats/frame against a diagonal Gaussian (negative is good); `state_error_normalised` is over the "
+        "data's spread, above which the forecast is lost; `divergence_horizon` is the first step lost. `nonfinite_D` "
+        "counts frames that left the range of floats; their mean is an `overflow`.",
+        "`d_..` is the row less the control, on the same frames, with a 95 % bootstrap interval that draws the same "
+        "speakers for both; several seeds are pooled. Everything fitted saw training speakers only.",
+        "`shrinkage` is the forecast's `magnitude_ratio_D` over the control's. A ΔNLL that comes down to 0 while steps "
+        "shrink is mean collapse: the forecast stays where it is, and is no better for being bounded. Steps by the "
+        "mean shrink even of the true model, as far as its ceiling does (see the figure).",
+        "A cosine in D is bounded by the ceiling, the lagged predictor fitted to a context as stale as the step is far "
+        "(`skill` is the cosine over it): no regime can bring back what the start does not tell.",
+    ]
+    control = plan["steps"].get(against)
+    unequal = [
+        f"`{name}` ({'no' if steps is None else steps} steps)"
+        for name, steps in ((name, plan["steps"].get(name)) for name in table["predictors"])
+        if steps != control
+    ]
+    if unequal:
+        notes.append(
+            f"**Not at equal steps:** the control was trained for {control}, but {', '.join(unequal)}: such a "
+            "difference may be that of longer or shorter training."
+        )
+    if any(name.startswith("published") for name in rows):
+        phase_4 = {(e.mode, e.regime, e.metric): e.value for e in INJECTION if e.source == PHASE_4}
+        before, after = (phase_4["D", regime, "dnll"] for regime in ("teacher_forced", "unrolled"))
+        notes.append(
+            f"Published, on other speech, splits and runs: of unrolled training, {PHASE_4} (forecasts' ΔNLL "
+            f"{before:+g} before, {after:+g} after; its shrinkage is against itself before, not against a control); of "
+            "scheduled sampling, Exp 1B (seed 003 §1.2), whose ΔNLL is of direction and length apart and left out; of "
+            "teacher forcing, seed 003, Appendix A."
+        )
+    return notes

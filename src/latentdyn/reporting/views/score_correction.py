@@ -1,0 +1,192 @@
+"""The score correction table (seed 003 §6.2): forecasts whose states a score model corrects, beside their controls.
+
+A row is a representation (or a surrogate of one), a predictor, a split, a forecast (D: by the mean, D_sampled: by
+draws) and a variant of the correction, all steps pooled; the ceiling follows the forecasts.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from latentdyn.correction.variants import FORECASTS, KINDS, SamplingSettings
+from latentdyn.metrics import metric as listed
+from latentdyn.reporting.measurements import Measurements, unmeasured
+from latentdyn.reporting.sheet import Sheet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+GATE_HORIZON = 8  # seed 003 §6.2: "from ~2 steps to >8 steps without destroying dynamics signal"
+_SCORED = ("langevin", "score_only")  # the variants that the gate is about; the others are controls
+_WITH_INTERVALS = ("dnll", "cosine", "magnitude_ratio", "state_error_normalised", "skill", "divergence_horizon",
+                   "correction_cosine", "correction_ratio")  # fmt: skip
+_DENOISING = ("denoising_loss", "denoising_loss_gaussian")
+_TITLES = {
+    "cosine": "direction: cos(Δx̂, Δx); chance is 0",
+    "state_error_normalised": "state error over the data's spread",
+}
+_LINES = ("-", ":", "-.", (0, (1, 4)), (0, (5, 4)))  # of levels, in their order
+
+
+def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> Sheet:
+    """The sheet of one table; `plan` holds the correction's `sampling`, other arguments are as for the lagged one.
+
+    Raises:
+        UserError: nothing was measured for a row.
+    """
+    every = correction_rows(measured, table, plan, by_step=False)
+    rows = every.drop(columns="step").dropna(axis="columns", how="all")
+    if "n_steps" in rows:
+        rows["n_steps"] = rows["n_steps"].astype(object).where(rows["n_steps"].notna(), None)  # blank, not <NA>
+    notes = [
+        f"Corpus `{plan['corpus']}`. Forecasts without injected truth, `ms_per_step` a step, by the mean (D) and by "
+        "draws (D_sampled), on the segments of the injection diagnostic. After every step the state is corrected "
+        f"`n_steps` times by z ← z + η s(z, σ) + sqrt(2η) ξ, η = {plan['sampling']['step_size']:g} σ², in deviations "
+        "of the training frames, s being the score of latents with noise of level `sigma` (`langevin`); without s "
+        "(`noise_only`), without ξ (`score_only`), not at all (`none`). "
+        "The step taken leads from one corrected state to the next.",
+        "`dnll` (nats/frame, negative is good), `cosine` and `magnitude_ratio` are of the true Δx, "
+        "`state_error_normalised` of the state a step starts from, over the data's spread; `skill` is the cosine over "
+        "the ceiling's; `divergence_horizon` is the first step whose mean cosine is within 2 standard errors of chance "
+        "or whose mean state error exceeds the data's spread, one more than there are steps: never. "
+        "`correction_cosine` and `correction_ratio` are of what was added to a state and the way from there to the "
+        "true one: 0 is no help. `cosine_change` is to `none`, over the same resampled speakers.",
+        "`denoising_loss` is the score model's mean squared error of the noise in frames of the split at that level, a "
+        "dimension (1 without any model), `denoising_loss_gaussian` that of a Gaussian with the training frames' "
+        "covariance. Intervals are 95 % bootstraps over speakers; everything fitted saw training speakers only. "
+        "`overflow` is a mean over frames of which `nonfinite` left the range of floats.",
+        *_verdicts(every),
+        "Published: nothing. The seeds planned this; they gave it a probability of .40 (seed 003 §4; .35 before its "
+        "experiments) and .30 (seed 004 §6) to improve rollout stability.",
+    ]
+    decimals = {
+        name: listed(name).decimals for name in rows if pd.api.types.is_float_dtype(rows[name]) and name != "sigma"
+    }
+    return Sheet(rows, notes, decimals)
+
+
+def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
+    """Two panels for each representation, predictor, split and forecast; a line a variant and level, at the largest
+    number of Langevin steps, with 95 % bands. The ceiling is dashed. Where a line ends early, its values overflowed.
+    """
+    from matplotlib.figure import Figure
+
+    rows = correction_rows(measured, table, plan, by_step=True)
+    most, sigmas = max(plan["sampling"]["n_steps"]), plan["sampling"]["sigmas"]
+    rows = rows[rows["n_steps"].isna() | rows["n_steps"].eq(most).fillna(False)]
+    names = ["representation", "predictor", "split"]
+    groups = rows[rows["forecast"].notna()].groupby([*names, "forecast"], sort=False)
+    ceilings = dict(list(rows[rows["variant"] == "ceiling"].groupby(names, sort=False)))
+    figure = Figure(figsize=(11, 1.2 + 3.6 * groups.ngroups), layout="constrained")
+    grid = figure.subplots(groups.ngroups, len(_TITLES), squeeze=False)
+    handles = {}
+    for axes, (name, group) in zip(grid, groups, strict=True):
+        for axis, (metric, title) in zip(axes, _TITLES.items(), strict=True):
+            for (variant, sigma), line in group.groupby(["variant", "sigma"], sort=False, dropna=False):
+                label = variant if variant == "none" else f"{variant}, sigma {sigma:g}"
+                style = _LINES[sigmas.index(sigma) % len(_LINES)] if variant != "none" else "-"
+                steps, color = line["step"].astype(int), f"C{KINDS.index(variant)}"
+                values, low, high = (line[f"{metric}{end}"].astype(float) for end in ("", "_ci_low", "_ci_high"))
+                handles[label] = axis.plot(steps, values, marker="o", markersize=3, linestyle=style, color=color)[0]
+                axis.fill_between(steps, low, high, alpha=0.12, linewidth=0, color=color)
+            ceiling = ceilings.get(name[:3])
+            if ceiling is not None and metric == "cosine":
+                dashed = axis.plot(ceiling["step"].astype(int), ceiling[metric].astype(float), "k--", linewidth=1)
+                handles["ceiling"] = dashed[0]
+            axis.set_title(f"{', '.join(name)}\n{title}", fontsize=9)
+            axis.set_xlabel("step of the forecast (frames)")
+            axis.axhline(0 if metric == "cosine" else 1, color="0.6", linewidth=0.6)
+            if metric != "cosine":
+                axis.set_yscale("symlog", linthresh=1)
+    caption = f"Langevin steps after each step of the forecast: {most}"
+    figure.legend(
+        handles.values(), handles, loc="outside lower center", ncols=4, fontsize=9, frameon=False, title=caption
+    )
+    return figure
+
+
+def correction_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any], by_step: bool) -> pd.DataFrame:
+    """A row for each representation, predictor, split, forecast and variant, all steps pooled (step None); `by_step`
+    has one for each step in its place. The ceiling is a variant of no forecast."""
+    rows = []
+    for representation in plan["rows"]:
+        for predictor in table["predictors"]:
+            for split in table["splits"]:
+                keys = {"representation": representation, "predictor": predictor, "split": split}
+                here = measured.of_row(**keys, seed=table["seeds"])
+                if here.where(mode="D").records.empty:
+                    raise unmeasured(keys)
+                for described, place in _places(table, plan):
+                    who, mine = {**keys, **described}, here.where(**place)
+                    if not mine.records.empty:
+                        rows += [_row(here, mine.at_step(step), who, step) for step in _steps(mine, by_step)]
+    return pd.DataFrame(rows).astype({"step": "Int64", "n_steps": "Int64"})
+
+
+def _places(table: dict[str, Any], plan: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Of the rows, the ceiling's last: the columns that name a forecast and its correction, and those of records."""
+    variants = [v for v in SamplingSettings(**plan["sampling"]).variants() if v.kind in table["variants"]]
+    for forecast in FORECASTS:
+        for v in variants:
+            described = {"forecast": forecast, "variant": v.kind, "n_steps": v.n_steps, "sigma": v.sigma}
+            yield described, {"mode": forecast, **v.place()}
+    yield {"forecast": None, "variant": "ceiling", "n_steps": None, "sigma": None}, {"mode": "ceiling"}
+
+
+def _steps(mine: Measurements, by_step: bool) -> list[int | None]:
+    if not by_step:
+        return [None]
+    steps = mine.records.loc[mine.records.metric == "dnll", "step"]
+    return [int(step) for step in sorted(steps.dropna().unique())]
+
+
+def _row(here: Measurements, mine: Measurements, who: dict[str, Any], step: int | None) -> dict[str, Any]:
+    frame_rate_hz = here.over_seeds("frame_rate_hz")
+    counted = mine.records[mine.records.metric == "dnll"]
+    row: dict[str, Any] = {**who, "step": step, "n": int(counted.n.iloc[0])}
+    for metric in _WITH_INTERVALS:
+        row[metric] = mine.over_seeds(metric)
+        row |= {f"{metric}_ci_{bound}": mine.over_seeds(metric, f"ci_{bound}") for bound in ("low", "high")}
+    change = None
+    if who["variant"] not in ("none", "ceiling"):
+        uncorrected = here.where(mode=who["forecast"], correction="none").at_step(step)
+        change = mine.difference(uncorrected, "cosine")
+    for part in ("value", "ci_low", "ci_high"):
+        row["cosine_change" + ("" if part == "value" else f"_{part}")] = getattr(change, part) if change else math.nan
+    if who["sigma"] is not None:
+        of_the_model = here.where(sigma=who["sigma"])
+        row |= {metric: of_the_model.over_seeds(metric) for metric in _DENOISING}
+    row["nonfinite"] = round(mine.over_seeds("nonfinite") or 0)
+    row["ms_per_step"] = 1000 / frame_rate_hz if frame_rate_hz else None
+    return row
+
+
+def _verdicts(rows: pd.DataFrame) -> Iterator[str]:
+    """The gate of each representation, predictor, split and forecast, by the scored variant that gets furthest among
+    those that keep the cosine; where none does, among all."""
+    forecasts = rows[rows["forecast"].notna()]
+    for names, group in forecasts.groupby(["representation", "predictor", "split", "forecast"], sort=False):
+        none = group[group["variant"] == "none"]
+        scored = group[group["variant"].isin(_SCORED)]
+        if none.empty or scored.empty:
+            continue
+        before, keeps = none.iloc[0]["divergence_horizon"], scored.apply(_keeps_the_cosine, axis=1)
+        best = (scored[keeps] if keeps.any() else scored).sort_values("divergence_horizon", kind="stable").iloc[-1]
+        after, change = best["divergence_horizon"], best["cosine_change"]
+        bounds = [best[f"cosine_change_ci_{bound}"] for bound in ("low", "high")]
+        interval = "" if any(map(math.isnan, bounds)) else f" [{bounds[0]:.3f}, {bounds[1]:.3f}]"
+        passed = after > GATE_HORIZON and bool(keeps[best.name])
+        needless = " It was above before: there was nothing to extend." if before > GATE_HORIZON else ""
+        yield (
+            f"Gate (seed 003 §6.2: a divergence horizon above {GATE_HORIZON}, the cosine not lower than without "
+            f"correction), `{'`, `'.join(names)}`: **{'passed' if passed else 'not passed'}**. Horizon {after:g}, "
+            f"without correction {before:g}; cosine changed by {change:.3f}{interval}. Best: {best['variant']}, "
+            f"{best['n_steps']} steps at sigma {best['sigma']:g}.{needless}"
+        )
+
+
+def _keeps_the_cosine(row: pd.Series) -> bool:
+    """Whether the cosine is not lower than without correction: by its value, or within the interval of the change."""
+    return bool(row["cosine_change"] >= 0 or row["cosine_change_ci_high"] >= 0)

@@ -1,0 +1,318 @@
+"""The certificate: what counts as agreement, on processes whose exact values follow by hand.
+
+Those of white noise in D dimensions at k = 1 are ΔNLL = -(D/2) ln 2, the same against the full covariance and for the
+context, R² = 1/2 and a level gain of 0; at k = 2 all are 0.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from latentdyn.errors import UserError
+from latentdyn.processes.base import build_process
+from latentdyn.reporting.measurements import Measurements
+from latentdyn.reporting.png import write_figure
+from latentdyn.reporting.sheet import Sheet
+from latentdyn.reporting.views import calibration
+from latentdyn.reporting.views.calibration import calibration_rows, draw
+
+WHITE = {"kind": "var", "dim": 2, "seed": 0, "radius": 0.0, "dtype": "float32"}
+DNLL = -math.log(2)  # of WHITE
+EXACT = {"dnll": DNLL, "dnll_full": DNLL, "r2_delta": 0.5, "level_gain": 0.0, "unbounded": 0.0}
+JUMPS = {"kind": "jumps", "dim": 2, "seed": 0}
+VMF = {"kind": "vmf_steps", "dim": 3, "seed": 0}
+UNSTABLE = {"kind": "var", "dim": 2, "seed": 0, "radius": 1.05}
+TABLE = {"predictors": {"x": "p"}, "keys": {}, "horizons": [1], "seeds": [0], "tolerance": 0.02}
+
+
+def tabulate(measured: Measurements, processes: dict[str, Any], **table: Any) -> Sheet:
+    plan = {"corpus": "c", "rows": list(processes), "processes": processes}
+    return calibration.tabulate(measured, {**TABLE, **table}, plan)
+
+
+def exact_cosine() -> tuple[float, float]:
+    ((value, error),) = [(a.value, a.error) for a in build_process(WHITE).answers([1]) if a.metric == "cosine"]
+    return value, error
+
+
+def white(handmade, representation: str = "x", **values: Any) -> None:
+    """White noise measured without a flaw, but for `values`."""
+    handmade.add({**EXACT, "cosine": exact_cosine()[0], **values}, representation=representation)
+
+
+def verdict(sheet: Sheet, diagnostic: str, k: int = 1) -> str:
+    (measured,) = sheet.rows.agrees[(sheet.rows.diagnostic == diagnostic) & (sheet.rows.k == k)]
+    return measured
+
+
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [
+        ((-0.6, -0.7, -0.5), "interval"),  # -.693 is within
+        ((-0.6, -0.65, -0.55), "no"),
+        ((DNLL * 1.019, -0.720, -0.700), "2 %"),
+        (DNLL * 0.981, "2 %"),
+        (DNLL * 1.021, "no"),
+        (math.inf, "no"),
+        (math.nan, "no"),
+    ],
+)
+def test_agreement_is_an_interval_that_holds_the_exact_value_or_two_percent(handmade, measured, expected):
+    white(handmade, dnll=measured)
+    sheet = tabulate(handmade.measured, {"x": WHITE})
+    assert verdict(sheet, "dnll") == expected
+    assert sheet.notes[0].startswith(f"**{len(sheet.rows) - (expected == 'no')} of {len(sheet.rows)} rows agree.**")
+
+
+def test_the_tolerance_is_the_tables(handmade):
+    white(handmade, dnll=1.05 * DNLL)
+    measured = handmade.measured
+    assert verdict(tabulate(measured, {"x": WHITE}), "dnll") == "no"
+    sheet = tabulate(measured, {"x": WHITE}, tolerance=0.06)
+    assert verdict(sheet, "dnll") == "6 %" and "within 6 % of itself" in sheet.notes[0]
+
+
+def test_an_exact_value_by_monte_carlo_may_be_two_standard_errors_off(handmade):
+    value, error = exact_cosine()
+    assert 0 < error < 0.01
+    intervals = {
+        "a": (value + 1.9 * error, 2.0),
+        "b": (value + 2.1 * error, 2.0),
+        "c": (-1.0, value - 1.9 * error),
+        "d": (-1.0, value - 2.1 * error),
+    }
+    for name, (low, high) in intervals.items():
+        white(handmade, name, cosine=((low + high) / 2, low, high))  # far from the tolerance
+    rows = tabulate(handmade.measured, dict.fromkeys(intervals, WHITE), predictors=dict.fromkeys(intervals, "p")).rows
+    assert rows.agrees[rows.diagnostic == "cosine"].tolist() == ["interval", "no", "interval", "no"]
+    assert rows.error[rows.diagnostic == "cosine"].tolist() == [error] * 4
+    assert rows.error[rows.diagnostic != "cosine"].isna().all()
+
+
+@pytest.mark.parametrize("dim", [2, 32])  # at 32, the closed form of a ΔNLL of 0 may round to -7e-15
+def test_a_zero_is_met_on_the_scale_of_the_largest_dnll_or_of_one(handmade, dim):
+    largest = dim / 2 * math.log(2)
+    process = {**WHITE, "dim": dim}
+    near, far = 0.0199, 0.0201
+    answers = {"dnll": -largest, "dnll_full": -largest, "r2_delta": 0.5, "level_gain": near * largest, "cosine": 0.0}
+    handmade.add({**answers, "unbounded": far}, representation="x")
+    handmade.add({"dnll": -near * largest, "dnll_full": far * largest, "r2_delta": near}, representation="x", horizon=2)
+    handmade.add({"dnll": far * largest, "dnll_full": near * largest, "r2_delta": -far}, representation="x", horizon=4)
+    sheet = tabulate(handmade.measured, {"x": process}, horizons=[1, 2, 4])
+    assert [verdict(sheet, name) for name in ("level_gain", "unbounded")] == ["2 %", "no"]
+    assert [verdict(sheet, name, 2) for name in ("dnll", "dnll_full", "r2_delta")] == ["2 %", "no", "2 %"]
+    assert [verdict(sheet, name, 4) for name in ("dnll", "dnll_full", "r2_delta")] == ["no", "2 %", "no"]
+
+
+def test_values_by_hand(handmade):
+    white(handmade, dnll=(-0.6, -0.8, -0.4), level_gain=0.01)
+    rows = tabulate(handmade.measured, {"x": WHITE}).rows
+    row = rows[rows.diagnostic == "dnll"].iloc[0]
+    assert row[["process", "by", "k", "agrees"]].tolist() == ["x", "p", 1, "interval"]
+    expected = [DNLL, -0.6, -0.8, -0.4, -0.6 - DNLL, (-0.6 - DNLL) / 0.2]  # half the interval is .2
+    assert row[["exact", "measured", "ci_low", "ci_high", "difference", "intervals"]].tolist() == pytest.approx(
+        expected
+    )
+    without = rows[rows.diagnostic == "level_gain"].iloc[0]
+    assert without.difference == pytest.approx(0.01) and math.isnan(without.intervals)
+
+
+def test_rows_are_processes_in_the_order_of_the_config_and_seeds_are_averaged(handmade):
+    for name in ("x", "y"):
+        for seed, dnll in ((0, -0.5), (1, -0.7), (2, 1e6)):
+            values = {**EXACT, "cosine": 0.7, "dnll": dnll}
+            handmade.add(values, representation=name, predictor=f"p_{name}", seed=seed)
+    processes, predictors = {"y": WHITE, "x": WHITE}, {"x": "p_x", "y": "p_y"}
+    rows = tabulate(handmade.measured, processes, predictors=predictors, seeds=[0, 1]).rows
+    assert rows.process.unique().tolist() == ["y", "x"]
+    assert rows.measured[rows.diagnostic == "dnll"].tolist() == pytest.approx([-0.6, -0.6])
+
+
+def test_only_eval_speakers_and_whole_splits_are_compared(handmade):
+    white(handmade)
+    handmade.add({name: 1e6 for name in EXACT}, representation="x", split="train")
+    handmade.add({name: 1e6 for name in EXACT}, representation="x", slice="utterance_medial")
+    assert set(tabulate(handmade.measured, {"x": WHITE}).rows.agrees) == {"2 %"}
+
+
+def test_the_nll_itself_is_compared_only_where_no_difference_is_known(handmade):
+    white(handmade, nll=5.0)
+    entropy = math.log(2 * math.pi * math.e)  # of two normals
+    handmade.add({"nll": entropy, "spectral_radius": 1.05, "unbounded": 1.0}, representation="u")
+    rows = tabulate(handmade.measured, {"x": WHITE, "u": UNSTABLE}, predictors={"x": "p", "u": "p"}).rows
+    assert "nll" not in set(rows.diagnostic[rows.process == "x"])
+    mine = rows[rows.process == "u"]
+    assert mine.diagnostic.tolist() == ["nll", "spectral_radius", "unbounded"] and set(mine.agrees) == {"2 %"}
+    assert mine.exact.tolist() == pytest.approx([entropy, 1.05, 1.0])
+
+
+def test_the_context_gain_is_measured_against_the_twin_without_context(handmade):
+    gains, n = np.array([-0.6, -0.7, -0.8]), 10
+    white(handmade)
+    for predictor, means in (("p", 3 + gains), ("p__unconditional", [3.0, 3.0, 3.0])):
+        nll = {f"s{i}": (mean * n, n) for i, mean in enumerate(means)}
+        handmade.add({}, representation="x", predictor=predictor, speakers={"nll": nll})
+    rows = tabulate(handmade.measured, {"x": WHITE}).rows
+    row = rows[rows.diagnostic == "context_gain"].iloc[0]
+    assert row[["exact", "measured"]].tolist() == pytest.approx([DNLL, -0.7])
+    assert -0.8 <= row.ci_low < -0.7 < row.ci_high <= -0.6 and row.agrees == "interval"
+
+
+def test_a_horizon_that_the_predictor_is_not_trained_at_is_passed_over(handmade):
+    white(handmade)
+    rows = tabulate(handmade.measured, {"x": WHITE}, horizons=[1, 2]).rows
+    assert set(rows.k) == {1}
+
+
+# ------------------------------------------------------------------------------------------------- clusters
+
+
+def test_the_fewest_clusters_stand_for_a_key(handmade):
+    for key, values in (("pool", {64: 1.5, 128: 1.0}), ("pc", {128: 1.0, 64: 0.99})):
+        for clusters, ratio in values.items():
+            mode = f"{clusters} clusters"
+            handmade.add({"variance_ratio": ratio}, representation="x", predictor=key, mode=mode)
+    # whatever the seeds of predictors: a clustering is measured once
+    table = {"predictors": {}, "keys": {"x": ["pool", "pc"]}, "seeds": [3, 4]}
+    rows = tabulate(handmade.measured, {"x": JUMPS}, **table).rows
+    columns = ["by", "diagnostic", "exact", "measured", "agrees"]
+    assert rows[columns].values.tolist() == [
+        ["pool, 64 clusters", "variance_ratio", 1.0, 1.5, "no"],
+        ["pc, 64 clusters", "variance_ratio", 1.0, 0.99, "2 %"],
+    ]
+
+
+def test_a_clustering_that_was_not_measured_is_an_error(handmade):
+    with pytest.raises(UserError, match=r"variance_ratio of 'x' was not measured.*predictors and keys"):
+        tabulate(handmade.measured, {"x": JUMPS}, predictors={}, keys={"x": ["pool"]})
+
+
+# ------------------------------------------------------------------------------------------------- outliers
+
+OUTLIERS = {"kind": "outliers", "source": "x", "share": 0.01, "factor": 1e3, "splits": ["eval"]}
+
+
+@pytest.mark.parametrize(
+    ("median", "mean", "expected"),
+    [
+        (-0.70, 500.0, ["2 %", "moved"]),
+        (-0.70, math.inf, ["2 %", "moved"]),
+        (-0.60, 500.0, ["no", "moved"]),  # what a median must not do
+        (-0.70, -0.70, ["2 %", "no"]),  # and what a mean must
+    ],
+)
+def test_outliers_must_move_the_mean_and_not_the_median(handmade, median, mean, expected):
+    white(handmade, dnll_median=-0.701)
+    handmade.add({"dnll_median": median, "dnll": mean}, representation="shaken")
+    processes, predictors = {"x": WHITE, "shaken": OUTLIERS}, {"x": "p", "shaken": "p"}
+    rows = tabulate(handmade.measured, processes, predictors=predictors, horizons=[1, 2]).rows  # x is not trained at 2
+    mine = rows[rows.process == "shaken"]
+    assert mine[["diagnostic", "k"]].values.tolist() == [["dnll_median", 1], ["dnll", 1]]
+    assert mine.agrees.tolist() == expected
+    assert mine.exact.tolist() == pytest.approx([-0.701, DNLL])
+    assert mine.exact_is.tolist() == ["x: must not differ", "x: must differ"]
+
+
+def test_outliers_without_their_source_are_an_error(handmade):
+    handmade.add({"dnll_median": -0.7, "dnll": 1.0}, representation="shaken")
+    with pytest.raises(UserError, match=r"'x' was not measured with 'p'.*give 'x' the same predictor as 'shaken'"):
+        tabulate(handmade.measured, {"shaken": OUTLIERS}, predictors={"shaken": "p"})
+
+
+# ----------------------------------------------------------------------------------------------- what is refused
+
+
+def test_a_predictor_that_reports_no_kappa_cannot_be_held_to_one(handmade):
+    measured = {a.metric: a.value for a in build_process(VMF).answers([1])}
+    handmade.add(measured, representation="x")
+    assert set(tabulate(handmade.measured, {"x": VMF}).rows.agrees) == {"2 %"}
+    del measured["kappa"]
+    handmade.add(measured, representation="y")
+    with pytest.raises(UserError, match=r"kappa of 'y' was not measured.*vmf_lognormal for kappa"):
+        tabulate(handmade.measured, {"y": VMF}, predictors={"y": "p"})
+
+
+@pytest.mark.parametrize(
+    ("process", "table"),
+    [
+        (UNSTABLE, {"horizons": [2]}),  # known at k = 1 only
+        (WHITE, {"horizons": [4]}),  # not trained there
+        (JUMPS, {"predictors": {}}),
+        (OUTLIERS, {"predictors": {}}),
+    ],
+)
+def test_a_process_that_is_compared_with_nothing_is_an_error(handmade, process, table):
+    white(handmade)
+    with pytest.raises(UserError, match=r"no exact value of 'x' is compared with anything.*add k = 1"):
+        tabulate(handmade.measured, {"x": process}, **table)
+
+
+# the figure
+DRAWN_WHITE = {"kind": "var", "dim": 2, "seed": 0, "radius": 0.0}
+PROCESSES = {
+    "white": DRAWN_WHITE,
+    "shaken": {"kind": "outliers", "source": "white"},
+    "unstable": {**DRAWN_WHITE, "radius": 1.05},  # in the panel of ratios alone
+    "mixture": {"kind": "scale_mixture", "dim": 2, "seed": 0},
+}
+DRAWN_TABLE = {"predictors": dict.fromkeys(PROCESSES, "p"), "keys": {}, "horizons": [1], "seeds": [0],
+               "tolerance": 0.02}  # fmt: skip
+PLAN = {"corpus": "c", "rows": list(PROCESSES), "processes": PROCESSES}
+NATS = ["dnll", "dnll_full", "context_gain", "level_gain"]
+
+
+@pytest.fixture
+def measured(handmade):
+    values = {"dnll_full": -0.5, "r2_delta": (0.5, 0.4, 0.6), "level_gain": 1.0, "unbounded": 0.0, "cosine": 0.7}
+    for name in ("white", "mixture"):
+        handmade.add({"dnll": (-0.7, -0.8, -0.6), "dnll_median": -0.7, **values}, representation=name)
+    handmade.add({"dnll": 1e6, "dnll_median": -0.7}, representation="shaken")
+    handmade.add({"nll": 2.8, "spectral_radius": 1.05, "unbounded": 1.0}, representation="unstable")
+    return handmade.measured
+
+
+def test_points_hold_the_values_of_the_table(measured):
+    rows = calibration_rows(measured, DRAWN_TABLE, PLAN)
+    rows = rows[rows.process != "shaken"]  # these compare two measurements
+    in_nats = rows.diagnostic.isin(NATS)
+    chosen = {0: in_nats, 1: ~in_nats & (rows.diagnostic != "nll")}
+    figure = draw(measured, DRAWN_TABLE, PLAN)
+    colors = {}
+    for panel, axis in enumerate(figure.axes):
+        lines = {line.get_label(): line for line in axis.get_lines()}
+        mine = rows[chosen[panel]]
+        assert [name for name in lines if not name.startswith("_")] == mine.process.unique().tolist()
+        for process, group in mine.groupby("process"):
+            np.testing.assert_array_equal(lines[process].get_xydata(), group[["exact", "measured"]])
+            assert colors.setdefault(process, lines[process].get_color()) == lines[process].get_color()
+        crosses = [line.get_xydata() for line in axis.get_lines() if line.get_marker() == "x"]
+        failed = mine[mine.agrees == "no"]
+        np.testing.assert_array_equal(np.concatenate(crosses), failed[["exact", "measured"]])
+        assert len(failed) > 0
+        segments = [segment for bars in axis.collections for segment in bars.get_segments()]
+        drawn = [segment[:, 1].tolist() for segment in segments if len(segment)]
+        assert drawn == mine[["ci_low", "ci_high"]].dropna().values.tolist()
+    assert len(set(colors.values())) == 3
+    (legend,) = figure.legends
+    shown = {
+        text.get_text(): handle.get_color() for text, handle in zip(legend.texts, legend.legend_handles, strict=True)
+    }
+    assert shown == colors
+
+
+def test_an_overflow_is_drawn_as_a_failure(handmade, tmp_path):
+    values = {"nll": 2.8, "spectral_radius": math.inf, "unbounded": 1.0}
+    handmade.add(values, representation="unstable")
+    plan = {**PLAN, "rows": ["unstable"]}
+    figure = draw(handmade.measured, DRAWN_TABLE, plan)
+    (crosses,) = [line for line in figure.axes[1].get_lines() if line.get_marker() == "x"]
+    assert crosses.get_xydata().tolist() == [[1.05, math.inf]]
+    write_figure(figure, tmp_path / "a.png")
+
+
+def test_equal_measurements_give_an_equal_file(measured, tmp_path):
+    for name in ("a", "b"):
+        write_figure(draw(measured, DRAWN_TABLE, PLAN), tmp_path / f"{name}.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

@@ -1,0 +1,172 @@
+"""The table of gates: which rows there are, the ceiling beside a cosine, the matrix, where thresholds mean little."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgba
+
+from latentdyn.errors import UserError
+from latentdyn.reporting.views import gates
+from latentdyn.reporting.views.gates import draw
+
+TABLE = {"representations": ["mimi", "other"], "predictors": ["vmf", "net"], "seeds": [0], "splits": ["eval"],
+         "reference": "mimi"}  # fmt: skip
+PLAN = {
+    "corpus": "c",
+    "rows": ["mimi", "other"],
+    "kinds": {
+        "representations": {"mimi": "mimi", "other": "encodec"},
+        "predictors": {"vmf": "vmf_lognormal", "net": "mdn"},
+    },
+}
+
+
+def add(handmade, cosine: float, horizon: float, dnll: float, state_error: float = 50.0, **who: Any) -> None:
+    """Forecasts of 16 steps, their ceiling at two, and the evaluation at k = 1 on two speakers."""
+    for step in range(1, 17):
+        handmade.add({"cosine": (cosine, cosine - 0.1, cosine + 0.1)}, mode="D", step=step, horizon=None, **who)
+    pooled = {"divergence_horizon": (horizon, horizon - 1, horizon + 1), "state_error": state_error}
+    handmade.add(pooled, mode="D", horizon=None, **who)
+    for step, value in ((2, 0.5), (8, 0.25)):
+        handmade.add({"cosine": value}, mode="ceiling", step=step, horizon=None, **who)
+    handmade.add({"frame_rate_hz": 12.5}, horizon=None, **who)
+    handmade.add({"dnll": (dnll, dnll - 1, dnll + 1)}, speakers={"dnll": {s: (4 * dnll, 4) for s in "ab"}}, **who)
+
+
+@pytest.fixture
+def evaluated(handmade):
+    add(handmade, 0.1, 2, -180, 79.1, representation="mimi", predictor="vmf")
+    add(handmade, 0.7, 12, -20, representation="mimi", predictor="net")
+    add(handmade, 0.2, 3, -90, representation="other", predictor="vmf")
+    add(handmade, 0.3, 4, -50, representation="other", predictor="net")
+    return handmade
+
+
+def answers(rows, **where: Any) -> dict[str, str]:
+    for name, value in where.items():
+        rows = rows[rows[name] == value]
+    assert rows["gate"].is_unique
+    return dict(zip(rows["gate"], rows["verdict"], strict=True))
+
+
+def test_every_gate_is_asked_of_every_row_and_the_matrix_of_all(evaluated):
+    rows = gates.tabulate(evaluated.measured, TABLE, PLAN).rows
+    asked = rows[rows["representation"].notna()]
+    first = ["direction_sustained", "horizon_extended", "nats_beyond_pca", "state_error_below_mimi", "pesq_above_2"]
+    expected = [
+        (gate, representation, predictor)
+        for representation in ("mimi", "other")
+        for predictor in ("vmf", "net")
+        for gate in [*first, *(["representation_gain"] if representation == "other" else []), "full_sweep"]
+    ]
+    assert list(asked[["gate", "representation", "predictor"]].itertuples(index=False, name=None)) == expected
+    assert rows["gate"].tolist()[len(expected) :] == [f"decision_{i}" for i in range(1, 6)]
+    assert rows[["source", "question", "published"]].map(bool).all(axis=None)
+
+
+def test_verdicts_by_hand(evaluated):
+    rows = gates.tabulate(evaluated.measured, TABLE, PLAN).rows
+    assert answers(rows, representation="mimi", predictor="vmf") == {
+        "direction_sustained": "not met", "horizon_extended": "not met", "nats_beyond_pca": "met",
+        "state_error_below_mimi": "not met", "pesq_above_2": "not measured", "full_sweep": "not met",
+    }  # fmt: skip
+    assert answers(rows, representation="other", predictor="net") == {
+        "direction_sustained": "not met", "horizon_extended": "not met", "nats_beyond_pca": "met",
+        "state_error_below_mimi": "met", "pesq_above_2": "not measured", "representation_gain": "met",
+        "full_sweep": "not measured",
+    }  # fmt: skip
+    # no vMF forecast works, another representation gains more than twice (by net), and one forecast works (by net)
+    assert answers(rows[rows["representation"].isna()]) == {
+        "decision_1": "not met", "decision_2": "met", "decision_3": "not met", "decision_4": "not met",
+        "decision_5": "not measured",
+    }  # fmt: skip
+
+
+def test_values_intervals_and_ceiling_by_hand(evaluated):
+    rows = gates.tabulate(evaluated.measured, TABLE, PLAN).rows
+    row = rows[(rows["gate"] == "direction_sustained") & (rows["representation"] == "mimi")].iloc[1]
+    assert row[["measured", "ci_low", "ci_high", "threshold"]].tolist() == pytest.approx([0.7, 0.6, 0.8, 0.6])
+    assert (row["verdict"], row["decided"], row["comparison"]) == ("met", "no", ">")
+    assert row["ceiling"] == 0.25  # of step 8, the latest known: not of step 2
+    gains = rows[rows["gate"] == "representation_gain"]
+    assert gains["measured"].tolist() == [0.5, 2.5] and gains["decided"].tolist() == ["yes", "yes"]
+    assert rows.loc[rows["gate"] != "direction_sustained", "ceiling"].isna().all()
+
+
+def test_without_a_reference_no_gain_is_measured(evaluated):
+    rows = gates.tabulate(evaluated.measured, {**TABLE, "reference": None}, PLAN).rows
+    gains = rows[rows["gate"] == "representation_gain"]
+    assert len(gains) == 4 and set(gains["why"]) == {"no reference is named"}
+    assert answers(rows[rows["representation"].isna()])["decision_2"] == "not measured"
+
+
+def test_the_matrix_does_not_ask_surrogates(evaluated):
+    for predictor in ("vmf", "net"):  # works, and gains, as no speech does
+        add(evaluated, 0.9, 17, -900, representation="mimi__white", predictor=predictor)
+    alone = gates.tabulate(evaluated.measured, TABLE, PLAN).rows
+    both = gates.tabulate(evaluated.measured, TABLE, {**PLAN, "rows": ["mimi", "mimi__white", "other"]}).rows
+    surrogate = answers(both, representation="mimi__white", predictor="vmf")
+    assert surrogate["direction_sustained"] == surrogate["representation_gain"] == "met"
+    assert answers(both[both["representation"].isna()]) == answers(alone[alone["representation"].isna()])
+
+
+def test_splits_have_a_matrix_each(evaluated):
+    for representation in ("mimi", "other"):
+        for predictor in ("vmf", "net"):
+            add(evaluated, 0.9, 17, -20, representation=representation, predictor=predictor, split="train")
+    rows = gates.tabulate(evaluated.measured, {**TABLE, "splits": ["train", "eval"]}, PLAN).rows
+    of_all = rows[rows["representation"].isna()]
+    assert answers(of_all, split="train")["decision_1"] == "met"
+    assert answers(of_all, split="eval")["decision_1"] == "not met"
+
+
+def test_thresholds_of_mimi_are_flagged_elsewhere(evaluated):
+    def note(plan: dict[str, Any]) -> str:
+        return " ".join(n for n in gates.tabulate(evaluated.measured, TABLE, plan).notes if "Not comparable" in n)
+
+    assert "beside `other`." in note(PLAN) and "`nats_beyond_pca` and `state_error_below_mimi`" in note(PLAN)
+    kinds = PLAN["kinds"] | {"representations": {"mimi": "mimi", "other": "mimi"}}
+    assert note({**PLAN, "kinds": kinds}) == ""
+    evaluated.add({"frame_rate_hz": 25.0}, horizon=None, representation="other")  # the mean of both is not 12.5
+    assert "beside `other`." in note({**PLAN, "kinds": kinds})
+
+
+def test_an_overflow_meets_nothing_and_is_shown(evaluated):
+    add(evaluated, math.inf, 2, -20, math.inf, representation="far", predictor="net")
+    table, plan = {**TABLE, "predictors": ["net"]}, {**PLAN, "rows": ["far"]}
+    rows = gates.tabulate(evaluated.measured, table, plan).rows.set_index("gate")
+    for gate in ("direction_sustained", "state_error_below_mimi"):
+        assert (rows.loc[gate, "measured"], rows.loc[gate, "verdict"]) == (math.inf, "not met")
+
+
+@pytest.mark.parametrize(
+    ("table", "rows", "named"),
+    [
+        ({"predictors": ["vmf", "third"]}, ["mimi"], "representation = mimi, predictor = third"),
+        ({"splits": ["train"]}, ["mimi"], "split = train"),
+        ({}, ["mimi", "absent"], "representation = absent"),
+    ],
+)
+def test_what_was_not_measured_at_all_is_an_error_that_names_it(evaluated, table, rows, named):
+    with pytest.raises(UserError, match=named):
+        gates.tabulate(evaluated.measured, {**TABLE, **table}, {**PLAN, "rows": rows})
+
+
+# the figure
+def test_a_panel_for_each_gate_that_was_measured(handmade):
+    add(handmade, 0.1, 2, -180, math.inf, representation="mimi", predictor="vmf")
+    add(handmade, 0.7, 12, -20, 50.0, representation="mimi", predictor="net")
+    figure = draw(handmade.measured, {**TABLE, "representations": ["mimi"]}, {**PLAN, "rows": ["mimi"]})
+    titles = [axis.get_title().split(":")[0] for axis in figure.axes]
+    assert titles == ["direction_sustained", "horizon_extended", "nats_beyond_pca", "state_error_below_mimi"]
+    cosine, error = figure.axes[0], figure.axes[-1]
+    intervals, points = cosine.collections
+    np.testing.assert_allclose(points.get_offsets(), [[0.7, 0], [0.1, 1]])  # the first row on top
+    np.testing.assert_allclose(intervals.get_segments(), [[[0.6, 0], [0.8, 0]], [[0.0, 1], [0.2, 1]]], atol=1e-12)
+    np.testing.assert_array_equal(points.get_facecolors(), [to_rgba("C2"), to_rgba("C3")])
+    assert [text.get_text() for text in cosine.get_yticklabels()] == ["mimi, net, eval", "mimi, vmf, eval"]
+    assert cosine.get_lines()[0].get_xdata() == [0.6, 0.6]
+    assert len(error.get_yticklabels()) == 2  # an overflow keeps its line
+    figure.canvas.draw()
