@@ -12,9 +12,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from latentdyn.diagnostics.bootstrap import mean_intervals
 from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
 from latentdyn.diagnostics.scores import score_frames
-from latentdyn.diagnostics.summaries import speaker_bootstrap
 from latentdyn.distributions.gaussian import FullGaussian
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.predictors.mdn import MDN
@@ -91,7 +91,7 @@ def compare_bootstraps(n_frames: int, repeats: int, n_speakers: int = 100, resam
         return np.quantile(means, [0.025, 0.975], axis=0).T
 
     def ours() -> np.ndarray:
-        return speaker_bootstrap(values, speakers, resamples, np.random.default_rng(0))
+        return mean_intervals(values, speakers, resamples, np.random.default_rng(0))
 
     np.testing.assert_allclose(ours(), loop(), atol=0.05)  # two draws of one quantity
     rounds = in_turns({"loop": lambda: seconds(loop), "ours": lambda: seconds(ours)}, min(3, repeats))

@@ -111,6 +111,10 @@ ROLLOUT_GAP = Metric("rollout_gap", "nats/frame", decimals=2, better="lower", wh
     sentence="NLL of the true Δx with a context of the model's own frames, less that with the true context.")
 ROLLOUT_OVERFLOW = Metric("rollout_overflow", "frames", decimals=0, better="lower", whole_split=True,
     sentence="Frames whose gap is beyond what a float holds.")
+ENERGY_SCORE = Metric("energy_score", "1", decimals=3, better="lower", whole_split=True,
+    sentence="Energy score of the predicted law of Δx by its draws, in deviations of the training frames.")
+ENERGY_SCORE_BASELINE = Metric("energy_score_baseline", "1", decimals=3, better="neither", whole_split=True,
+    sentence="Energy score of one diagonal Gaussian of training deltas.")
 SPECTRAL_RADIUS = Metric("spectral_radius", "1", decimals=3, better="neither", whole_split=True,
     sentence="Factor a frame by which a small difference of two free runs grows in the long run.")
 UNBOUNDED = Metric("unbounded", "1", decimals=3, better="lower", whole_split=True,
@@ -216,7 +220,7 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
     "lagged": (
         NLL, NLL_BASELINE, DNLL, DNLL_FULL, LEVEL_GAIN, DNLL_DIRECTION, DNLL_LENGTH, DNLL_FACTORED, DNLL_PER_DIM,
         BITS_PER_FRAME, KBIT_PER_S, COSINE, R2_DELTA, R2_MEAN, R2_HEAD, *FACTS.values(), PATH_DIFFERENCE, ROLLOUT_GAP,
-        ROLLOUT_OVERFLOW, SPECTRAL_RADIUS, UNBOUNDED, SPEAKERS, DIM, FRAME_RATE_HZ,
+        ROLLOUT_OVERFLOW, ENERGY_SCORE, ENERGY_SCORE_BASELINE, SPECTRAL_RADIUS, UNBOUNDED, SPEAKERS, DIM, FRAME_RATE_HZ,
     ),
     "injection": _FORECASTS,
     "corrections": (*_FORECASTS, DENOISING_LOSS, DENOISING_LOSS_GAUSSIAN),

@@ -21,10 +21,10 @@ from torch import Tensor
 from latentdyn.correction.langevin import corrector
 from latentdyn.correction.score_model import ScoreModel, denoising_losses
 from latentdyn.correction.variants import FORECASTS, SamplingSettings
+from latentdyn.diagnostics.bootstrap import mean_intervals
 from latentdyn.diagnostics.injection import InjectionSettings, Mode, score_forecasts
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import Rollout, by_draws, by_mean, rollout
-from latentdyn.diagnostics.summaries import speaker_bootstrap
 from latentdyn.metrics import DENOISING_LOSS, DENOISING_LOSS_GAUSSIAN
 from latentdyn.predictors.base import Predictor
 from latentdyn.seeds import numpy_generator, torch_generator
@@ -99,7 +99,7 @@ def denoising_records(
         )
     values = torch.cat(losses).double().cpu().numpy()
     speakers = pd.factorize(chosen["speaker_id"], sort=True)[0]
-    bounds = speaker_bootstrap(values, speakers, resamples, numpy_generator(*names, "bootstrap"))
+    bounds = mean_intervals(values, speakers, resamples, numpy_generator(*names, "bootstrap"))
     return [
         record(metric, value, len(values), ci_low=low, ci_high=high, split=split, sigma=sigma)
         for metric, value, (low, high) in zip(

@@ -1,8 +1,13 @@
 """Phase 1, the lagged-context diagnostic (seed 001 §2): how much a stale context tells about the next step.
 
 ΔNLL(k) = NLL[p(Δx_t | x_{t-k-W+1 .. t-k})] - NLL[baseline of Δx], nats a frame; negative is good. Train and eval go
-through this one path. Beside it stand what would fool it: a baseline that knows the covariance, the level gain, both
-forms of the log-magnitude R², robust summaries, the worst frames, and the gap when the context is the model's own.
+through this one path. Beside it stands what a ΔNLL alone would hide: a baseline that knows the covariance, the level
+gain, both forms of the log-magnitude R², robust summaries, the worst frames, and the gap when the context is the
+model's own.
+
+A density without a likelihood or a mean has the records that it can have, and records of status `missing` (see
+capabilities). The energy score (see energy) exists for all: of Δx_t given the stale context, on the frames of the
+rollout gap, by `energy_draws` draws a frame; energy_score_baseline is that of the diagonal Gaussian of training deltas.
 """
 
 import math
@@ -15,18 +20,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval, mean_intervals, speaker_totals
+from latentdyn.diagnostics.capabilities import find_missing, missing
 from latentdyn.diagnostics.free_runs.growth import free_run_stability
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
-from latentdyn.diagnostics.scores import FACT, fit_log_lengths, score_frames
-from latentdyn.diagnostics.summaries import (
-    percentile_interval,
-    resampled_ratios,
-    robust_summary,
-    speaker_bootstrap,
-    speaker_totals,
-    speaker_weights,
-)
+from latentdyn.diagnostics.scores import FACT, fit_log_lengths, score_energies, score_frames
+from latentdyn.diagnostics.summaries import robust_summary
 from latentdyn.metrics import (
     BITS_PER_FRAME,
     COSINE,
@@ -37,6 +37,8 @@ from latentdyn.metrics import (
     DNLL_FULL,
     DNLL_LENGTH,
     DNLL_PER_DIM,
+    ENERGY_SCORE,
+    ENERGY_SCORE_BASELINE,
     FACTS,
     FRAME_RATE_HZ,
     KBIT_PER_S,
@@ -62,6 +64,13 @@ from latentdyn.stores.windows import Scaling, Windows, common_frames
 
 _PATH_FRAMES = 4096  # on which the training path's likelihood is compared with this one's
 _FREE_RUNS, _FREE_STEPS = 32, 256
+_NEEDED_FOR = {
+    "log_prob": "nll, dnll, level_gain, rollout_gap and the worst frames",
+    "mean": "cosine, r2_delta, r2_mean, rollout_gap and free runs",
+    "mean_log_norm": "r2_head",
+}
+_SCORE_OF = {NLL: "nll", DNLL: "nll", COSINE: "cosine", R2_DELTA: "error", R2_MEAN: "log_norm_of_mean",
+             R2_HEAD: "mean_log_norm"}  # the column of `score_frames` that a metric needs  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,7 @@ class EvaluationSettings:
 
     max_frames: int
     rollout_frames: int
+    energy_draws: int
     bootstrap_resamples: int
     worst_frames: int
     principal_dims: tuple[int, ...]
@@ -104,11 +114,13 @@ def evaluate_lagged(
     train = Windows.of(latents, usable[usable["split"] == "train"], window)
     scaling, log_lengths = Scaling.fit(train), fit_log_lengths(train)
     dims = tuple(m for m in settings.principal_dims if m <= latents.shape[1])
+    lacks = _lacks(predictors[min(predictors)], train)
     evaluation = Evaluation([], pd.DataFrame(), [])
     speakers = []
     for split, chosen in usable.groupby("split", observed=True):
         chosen = subsample_frames(chosen, settings.max_frames, (*seed_names, split))
         names = (*seed_names, split)
+        late = _late_frames(chosen, window, max(predictors), settings, names)
         for k, predictor in progress(predictors.items(), desc=f"{split}", unit="horizon", leave=False):
             windows = Windows.of(latents, chosen, window)
             scores = score_frames(predictor, windows, k, scaling, dims, log_lengths)
@@ -128,27 +140,34 @@ def evaluate_lagged(
                     evaluation.records.extend(records)
                     speakers.append(totals)
             evaluation.records.extend(_path_records(predictor, windows, k, scores, where))
-            evaluation.records.extend(
-                _rollout_records(predictor, latents, chosen, max(predictors), k, settings, where, names)
-            )
+            evaluation.records.extend(_rollout_records(predictor, latents, late, k, lacks, settings, where, names))
+            records, totals = _energy_records(predictor, latents, late, k, scaling, settings, where, names)
+            evaluation.records.extend(records)
+            speakers.append(totals)
             evaluation.worst_frames.extend(_worst_frames(scores, chosen, frame_rate_hz, settings.worst_frames, where))
     newest = min(predictors)
     evaluation.records.extend(
-        _free_run_records(predictors[newest], latents, usable, train, newest, scaling, (*seed_names, "free run"))
+        _free_run_records(predictors[newest], latents, usable, train, newest, scaling, lacks, (*seed_names, "free run"))
     )
     return Evaluation(evaluation.records, pd.concat(speakers, ignore_index=True), evaluation.worst_frames)
 
 
+@torch.inference_mode()
+def _lacks(predictor: Predictor, windows: Windows) -> set[str]:
+    """What the predictor's densities cannot give, by one of them."""
+    return find_missing(predictor.density(windows.batch(slice(0, 1), 1)[0]), _NEEDED_FOR)
+
+
 def _quantities(scores: pd.DataFrame, horizon: int) -> dict[Metric, pd.Series]:
     """What has a mean over frames: the values, by metric."""
-    quantities = {
-        NLL: scores.nll,
-        NLL_BASELINE: scores.nll_baseline,
-        DNLL: scores.nll - scores.nll_baseline,
-        DNLL_FULL: scores.nll - scores.nll_full,
-        COSINE: scores.cosine,
-    }
-    if horizon == 1:  # only there does the context hold x_{t-1}, so that Δx_t and x_t differ by a known shift
+    quantities = {NLL_BASELINE: scores.nll_baseline}
+    if "nll" in scores:
+        nll = scores.nll
+        quantities = {NLL: nll, **quantities, DNLL: nll - scores.nll_baseline, DNLL_FULL: nll - scores.nll_full}
+    if "cosine" in scores:
+        quantities[COSINE] = scores.cosine
+    # only at k = 1 does the context hold x_{t-1}, so that Δx_t and x_t differ by a known shift
+    if horizon == 1 and "nll" in scores:
         quantities[LEVEL_GAIN] = scores.nll - scores.nll_level
     if "dnll_direction" in scores:
         quantities |= {DNLL_DIRECTION: scores.dnll_direction, DNLL_LENGTH: scores.dnll_length}
@@ -179,16 +198,9 @@ def _slice_records(
         pd.DataFrame(sums, index=speakers, columns=values.columns)
         for sums in speaker_totals(values.to_numpy(), codes, len(speakers))
     )
-    weights = speaker_weights(len(speakers), resamples, numpy_generator(*names, "bootstrap"))
-
-    def interval(numerator: pd.DataFrame, denominator: pd.DataFrame) -> dict[str, tuple[float, float]]:
-        if len(speakers) < 2:
-            return {name: (math.nan, math.nan) for name in numerator}
-        bounds = percentile_interval(resampled_ratios(numerator.to_numpy(), denominator.to_numpy(), weights))
-        return dict(zip(numerator, map(tuple, bounds), strict=True))
-
+    bootstrap = SpeakerBootstrap.draw(len(speakers), resamples, numpy_generator(*names, "bootstrap"))
+    means = dict(zip(totals, interval(bootstrap.ratios(totals.to_numpy(), counts.to_numpy())), strict=True))
     records = []
-    means = interval(totals, counts)
     for metric, v in quantities.items():
         low, high = means[metric.name]
         summary = robust_summary(v.to_numpy())
@@ -205,14 +217,16 @@ def _slice_records(
                 records.append(record(scaled, mean * factor, n, ci_low=low * factor, ci_high=high * factor, **where))
     for suffix, error in ratios.items():
         spread = f"spread{suffix}"
-        bounds = interval(totals[[error]], totals[[spread]].set_axis([error], axis=1))
+        ((least, most),) = interval(bootstrap.ratios(totals[[error]].to_numpy(), totals[[spread]].to_numpy()))
         value = 1 - totals[error].sum() / totals[spread].sum() if totals[spread].sum() > 0 else math.nan
-        low, high = (1 - bound for bound in reversed(bounds[error]))
+        low, high = 1 - most, 1 - least
         metric = R2_DELTA.part(suffix.removeprefix("_")) if suffix else R2_DELTA
         records.append(record(metric, value, n, ci_low=low, ci_high=high, **where))
+    for metric, column in ((R2_MEAN, "log_norm_of_mean"), (R2_HEAD, "mean_log_norm")):
+        if column in scores:
+            records.append(record(metric, _r_squared(scores.log_norm, scores[column]), n, **where))
+    records += [missing(metric, n, **where) for metric, column in _SCORE_OF.items() if column not in scores]
     records += [
-        record(R2_MEAN, _r_squared(scores.log_norm, scores.log_norm_of_mean), n, **where),
-        record(R2_HEAD, _r_squared(scores.log_norm, scores.mean_log_norm), n, **where),
         record(SPEAKERS, float(len(speakers)), n, **where),
         record(DIM, float(dim), n, **where),
         record(FRAME_RATE_HZ, frame_rate_hz, n, **where),
@@ -237,6 +251,8 @@ def _r_squared(truth: pd.Series, predicted: pd.Series) -> float:
 def _worst_frames(
     scores: pd.DataFrame, frames: pd.DataFrame, frame_rate_hz: float, n: int, where: dict[str, Any]
 ) -> list[dict[str, Any]]:
+    if "nll" not in scores:
+        return []
     nll = scores.nll.to_numpy()
     order = np.argsort(-np.where(np.isfinite(nll), nll, np.inf), kind="stable")[:n]
     chosen = frames.iloc[order]
@@ -254,44 +270,91 @@ def _worst_frames(
     ]
 
 
+def _late_frames(
+    frames: pd.DataFrame, window: int, longest: int, settings: EvaluationSettings, names: tuple[object, ...]
+) -> pd.DataFrame:
+    """Of `frames`, the subsample whose context can be generated at every k: one set for all k."""
+    late = frames[frames["t"] >= rollout_reach(window, longest)]
+    return subsample_frames(late, settings.rollout_frames, (*names, "rollout"))
+
+
+def _rows(frames: pd.DataFrame, latents: Tensor) -> Tensor:
+    return torch.from_numpy(frames["row"].to_numpy(np.int64, copy=True)).to(latents.device)
+
+
 def _rollout_records(
     predictor: Predictor,
     latents: Tensor,
-    frames: pd.DataFrame,
-    longest: int,
+    late: pd.DataFrame,
     k: int,
+    lacks: set[str],
     settings: EvaluationSettings,
     where: dict[str, Any],
     names: tuple[object, ...],
 ) -> Iterator[Record]:
-    # one set of frames for all k, here too
-    late = frames[frames["t"] >= rollout_reach(predictor.window_frames, longest)]
-    late = subsample_frames(late, settings.rollout_frames, (*names, "rollout"))
     if late.empty:
         yield record(ROLLOUT_GAP, math.nan, 0, **where)
         return
-    rows = torch.from_numpy(late["row"].to_numpy(np.int64, copy=True)).to(latents.device)
+    rows = _rows(late, latents)
+    if lacks & {"mean", "log_prob"}:
+        yield missing(ROLLOUT_GAP, len(late), **where)
+        return
     gap = rollout_gap(predictor, latents, rows, k).numpy()
     summary = robust_summary(gap)
     speakers = late["speaker_id"].cat.codes.to_numpy()
     generator = numpy_generator(*names, "rollout", "bootstrap")
     low, high = math.nan, math.nan
     if np.isfinite(gap).all():
-        ((low, high),) = speaker_bootstrap(gap[:, None], speakers, settings.bootstrap_resamples, generator)
+        ((low, high),) = mean_intervals(gap[:, None], speakers, settings.bootstrap_resamples, generator)
     yield record(ROLLOUT_GAP, summary["mean"], len(gap), ci_low=low, ci_high=high, **where)
     yield record(ROLLOUT_GAP.part("median"), summary["median"], len(gap), **where)
     yield record(ROLLOUT_GAP.part("trimmed"), summary["trimmed"], len(gap), **where)
     yield record(ROLLOUT_OVERFLOW, summary["nonfinite"], len(gap), **where)
 
 
+def _energy_records(
+    predictor: Predictor,
+    latents: Tensor,
+    late: pd.DataFrame,
+    k: int,
+    scaling: Scaling,
+    settings: EvaluationSettings,
+    where: dict[str, Any],
+    names: tuple[object, ...],
+) -> tuple[list[Record], pd.DataFrame]:
+    """Records of the energy score and its baseline, and their sums over each speaker's frames."""
+    where = {**where, "slice": "all"}
+    if late.empty:
+        return [record(ENERGY_SCORE, math.nan, 0, **where)], pd.DataFrame()
+    windows = Windows(latents, _rows(late, latents), predictor.window_frames)
+    values = score_energies(predictor, windows, k, scaling, settings.energy_draws, (*names, "energy"))
+    codes, speakers = pd.factorize(late["speaker_id"], sort=True)
+    totals, counts = (
+        pd.DataFrame(sums, index=speakers, columns=values.columns)
+        for sums in speaker_totals(values.to_numpy(), codes, len(speakers))
+    )
+    generator = numpy_generator(*names, "energy", "bootstrap")
+    bootstrap = SpeakerBootstrap.draw(len(speakers), settings.bootstrap_resamples, generator)
+    bounds = interval(bootstrap.ratios(totals.to_numpy(), counts.to_numpy()))
+    records = []
+    for metric, (low, high) in zip((ENERGY_SCORE, ENERGY_SCORE_BASELINE), bounds, strict=True):
+        summary = robust_summary(values[metric.name].to_numpy())
+        records += [
+            record(metric, summary["mean"], len(late), ci_low=low, ci_high=high, **where),
+            record(metric.part("median"), summary["median"], len(late), **where),
+            record(metric.part("nonfinite"), summary["nonfinite"], len(late), **where),
+        ]
+    return records, _long_totals(totals, counts, where)
+
+
 def _path_records(
     predictor: Predictor, windows: Windows, k: int, scores: pd.DataFrame, where: dict[str, Any]
 ) -> Iterator[Record]:
-    """By how much the training loss of these very frames differs from their score: nothing, but for rounding.
+    """The difference between the training loss of these frames and their score. It is 0 but for rounding.
 
-    So a difference between train and eval rows is one of data, never of code.
+    So a difference between train and eval rows comes from the data, not from the code.
     """
-    if not isinstance(predictor, TrainedPredictor):
+    if not isinstance(predictor, TrainedPredictor) or "nll" not in scores:
         return
     some = slice(0, _PATH_FRAMES)
     with torch.inference_mode():
@@ -307,18 +370,23 @@ def _free_run_records(
     train: Windows,
     k: int,
     scaling: Scaling,
+    lacks: set[str],
     names: tuple[object, ...],
 ) -> Iterator[Record]:
     """Free runs from held-out frames, at the predictor's smallest k (science §1, generation stability)."""
     history = predictor.window_frames + k - 1
+    where = {"split": "eval", "horizon": k, "step": _FREE_STEPS}
     held_out = usable[(usable["split"] == "eval") & (usable["t"] >= history)]
     if held_out.empty:
         return
-    rows = torch.from_numpy(subsample_frames(held_out, _FREE_RUNS, names)["row"].to_numpy(np.int64, copy=True))
-    context = latents[rows.to(latents.device)[:, None] + torch.arange(-history, 0, device=latents.device)]
+    rows = _rows(subsample_frames(held_out, _FREE_RUNS, names), latents)
+    if "mean" in lacks:
+        yield missing(SPECTRAL_RADIUS, len(rows), **where)
+        yield missing(UNBOUNDED, len(rows), **where)
+        return
+    context = latents[rows[:, None] + torch.arange(-history, 0, device=latents.device)]
     mean, std = scaling.frame_mean.to(latents), scaling.frame_std.to(latents)
     farthest = max(float((latents[block] - mean).norm(dim=1).max()) for block in train.rows.split(2048))
     runs = free_run_stability(predictor, context, k, mean=mean, std=std, farthest=farthest, steps=_FREE_STEPS)
-    where = {"split": "eval", "horizon": k, "step": runs.steps}
     yield record(SPECTRAL_RADIUS, runs.growth, runs.runs, **where)
     yield record(UNBOUNDED, runs.unbounded, runs.runs, **where)

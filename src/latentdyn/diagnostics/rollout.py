@@ -10,6 +10,7 @@ every step) is teacher forcing, B is truth at some steps, and C (truth at step 1
 same as D (no injection). Published D has no state error at step 1 either (seed 003 §1.2): it did start from truth.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,11 @@ def by_draws(generator: torch.Generator, temperature: float = 1.0) -> Step:
     return lambda density: density.sample(generator, temperature)
 
 
+def or_overflow(values: Tensor) -> Tensor:
+    """+inf in place of NaN: what is no number any more has overflowed on its way."""
+    return torch.where(values.isnan(), math.inf, values)
+
+
 @torch.inference_mode()
 def free_run(
     predictor: Predictor, history: Tensor, steps: int, k: int, step: Step = by_mean, correct: Correct | None = None
@@ -60,8 +66,9 @@ class Rollout:
 
     states: (B, S + 1, D), x̂_0 .. x̂_S: step s starts from states[:, s - 1], which is true where it was injected.
     steps: (B, S, D), Δx̂_s.
-    nll: (B, S), nats, of the *true* Δx_s = x_s - x_{s-1} under the density that its own context gives. Not of
-        x_s - x̂_{s-1}, the way back from an error: published cosines near 0 at a state error of 2e5 are not of that.
+    nll: (B, S), nats, of the *true* Δx_s = x_s - x_{s-1} under the density that its own context gives; +inf where it
+        overflowed, NaN everywhere for densities without a likelihood. Not of x_s - x̂_{s-1}, the way back from an
+        error: published cosines near 0 at a state error of 2e5 are not of that.
     corrections: (B, S, D), what `correct` added to x̂_s, which is part of Δx̂_s; None where nothing is corrected.
     """
 
@@ -95,12 +102,13 @@ def rollout(
         raise ValueError(f"{length} frames hold no history of {window + k - 1} before {steps} steps")
     inject = inject.to(truth.device).expand(n, steps)
     states = torch.cat([truth[:, :start], torch.empty_like(truth[:, start:])], dim=1)
-    taken, nll = truth.new_empty(n, steps, dim), truth.new_empty(n, steps)
+    taken, nll = truth.new_empty(n, steps, dim), truth.new_full((n, steps), math.nan)
     added: list[Tensor] = []
     for s, now in enumerate(range(start, length)):
         states[:, now - 1] = torch.where(inject[:, s, None], truth[:, now - 1], states[:, now - 1])
         density = predictor.density(states[:, now - k - window + 1 : now - k + 1])
-        nll[:, s] = -density.log_prob(truth[:, now] - truth[:, now - 1])
+        if density.gives("log_prob"):
+            nll[:, s] = or_overflow(-density.log_prob(truth[:, now] - truth[:, now - 1]))
         taken[:, s] = step(density)
         states[:, now] = states[:, now - 1] + taken[:, s]
         if correct is not None:
@@ -113,7 +121,8 @@ def rollout(
 def rollout_modes(
     predictor: Predictor, truth: Tensor, steps: int, injected_steps_b: Sequence[int]
 ) -> dict[str, Rollout]:
-    """Modes A, B, C and D of the last `steps` frames of truth (B, W + S, D), by the mean at k = 1.
+    """Modes A, B, C and D of the last `steps` frames of truth (B, W + S, D), by the mean at k = 1, which densities must
+    have.
 
     What modes share is computed once: C is D, and B is D until truth first enters it.
     """
@@ -128,16 +137,17 @@ def rollout_modes(
     known[:, history : history + alike - 1] = free.states[:, 1:alike]
     rest = rollout(predictor, known, steps - alike, b[alike:])
     fields = ((free.states, rest.states), (free.steps, rest.steps), (free.nll, rest.nll))
-    mended = Rollout(*(torch.cat([first[:, :alike], then], dim=1) for first, then in fields))
-    return {"A": forced, "B": mended, "C": free, "D": free}
+    part_true = Rollout(*(torch.cat([first[:, :alike], then], dim=1) for first, then in fields))
+    return {"A": forced, "B": part_true, "C": free, "D": free}
 
 
 @torch.inference_mode()
 def rollout_gap(predictor: Predictor, latents: Tensor, rows: Tensor, k: int) -> Tensor:
     """NLL of the true Δx_t under a context that the model generated, less the teacher-forced NLL; (n,) float64.
 
-    From true frames up to t-k-W the model runs freely, by its mean, for the W frames up to t-k: just the context of
-    Δx_t. A frame whose generated context or likelihood overflowed is +inf.
+    From true frames up to t-k-W the model runs freely, by its mean, for the W frames up to t-k, which are the context
+    of Δx_t. A frame whose generated context or likelihood overflowed is +inf. Needs densities with a mean and a
+    likelihood.
     """
     window = predictor.window_frames
     history = k + window - 1  # what the first generated frame's own stale context reaches back to

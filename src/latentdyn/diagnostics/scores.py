@@ -1,17 +1,20 @@
-"""What one predictor says of one frame: likelihoods beside those of the baselines, direction, magnitude, error."""
+"""Scores of one predictor on each frame: likelihoods beside those of baselines, direction, magnitude, error."""
 
 import pandas as pd
 import torch
 from torch.distributions import Normal
 
+from latentdyn.diagnostics.energy import energy_of_density, unconditional
 from latentdyn.distributions.bessel import log_vmf_normalizer
 from latentdyn.distributions.gaussian import FullGaussian
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.predictors.base import Predictor
+from latentdyn.seeds import torch_generator
 from latentdyn.stores.windows import Scaling, Windows
 
 _BATCH = 2048
-FACT = "fact_"  # before the names of what only some densities report
+_ENERGY_BATCH = 256  # each row has several draws
+FACT = "fact_"  # before the names of `facts` of a density
 
 
 def fit_log_lengths(windows: Windows) -> Normal:
@@ -36,13 +39,23 @@ def score_frames(
 ) -> pd.DataFrame:
     """Per-frame scores, float64, in the order of `windows`.
 
-    Columns: nll; nll_baseline and nll_full (diagonal and full-covariance Gaussian of training deltas); nll_level
-    (diagonal Gaussian of training frames, scored on x_t); cosine (of E[Δx|c] with Δx); log_norm (ln ||Δx||),
-    log_norm_of_mean (ln ||E[Δx|c]||) and mean_log_norm (E[ln ||Δx|| | c]); error and spread (||Δx - E[Δx|c]||² and
-    ||Δx - training mean||²), and error_top{m}, spread_top{m}, the same along the first m principal axes of training
-    deltas; a column fact_... for each of the density's own `facts`; and where it is one by direction and length, d and
-    m = ||Δx||, dnll_direction (-ln p(d|m,c) less that of the uniform law on the sphere) and, given `log_lengths`,
-    dnll_length (-ln p(m|c) less that of the log-normal): NaN at a step of length 0.
+    Columns of every predictor:
+
+    - nll_baseline, nll_full: NLL under the diagonal and the full-covariance Gaussian of training deltas;
+    - nll_level: NLL of x_t under the diagonal Gaussian of training frames;
+    - log_norm: ln ||Δx||;
+    - fact_...: each of the density's own `facts`.
+
+    Columns that need what only some densities give:
+
+    - nll (log_prob);
+    - cosine of E[Δx|c] with Δx, log_norm_of_mean (ln ||E[Δx|c]||), error and spread (||Δx - E[Δx|c]||² and
+      ||Δx - training mean||²), error_top{m} and spread_top{m}, the same along the first m principal axes of training
+      deltas (mean);
+    - mean_log_norm: E[ln ||Δx|| | c] (mean_log_norm);
+    - dnll_direction: -ln p(d|m,c) less that of the uniform law on the sphere, and, given `log_lengths`, dnll_length:
+      -ln p(m|c) less that of the log-normal; d and m are direction and length of Δx (log_prob_factors). Both are NaN
+      at a step of length 0.
     """
     like = windows.latents
     delta_mean, delta_std, frame_mean, frame_std = (
@@ -58,24 +71,31 @@ def score_frames(
         index = slice(start, start + _BATCH)
         context, delta = windows.batch(index, k)
         density = predictor.density(context)
-        mean = density.mean()
-        error, spread = delta - mean, delta - delta_mean
-        dot, norm, norm_of_mean = (delta * mean).sum(1), delta.norm(dim=1), mean.norm(dim=1)
+        norm = delta.norm(dim=1)
         columns = {
-            "nll": -density.log_prob(delta),
             "nll_baseline": -diagonal.log_prob(delta),
             "nll_full": -full.log_prob(delta),
             "nll_level": -level.log_prob(like[windows.rows[index]]),
-            "cosine": dot / (norm * norm_of_mean),  # NaN where either is zero, since it has no direction
             "log_norm": norm.log(),
-            "log_norm_of_mean": norm_of_mean.log(),
-            "mean_log_norm": density.mean_log_norm(),
-            "error": error.square().sum(1),
-            "spread": spread.square().sum(1),
         }
-        error, spread = (error @ axes).square().cumsum(1), (spread @ axes).square().cumsum(1)
-        for m in principal_dims:
-            columns |= {f"error_top{m}": error[:, m - 1], f"spread_top{m}": spread[:, m - 1]}
+        if density.gives("log_prob"):
+            columns["nll"] = -density.log_prob(delta)
+        if density.gives("mean_log_norm"):
+            columns["mean_log_norm"] = density.mean_log_norm()
+        if density.gives("mean"):
+            mean = density.mean()
+            error, spread = delta - mean, delta - delta_mean
+            norm_of_mean = mean.norm(dim=1)
+            columns |= {
+                # NaN where either is zero, since it has no direction
+                "cosine": (delta * mean).sum(1) / (norm * norm_of_mean),
+                "log_norm_of_mean": norm_of_mean.log(),
+                "error": error.square().sum(1),
+                "spread": spread.square().sum(1),
+            }
+            error, spread = (error @ axes).square().cumsum(1), (spread @ axes).square().cumsum(1)
+            for m in principal_dims:
+                columns |= {f"error_top{m}": error[:, m - 1], f"spread_top{m}": spread[:, m - 1]}
         columns |= {FACT + name: value for name, value in density.facts().items()}
         if factors := density.log_prob_factors(delta):
             log_m = columns["log_norm"].double()
@@ -85,3 +105,27 @@ def score_frames(
                 columns["dnll_length"] = log_lengths.log_prob(log_m) - log_m - factors["length"]
         blocks.append({name: value.double().cpu() for name, value in columns.items()})
     return pd.DataFrame({name: torch.cat([block[name] for block in blocks]).numpy() for name in blocks[0]})
+
+
+@torch.inference_mode()
+def score_energies(
+    predictor: Predictor, windows: Windows, k: int, scaling: Scaling, draws: int, names: tuple[object, ...]
+) -> pd.DataFrame:
+    """Per-frame energy scores of Δx, in deviations of the training frames: columns energy_score and
+    energy_score_baseline, the same of the diagonal Gaussian of training deltas.
+
+    Args:
+        draws: of each density, at least 2. names: what names the draws.
+    """
+    like = windows.latents
+    mean, delta_std, std = (getattr(scaling, name).to(like) for name in ("delta_mean", "delta_std", "frame_std"))
+    own, baseline = (torch_generator(*names, of, device=like.device) for of in ("draws", "baseline"))
+    blocks = []
+    for start in range(0, len(windows), _ENERGY_BATCH):
+        context, delta = windows.batch(slice(start, start + _ENERGY_BATCH), k)
+        scores = (
+            energy_of_density(predictor.density(context), delta, std, draws, own),
+            energy_of_density(unconditional(mean, delta_std, len(delta)), delta, std, draws, baseline),
+        )
+        blocks.append(torch.stack(scores, dim=1).cpu())
+    return pd.DataFrame(torch.cat(blocks).numpy(), columns=["energy_score", "energy_score_baseline"])

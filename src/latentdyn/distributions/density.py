@@ -1,35 +1,23 @@
-"""What every density over a step answers, one density for each row of a batch."""
+"""What every density over a step answers, one density for each row of a batch.
+
+Every density draws. Whether it also has a log-density, a mean, and so on, is its own matter: `gives` says so, and who
+measures it asks first.
+"""
 
 import torch
 from torch import Tensor
 
 
 class Density:
-    """One density over Δx in R^D for each of B rows."""
+    """One density over Δx in R^D for each of B rows.
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """Log-density (B,) in nats at x (B, D)."""
-        raise NotImplementedError  # abstract
+    `sample` is what every kind has. `log_prob`, `mean`, `mean_log_norm` and `median` are there where a kind defines
+    them.
+    """
 
-    def log_prob_factors(self, x: Tensor) -> dict[str, Tensor]:
-        """Of a density by direction and length, x = m d: their log-densities at x (B, D), (B,) in nats; else empty.
-
-        `direction` is log p(d | m) on the unit sphere, `length` log p(m) on the half-line, so that log_prob is their
-        sum less (D-1) ln m (seed 003 §1.1). Both are NaN at x = 0, which has no direction.
-        """
-        return {}
-
-    def mean(self) -> Tensor:
-        """E[x], (B, D)."""
-        raise NotImplementedError  # abstract
-
-    def mean_log_norm(self) -> Tensor:
-        """E[ln ||x||], (B,)."""
-        raise NotImplementedError  # abstract
-
-    def median(self) -> Tensor:
-        """A step of typical length, (B, D): the mean, but where a heavy tail stretches that."""
-        return self.mean()
+    def gives(self, name: str) -> bool:
+        """Whether the density has the method `name`: log_prob, mean, mean_log_norm or median."""
+        return getattr(type(self), name) is not getattr(Density, name)
 
     def sample(self, generator: torch.Generator, temperature: float = 1.0) -> Tensor:
         """One draw a row, (B, D).
@@ -38,6 +26,30 @@ class Density:
         and κ are divided by T, variances multiplied. It is not p(x)^(1/T) of the whole, which has no sampler.
         """
         raise NotImplementedError  # abstract
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-density (B,) in nats at x (B, D)."""
+        raise NotImplementedError(f"{type(self).__name__} has no log-density")
+
+    def mean(self) -> Tensor:
+        """E[x], (B, D)."""
+        raise NotImplementedError(f"{type(self).__name__} has no mean")
+
+    def mean_log_norm(self) -> Tensor:
+        """E[ln ||x||], (B,)."""
+        raise NotImplementedError(f"{type(self).__name__} has no mean of ln ||x||")
+
+    def median(self) -> Tensor:
+        """A step of typical length, (B, D), of a density whose mean is stretched by a heavy tail."""
+        raise NotImplementedError(f"{type(self).__name__} has no median of its own")
+
+    def log_prob_factors(self, x: Tensor) -> dict[str, Tensor]:
+        """Of a density by direction and length, x = m d: their log-densities at x (B, D), (B,) in nats; else empty.
+
+        `direction` is log p(d | m) on the unit sphere, `length` log p(m) on the half-line, so that log_prob is their
+        sum less (D-1) ln m (seed 003 §1.1). Both are NaN at x = 0, which has no direction.
+        """
+        return {}
 
     def facts(self) -> dict[str, Tensor]:
         """What else is worth reporting of each row, (B,) by name: a concentration, whether a clamp is reached."""

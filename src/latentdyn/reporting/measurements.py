@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval
 from latentdyn.diagnostics.records import RECORDS, SUMS, WORST_FRAMES
-from latentdyn.diagnostics.summaries import percentile_interval, resampled_ratios, speaker_weights
 from latentdyn.errors import UserError
 from latentdyn.parquet import read_parquet
 from latentdyn.seeds import numpy_generator
@@ -109,12 +109,10 @@ class Measurements:
             )
         with np.errstate(invalid="ignore", divide="ignore"):  # of two overflows there is no difference: NaN
             value = float(how(*(table.total.sum() / table.n.sum() for table in sums)))
-        if len(a) < 2:
-            return Comparison(value, math.nan, math.nan)
-        weights = speaker_weights(len(a), self.resamples, numpy_generator("paired differences"))
-        means = [resampled_ratios(t[["total"]].to_numpy(), t[["n"]].to_numpy(), weights) for t in sums]
+        bootstrap = SpeakerBootstrap.draw(len(a), self.resamples, numpy_generator("paired differences"))
+        means = [bootstrap.ratios(t[["total"]].to_numpy(), t[["n"]].to_numpy()) for t in sums]
         with np.errstate(invalid="ignore", divide="ignore"):
-            ((low, high),) = percentile_interval(how(*means))
+            ((low, high),) = interval(how(*means))
         return Comparison(value, float(low), float(high))
 
 

@@ -9,13 +9,7 @@ import torch
 
 from latentdyn.diagnostics.clusters import ClusteringSettings, KeySettings, cluster_contexts
 from latentdyn.diagnostics.clusters.quantisers import fit_bins, fit_kmeans
-from latentdyn.diagnostics.clusters.statistics import (
-    ClusterMoments,
-    bootstrap_ratios,
-    gaussian_nll,
-    squared_distances,
-)
-from latentdyn.diagnostics.summaries import speaker_bootstrap
+from latentdyn.diagnostics.clusters.statistics import ClusterMoments, gaussian_nll, squared_distances
 from latentdyn.errors import UserError
 from latentdyn.stores.frames import SLICES
 
@@ -116,30 +110,6 @@ def test_statistics_equal_loops_over_frames_and_clusters():
     assert squared_distances(deltas, moments.means, labels).sum() == pytest.approx(within, rel=1e-9)
     np.testing.assert_allclose(gaussian_nll(deltas, means, variances, labels), nll, rtol=1e-9)
     assert moments.nll(means, variances) == pytest.approx(nll.mean(), rel=1e-9)
-
-
-def test_intervals_of_a_ratio_equal_a_loop_over_resampled_speakers():
-    rng = np.random.default_rng(0)
-    speakers = rng.choice([1, 4, 5, 9], 300)
-    above, below = rng.gamma(2, size=(300, 2)), rng.gamma(3, size=(300, 2))
-    bounds = bootstrap_ratios(above, below, speakers, 200, np.random.default_rng(1))
-    weights = np.random.default_rng(1).multinomial(4, np.full(4, 1 / 4), 200)
-    for m in range(2):
-        ratios = []
-        for w in weights:
-            drawn = np.concatenate(
-                [np.tile(np.flatnonzero(speakers == s), k) for s, k in zip([1, 4, 5, 9], w, strict=True)]
-            ).astype(int)
-            ratios.append(above[drawn, m].sum() / below[drawn, m].sum())
-        np.testing.assert_allclose(bounds[m], np.quantile(ratios, [0.025, 0.975]), rtol=1e-10)
-
-
-def test_a_ratio_over_ones_has_the_interval_of_a_mean():
-    rng = np.random.default_rng(0)
-    values, speakers = rng.normal(size=(100, 1)), rng.integers(0, 6, 100)
-    mine = bootstrap_ratios(values, np.ones((100, 1)), speakers, 50, np.random.default_rng(2))
-    np.testing.assert_allclose(mine, speaker_bootstrap(values, speakers, 50, np.random.default_rng(2)))
-    assert np.isnan(bootstrap_ratios(values, np.ones((100, 1)), 0 * speakers, 50, rng)).all()
 
 
 # ---------------------------------------------------------------------------------------------------- clusters

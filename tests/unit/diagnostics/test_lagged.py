@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from latentdyn.diagnostics.bootstrap import mean_intervals
 from latentdyn.diagnostics.lagged import EvaluationSettings, evaluate_lagged
 from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
 from latentdyn.diagnostics.scores import score_frames
-from latentdyn.diagnostics.summaries import speaker_bootstrap
 from latentdyn.predictors.base import Predictor, build_predictor
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.windows import Scaling, Windows, common_frames
@@ -16,7 +16,12 @@ from latentdyn.training.fit import fit_predictor
 HORIZONS = [1, 2, 4]
 LINEAR = {"kind": "linear_gaussian", "window_frames": 1, "horizons": HORIZONS, "covariance": "full", "ridges": [1e-8]}
 SETTINGS = EvaluationSettings(
-    max_frames=200_000, rollout_frames=2000, bootstrap_resamples=300, worst_frames=5, principal_dims=(2, 99)
+    max_frames=200_000,
+    rollout_frames=2000,
+    energy_draws=4,
+    bootstrap_resamples=300,
+    worst_frames=5,
+    principal_dims=(2, 99),
 )
 
 
@@ -252,7 +257,7 @@ def test_the_sums_of_speakers_give_the_means_and_their_intervals(make_store, var
     scores = score_frames(predictors[2], Windows.of(latents, chosen, 1), 2, scaling)
     speakers = chosen.speaker_id.cat.codes.to_numpy()
     generator = numpy_generator("test", "eval", "bootstrap")
-    expected = speaker_bootstrap((scores.nll - scores.nll_baseline).to_numpy()[:, None], speakers, 300, generator)[0]
+    expected = mean_intervals((scores.nll - scores.nll_baseline).to_numpy()[:, None], speakers, 300, generator)[0]
     mine = found["eval", "all", 2, "dnll"]
     np.testing.assert_allclose([mine.ci_low, mine.ci_high], expected)
 

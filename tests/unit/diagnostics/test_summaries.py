@@ -1,11 +1,11 @@
-"""Summaries against numpy, and the bootstrap against a loop and its known spread."""
+"""Summaries against numpy."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentdyn.diagnostics.summaries import QUANTILES, quantile_name, robust_summary, speaker_bootstrap
+from latentdyn.diagnostics.summaries import QUANTILES, quantile_name, robust_summary
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60))
@@ -41,34 +41,3 @@ def test_a_few_outliers_move_the_mean_and_not_the_median():
     before, after = robust_summary(values), robust_summary(shaken)
     assert abs(after["mean"] - before["mean"]) > 1
     assert abs(after["median"] - before["median"]) < 1e-3 and abs(after["trimmed"] - before["trimmed"]) < 1e-3
-
-
-def test_the_bootstrap_equals_a_loop_over_resampled_speakers():
-    rng = np.random.default_rng(0)
-    speakers = rng.integers(0, 7, 300)
-    values = rng.normal(size=(300, 2)) + speakers[:, None]
-    values[5, 1] = np.nan
-    bounds = speaker_bootstrap(values, speakers, 200, np.random.default_rng(1))
-    weights = np.random.default_rng(1).multinomial(7, np.full(7, 1 / 7), 200)
-    for m in range(2):
-        means = []
-        for w in weights:
-            drawn = np.concatenate([np.tile(values[speakers == s, m], n) for s, n in enumerate(w) if n])
-            means.append(np.nanmean(drawn))
-        np.testing.assert_allclose(bounds[m], np.quantile(means, [0.025, 0.975]), rtol=1e-10)
-
-
-def test_the_interval_covers_the_truth_about_as_often_as_it_says():
-    # speakers differ (sd 1) far more than frames within one do: frames would give intervals ten times too narrow
-    rng = np.random.default_rng(0)
-    covered = 0
-    for _ in range(200):
-        level = rng.normal(size=60)
-        speakers = np.repeat(np.arange(60), 20)
-        low, high = speaker_bootstrap((level[speakers] + 0.1 * rng.normal(size=1200))[:, None], speakers, 300, rng)[0]
-        covered += low <= 0 <= high
-    assert 178 <= covered <= 199  # .95 of 200, within 4 standard errors
-
-
-def test_one_speaker_has_no_interval():
-    assert np.isnan(speaker_bootstrap(np.ones((5, 1)), np.zeros(5, int), 10, np.random.default_rng(0))).all()

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval, mean_intervals, speaker_totals
 from latentdyn.diagnostics.clusters.settings import ClusteringSettings
-from latentdyn.diagnostics.clusters.statistics import ClusterMoments, bootstrap_ratios, gaussian_nll, squared_distances
+from latentdyn.diagnostics.clusters.statistics import ClusterMoments, gaussian_nll, squared_distances
 from latentdyn.diagnostics.records import Record, record
-from latentdyn.diagnostics.summaries import robust_summary, speaker_bootstrap
+from latentdyn.diagnostics.summaries import robust_summary
 from latentdyn.errors import UserError
 from latentdyn.metrics import (
     CLUSTERS_USED,
@@ -85,7 +86,7 @@ class Clustering:
             if not inside.any():
                 continue
             here = {**where, "slice": name}
-            bounds = speaker_bootstrap(
+            bounds = mean_intervals(
                 excluded[inside, None].astype(np.float64),
                 speakers[inside],
                 self.settings.bootstrap_resamples,
@@ -124,7 +125,10 @@ class Clustering:
                 ratios[EXPLAINED_VARIANCE.part(f"top{m}")] = (inside, about_mean)
         numerators, denominators = (np.column_stack(side) for side in zip(*ratios.values(), strict=True))
         generator = numpy_generator(*self.seed_names, where["split"], "bootstrap")  # one for all that is compared
-        bounds = bootstrap_ratios(numerators, denominators, speakers, settings.bootstrap_resamples, generator)
+        used, codes = np.unique(speakers, return_inverse=True)
+        bootstrap = SpeakerBootstrap.draw(len(used), settings.bootstrap_resamples, generator)
+        above_below = (speaker_totals(values, codes, len(used))[0] for values in (numerators, denominators))
+        bounds = interval(bootstrap.ratios(*above_below))
         sums = zip(ratios, numerators.sum(axis=0), denominators.sum(axis=0), bounds, strict=True)
         for metric, above, below, (low, high) in sums:
             yield record(metric, above / below, n, ci_low=low, ci_high=high, **where)

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from latentdyn.diagnostics.summaries import percentile_interval, resampled_ratios, speaker_totals, speaker_weights
-
 _BLOCK = 8192
 
 
@@ -69,28 +67,6 @@ def gaussian_nll(values: np.ndarray, means: np.ndarray, variances: np.ndarray, l
     return _blockwise(
         lambda x, c: 0.5 * ((np.square(x - means[c]) / variances[c]).sum(axis=1) + log_volumes[c]), values, labels
     )
-
-
-def bootstrap_ratios(
-    numerators: np.ndarray, denominators: np.ndarray, speakers: np.ndarray, resamples: int,
-    generator: np.random.Generator,
-) -> np.ndarray:  # fmt: skip
-    """95 % percentile intervals of Σ numerator / Σ denominator, resampling whole speakers.
-
-    The ratio's `summaries.speaker_bootstrap`: equal to it where every denominator is 1.
-
-    Args:
-        numerators, denominators: (n, M) per-frame. speakers: (n,) codes.
-
-    Returns:
-        (M, 2) lower and upper bounds; NaN with fewer than two speakers.
-    """
-    used, codes = np.unique(speakers, return_inverse=True)
-    if len(used) < 2:
-        return np.full((numerators.shape[1], 2), np.nan)
-    above, below = (speaker_totals(values, codes, len(used))[0] for values in (numerators, denominators))
-    weights = speaker_weights(len(used), resamples, generator)
-    return percentile_interval(resampled_ratios(above, below, weights))
 
 
 def _blockwise(

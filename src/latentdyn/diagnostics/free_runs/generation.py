@@ -10,15 +10,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval, speaker_totals
 from latentdyn.diagnostics.free_runs.growth import LEFT_BEHIND
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import Step, by_draws, by_mean, by_median, free_run
-from latentdyn.diagnostics.summaries import (
-    percentile_interval,
-    resampled_ratios,
-    speaker_totals,
-    speaker_weights,
-)
 from latentdyn.distributions.density import Density
 from latentdyn.errors import UserError
 from latentdyn.metrics import (
@@ -182,12 +177,13 @@ def _motion_records(
     runs = torch.stack(list(of_runs.values()), dim=1).cpu().numpy()
     frames = torch.stack([of_data[metric] for metric, _ in of_runs], dim=1).cpu().numpy()
     used, codes = np.unique(np.concatenate([speakers, data.speakers]), return_inverse=True)
-    weights = speaker_weights(len(used), settings.bootstrap_resamples, numpy_generator(*names, "bootstrap"))
+    generator = numpy_generator(*names, "bootstrap")
+    bootstrap = SpeakerBootstrap.draw(len(used), settings.bootstrap_resamples, generator)
     above, below = (
-        resampled_ratios(*speaker_totals(values, of, len(used)), weights)
+        bootstrap.ratios(*speaker_totals(values, of, len(used)))
         for values, of in ((runs, codes[: len(runs)]), (frames, codes[len(runs) :]))
     )
-    bounds = percentile_interval(above / below) if len(used) > 1 else np.full((len(of_runs), 2), np.nan)
+    bounds = interval(above / below)
     values = runs.mean(axis=0) / frames.mean(axis=0)
     for (metric, step), value, (low, high) in zip(of_runs, values, bounds, strict=True):
         yield record(metric, value, len(runs), ci_low=low, ci_high=high, step=step, **where)
@@ -205,7 +201,7 @@ def _autocorrelations(
 ) -> Iterator[Record]:
     n = len(frames.speakers)
     used, codes = np.unique(frames.speakers, return_inverse=True)
-    weights = speaker_weights(len(used), resamples, numpy_generator(*names, "bootstrap"))
+    bootstrap = SpeakerBootstrap.draw(len(used), resamples, numpy_generator(*names, "bootstrap"))
     for metric in (AUTOCORRELATION_LATENTS, AUTOCORRELATION_DELTAS):
 
         def at(lag: int, deltas: bool = metric == AUTOCORRELATION_DELTAS) -> Tensor:
@@ -216,8 +212,7 @@ def _autocorrelations(
         mean = newest.mean(0)
         products = [((newest - mean) * (at(lag) - mean)).sum(1) for lag in (0, *_LAGS)]
         totals, _ = speaker_totals(torch.stack(products, dim=1).cpu().numpy(), codes, len(used))
-        resampled = resampled_ratios(totals[:, 1:], totals[:, :1], weights)
-        bounds = percentile_interval(resampled) if len(used) > 1 else np.full((len(_LAGS), 2), np.nan)
+        bounds = interval(bootstrap.ratios(totals[:, 1:], totals[:, :1]))
         with np.errstate(invalid="ignore"):  # of what overflowed: undefined
             value = totals[:, 1:].sum(axis=0) / totals[:, 0].sum()
         for lag, v, (low, high) in zip(_LAGS, value, bounds, strict=True):

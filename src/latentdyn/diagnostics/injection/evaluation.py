@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from latentdyn.diagnostics.bootstrap import SpeakerBootstrap
 from latentdyn.diagnostics.injection.forecasts import Forecasts, Mode, make_forecasts
 from latentdyn.diagnostics.injection.scores import score_modes
 from latentdyn.diagnostics.injection.segments import draw_segments
@@ -15,7 +16,6 @@ from latentdyn.diagnostics.injection.settings import InjectionSettings
 from latentdyn.diagnostics.injection.statistics import Means, mode_records, reset_records, skill_records
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import Rollout
-from latentdyn.diagnostics.summaries import speaker_weights
 from latentdyn.metrics import DIM, FRAME_RATE_HZ, SEGMENTS, SPEAKERS, UTTERANCES, UTTERANCES_SKIPPED
 from latentdyn.predictors.base import Predictor
 from latentdyn.progress import progress
@@ -80,8 +80,9 @@ def score_forecasts(
         truth = latents[rows[:, None] + torch.arange(1 - window, settings.steps + 1, device=rows.device)]
         scores = dict(score_modes(forecasts(truth, names), ceilings, truth, scaling, settings.steps))
         codes, speaker_ids = pd.factorize(segments["speaker_id"], sort=True)
-        weights = speaker_weights(len(speaker_ids), settings.bootstrap_resamples, numpy_generator(*names, "bootstrap"))
-        means = {mode: Means.of(values, codes, len(speaker_ids), weights) for mode, values in scores.items()}
+        generator = numpy_generator(*names, "bootstrap")
+        bootstrap = SpeakerBootstrap.draw(len(speaker_ids), settings.bootstrap_resamples, generator)
+        means = {mode: Means.of(values, codes, len(speaker_ids), bootstrap) for mode, values in scores.items()}
         ceiling, injected = (means.get(Mode(name)) for name in ("ceiling", "B"))
         for mode, values in scores.items():
             where = {"split": split, **asdict(mode)}

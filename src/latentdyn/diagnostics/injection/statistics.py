@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval, speaker_totals
 from latentdyn.diagnostics.injection.scores import QUANTITIES
 from latentdyn.diagnostics.records import Record, record
-from latentdyn.diagnostics.summaries import percentile_interval, resampled_ratios, speaker_totals
 from latentdyn.metrics import (
     COSINE,
     DIVERGENCE_HORIZON,
@@ -39,15 +39,13 @@ class Means:
     resampled: np.ndarray
 
     @classmethod
-    def of(cls, scores: np.ndarray, codes: np.ndarray, n_speakers: int, weights: np.ndarray) -> "Means":
+    def of(cls, scores: np.ndarray, codes: np.ndarray, n_speakers: int, bootstrap: SpeakerBootstrap) -> "Means":
         """From scores (B, S, Q) and codes of the segments' speakers; B may be several draws of each segment."""
         codes = codes.repeat(len(scores) // len(codes))
         flat = speaker_totals(scores.reshape(len(scores), -1), codes, n_speakers)
         by_step = [sums.reshape(n_speakers, *scores.shape[1:]) for sums in flat]
         totals, counts = (np.concatenate([sums.sum(axis=1, keepdims=True), sums], axis=1) for sums in by_step)
-        weights = weights if n_speakers > 1 else weights[:0]
-        ratios = resampled_ratios(totals.reshape(n_speakers, -1), counts.reshape(n_speakers, -1), weights)
-        return cls(totals, counts, ratios.reshape(len(weights), *totals.shape[1:]))
+        return cls(totals, counts, bootstrap.ratios(totals, counts))
 
     @property
     def value(self) -> np.ndarray:
@@ -70,28 +68,21 @@ class Means:
         return long[long["n"] > 0].astype({"step": "Int64"})
 
 
-def _interval(resampled: np.ndarray) -> np.ndarray:
-    """(R, ...) -> (..., 2); NaN without resamples."""
-    if not len(resampled):
-        return np.full((*resampled.shape[1:], 2), np.nan)
-    return percentile_interval(resampled.reshape(len(resampled), -1)).reshape(*resampled.shape[1:], 2)
-
-
 def _bounds(resampled: np.ndarray) -> dict[str, float]:
     """The interval of one number, (R,), as a record's fields."""
-    low, high = _interval(resampled)
+    low, high = interval(resampled)
     return {"ci_low": low, "ci_high": high}
 
 
 def mode_records(scores: np.ndarray, found: Means, dim: int, where: dict[str, Any]) -> Iterator[Record]:
-    value, n, interval = found.value, found.n.tolist(), _interval(found.resampled)
+    value, n, bounds = found.value, found.n.tolist(), interval(found.resampled)
     overflowed = np.isinf(scores).any(axis=2)
     for i in range(scores.shape[1] + 1):
         here = {**where, "step": i or None}
         some = slice(None) if i == 0 else slice(i - 1, i)
         for q, metric in enumerate(QUANTITIES):
             if n[i][q]:
-                low, high = interval[i, q]
+                low, high = bounds[i, q]
                 yield record(metric, value[i, q], n[i][q], ci_low=low, ci_high=high, **here)
                 yield record(metric.part("median"), np.nanmedian(scores[:, some, q]), n[i][q], **here)
         if n[i][_DNLL]:
@@ -117,7 +108,7 @@ def skill_records(found: Means, ceiling: Means, where: dict[str, Any]) -> Iterat
     for metric, q in ((SKILL, _COSINE), (SKILL_NATS, _DNLL)):
         for step, some in steps:
             mine, best = found.resampled[:, some, q].sum(axis=1), ceiling.resampled[:, some, q].sum(axis=1)
-            low, high = _interval(best)
+            low, high = interval(best)
             value = math.nan
             if not low <= 0 <= high:
                 value = found.value[some, q].sum() / ceiling.value[some, q].sum()

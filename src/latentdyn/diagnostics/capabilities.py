@@ -1,0 +1,34 @@
+"""What a predictor's density cannot give, said once in the log and, as records of status `missing`, beside the rest.
+
+Every density draws; its likelihood, its mean and the mean of its log-length may be missing (see `Density.gives`). Each
+quantity that a diagnostic measures then has a record that says so. What would follow from it (medians, skill, resets,
+the divergence horizon) is left out.
+"""
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from latentdyn.diagnostics.records import Record, record
+from latentdyn.distributions.density import Density
+from latentdyn.metrics import Metric
+
+log = logging.getLogger(__name__)
+
+_WORDS = {"log_prob": "likelihood", "mean": "mean", "mean_log_norm": "mean log-length"}
+
+
+def find_missing(density: Density, needed_for: Mapping[str, str]) -> set[str]:
+    """The methods among the keys of `needed_for` that the density lacks. Each is a warning in the log, with its value:
+    the quantities that it is needed for."""
+    lacks = {name for name in needed_for if not density.gives(name)}
+    for name in sorted(lacks):
+        log.warning("the predictor's density has no %s: %s cannot be measured", _WORDS[name], needed_for[name])
+    return lacks
+
+
+def missing(metric: Metric, n: int, **where: Any) -> Record:
+    """The record of a metric that this predictor cannot have."""
+    return replace(record(metric, math.nan, n, **where), status="missing")
