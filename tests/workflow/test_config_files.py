@@ -380,10 +380,5 @@ def test_the_columns_of_the_config_are_those_of_the_table():
     records = pd.DataFrame([rate, rate | {"metric": "nll"}])
     measured = Measurements(records, pd.DataFrame(columns=list(SPEAKERS)), pd.DataFrame(columns=list(WORST_FRAMES)))
     table = {"predictors": ["p"], "seeds": [0], "splits": ["eval"], "slices": ["all"], "horizons": [1]}
-<<<<<<< HEAD
-    plan = {"rows": ["r"], "kinds": {"representations": {}, "predictors": {"p": "mdn"}}}
-    assert set(lagged_rows(measured, table, plan)) == set(get_args(LaggedColumn))
-=======
     plan = {"rows": ["r"], "kinds": {"representations": {"r": "var"}, "predictors": {"p": "mdn"}}}
     assert set(lagged_rows(measured, table, plan)) == set(get_args(LaggedColumn))
->>>>>>> w-reporting
