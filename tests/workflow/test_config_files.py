@@ -40,7 +40,7 @@ from latentdyn.processes.naming import KINDS as PROCESSES
 from latentdyn.reporting.measurements import SPEAKERS, WORST_FRAMES, Measurements
 from latentdyn.reporting.naming import figure_module, table_module
 from latentdyn.reporting.tables.lagged import lagged_rows
-from latentdyn.representations.surrogates import METHODS
+from latentdyn.representations.surrogate import METHODS
 from latentdyn.stores.frames import SLICES
 from latentdyn.stores.windows import Scaling, Windows
 from latentdyn.training.loop import TrainingSettings
@@ -71,8 +71,8 @@ def lay_down(checkout: Checkout, corpus: LibriSpeech) -> None:
 MADE_BY = {  # the rule that makes each representation's store
     **dict.fromkeys(get_args(representations.Encoder), "merge_latents"),
     **dict.fromkeys(get_args(representations.Process), "simulate_process"),
-    representations.Provided: "import_latents", representations.Pooled: "pool_latents",
-    representations.Surrogate: "make_surrogate", representations.Outliers: "inject_outliers",
+    **dict.fromkeys(get_args(representations.Derived), "derive_latents"),
+    representations.Provided: "import_latents",
 }  # fmt: skip
 
 
@@ -174,7 +174,7 @@ def test_tables_of_every_kind_plan_what_their_rows_are_measured_with(checkout: C
 
     checkout.configure(change)
     expected = {
-        "encode_latents": 2, "merge_latents": 1, "make_surrogate": 2, "simulate_process": 1, "inject_outliers": 1,
+        "encode_latents": 2, "merge_latents": 1, "derive_latents": 3, "simulate_process": 1,
         # mel and its two surrogates by net, line and their unconditional ones; var and spiky by line and its own
         "train_predictor": 3 * 4 + 2 * 2 + 1, "evaluate_predictor": 3 * 4 + 2 * 2, "cluster_contexts": 3,
         # of corrections net with both seeds, the second of which only they ask for, and line with the first

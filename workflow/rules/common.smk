@@ -12,7 +12,7 @@ _ENVIRONMENT = "export PYTHONPATH=" + shlex.quote(_SOURCE) + "${{PYTHONPATH:+:$P
 shell.prefix(_ENVIRONMENT)
 
 from latentdyn.config import load_config
-from latentdyn.config.representations import Encoder, Outliers, Pooled, Process, Provided, Surrogate
+from latentdyn.config.representations import Derived, Encoder, Outliers, Pooled, Process, Provided, Surrogate
 from latentdyn.corpus.folder import folder_files
 from latentdyn.corpus.librispeech import librispeech_files
 from latentdyn.errors import UserError
@@ -21,6 +21,7 @@ from latentdyn.predictors.naming import predictor_module
 from latentdyn.processes.naming import process_module
 from latentdyn.provenance import code_digest
 from latentdyn.reporting.naming import figure_module, table_module
+from latentdyn.representations.naming import transform_module
 
 try:
     CONFIG = load_config(config)
