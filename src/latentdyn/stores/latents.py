@@ -23,6 +23,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,18 +86,20 @@ class LatentsStore:
         """The arrays that this store's transform has learned, by name; none where there is nothing to learn.
 
         Raises:
-            UserError: an array is not the one that the handle describes.
+            UserError: an array is missing, truncated or not the one that the handle describes.
         """
-        arrays = {}
-        for name, sha256 in self.handle.get(_FITTED, {}).items():
-            arrays[name] = np.asarray(self.array(f"{_FITTED}/{name}")[...])
-            if _array_sha256(arrays[name]) != sha256:
-                raise UserError(
-                    "this fitted array is not the one that the store's handle describes",
-                    self.path / _FITTED / name,
-                    "delete the store and its handle, and let Snakemake make them again",
-                )
-        return arrays
+        return {name: self._fitted_array(name, sha256) for name, sha256 in self.handle.get(_FITTED, {}).items()}
+
+    def _fitted_array(self, name: str, sha256: str) -> np.ndarray:
+        with suppress(KeyError, ValueError):  # missing and truncated ones
+            array = np.asarray(self.array(f"{_FITTED}/{name}")[...])
+            if _array_sha256(array) == sha256:
+                return array
+        raise UserError(
+            "this fitted array is not the one that the store's handle describes",
+            self.path / _FITTED / name,
+            "delete the store and its handle, and let Snakemake make them again",
+        )
 
     def iterate(self) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
         """Utterances in store order: (table row, latents (T, D) float32, energy_db (T,))."""
@@ -171,7 +174,8 @@ class LatentsWriter:
         _create_arrays(self._path, 0, dim, dtype)
         group = zarr.open_group(self._path, mode="r+")
         for name, array in (fitted or {}).items():
-            _write_small(group, f"{_FITTED}/{name}", array, *(f"{name}_{axis}" for axis in range(array.ndim)))
+            axes = [f"{name}_{axis}" for axis in range(array.ndim)]
+            _write_small(group, f"{_FITTED}/{name}", array, *axes, compressors=None)
         self._arrays = [group["latents"], group["energy_db"]]
         self._buffers = [np.empty((SHARD_FRAMES, dim), dtype), np.empty(SHARD_FRAMES, np.float32)]
         self._written = self._filled = self._nonfinite = 0
@@ -339,9 +343,11 @@ def _finish(
     return record
 
 
-def _write_small(group: zarr.Group, name: str, values: np.ndarray, *axes: str) -> None:
+def _write_small(group: zarr.Group, name: str, values: np.ndarray, *axes: str, **options: Any) -> None:
     chunks = tuple(max(1, n) for n in values.shape)
-    array = group.create_array(name, shape=values.shape, chunks=chunks, dtype=values.dtype, dimension_names=axes)
+    array = group.create_array(
+        name, shape=values.shape, chunks=chunks, dtype=values.dtype, dimension_names=axes, **options
+    )
     if values.size:
         array[...] = values
 

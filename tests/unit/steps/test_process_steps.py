@@ -58,6 +58,8 @@ def test_a_corpus_is_numbered_and_its_process_drawn(corpus, simulate, tmp_path):
     store = open_latents(simulate())
     facts = {name: store.handle[name] for name in ("kind", "dim", "dtype", "frame_rate_hz", "causal")}
     assert facts == {"kind": "var", "dim": 2, "dtype": "float32", "frame_rate_hz": 12.5, "causal": True}
+    settings = {name: value for name, value in WHITE.items() if name != "kind"}
+    assert store.handle["lineage"] == [{"kind": "var", "settings": settings, "source_digest": None}]
     assert store.utterances.utterance_id.tolist() == pd.read_parquet(corpus["manifest"]).utterance_id.tolist()
     np.testing.assert_allclose(np.cov(store.load().T), np.eye(2), atol=0.1)
 
