@@ -10,6 +10,7 @@ import pytest
 
 from latentdyn.stores.frames import index_frames
 from latentdyn.stores.latents import LatentsStore, LatentsWriter, open_latents
+from latentdyn.stores.lineage import root_facts
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +31,8 @@ def make_store(tmp_path: Path) -> StoreMaker:
 
     def make(utterances: dict[tuple[str, str], np.ndarray], name: str = "latents", **facts: object):
         dim = next(iter(utterances.values())).shape[1]
-        writer = LatentsWriter(tmp_path / f"{name}.json", dim, 12.5, **{"kind": "test", "causal": True, **facts})
+        facts = {"causal": True, **root_facts({"kind": "test"}), **facts}
+        writer = LatentsWriter(tmp_path / f"{name}.json", dim, 12.5, **facts)
         for (utterance_id, speaker_id), latents in utterances.items():
             writer.append(utterance_id, speaker_id, latents.astype(np.float32))
         writer.close()

@@ -48,7 +48,7 @@ from latentdyn.processes.naming import KINDS as PROCESSES
 from latentdyn.reporting.measurements import SPEAKERS, WORST_FRAMES, Measurements
 from latentdyn.reporting.naming import view_module
 from latentdyn.reporting.views.lagged import lagged_rows
-from latentdyn.representations.surrogates import METHODS
+from latentdyn.representations.surrogate import METHODS
 from latentdyn.stores.frames import SLICES
 from latentdyn.stores.windows import Scaling, Windows
 from latentdyn.training.loop import TrainingSettings

@@ -12,7 +12,7 @@ _ENVIRONMENT = "export PYTHONPATH=" + shlex.quote(_SOURCE) + "${{PYTHONPATH:+:$P
 shell.prefix(_ENVIRONMENT)
 
 from latentdyn.config import load_config
-from latentdyn.config.representations import Derived, Encoder, Outliers, Pooled, Process, Provided, Surrogate
+from latentdyn.config.representations import Derived, Encoder, Process, Provided
 from latentdyn.corpus.folder import folder_files
 from latentdyn.corpus.librispeech import librispeech_files
 from latentdyn.errors import UserError

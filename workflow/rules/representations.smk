@@ -59,30 +59,6 @@ rule merge_latents:
         "python -m latentdyn.steps.merge_latents --parts {input:q} --handle {output.handle:q} >{log:q} 2>&1"
 
 
-rule pool_latents:
-    """Mean-pool a representation in time to a lower frame rate."""
-    input:
-        source_of,
-    output:
-        store=directory("results/{corpus}/{representation}/latents.zarr"),
-        handle="results/{corpus}/{representation}/latents.json",
-    log:
-        "results/{corpus}/{representation}/logs/pool_latents.log",
-    wildcard_constraints:
-        representation=one_of(of_family(Pooled)),
-    conda:
-        "../envs/latentdyn.yaml"
-    resources:
-        mem_mb=lambda w, attempt: 3000 * attempt,
-        runtime=minutes(30, mb_per_minute=100),
-    params:
-        code=code_digest("latentdyn.steps.pool_latents"),
-        representation=lambda w: representation_of(w).canonical(),
-    shell:
-        "python -m latentdyn.steps.pool_latents --source {input:q} --representation {params.representation:q}"
-        " --handle {output.handle:q} >{log:q} 2>&1"
-
-
 rule import_latents:
     """Write latents that the user brings into a store."""
     input:
@@ -111,8 +87,8 @@ rule import_latents:
         " --handle {output.handle:q} >{log:q} 2>&1"
 
 
-rule make_surrogate:
-    """Destroy some of a representation's structure and keep the rest."""
+rule derive_latents:
+    """Make a derived representation of any kind from the latents of another one."""
     input:
         source=source_of,
         splits="results/{corpus}/splits.parquet",
@@ -120,44 +96,19 @@ rule make_surrogate:
         store=directory("results/{corpus}/{representation}/latents.zarr"),
         handle="results/{corpus}/{representation}/latents.json",
     log:
-        "results/{corpus}/{representation}/logs/make_surrogate.log",
+        "results/{corpus}/{representation}/logs/derive_latents.log",
     wildcard_constraints:
-        representation=one_of(of_family(Surrogate)),
+        representation=one_of(of_family(Derived)),
     conda:
         "../envs/latentdyn.yaml"
     resources:
         mem_mb=lambda w, attempt: 3000 * attempt,
         runtime=minutes(30, mb_per_minute=100),
     params:
-        code=code_digest("latentdyn.steps.make_surrogate"),
+        code=lambda w: code_digest("latentdyn.steps.derive_latents", representation_of(w).module),
         representation=lambda w: representation_of(w).canonical(),
     shell:
-        "python -m latentdyn.steps.make_surrogate --source {input.source:q} --splits {input.splits:q}"
-        " --representation {params.representation:q} --handle {output.handle:q} >{log:q} 2>&1"
-
-
-rule inject_outliers:
-    """Scale up a few frames of a representation."""
-    input:
-        source=source_of,
-        splits="results/{corpus}/splits.parquet",
-    output:
-        store=directory("results/{corpus}/{representation}/latents.zarr"),
-        handle="results/{corpus}/{representation}/latents.json",
-    log:
-        "results/{corpus}/{representation}/logs/inject_outliers.log",
-    wildcard_constraints:
-        representation=one_of(of_family(Outliers)),
-    conda:
-        "../envs/latentdyn.yaml"
-    resources:
-        mem_mb=lambda w, attempt: 3000 * attempt,
-        runtime=minutes(30, mb_per_minute=100),
-    params:
-        code=code_digest("latentdyn.steps.inject_outliers"),
-        representation=lambda w: representation_of(w).canonical(),
-    shell:
-        "python -m latentdyn.steps.inject_outliers --source {input.source:q} --splits {input.splits:q}"
+        "python -m latentdyn.steps.derive_latents --source {input.source:q} --splits {input.splits:q}"
         " --representation {params.representation:q} --handle {output.handle:q} >{log:q} 2>&1"
 
 

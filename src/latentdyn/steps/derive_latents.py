@@ -1,11 +1,11 @@
-"""Destroy some of a representation's structure and keep the rest: shuffled, white, phase-randomised or reversed."""
+"""Derive a representation from another one: pooled, a surrogate, with outliers, or of any other derived kind."""
 
 import argparse
 import json
 from pathlib import Path
 
 from latentdyn.parquet import read_parquet
-from latentdyn.representations.surrogates import surrogate_store
+from latentdyn.representations.derive import derive_store
 from latentdyn.steps.cli import run_step
 from latentdyn.stores.latents import open_latents
 
@@ -20,12 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def step(arguments: argparse.Namespace) -> None:
-    settings = arguments.representation
     splits = read_parquet(arguments.splits, ["speaker_id", "split"], made_by="split_speakers")
-    train_speakers = set(splits.speaker_id[splits.split == "train"])
-    surrogate_store(
-        open_latents(arguments.source), arguments.handle, settings["method"], settings["dtype"], train_speakers
-    )
+    derive_store(open_latents(arguments.source), arguments.representation, splits, arguments.handle)
 
 
 if __name__ == "__main__":

@@ -4,17 +4,12 @@ import numpy as np
 import pytest
 
 from latentdyn.errors import UserError
-from latentdyn.representations.surrogates import (
-    METHODS,
-    frame_moments,
-    phase_randomised,
-    shuffled,
-    surrogate_store,
-    time_reversed,
-    white,
-)
+from latentdyn.representations.base import Utterances
+from latentdyn.representations.moments import frame_moments
+from latentdyn.representations.surrogate import METHODS, phase_randomised, shuffled, time_reversed, white
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.latents import LatentsWriter, open_latents
+from latentdyn.stores.lineage import root_facts
 
 
 def walk(n_frames, dim=4, seed=0):
@@ -119,7 +114,7 @@ def levels(latents):
 def write(tmp_path):
     def make(clips, name="source", **facts):
         handle = tmp_path / f"{name}.json"
-        writer = LatentsWriter(handle, 4, 12.5, **{"kind": "mimi", "causal": True, **facts})
+        writer = LatentsWriter(handle, 4, 12.5, **{"causal": True, **root_facts({"kind": "mimi"}), **facts})
         for (utterance_id, speaker_id), latents in clips.items():
             writer.append(utterance_id, speaker_id, latents, levels(latents))
         writer.close()
@@ -129,10 +124,10 @@ def write(tmp_path):
 
 
 @pytest.fixture
-def derive(tmp_path):
+def derive(derive):
     def make(source, method, name="surrogate", train_speakers=frozenset({"t1", "t2"})):
-        surrogate_store(source, tmp_path / f"{name}.json", method, "float32", set(train_speakers))
-        return open_latents(tmp_path / f"{name}.json")
+        split_of = {s: "train" if s in train_speakers else "eval" for s in source.utterances.speaker_id}
+        return derive(source, {"kind": "surrogate", "method": method}, name, split_of)
 
     return make
 
@@ -146,14 +141,18 @@ def test_a_surrogate_has_the_utterances_of_its_source(write, derive, method):
     source = write(CLIPS)
     store = derive(source, method)
     assert store.utterances.equals(source.utterances)
-    assert (store.dim, store.frame_rate_hz, store.handle["kind"]) == (4, 12.5, "mimi")
+    assert (store.dim, store.frame_rate_hz) == (4, 12.5)
+    assert (store.handle["kind"], store.handle["root"]) == ("surrogate", "mimi")
     assert store.handle["causal"] is (method == "white")  # elsewhere later frames decide earlier ones
     again = derive(source, method, "again")
     assert again.handle["digest"] == store.handle["digest"] != source.handle["digest"]
 
 
-def test_white_noise_of_a_representation_that_looks_ahead_is_not_called_causal(write, derive):
+def test_a_surrogate_is_causal_where_it_is_white_and_its_source_is(write, derive):
     assert derive(write(CLIPS, causal=False), "white").handle["causal"] is False
+    unknown = write(CLIPS, causal=None)
+    assert derive(unknown, "white").handle["causal"] is None
+    assert derive(unknown, "shuffled").handle["causal"] is False
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -194,7 +193,8 @@ def test_white_noise_sees_training_speakers_only(write, derive):
 def test_moments_are_those_of_finite_training_frames(write):
     clips = {key: x.copy() for key, x in CLIPS.items()}
     clips["b", "t2"][5, 2] = np.inf
-    mean, covariance = frame_moments(write(clips), {"t1", "t2"})
+    training = Utterances(write(clips), {"t1": "train", "t2": "train", "e1": "eval"}, only="train")
+    mean, covariance = frame_moments(training)
     frames = np.concatenate([clips["a", "t1"], np.delete(clips["b", "t2"], 5, axis=0), clips["d", "t1"]])
     frames = frames.astype(np.float64)
     np.testing.assert_allclose(mean, frames.mean(axis=0), rtol=1e-12)

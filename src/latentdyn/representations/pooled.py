@@ -1,12 +1,36 @@
 """Mean-pooling in time to a lower frame rate (science: matched rates, variant (a))."""
 
-from pathlib import Path
-
 import numpy as np
 
 from latentdyn.errors import UserError
-from latentdyn.progress import progress
-from latentdyn.stores.latents import LatentsStore, LatentsWriter
+from latentdyn.representations.base import Source, Transform, Utterance
+
+
+class Pooled(Transform):
+    """Means of consecutive frames. The inverse repeats each mean for the frames that it stands for.
+
+    Args:
+        frame_rate_hz: of the pooled frames, in Hz.
+
+    Raises:
+        UserError: the source's rate is not a whole multiple of this one.
+    """
+
+    inverse = "approximate"
+
+    def __init__(self, source: Source, dtype: str, frame_rate_hz: float) -> None:
+        super().__init__(source, dtype)
+        self.factor = pooling_factor(source.frame_rate_hz, frame_rate_hz)
+        self.frame_rate_hz = frame_rate_hz
+
+    def apply(self, utterance: Utterance) -> tuple[np.ndarray, np.ndarray]:
+        return mean_pool(utterance.latents, utterance.energy_db, self.factor)
+
+    def invert(self, latents: np.ndarray, utterance_id: str) -> np.ndarray:
+        return np.repeat(latents, self.factor, axis=0).astype(np.float32)
+
+
+TRANSFORM = Pooled
 
 
 def pooling_factor(source_rate_hz: float, target_rate_hz: float) -> int:
@@ -39,17 +63,3 @@ def mean_pool(latents: np.ndarray, energy_db: np.ndarray, factor: int) -> tuple[
     groups = latents[: n * factor].reshape(n, factor, latents.shape[1])
     power = np.power(10.0, energy_db[: n * factor].astype(np.float64).reshape(n, factor) / 10).mean(axis=1)
     return groups.mean(axis=1, dtype=np.float64).astype(np.float32), (10 * np.log10(power)).astype(np.float32)
-
-
-def pool_store(source: LatentsStore, handle: Path, frame_rate_hz: float, dtype: str) -> None:
-    """Write the mean-pooled representation of a whole store.
-
-    Raises:
-        UserError: the rates do not divide.
-    """
-    factor = pooling_factor(source.frame_rate_hz, frame_rate_hz)
-    causal = source.handle["causal"]  # a pooled frame sees no audio after its own end
-    writer = LatentsWriter(handle, source.dim, frame_rate_hz, dtype, kind=source.handle["kind"], causal=causal)
-    for row, latents, energy_db in progress(source.iterate(), total=len(source.utterances), unit="utterance"):
-        writer.append(row.utterance_id, row.speaker_id, *mean_pool(latents, energy_db, factor))
-    writer.close()

@@ -1,14 +1,15 @@
 """Mean-pooling: by hand, and what it keeps of a store."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from latentdyn.errors import UserError
-from latentdyn.representations.pooling import mean_pool, pool_store, pooling_factor
+from latentdyn.representations.base import Source
+from latentdyn.representations.pooled import Pooled, mean_pool, pooling_factor
 from latentdyn.stores.latents import LatentsWriter, open_latents
+from latentdyn.stores.lineage import root_facts
 
 
 @pytest.mark.parametrize(("source", "target", "factor"), [(75, 12.5, 6), (50, 12.5, 4), (25, 12.5, 2), (12.5, 12.5, 1)])
@@ -65,18 +66,22 @@ def test_what_is_missing_stays_missing():
     assert np.isnan(pooled_db).all()
 
 
-def test_a_store_keeps_its_utterances_and_says_its_new_rate(tmp_path: Path):
+def test_the_inverse_repeats_each_mean():
+    transform = Pooled(Source(2, 50.0), "float32", frame_rate_hz=25.0)
+    assert transform.invert(np.array([[1.0, 2], [3, 4]]), "u").tolist() == [[1, 2], [1, 2], [3, 4], [3, 4]]
+
+
+def test_a_store_keeps_its_utterances_and_says_its_new_rate(tmp_path, derive):
     clips = {"a": np.arange(20, dtype=np.float32).reshape(10, 2), "short": np.ones((3, 2), np.float32)}
-    writer = LatentsWriter(tmp_path / "source.json", 2, 50.0, kind="soundstream", causal=True)
+    writer = LatentsWriter(tmp_path / "source.json", 2, 50.0, causal=True, **root_facts({"kind": "soundstream"}))
     for name, latents in clips.items():
         writer.append(name, f"speaker of {name}", latents, np.full(len(latents), -20, np.float32))
     writer.close()
 
-    pool_store(open_latents(tmp_path / "source.json"), tmp_path / "pooled.json", 12.5, "float16")
-
-    pooled = open_latents(tmp_path / "pooled.json")
+    settings = {"kind": "pooled", "frame_rate_hz": 12.5, "dtype": "float16"}
+    pooled = derive(open_latents(tmp_path / "source.json"), settings)
     assert (pooled.frame_rate_hz, pooled.dim, pooled.handle["dtype"]) == (12.5, 2, "float16")
-    assert (pooled.handle["kind"], pooled.handle["causal"]) == ("soundstream", True)
+    assert (pooled.handle["kind"], pooled.handle["root"], pooled.handle["causal"]) == ("pooled", "soundstream", True)
     assert pooled.utterances.utterance_id.tolist() == ["a", "short"]
     assert pooled.utterances.speaker_id.tolist() == ["speaker of a", "speaker of short"]
     found = {row.utterance_id: latents.tolist() for row, latents, _ in pooled.iterate()}
