@@ -6,7 +6,7 @@ import logging
 import time
 from pathlib import Path
 
-from latentdyn.codecs.base import open_codec
+from latentdyn.codecs.base import codec_class, open_codec
 from latentdyn.codecs.encoding import encode_recordings
 from latentdyn.corpus.partition import PART_COLUMNS
 from latentdyn.devices import PRECISIONS, describe_device, gpu_required, pick_device
@@ -37,7 +37,7 @@ def step(arguments: argparse.Namespace) -> None:
     started = time.time()
     settings = arguments.representation
     part = read_parquet(arguments.part, PART_COLUMNS, made_by="partition_manifest")
-    needs_gpu = settings["kind"] in ("mimi", "encodec")
+    needs_gpu = codec_class(settings["kind"]).needs_gpu
     device = pick_device(require_gpu=needs_gpu and gpu_required(), float32_matmul=arguments.float32_matmul)
     codec = open_codec(settings, device=str(device))
     key = {
