@@ -4,15 +4,15 @@ import argparse
 import json
 from pathlib import Path
 
-from latentdyn.correction.checkpoint import load_score_model
 from latentdyn.correction.forecasts import evaluate_corrections
 from latentdyn.correction.variants import SamplingSettings
 from latentdyn.diagnostics.injection import InjectionSettings
 from latentdyn.diagnostics.records import write_metrics
+from latentdyn.models.predictor.loading import load_predictors
+from latentdyn.models.score.loading import load_score_model
 from latentdyn.parquet import write_parquet
 from latentdyn.steps.cli import run_step
 from latentdyn.steps.measuring import Measuring, add_forecasting_arguments, add_measuring_arguments
-from latentdyn.training.checkpoint import load_checkpoint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def step(arguments: argparse.Namespace) -> None:
     of = Measuring.begin(arguments)
     records, speakers = evaluate_corrections(
         of.predictors[1],
-        load_checkpoint(arguments.ceiling, None, of.store.dim, of.device),
+        load_predictors(arguments.ceiling, None, of.store.dim, of.device),
         load_score_model(arguments.score, arguments.score_model, of.store.dim, of.device),
         of.latents,
         of.frames,

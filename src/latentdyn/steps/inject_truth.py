@@ -4,10 +4,10 @@ import argparse
 
 from latentdyn.diagnostics.injection import InjectionSettings, evaluate_injection
 from latentdyn.diagnostics.records import write_metrics
+from latentdyn.models.predictor.loading import load_predictors
 from latentdyn.parquet import write_parquet
 from latentdyn.steps.cli import run_step
 from latentdyn.steps.measuring import Measuring, add_forecasting_arguments, add_measuring_arguments
-from latentdyn.training.checkpoint import load_checkpoint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def step(arguments: argparse.Namespace) -> None:
     of = Measuring.begin(arguments)
     records, speakers = evaluate_injection(
         of.predictors[1],
-        load_checkpoint(arguments.ceiling, None, of.store.dim, of.device),
+        load_predictors(arguments.ceiling, None, of.store.dim, of.device),
         of.latents,
         of.frames,
         of.store.frame_rate_hz,

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from latentdyn.devices import PRECISIONS, describe_device, gpu_required, pick_device
+from latentdyn.models.predictor.loading import load_predictors
 from latentdyn.predictors.base import Predictor
 from latentdyn.provenance import write_run_record
 from latentdyn.stores.frames import open_frames
 from latentdyn.stores.latents import LatentsStore, open_latents
-from latentdyn.training.checkpoint import load_checkpoint
 
 
 def add_measuring_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +59,7 @@ class Measuring:
         store = open_latents(arguments.latents)
         frames = open_frames(arguments.frames, store)
         device = pick_device(require_gpu=gpu_required(), float32_matmul=arguments.float32_matmul)
-        predictors = load_checkpoint(arguments.checkpoint, arguments.predictor, store.dim, device)
+        predictors = load_predictors(arguments.checkpoint, arguments.predictor, store.dim, device)
         return cls(store, frames, predictors, torch.from_numpy(store.load()).to(device), device, started)
 
     def end(self, metrics: Path) -> None:
