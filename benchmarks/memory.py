@@ -1,6 +1,6 @@
 """Peak memory, each in a fresh process: of fitting a predictor, and of encoding clips of different lengths.
 
-Run by hand: `python benchmarks/memory.py`. Fitting is `fit_predictor` of the paper's MDN (4096 -> 1024 -> 1024 ->
+Run by hand: `python benchmarks/memory.py`. Fitting is `fit_model` of the paper's MDN (4096 -> 1024 -> 1024 ->
 mixture of 8 over 512), with its scaling, validations and saved states; its peak is that of the whole process, libraries
 included, and beside it stands what is more than the resident latents. Encoding is one FLAC file through reading,
 log-mel and the spool, as the pipeline does it; its peak is above what the process held before.
@@ -18,10 +18,10 @@ import torch
 
 from latentdyn.codecs.base import open_codec
 from latentdyn.codecs.encoding import encode_recordings
+from latentdyn.models.fit import fit_model
 from latentdyn.stores.frames import index_frames
 from latentdyn.stores.latents import LatentsWriter, open_latents
 from latentdyn.stores.spool import Spool
-from latentdyn.training.fit import fit_predictor
 from measure import in_fresh_process, machine, noise_blocks, peak_rss_mb, table, utterance_lengths
 
 D, RATE_HZ = 512, 16_000
@@ -91,11 +91,12 @@ def peak_of_fit(handle: Path, steps: int) -> dict[str, float]:
         "patience_validations": None,
         "regime": {"kind": "teacher_forced"},
     }
-    fit_predictor(
+    fit_model(
+        "predictor",
         {"kind": "mdn", "window_frames": 8, "horizons": [1, 8], "network": {"kind": "mlp"}, "training": training},
         store,
         index_frames(store, splits),
-        seed_names=("benchmark",),
+        seed=0,
         state=handle.with_suffix(".state"),
         device=torch.device("cpu"),
     )

@@ -185,8 +185,8 @@ def time_our_loop(windows: Windows, state_file: Path, steps: int) -> tuple[float
     )
     timed = Timed(windows.latents, windows.rows, windows.window_frames)
     predictor = MDN(D, W, network={"kind": "mlp"})
-    asked = Likelihood(predictor, timed, None, HORIZON, TeacherForced(), BATCH, ("benchmark",))
-    train(predictor, asked, settings, state_file=state_file)
+    objective = Likelihood(predictor, timed, None, HORIZON, TeacherForced(), BATCH, ("benchmark",))
+    train(predictor, objective, settings, state_file=state_file)
     starts = np.array(gathered)[1:]  # the first step allocates the optimizer's moments
     return (starts[-1, 0] - starts[0, 0]) / steps, float(np.diff(starts[:-1]).mean())
 

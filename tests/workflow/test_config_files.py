@@ -30,7 +30,6 @@ from latentdyn.config.tables.score_correction import ScoreCorrectionTable
 from latentdyn.config.training import Regime, ScoreTraining, Training
 from latentdyn.corpus.splits import SPLITS, split_speakers
 from latentdyn.corpus.synthetic import synthetic_manifest
-from latentdyn.correction.score_model import build_score_model
 from latentdyn.correction.variants import KINDS as VARIANTS
 from latentdyn.correction.variants import SamplingSettings
 from latentdyn.diagnostics.clusters import ClusteringSettings
@@ -40,6 +39,7 @@ from latentdyn.diagnostics.free_runs import FreeRunSettings
 from latentdyn.diagnostics.injection import InjectionSettings
 from latentdyn.diagnostics.lagged import EvaluationSettings
 from latentdyn.measurements.naming import measurement_module
+from latentdyn.models.score.network import build_score_model
 from latentdyn.predictors.base import SolvedPredictor, build_predictor
 from latentdyn.predictors.network_predictor import NetworkPredictor
 from latentdyn.predictors.networks import build_network
@@ -207,7 +207,7 @@ def test_a_rule_is_re_run_when_its_own_step_is_edited(name: str):
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_gives_its_step_every_option_that_it_requires_and_none_that_it_lacks(name: str):
     parser = Mock()
-    importlib.import_module(f"latentdyn.steps.{name}").add_arguments(parser)
+    importlib.import_module(f"latentdyn.steps.{SHARED.get(name, name)}").add_arguments(parser)
     options = {call.args[0]: call.kwargs for call in parser.add_argument.call_args_list}
     given = re.findall(r"--[a-z0-9-]+", RULES[name].partition("python -m")[2])
     assert len(set(given)) == len(given)
@@ -358,7 +358,7 @@ def test_what_measures_takes_the_settings_of_its_kind():
 
 
 def test_training_and_splits_take_their_sections():
-    TrainingSettings(**Training().model_dump(exclude={"regime"}))
+    assert TrainingSettings.of(Training().model_dump()).steps == Training().steps
     TrainingSettings(**ScoreTraining().model_dump())
     assert build_score_model(Correction().score_model(), dim=3).sigma_max == Correction().sigma_max
     inspect.signature(split_speakers).bind(Mock(), **Splits().model_dump())

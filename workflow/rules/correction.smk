@@ -23,10 +23,11 @@ rule train_score:
         runtime=minutes(120, mb_per_minute=50),
     params:
         float32_matmul=CONFIG.compute.float32_matmul,
-        code=code_digest("latentdyn.steps.train_score"),
-        score_model=lambda w: canonical_json(correction_of(w).score_model()),
+        code=code_digest("latentdyn.steps.train_model", model_module("score")),
+        settings=lambda w: canonical_json(correction_of(w).score_model()),
         state="results/.state/train_score/{corpus}/{representation}/{correction}/seed{seed}",
     shell:
-        "python -m latentdyn.steps.train_score --latents {input.latents:q} --frames {input.frames:q}"
-        " --score-model {params.score_model:q} --seed {wildcards.seed} --code {params.code} --state {params.state:q}"
+        "python -m latentdyn.steps.train_model --kind score --settings {params.settings:q}"
+        " --latents {input.latents:q} --frames {input.frames:q} --seed {wildcards.seed}"
+        " --code {params.code} --state {params.state:q}"
         " --curve {output.curve:q} --handle {output.handle:q} --float32-matmul {params.float32_matmul:q} >{log:q} 2>&1"

@@ -24,11 +24,11 @@ rule train_predictor:
         runtime=minutes(120, mb_per_minute=50),
     params:
         float32_matmul=CONFIG.compute.float32_matmul,
-        code=lambda w: code_digest("latentdyn.steps.train_predictor", predictor_of(w).module),
-        predictor=lambda w: predictor_of(w).canonical(),
+        code=lambda w: code_digest("latentdyn.steps.train_model", model_module("predictor"), predictor_of(w).module),
+        settings=lambda w: predictor_of(w).canonical(),
         state="results/.state/train_predictor/{corpus}/{representation}/{predictor}/seed{seed}",
     shell:
-        "python -m latentdyn.steps.train_predictor --latents {input.latents:q} --frames {input.frames:q}"
-        " --predictor {params.predictor:q} --start {input.start:q} --seed {wildcards.seed} --code {params.code}"
-        " --state {params.state:q}"
+        "python -m latentdyn.steps.train_model --kind predictor --settings {params.settings:q}"
+        " --latents {input.latents:q} --frames {input.frames:q} --start {input.start:q} --seed {wildcards.seed}"
+        " --code {params.code} --state {params.state:q}"
         " --curve {output.curve:q} --handle {output.handle:q} --float32-matmul {params.float32_matmul:q} >{log:q} 2>&1"

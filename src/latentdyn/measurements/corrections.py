@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from latentdyn.correction.checkpoint import load_score_model
 from latentdyn.correction.forecasts import evaluate_corrections
 from latentdyn.correction.variants import SamplingSettings
 from latentdyn.diagnostics.injection import InjectionSettings
 from latentdyn.measurements.subject import Measured, Subject
+from latentdyn.models.score.loading import load_score_model
 
 
 def measure(subject: Subject, settings: dict[str, Any]) -> Measured:

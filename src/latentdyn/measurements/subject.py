@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from latentdyn.diagnostics.records import Record
+from latentdyn.models.predictor.loading import load_predictors
 from latentdyn.predictors.base import Predictor
 from latentdyn.stores.frames import open_frames
 from latentdyn.stores.latents import LatentsStore, open_latents
-from latentdyn.training.checkpoint import load_checkpoint
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Subject:
             UserError: they were fitted with other settings, or to latents of another dimension.
         """
         model = self.models[role]
-        return load_checkpoint(model.handle, model.settings, self.store.dim, self.device)
+        return load_predictors(model.handle, model.settings, self.store.dim, self.device)
 
 
 @dataclass(frozen=True)

@@ -118,8 +118,8 @@ def indexed(corpus, simulate, call, tmp_path) -> dict[str, Path]:
 @pytest.fixture
 def checkpoint(indexed, call, tmp_path) -> Path:
     handle = tmp_path / "checkpoint.json"
-    call("train_predictor", **indexed, predictor=json.dumps(LINEAR), seed=0, code="x", state=tmp_path / "state",
-         curve=tmp_path / "curve.parquet", handle=handle)  # fmt: skip
+    call("train_model", kind="predictor", settings=json.dumps(LINEAR), **indexed, seed=0, code="x",
+         state=tmp_path / "state", curve=tmp_path / "curve.parquet", handle=handle)  # fmt: skip
     return handle
 
 

@@ -27,5 +27,5 @@ class CorrectedForecasts(MeasurementKind):
 
     def models(self, config: "Root", by: str, variant: str | None) -> dict[str, Model]:
         assert variant is not None
-        score = Model(variant, "score", "latentdyn.correction.score_model", config.corrections[variant].score_model())
+        score = Model(variant, "score", "latentdyn.models.score.network", config.corrections[variant].score_model())
         return {**config.section(Injection).models(config, by, None), "score": score}

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from latentdyn.correction.score_model import ScoreModel, denoising_losses
 from latentdyn.errors import UserError
+from latentdyn.models.score.network import ScoreModel, denoising_losses
 
 COVARIANCE = torch.tensor([[4.0, 1.2, 0.0], [1.2, 1.0, 0.0], [0.0, 0.0, 9.0]], dtype=torch.float64)
 
@@ -41,10 +41,10 @@ def test_its_loss_is_the_least_that_gaussian_latents_allow():
     model, sigma = fresh(x), 0.7
     noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        foretold = model.noise(model.standardized(x) + sigma * noise, torch.full((len(x),), sigma))
+        predicted = model.noise(model.standardized(x) + sigma * noise, torch.full((len(x),), sigma))
     variances = torch.linalg.eigvalsh(torch.corrcoef(x.double().T))
     least = float((variances / (variances + sigma**2)).mean())  # tr S (S + σ²)⁻¹ / D
-    assert float(denoising_losses(foretold, noise).mean()) == pytest.approx(least, rel=0.01)
+    assert float(denoising_losses(predicted, noise).mean()) == pytest.approx(least, rel=0.01)
 
 
 def test_far_from_all_data_the_pull_is_that_of_the_gaussian():
@@ -61,9 +61,9 @@ def test_the_network_is_told_the_level_and_reads_every_row_by_itself():
     z = torch.ones(3, 3)
     z[1] = torch.nan
     sigma = torch.tensor([0.2, 0.2, 1.0])
-    found = model.noise(z, sigma) - model.gaussian_noise(z, sigma)
-    assert found.isfinite().all(dim=1).tolist() == [True, False, True] and not torch.allclose(found[0], found[2])
-    torch.testing.assert_close(found[2:], model.noise(z[2:], sigma[2:]) - model.gaussian_noise(z[2:], sigma[2:]))
+    network = model.noise(z, sigma) - model.gaussian_noise(z, sigma)
+    assert network.isfinite().all(dim=1).tolist() == [True, False, True] and not torch.allclose(network[0], network[2])
+    torch.testing.assert_close(network[2:], model.noise(z[2:], sigma[2:]) - model.gaussian_noise(z[2:], sigma[2:]))
 
 
 def test_a_dimension_that_never_changes_is_refused():
@@ -71,3 +71,9 @@ def test_a_dimension_that_never_changes_is_refused():
     x[:, 1] = 5
     with pytest.raises(UserError, match=r"1 of 3 latent dimensions never change.*dimension 1"):
         fresh(x)
+
+
+def test_a_model_that_always_predicts_zero_scores_one():
+    noise = torch.randn(100_000, 3, generator=torch.Generator().manual_seed(2))
+    losses = denoising_losses(torch.zeros(100_000, 3), noise)
+    assert losses.shape == (100_000,) and float(losses.mean()) == pytest.approx(1, abs=0.01)

@@ -1,18 +1,17 @@
-"""Denoising: the score of a law that is not Gaussian, resumed equals uninterrupted, bad input; files."""
+"""Denoising: the score of a law that is not Gaussian, resumed equals uninterrupted, bad input."""
 
 import dataclasses
-import json
 import math
 
 import numpy as np
 import pytest
 import torch
 
-from latentdyn.correction import training
-from latentdyn.correction.checkpoint import load_score_model, save_score_model
-from latentdyn.correction.score_model import ScoreModel
-from latentdyn.correction.training import Denoising, fit_score
 from latentdyn.errors import UserError
+from latentdyn.models.fit import fit_model
+from latentdyn.models.score import fitting
+from latentdyn.models.score.fitting import Denoising
+from latentdyn.models.score.network import ScoreModel
 from latentdyn.training.loop import TrainingSettings, train
 
 SETTINGS = TrainingSettings(
@@ -33,8 +32,8 @@ def two_clusters(n: int, seed: int) -> torch.Tensor:
 
 
 def train_score(model, latents, rows, held_out_rows, settings, state_file, interval=1e9):
-    asked = Denoising(model, latents, rows, held_out_rows, settings.batch_size, ("test",))
-    return train(model, asked, settings, state_file=state_file, checkpoint_interval_s=interval)
+    objective = Denoising(model, latents, rows, held_out_rows, settings.batch_size, ("test",))
+    return train(model, objective, settings, state_file=state_file, checkpoint_interval_s=interval)
 
 
 def run(state_file, settings=SETTINGS, interval=1e9, width=8, n=1000):
@@ -57,8 +56,8 @@ def test_it_learns_the_score_of_two_clusters(tmp_path):
     exact = torch.stack([(centre * torch.tanh(centre * z[:, 0] / variance) - z[:, 0]) / variance,
                          -z[:, 1] / (1 + sigma**2)], 1)  # fmt: skip
     with torch.inference_mode():
-        found, gaussian = model.score(z, sigma), -model.gaussian_noise(z, torch.full((21,), sigma)) / sigma
-    error, of_gaussian = ((s - exact).square().mean().sqrt() for s in (found, gaussian))
+        score, gaussian = model.score(z, sigma), -model.gaussian_noise(z, torch.full((21,), sigma)) / sigma
+    error, of_gaussian = ((s - exact).square().mean().sqrt() for s in (score, gaussian))
     assert error < 0.25 * of_gaussian
     assert curve[0]["step"] == 0 and math.isnan(curve[0]["train_loss"])
     assert min(point["validation_loss"] for point in curve) < 0.9 * curve[0]["validation_loss"]
@@ -71,7 +70,7 @@ class Killed(Exception):
 @pytest.mark.parametrize("kill_at", [1, 10, 23, 39])
 def test_a_killed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, monkeypatch, kill_at):
     expected, expected_curve = run(tmp_path / "whole.pt")
-    seed_for, drawn = training.seed_for, []
+    seed_for, drawn = fitting.seed_for, []
 
     def counting(*names):
         if names[-2:] == ("step", kill_at) and not drawn.count("killed"):
@@ -81,7 +80,7 @@ def test_a_killed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, monkeypa
             drawn.append(names[-1])
         return seed_for(*names)
 
-    monkeypatch.setattr(training, "seed_for", counting)
+    monkeypatch.setattr(fitting, "seed_for", counting)
     with pytest.raises(Killed):
         run(tmp_path / "killed.pt", interval=0.0)
     resumed, curve = run(tmp_path / "killed.pt")
@@ -93,7 +92,7 @@ def test_a_killed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, monkeypa
 
 def test_the_gaussian_is_kept_where_training_makes_it_worse(tmp_path, monkeypatch):
     held_out = iter([1.0, 3.0, 2.0, 2.5])
-    monkeypatch.setattr(training, "mean_loss", lambda *_: next(held_out))
+    monkeypatch.setattr(fitting, "mean_loss", lambda *_: next(held_out))
     model, curve = run(tmp_path / "s.pt", dataclasses.replace(SETTINGS, patience_validations=3))
     assert [point["step"] for point in curve] == [0, 10, 20, 30]
     z = torch.ones(1, 2)
@@ -123,20 +122,19 @@ def test_a_loss_that_is_not_finite_stops_it(tmp_path):
 def fitted(make_store, var_process, tmp_path):
     store, frames = make_store(var_process(0.5 * np.eye(2), 10, 60))
 
-    def fit(frames=frames, **changes):
-        return fit_score(
-            {**MODEL, **changes}, store, frames, seed_names=("score", 0), state_file=tmp_path / "s.pt", device=CPU
-        )
+    def fit(frames=frames):
+        return fit_model("score", MODEL, store, frames, seed=0, state=tmp_path / "state", device=CPU)
 
     return fit, store, frames
 
 
 def test_only_training_speakers_are_fitted_to(fitted):
     fit, store, frames = fitted
-    model, curve = fit()
+    result = fit()
+    model, curve = result.weights["whole"], result.curve
     train = store.load()[frames["row"][frames["split"] == "train"]]
-    np.testing.assert_allclose(model.frame_mean, train.mean(0), rtol=1e-5)
-    np.testing.assert_allclose(model.frame_std, train.std(0), rtol=1e-5)
+    np.testing.assert_allclose(model["frame_mean"], train.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(model["frame_std"], train.std(0), rtol=1e-5)
     assert curve.columns.tolist() == ["step", "train_loss", "validation_loss"] and len(curve) == 5
 
 
@@ -144,25 +142,3 @@ def test_without_training_speakers_there_is_nothing_to_fit(fitted):
     fit, _, frames = fitted
     with pytest.raises(UserError, match="no training speaker has a finite frame"):
         fit(frames[frames["split"] != "train"])
-
-
-def test_what_is_saved_is_loaded_and_anything_else_is_refused(fitted, tmp_path):
-    model, _ = fitted[0]()
-    handle = tmp_path / "score.json"
-    save_score_model(handle, model, MODEL, {"latents": "x"})
-    loaded = load_score_model(handle, MODEL, 2, CPU)
-    for name, value in model.state_dict().items():
-        assert torch.equal(loaded.state_dict()[name], value)
-    with pytest.raises(UserError, match="2 dimensions, not 3"):
-        load_score_model(handle, MODEL, 3, CPU)
-    with pytest.raises(UserError, match=r"other settings \(sigma_max\)"):
-        load_score_model(handle, {**MODEL, "sigma_max": 2.0}, 2, CPU)
-    facts = json.loads(handle.read_text())
-    handle.write_text(json.dumps({**facts, "schema_version": 0}))
-    with pytest.raises(UserError, match="schema version 0"):
-        load_score_model(handle, MODEL, 2, CPU)
-    handle.write_text(json.dumps(facts))
-    weights = handle.with_suffix(".safetensors")
-    weights.write_bytes(weights.read_bytes()[:-1])
-    with pytest.raises(UserError, match="not the ones their handle describes"):
-        load_score_model(handle, MODEL, 2, CPU)

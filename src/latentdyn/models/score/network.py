@@ -1,17 +1,18 @@
 """The score of noisy latents, s(z, σ) = ∇ log p_σ(z), by denoising (Vincent 2011; Song & Ermon 2019).
 
-z is one frame in deviations of the training frames, (x - m) / d for each dimension, and p_σ the density of z + σ ε with
-ε ~ N(0, I). Frames are not whitened: noise that is isotropic here leaves the directions in which latents hardly vary,
-and the score leads back along them; whitened, a step off the latents would be as small as one along them.
+z is one frame in deviations of the training frames, (x - m) / d for each dimension, and p_σ is the density of z + σ ε
+with ε ~ N(0, I). Frames are not whitened. So isotropic noise takes a frame far off along the directions in which
+latents hardly vary, and the score leads back along these directions. In whitened frames, a step away from the latents
+would be as small as a step along them.
 
-The network foretells the noise, and s = -ε̂ / σ. What it says is added to the noise that a Gaussian of the training
-frames' covariance S would foretell,
+The network predicts the noise, and s = -ε̂ / σ. Its output is added to the noise that a Gaussian of the training frames'
+covariance S would predict,
 
     ε̂(z, σ) = σ (S + σ² I)⁻¹ z + F(z / sqrt(1 + σ²), ln σ)
 
-(a preconditioning like that of Karras et al. 2022, with S in place of one variance). F is 0 to begin with and bounded
-by a last normalisation: the score of Gaussian latents is exact before any training, and far from all data the pull is
-that of the Gaussian.
+(a preconditioning like that of Karras et al. 2022, with S in place of one variance). F is 0 at first, so the score of
+Gaussian latents is exact before any training. A last normalisation bounds F, so far from all data the score is that of
+the Gaussian.
 """
 
 import math
@@ -23,11 +24,11 @@ from torch import Tensor, nn
 from latentdyn.errors import UserError
 
 _BLOCK = 8192
-_LEVEL = 32  # numbers that tell the blocks the noise level
+_LEVEL = 32  # width of the features of the noise level
 
 
 class ScoreModel(nn.Module):
-    """ε̂ and the score at any level from sigma_min to sigma_max. Its state_dict is all that it knows of the data."""
+    """ε̂ and the score at any level from sigma_min to sigma_max. All that it knows of the data is in its state_dict."""
 
     frame_mean: Tensor
     frame_std: Tensor
@@ -39,7 +40,7 @@ class ScoreModel(nn.Module):
         self.dim, self.sigma_min, self.sigma_max = dim, sigma_min, sigma_max
         self.register_buffer("frame_mean", torch.zeros(dim))
         self.register_buffer("frame_std", torch.ones(dim))
-        self.register_buffer("variances", torch.ones(dim))  # of S, and its eigenvectors, a column each
+        self.register_buffer("variances", torch.ones(dim))  # of S along its eigenvectors, which are the columns of axes
         self.register_buffer("axes", torch.eye(dim))
         self.enter = nn.Linear(dim, width)
         self.level = nn.Sequential(nn.Linear(1, _LEVEL), nn.GELU())
@@ -70,7 +71,7 @@ class ScoreModel(nn.Module):
                 f"{len(still)} of {self.dim} latent dimensions never change on the training frames (the first is "
                 f"dimension {still[0]})",
                 "the representation's latents",
-                "leave constant dimensions out: there is no unit to measure noise in",
+                "leave constant dimensions out: they have no deviation, in which noise is measured",
             )
         variances, axes = torch.linalg.eigh(covariance / torch.outer(std, std))
         self.frame_mean.copy_(mean + shift)
@@ -106,13 +107,13 @@ class ScoreModel(nn.Module):
 
 
 def build_score_model(settings: dict[str, Any], dim: int) -> ScoreModel:
-    """A fresh model of the size and levels in `settings` (network, sigma_min, sigma_max; others are passed over)."""
+    """A fresh model of the size and levels in `settings`: network, sigma_min and sigma_max; others are ignored."""
     levels = {name: settings[name] for name in ("sigma_min", "sigma_max")}
     return ScoreModel(dim, **settings["network"], **levels)
 
 
 class _Block(nn.Module):
-    """h + a layer of the normalised h that knows the noise level (pre-norm, as in a transformer)."""
+    """h + a layer that reads the normalised h and the noise level (pre-norm, as in a transformer)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -123,6 +124,9 @@ class _Block(nn.Module):
         return h + self.down(nn.functional.gelu(self.up(self.norm(h)) + self.level(level)))
 
 
-def denoising_losses(foretold: Tensor, noise: Tensor) -> Tensor:
-    """‖ε̂ - ε‖² / D, (B,): σ² ‖s + ε/σ‖² / D (Song & Ermon 2019, eq. 5, weighted by σ²). 1 for one who says nothing."""
-    return (foretold - noise).square().mean(dim=1)
+def denoising_losses(predicted: Tensor, noise: Tensor) -> Tensor:
+    """‖ε̂ - ε‖² / D, (B,): σ² ‖s + ε/σ‖² / D (Song & Ermon 2019, eq. 5, weighted by σ²).
+
+    A model that always predicts zero scores 1 on average.
+    """
+    return (predicted - noise).square().mean(dim=1)

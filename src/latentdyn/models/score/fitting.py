@@ -1,10 +1,9 @@
-"""Fitting the score model: denoising at levels drawn log-uniformly.
+"""How the score model is fitted: by denoising, at levels that are drawn log-uniformly.
 
-The curve starts at step 0, where the model is the Gaussian of the training frames: what training has gained beyond
-covariances is read off it.
+The curve starts at step 0, where the model is the Gaussian of the training frames. So the curve shows what training
+has gained beyond covariances.
 """
 
-import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -13,64 +12,58 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from latentdyn.correction.score_model import ScoreModel, build_score_model, denoising_losses
 from latentdyn.errors import UserError
+from latentdyn.models.base import Fitting, Part
+from latentdyn.models.score.network import ScoreModel, build_score_model, denoising_losses
 from latentdyn.seeds import seed_for
 from latentdyn.stores.frames import subsample_frames
 from latentdyn.stores.latents import LatentsStore
-from latentdyn.training.loop import Objective, TrainingSettings, train
-
-log = logging.getLogger(__name__)
+from latentdyn.training.loop import Objective
 
 _VALIDATION_FRAMES = 16_384
 _EVALUATION_BATCH = 2048
 
 
-def fit_score(
-    settings: dict[str, Any],
-    store: LatentsStore,
-    frames: pd.DataFrame,
-    *,
-    seed_names: tuple[object, ...],
-    state_file: Path,
-    device: torch.device,
-    checkpoint_interval_s: float = 60.0,
-) -> tuple[ScoreModel, pd.DataFrame]:
-    """Fit the score model that `settings` describes to the training speakers' single frames.
+class ScoreFitting(Fitting[ScoreModel]):
+    """A score model; settings are network, sigma_min, sigma_max and training of the correction's section."""
 
-    Args:
-        settings: network, sigma_min, sigma_max and training of the correction's section.
+    seed_name = "score"
+    parts = (Part(),)
 
-    Returns:
-        The model, and its curve: step, train_loss, validation_loss.
+    def __init__(
+        self, settings: dict[str, Any], store: LatentsStore, frames: pd.DataFrame, seed: int, device: torch.device
+    ) -> None:
+        """Choose the training speakers' finite frames.
 
-    Raises:
-        UserError: no finite training frame, a dimension that does not vary, no held-out speakers to choose the best
-            step by, or a loss that is not finite.
-    """
-    latents = torch.from_numpy(store.load()).to(device)
-    usable = frames[frames["valid"]]
-    mine = usable[usable["split"] == "train"]
-    held_out = subsample_frames(
-        usable[usable["split"] == "validation"], _VALIDATION_FRAMES, (*seed_names, "validation")
-    )
-    if mine.empty:
-        raise UserError(
-            "no training speaker has a finite frame", store.path, "use a larger corpus, or look at its latents"
+        Raises:
+            UserError: there are none.
+        """
+        super().__init__(settings, store, frames, seed, device)
+        usable = frames[frames["valid"]]
+        train, held_out = (usable[usable["split"] == split] for split in ("train", "validation"))
+        held_out = subsample_frames(held_out, _VALIDATION_FRAMES, (*self.seed_names, "validation"))
+        if train.empty:
+            raise UserError(
+                "no training speaker has a finite frame", store.path, "use a larger corpus, or look at its latents"
+            )
+        self.rows, self.held_out_rows = (
+            torch.from_numpy(own["row"].to_numpy(copy=True)).to(device) for own in (train, held_out)
         )
-    rows, held_out_rows = (torch.from_numpy(f["row"].to_numpy(copy=True)).to(device) for f in (mine, held_out))
-    torch.manual_seed(seed_for(*seed_names, "init"))
-    model = build_score_model(settings, store.dim).to(device)
-    model.set_moments(latents, rows)
-    log.info("%d training frames, %d held-out frames, on %s", len(rows), len(held_out_rows), device)
-    training = TrainingSettings(**settings["training"])
-    asked = Denoising(model, latents, rows, held_out_rows, training.batch_size, seed_names)
-    curve = train(model, asked, training, state_file=state_file, checkpoint_interval_s=checkpoint_interval_s)
-    return model, pd.DataFrame(curve)
+        self.n_frames = (len(self.rows), len(self.held_out_rows))
+
+    def build(self) -> ScoreModel:
+        return build_score_model(self.settings, self.dim)
+
+    def set_moments(self, model: ScoreModel) -> None:
+        model.set_moments(self.latents, self.rows)
+
+    def objective(self, model: ScoreModel, part: Part) -> "Denoising":
+        batch_size = self.settings["training"]["batch_size"]
+        return Denoising(model, self.latents, self.rows, self.held_out_rows, batch_size, self.seed_names)
 
 
 class Denoising(Objective):
-    """The mean squared error of the noise foretold in single frames, a dimension (Song & Ermon 2019, eq. 5 and 6).
+    """The mean squared error, per dimension, of the noise predicted in single frames (Song & Ermon 2019, eq. 5 and 6).
 
     Args:
         latents: (n_rows, D) resident. rows, held_out_rows: int64, the frames to train on and to validate with.
@@ -95,7 +88,7 @@ class Denoising(Objective):
     def held_out_loss(self) -> float:
         return mean_loss(self.model, self.latents, self.held_out_rows, self.seed_names)
 
-    def blame(self, step: int, folder: Path) -> UserError:
+    def nonfinite_error(self, step: int, folder: Path) -> UserError:
         return UserError(
             f"training stopped: the denoising loss is not finite at step {step}",
             folder,
@@ -113,7 +106,10 @@ def _losses(model: ScoreModel, x: Tensor, draws: torch.Generator) -> Tensor:
 
 @torch.inference_mode()
 def mean_loss(model: ScoreModel, latents: Tensor, rows: Tensor, seed_names: tuple[object, ...]) -> float:
-    """Mean loss over these rows, the same levels and noise each time, summed in float64; NaN without any."""
+    """Mean loss over these rows, summed in float64; NaN without any. Levels and noise are the same each time."""
     draws = torch.Generator(latents.device).manual_seed(seed_for(*seed_names, "held out"))
     losses = [_losses(model, latents[block], draws).double().sum() for block in rows.split(_EVALUATION_BATCH)]
     return float(torch.stack(losses).sum()) / len(rows) if len(rows) else math.nan
+
+
+FITTING = ScoreFitting
