@@ -183,33 +183,38 @@ def test_tables_of_every_kind_plan_what_their_rows_are_measured_with(checkout: C
 # ------------------------------------------------------------------------------------------- rules and steps
 
 
-def rules_in(text: str) -> dict[str, str]:
-    """The rules of a file by the step that they run: a kind of measurement, or of model, has a rule of its own."""
-    found = re.findall(r"^(?:    )?rule ?(?:\w+)?:\n((?:[ ].*\n|\n)+)", text, re.M)
-    return {step: body for body in found for step in re.findall(r"python -m latentdyn\.steps\.(\w+)", body)}
+def rules_in(text: str) -> dict[str, tuple[str, str]]:
+    """The step and the text of each rule of a file. Kinds of measurement have one text, and no name in it."""
+    found = {}
+    for name, body in re.findall(r"^ *rule ?(\w*):\n((?: .*\n|\n)+)", text, re.M):
+        (step,) = re.findall(r"python -m latentdyn\.steps\.(\w+)", body)
+        found[name or step] = step, body
+    return found
 
 
 RULES = {
-    step: body for file in (ROOT / "workflow/rules").glob("*.smk") for step, body in rules_in(file.read_text()).items()
+    name: rule for file in (ROOT / "workflow/rules").glob("*.smk") for name, rule in rules_in(file.read_text()).items()
 }
 STEPS = {path.stem for path in (ROOT / "src/latentdyn/steps").glob("*.py")} - {"__init__", "cli"}
 
 
 def test_every_rule_has_a_step_and_every_step_a_rule():
-    assert set(RULES) == STEPS
+    assert {step for step, _ in RULES.values()} == STEPS
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_is_re_run_when_its_own_step_is_edited(name: str):
-    assert re.findall(r'code_digest\(\s*"([\w.]+)"', RULES[name]) == [f"latentdyn.steps.{name}"]
+    step, body = RULES[name]
+    assert re.findall(r'code_digest\(\s*"([\w.]+)"', body) == [f"latentdyn.steps.{step}"]
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_gives_its_step_every_option_that_it_requires_and_none_that_it_lacks(name: str):
     parser = Mock()
-    importlib.import_module(f"latentdyn.steps.{SHARED.get(name, name)}").add_arguments(parser)
+    step, body = RULES[name]
+    importlib.import_module(f"latentdyn.steps.{step}").add_arguments(parser)
     options = {call.args[0]: call.kwargs for call in parser.add_argument.call_args_list}
-    given = re.findall(r"--[a-z0-9-]+", RULES[name].partition("python -m")[2])
+    given = re.findall(r"--[a-z0-9-]+", body.partition("python -m")[2])
     assert len(set(given)) == len(given)
     assert {option for option, how in options.items() if how.get("required")} <= set(given) <= options.keys()
 
@@ -217,7 +222,7 @@ def test_a_rule_gives_its_step_every_option_that_it_requires_and_none_that_it_la
 @pytest.mark.parametrize("name", RULES)
 def test_what_a_shell_sees_of_a_users_making_is_quoted(name: str):
     """Paths, names and JSON hold blanks and quotes; numbers, digests and what `wildcard_constraints` limit do not."""
-    command = RULES[name].partition("shell:")[2]
+    command = RULES[name][1].partition("shell:")[2]
     bare = re.findall(r"\{([\w.]+)\}", command)
     plain = {
         "threads",

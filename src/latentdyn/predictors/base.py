@@ -90,4 +90,5 @@ def build_predictor(settings: dict[str, Any], dim: int) -> Predictor:
     """A fresh predictor of the kind that `settings` names, for one horizon."""
     kind = importlib.import_module(predictor_module(settings["kind"]))
     options = {name: value for name, value in settings.items() if name not in _NOT_OPTIONS}
-    return kind.PREDICTOR(dim=dim, **options)
+    predictor: Predictor = kind.PREDICTOR(dim=dim, **options)
+    return predictor

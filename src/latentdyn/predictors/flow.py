@@ -38,7 +38,8 @@ class FlowDensity(Density):
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-density (B,) in nats at x (B, D)."""
         z, log_det = self.transform.call_and_ladj(self.target.standardized(x))
-        return Normal(0, 1).log_prob(z).sum(-1) + log_det - self.target.log_volume()
+        log_prob: Tensor = Normal(0, 1).log_prob(z).sum(-1) + log_det - self.target.log_volume()
+        return log_prob
 
     def mean(self) -> Tensor:
         """E[x], (B, D), by Monte-Carlo.

@@ -45,4 +45,5 @@ class NetworkPredictor(TrainedPredictor):
             context = torch.cat([steps, self.standardized(context[:, -1:])], dim=1)
         if self.context_clip is not None:
             context = context.clamp(-self.context_clip, self.context_clip)
-        return self.network(context, n)
+        outputs: Tensor = self.network(context, n)
+        return outputs

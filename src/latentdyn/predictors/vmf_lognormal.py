@@ -84,7 +84,8 @@ class VMFLogNormal(NetworkPredictor):
 
 def _clamped(raw: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:
     """`raw` clamped, and 1 where it is at a bound, 0 elsewhere."""
-    return _Clamp.apply(raw, low, high), ((raw <= low) | (raw >= high)).to(raw.dtype)
+    clamped: Tensor = _Clamp.apply(raw, low, high)  # type: ignore[no-untyped-call]
+    return clamped, ((raw <= low) | (raw >= high)).to(raw.dtype)
 
 
 class _Clamp(torch.autograd.Function):

@@ -62,7 +62,8 @@ def build_process(settings: Mapping[str, Any]) -> Process:
     if kind not in KINDS:
         raise UserError(f"there is no process of kind {kind!r}", "kind of the process", f"use {', '.join(KINDS)}")
     options = {name: value for name, value in settings.items() if name not in ("kind", "dtype")}
-    return importlib.import_module(process_module(kind)).PROCESS(**options)
+    process: Process = importlib.import_module(process_module(kind)).PROCESS(**options)
+    return process
 
 
 def write_process(

@@ -54,16 +54,19 @@ class LatentsStore:
 
     @property
     def dim(self) -> int:
-        return self.handle["dim"]
+        dim: int = self.handle["dim"]
+        return dim
 
     @property
     def frame_rate_hz(self) -> float:
-        return self.handle["frame_rate_hz"]
+        frame_rate_hz: float = self.handle["frame_rate_hz"]
+        return frame_rate_hz
 
     @property
     def n_rows(self) -> int:
         """Rows of the flat array, those of no utterance included."""
-        return self.handle["n_rows"]
+        n_rows: int = self.handle["n_rows"]
+        return n_rows
 
     def array(self, name: str = "latents") -> zarr.Array[Any]:
         array = zarr.open_group(self.path, mode="r")[name]

@@ -45,7 +45,7 @@ def assert_equal(left, right) -> None:
         np.testing.assert_array_equal(level, level_)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lengths=st.lists(st.integers(0, 40), max_size=8))
 def test_what_is_written_is_read_across_shards(tmp_path, monkeypatch, lengths):
     monkeypatch.setattr(module, "SHARD_FRAMES", 16)
@@ -57,7 +57,7 @@ def test_what_is_written_is_read_across_shards(tmp_path, monkeypatch, lengths):
     np.testing.assert_array_equal(loaded, np.concatenate([np.empty((0, 3), np.float32), *(x for _, x, _ in written)]))
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parts=st.lists(st.lists(st.integers(0, 30), max_size=4), min_size=1, max_size=4))
 def test_merged_parts_hold_the_parts(tmp_path, monkeypatch, parts):
     monkeypatch.setattr(module, "SHARD_FRAMES", 16)
