@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from snakemake.utils import update_config
 
 from latentdyn.codecs.base import open_codec
+from latentdyn.codecs.naming import codec_module
 from latentdyn.config import Config, load_config, predictors, representations, values
 from latentdyn.config.corpora import LibriSpeech, Splits, Synthetic
 from latentdyn.config.corrections import Correction
@@ -257,9 +258,9 @@ def kind_of(section: type[BaseModel]) -> str:
 
 @pytest.mark.parametrize("section", kinds_of(Encoder), ids=kind_of)
 def test_a_codec_takes_the_settings_of_its_kind(section: type[BaseModel], monkeypatch: pytest.MonkeyPatch):
-    module = importlib.import_module(f"latentdyn.codecs.{kind_of(section)}")
-    codec = create_autospec(getattr(module, section.__name__))  # refuses what the signature does; needs no weights
-    monkeypatch.setattr(module, section.__name__, codec)
+    module = importlib.import_module(codec_module(kind_of(section)))
+    codec = create_autospec(module.CODEC)  # refuses what the signature does; needs no weights
+    monkeypatch.setattr(module, "CODEC", codec)
     open_codec(settings_of(section))
     assert codec.call_count == 1
     taken = inspect.signature(codec).parameters.keys() - {"device"}
