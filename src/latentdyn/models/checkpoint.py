@@ -68,7 +68,7 @@ def save_checkpoint(
 
 
 def read_checkpoint(handle: Path, kind: str, settings: dict[str, Any] | None, dim: int) -> Checkpoint:
-    """Weights by part, once they are known to be what their handle describes and what is asked for.
+    """Weights by part, after a check that the files are whole and that they are of the expected model.
 
     Args:
         settings: what the model must have been fitted with; None accepts any.

@@ -1,7 +1,7 @@
 """Tensors of unfinished work in a file that is either whole or set aside.
 
-A file begins with the sha256 of its content, so that a torn or overwritten one is recognised whatever became of it; it
-is then set aside, and its work starts again instead of failing at every attempt.
+A file begins with the sha256 of its content, so every kind of damage is noticed. A damaged file is set aside, and its
+work starts again; otherwise every attempt would fail.
 """
 
 import hashlib

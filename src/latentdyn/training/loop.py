@@ -40,7 +40,7 @@ class TrainingSettings:
     @classmethod
     def of(cls, section: Mapping[str, Any]) -> "TrainingSettings":
         """Those in a section `training`; what else it holds belongs to the objective."""
-        return cls(**{field.name: section[field.name] for field in fields(cls)})
+        return cls(**{setting.name: section[setting.name] for setting in fields(cls)})
 
 
 class Objective:

@@ -1,14 +1,19 @@
 """Fitting by parts: what is finished is kept, what is damaged starts again, and other weights can be the start."""
 
 import logging
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from latentdyn.errors import UserError
+from latentdyn.models.base import Fitting, Part
+from latentdyn.models.checkpoint import load_models, save_checkpoint
 from latentdyn.models.fit import fit_model
 from latentdyn.predictors.base import build_predictor
+from latentdyn.stores.latents import open_latents
 from latentdyn.training import loop
 
 TRAINING = {"steps": 20, "batch_size": 8, "learning_rate": 1e-2, "weight_decay": 0.0, "gradient_clip_norm": 1.0,
@@ -115,6 +120,58 @@ def test_a_damaged_finished_part_is_fitted_again(fit, tmp_path):
     finished.write_bytes(finished.read_bytes()[:1000])
     assert_equal(fit("predictor", MDN), first)
     assert_equal(fit("predictor", MDN), first)  # it was written again
+
+
+# ----------------------------------------------------------------------------------------------------- another kind
+
+
+class Mean(torch.nn.Module):
+    """One vector."""
+
+    def __init__(self, settings, dim):
+        super().__init__()
+        self.register_buffer("unit", torch.zeros(dim))
+        self.mean = torch.nn.Parameter(torch.randn(dim) * settings["spread"])
+
+
+class MeanObjective(loop.Objective):
+    quantity, unit, held_out = "distance", "units", True
+
+    def __init__(self, model, latents):
+        self.model, self.latents = model, latents
+
+    def loss(self, step):
+        return (self.latents - self.model.mean).square().mean()
+
+    def held_out_loss(self):
+        return float(self.loss(0).detach())
+
+
+class MeanFitting(Fitting):
+    seed_name, parts, n_frames = "mean", (Part("odd", {"half": 1}), Part("even", {"half": 0})), (0, 0)
+
+    def build(self):
+        return Mean(self.settings, self.dim)
+
+    def set_moments(self, model):
+        model.unit.fill_(3)
+
+    def objective(self, model, part):
+        return MeanObjective(model, self.latents[part.facts["half"] :: 2])
+
+
+def test_a_kind_says_what_it_is_and_the_rest_follows(fit, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "latentdyn.models.mean.fitting", SimpleNamespace(FITTING=MeanFitting))
+    settings = {"spread": 0.1, "training": {**TRAINING, "steps": 400, "learning_rate": 0.05}}
+    fitted = fit("mean", settings)
+    assert fitted.curve.columns.tolist() == ["half", "step", "train_distance", "validation_distance"]
+    save_checkpoint(tmp_path / "m.json", fitted.weights, kind="mean", settings=settings, dim=2, seed=0, data={})
+    models = load_models(tmp_path / "m.json", "mean", Mean, settings, 2, torch.device("cpu"))
+    assert list(models) == ["odd", "even"]
+    latents = torch.from_numpy(open_latents(tmp_path / "latents.json").load())
+    for half, model in zip((1, 0), models.values(), strict=True):
+        torch.testing.assert_close(model.mean.detach(), latents[half::2].mean(0), rtol=0, atol=0.01)
+        assert model.unit.tolist() == [3, 3]
 
 
 # --------------------------------------------------------------------------------------------- starting from another
