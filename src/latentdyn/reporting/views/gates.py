@@ -41,9 +41,9 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     rows = gate_rows(measured, table, plan)
     notes = [
         f"Corpus `{plan['corpus']}`. Each gate was set in the seed documents before its answer was known. `published` "
-        "is the answer that they gave themselves, on other speech and splits. The verdict is about the value. `decided` "
-        "says whether its 95 % interval over speakers lies on one side of the threshold. An `overflow` meets no gate. "
-        "If one part of a joint question is not met, the whole is not met, whatever was not measured.",
+        "is the answer that they gave themselves, on other speech and splits. The verdict is about the value. "
+        "`decided` says whether its 95 % interval over speakers lies on one side of the threshold. An `overflow` meets "
+        "no gate. If one part of a joint question is not met, the whole is not met, whatever was not measured.",
         "`ceiling` is the cosine of the lagged predictor at the latest step that has one, up to the step of the gate. "
         "A forecast from the same start knows no more. Where the threshold is above the ceiling, the gate may ask for "
         "what the start does not tell.",

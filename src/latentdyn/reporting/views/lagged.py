@@ -143,8 +143,8 @@ def _notes(table: dict[str, Any], plan: dict[str, Any]) -> list[str]:
     """What a reader must know to read the table, one sentence or two a note."""
     notes = [
         f"Corpus `{plan['corpus']}`. Targets are the one-step deltas Δx_t. k is the staleness of the context, which "
-        "ends k frames before t; a frame lasts `ms_per_step`. All k of a representation and split are scored on the same n "
-        "frames.",
+        "ends k frames before t; a frame lasts `ms_per_step`. All k of a representation and split are scored on the "
+        "same n frames.",
         "`dnll` is ΔNLL in nats/frame: the NLL less that of a baseline. Negative is good. The baseline of `dnll` is a "
         "diagonal Gaussian of training deltas, that of `dnll_full` a Gaussian of training deltas with full covariance. "
         "The baseline of `context_gain` is the same density, fitted without any context: only `context_gain` measures "
@@ -156,8 +156,8 @@ def _notes(table: dict[str, Any], plan: dict[str, Any]) -> list[str]:
         "E[ln||Δx|| | c], both as predictions of ln||Δx||. `r2_delta` is the share of the variance of Δx that the mean "
         "explains.",
         "For `rollout_gap`, the W frames of context are the model's own. It is the NLL of the true Δx_t in this "
-        "context less that in the true context. `overflow` says that `rollout_overflow` of its frames are beyond the range of "
-        "floats.",
+        "context less that in the true context. `overflow` says that `rollout_overflow` of its frames are beyond the "
+        "range of floats.",
     ]
     if {"dnll_direction", "dnll_length", "dnll_factored", "published_dnll_factored"} & set(table["columns"]):
         notes.append(

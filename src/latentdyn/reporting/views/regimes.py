@@ -175,7 +175,7 @@ def _notes(rows: pd.DataFrame, table: dict[str, Any], plan: dict[str, Any]) -> l
         notes.append(
             f"Published, on other speech, splits and runs. Unrolled training: {PHASE_4}; the ΔNLL of its forecasts was "
             f"{before:+g} before, {after:+g} after, and its shrinkage is against the same predictor before, not "
-            "against a control. Scheduled sampling: Exp 1B (seed 003 §1.2); its ΔNLL is of direction and length apart and is "
-            "left out. Teacher forcing: seed 003, Appendix A."
+            "against a control. Scheduled sampling: Exp 1B (seed 003 §1.2); its ΔNLL is of direction and length apart "
+            "and is left out. Teacher forcing: seed 003, Appendix A."
         )
     return notes

@@ -43,8 +43,8 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         "step lasts `ms_per_step` and is taken by the mean (D) or by a draw (D_sampled). After every step the state z, "
         "in deviations of the training frames, is corrected `n_steps` times by z ← z + η s(z, σ) + sqrt(2η) ξ, with "
         f"η = {plan['sampling']['step_size']:g} σ². s is the score of latents with noise of level `sigma`; ξ is "
-        "Gaussian noise. `langevin` adds both terms, `noise_only` leaves out s, `score_only` leaves out ξ, and `none` does not "
-        "correct. The step that is scored leads from one corrected state to the next.",
+        "Gaussian noise. `langevin` adds both terms, `noise_only` leaves out s, `score_only` leaves out ξ, and `none` "
+        "does not correct. The step that is scored leads from one corrected state to the next.",
         "`dnll` (nats/frame, negative is good), `cosine` and `magnitude_ratio` are of the true Δx. "
         "`state_error_normalised` is of the state that a step starts from, over the data's spread. `skill` is the "
         "cosine over that of the ceiling. `divergence_horizon` is the first step that is lost: its mean cosine is "
