@@ -112,9 +112,13 @@ ROLLOUT_GAP = Metric("rollout_gap", "nats/frame", decimals=2, better="lower", wh
 ROLLOUT_OVERFLOW = Metric("rollout_overflow", "frames", decimals=0, better="lower", whole_split=True,
     sentence="Frames whose gap is beyond what a float holds.")
 ENERGY_SCORE = Metric("energy_score", "1", decimals=3, better="lower", whole_split=True,
-    sentence="Energy score of the predicted law of Δx by its draws, in deviations of the training frames.")
+    sentence="Energy score of the predicted law of Δx, by its draws, in deviations of the training frames.")
 ENERGY_SCORE_BASELINE = Metric("energy_score_baseline", "1", decimals=3, better="neither", whole_split=True,
     sentence="Energy score of one diagonal Gaussian of training deltas.")
+ENERGY_SCORE_STATE = Metric("energy_score_state", "1", decimals=3, better="lower",
+    sentence="Energy score of the predicted law of x, by drawn forecasts, in deviations of the training frames.")
+ENERGY_SCORE_STATE_BASELINE = Metric("energy_score_state_baseline", "1", decimals=3, better="neither",
+    sentence="Energy score of one diagonal Gaussian of training frames.")
 SPECTRAL_RADIUS = Metric("spectral_radius", "1", decimals=3, better="neither", whole_split=True,
     sentence="Factor a frame by which a small difference of two free runs grows in the long run.")
 UNBOUNDED = Metric("unbounded", "1", decimals=3, better="lower", whole_split=True,
@@ -214,7 +218,7 @@ MASS_EXCLUDED = Metric("mass_excluded", "1", decimals=3, better="neither",
 _FORECASTS = (
     DNLL, COSINE, MAGNITUDE_RATIO, STATE_ERROR, STATE_ERROR_NORMALISED, CORRECTION_COSINE, CORRECTION_RATIO, NONFINITE,
     SKILL, SKILL_NATS, RESET_DNLL, RESET_COSINE, DIVERGENCE_HORIZON, UTTERANCES, UTTERANCES_SKIPPED, SEGMENTS, SPEAKERS,
-    DIM, FRAME_RATE_HZ,
+    DIM, FRAME_RATE_HZ, ENERGY_SCORE, ENERGY_SCORE_BASELINE, ENERGY_SCORE_STATE, ENERGY_SCORE_STATE_BASELINE,
 )
 MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its records hold, parts left out
     "lagged": (
@@ -247,6 +251,7 @@ LAGGED_COLUMNS = {
     "level_gain_ci_high": False, "cosine": True, "cosine_ci_low": False, "cosine_ci_high": False, "r2_delta": True,
     "r2_mean": True, "r2_head": True, "kappa": False, "kappa_at_clamp": False, "sigma_at_clamp": False,
     "mu_logm_at_clamp": False, "rollout_gap": True, "rollout_gap_median": True, "rollout_overflow": True,
+    "energy_score": False, "energy_score_baseline": False,
     "spectral_radius": False, "unbounded": False, "nonfinite": False, "frame_rate_hz": False, "dim": False,
     "ms_per_step": True, "seeds": True, "dnll_seed_sd": True, "published_dnll": True, "published_cosine": True,
     "published_r2": False, "published_rollout_gap": False, "published_dnll_factored": False,

@@ -16,7 +16,6 @@ from latentdyn.config.documentation import all_models, keys_of, type_in_words, w
 from latentdyn.config.kinds import kinds_of
 from latentdyn.config.predictors import MLPNetwork
 from latentdyn.config.representations import Process
-from latentdyn.config.tables.lagged import LAGGED_COLUMNS, LaggedColumn
 from latentdyn.config.values import Fraction, Name, Names, Split
 from latentdyn.errors import UserError
 
@@ -603,10 +602,3 @@ def test_the_readme_has_a_table_for_every_section_that_has_keys_and_each_key_has
 )  # fmt: skip
 def test_a_type_is_told_in_words(annotation: Any, words: str):
     assert type_in_words(TypeAdapter(annotation).json_schema()) == words
-
-
-def test_the_readme_lists_every_column_and_marks_the_default_ones():
-    text = (FOLDER / "README.md").read_text().split("The columns, those shown by default in bold")[1]
-    listed = re.findall(r"(\*\*)?`(\w+)`", text.split("\n\n")[1])
-    assert [name for _, name in listed] == list(get_args(LaggedColumn))
-    assert [name for bold, name in listed if bold] == LAGGED_COLUMNS

@@ -1,11 +1,13 @@
 """The tables of config/README.md, made from the models: every key with its type, its default and its meaning.
 
 In the README a table stands between `<!-- keys: CLASS -->` and `<!-- end -->`. It lists the keys that CLASS defines,
-and those of its bases that have no table of their own. Everything else in the README is written by hand.
+and those of its bases that have no table of their own. `<!-- columns -->` stands before the columns of the Phase 1
+table. Everything else in the README is written by hand.
 """
 
 import json
 import re
+import textwrap
 from typing import Any
 
 from pydantic import BaseModel
@@ -13,7 +15,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from latentdyn.config.values import Strict
+from latentdyn.metrics import LAGGED_COLUMNS
 
+_COLUMNS = re.compile(r"(?<=<!-- columns -->\n).*?(?=<!-- end -->)", re.S)
 _TABLE = re.compile(r"(?<=<!-- keys: )(\w+)( -->\n).*?(?=<!-- end -->)", re.S)
 
 
@@ -21,7 +25,14 @@ def with_tables(readme: str) -> str:
     """The text of the README with its tables made anew."""
     documented = {name for name, _ in _TABLE.findall(readme)}
     models = {model.__name__: model for model in all_models()}
-    return _TABLE.sub(lambda found: f"{found[1]}{found[2]}\n{_table(models[found[1]], documented)}\n", readme)
+    readme = _COLUMNS.sub(f"\n{_columns()}\n\n", readme)
+    return _TABLE.sub(lambda match: f"{match[1]}{match[2]}\n{_table(models[match[1]], documented)}\n", readme)
+
+
+def _columns() -> str:
+    """The columns of the Phase 1 table, the default ones in bold."""
+    names = [f"**`{name}`**" if default else f"`{name}`" for name, default in LAGGED_COLUMNS.items()]
+    return textwrap.fill(", ".join(names) + ".", 120, break_long_words=False, break_on_hyphens=False)
 
 
 def all_models(base: type[BaseModel] = Strict) -> list[type[BaseModel]]:

@@ -21,6 +21,7 @@ from torch import Tensor
 from latentdyn.correction.langevin import corrector
 from latentdyn.correction.variants import FORECASTS, SamplingSettings
 from latentdyn.diagnostics.bootstrap import mean_intervals
+from latentdyn.diagnostics.capabilities import find_missing
 from latentdyn.diagnostics.injection import InjectionSettings, Mode, score_forecasts
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import Rollout, by_draws, by_mean, rollout
@@ -61,7 +62,7 @@ def evaluate_corrections(
 
     def forecasts(truth: Tensor, names: tuple[object, ...]) -> Iterator[tuple[Mode, int, Rollout]]:
         never = torch.zeros(settings.steps, dtype=torch.bool)
-        for mode, draws in zip(FORECASTS, (1, settings.draws), strict=True):
+        for mode, draws in zip(FORECASTS, (0 if "mean" in lacks else 1, settings.draws), strict=True):
             repeated = truth.repeat_interleave(draws, dim=0)
             for variant in sampling.variants() if draws else ():
                 generators = [torch_generator(*names, of, device=truth.device) for of in ("draws", "correction")]
@@ -70,6 +71,7 @@ def evaluate_corrections(
                 forecast = rollout(predictor, repeated, settings.steps, never, step, 1, correct)
                 yield Mode(mode, **variant.place()), draws, forecast
 
+    lacks = find_missing(predictor, latents, {"log_prob": "dnll", "mean": "forecasts by the mean (mode D)"})
     records, speakers = score_forecasts(
         forecasts, predictor.window_frames, ceilings, latents, frames, frame_rate_hz, settings, seed_names
     )

@@ -1,8 +1,8 @@
 """What a predictor's density cannot give, said once in the log and, as records of status `missing`, beside the rest.
 
-Every density draws; its likelihood, its mean and the mean of its log-length may be missing (see `Density.gives`). Each
-quantity that a diagnostic measures then has a record that says so. What would follow from it (medians, skill, resets,
-the divergence horizon) is left out.
+Every density draws; its likelihood, its mean and the mean of its log-length may be missing (see `Density.gives`). A
+quantity that needs what is missing has a record that says so. What would follow from the quantity (medians, skill) is
+left out, and so is a mode of forecasts or free runs that cannot be made.
 """
 
 import logging
@@ -11,18 +11,25 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from latentdyn.diagnostics.records import Record, record
-from latentdyn.distributions.density import Density
 from latentdyn.metrics import Metric
+from latentdyn.predictors.base import Predictor
 
 log = logging.getLogger(__name__)
 
 _WORDS = {"log_prob": "likelihood", "mean": "mean", "mean_log_norm": "mean log-length"}
 
 
-def find_missing(density: Density, needed_for: Mapping[str, str]) -> set[str]:
-    """The methods among the keys of `needed_for` that the density lacks. Each is a warning in the log, with its value:
-    the quantities that it is needed for."""
+@torch.inference_mode()
+def find_missing(predictor: Predictor, latents: Tensor, needed_for: Mapping[str, str]) -> set[str]:
+    """The methods among the keys of `needed_for` that the predictor's densities lack, by one density of any frames.
+
+    Each is a warning in the log, with its value: the quantities that it is needed for.
+    """
+    density = predictor.density(latents[None, : predictor.window_frames])
     lacks = {name for name in needed_for if not density.gives(name)}
     for name in sorted(lacks):
         log.warning("the predictor's density has no %s: %s cannot be measured", _WORDS[name], needed_for[name])

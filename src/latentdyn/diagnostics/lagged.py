@@ -114,7 +114,7 @@ def evaluate_lagged(
     train = Windows.of(latents, usable[usable["split"] == "train"], window)
     scaling, log_lengths = Scaling.fit(train), fit_log_lengths(train)
     dims = tuple(m for m in settings.principal_dims if m <= latents.shape[1])
-    lacks = _lacks(predictors[min(predictors)], train)
+    lacks = find_missing(predictors[min(predictors)], latents, _NEEDED_FOR)
     evaluation = Evaluation([], pd.DataFrame(), [])
     speakers = []
     for split, chosen in usable.groupby("split", observed=True):
@@ -150,12 +150,6 @@ def evaluate_lagged(
         _free_run_records(predictors[newest], latents, usable, train, newest, scaling, lacks, (*seed_names, "free run"))
     )
     return Evaluation(evaluation.records, pd.concat(speakers, ignore_index=True), evaluation.worst_frames)
-
-
-@torch.inference_mode()
-def _lacks(predictor: Predictor, windows: Windows) -> set[str]:
-    """What the predictor's densities cannot give, by one of them."""
-    return find_missing(predictor.density(windows.batch(slice(0, 1), 1)[0]), _NEEDED_FOR)
 
 
 def _quantities(scores: pd.DataFrame, horizon: int) -> dict[Metric, pd.Series]:

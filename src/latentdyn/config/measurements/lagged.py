@@ -20,6 +20,7 @@ class Evaluation(MeasurementKind):
 
     max_frames: PositiveInt = Field(200_000, description="frames scored in each split; a larger split is subsampled")
     rollout_frames: PositiveInt = Field(4096, description="of these, frames whose context the model generates itself")
+    energy_draws: int = Field(16, ge=2, description="draws of the density for the energy score, on as many frames")
     bootstrap_resamples: PositiveInt = Field(1000, description="resamples of the speakers for 95 % intervals")
     worst_frames: NonNegativeInt = Field(20, description="frames of highest NLL listed for each split and horizon")
     principal_dims: Annotated[list[PositiveInt], AfterValidator(no_duplicates), AfterValidator(sorted)] = Field(

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval, speaker_totals
+from latentdyn.diagnostics.capabilities import find_missing
 from latentdyn.diagnostics.free_runs.growth import LEFT_BEHIND
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import Step, by_draws, by_mean, by_median, free_run
-from latentdyn.distributions.density import Density
 from latentdyn.errors import UserError
 from latentdyn.metrics import (
     AUTOCORRELATION_DELTAS,
@@ -66,7 +66,7 @@ def measure_free_runs(
         seed_names: what names contexts, frames, draws and bootstrap.
 
     Returns:
-        Records of modes `sampled`, `mean`, `median` (where the density has one of its own), and `data`:
+        Records of modes `sampled`, `mean` and `median` (where the density has one), and `data`:
 
         - unbounded: share of runs that are at some step 10 times as far from the training mean as any training frame;
         - energy: E||x̂ - training mean||² over that of the data; step_length: E||Δx̂|| over the data's E||Δx||. Step None
@@ -108,9 +108,10 @@ def measure_free_runs(
         return free_run(predictor, history, settings.steps, 1, step)[:, window - 1 :]
 
     sampled = run(by_draws(torch_generator(*names, "draws", device=latents.device), settings.temperature))
-    runs = {"sampled": sampled, "mean": run(by_mean)}
-    if type(predictor.density(history[:1])).median is not Density.median:
-        runs["median"] = run(by_median)
+    find_missing(predictor, latents, {"mean": "runs by the mean"})
+    density = predictor.density(history[:1])
+    runs = {"sampled": sampled}
+    runs |= {name: run(step) for name, step in (("mean", by_mean), ("median", by_median)) if density.gives(name)}
     records: list[Record] = []
     for mode, states in runs.items():
         where = {"split": settings.split, "mode": mode}

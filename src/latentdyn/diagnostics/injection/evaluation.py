@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap
+from latentdyn.diagnostics.capabilities import find_missing
+from latentdyn.diagnostics.injection.energies import ENERGIES, Energies
 from latentdyn.diagnostics.injection.forecasts import Forecasts, Mode, make_forecasts
-from latentdyn.diagnostics.injection.scores import score_modes
+from latentdyn.diagnostics.injection.scores import QUANTITIES, score_modes
 from latentdyn.diagnostics.injection.segments import draw_segments
 from latentdyn.diagnostics.injection.settings import InjectionSettings
-from latentdyn.diagnostics.injection.statistics import Means, mode_records, reset_records, skill_records
+from latentdyn.diagnostics.injection.statistics import Means, energy_records, mode_records, reset_records, skill_records
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import Rollout
 from latentdyn.metrics import DIM, FRAME_RATE_HZ, SEGMENTS, SPEAKERS, UTTERANCES, UTTERANCES_SKIPPED
@@ -21,6 +23,10 @@ from latentdyn.predictors.base import Predictor
 from latentdyn.progress import progress
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.windows import Scaling, Windows, common_frames
+
+_SUMS = ["metric", "speaker_id", "total", "n"]
+_CEILING, _INJECTED = Mode("ceiling"), Mode("B")
+_NEEDED_FOR = {"log_prob": "dnll", "mean": "forecasts by the mean (modes A, B, C and D)"}
 
 
 def evaluate_injection(
@@ -41,6 +47,7 @@ def evaluate_injection(
     def forecasts(truth: Tensor, names: tuple[object, ...]) -> Iterator[tuple[Mode, int, Rollout]]:
         return make_forecasts(predictor, truth, settings, names)
 
+    find_missing(predictor, latents, _NEEDED_FOR)
     window = predictor.window_frames
     return score_forecasts(forecasts, window, ceilings, latents, frames, frame_rate_hz, settings, seed_names)
 
@@ -78,23 +85,31 @@ def score_forecasts(
         segments, skipped = draw_segments(frames[frames["split"] == split], split, window, settings, names)
         rows = torch.from_numpy(segments["row"].to_numpy(np.int64, copy=True)).to(latents.device)
         truth = latents[rows[:, None] + torch.arange(1 - window, settings.steps + 1, device=rows.device)]
-        scores = dict(score_modes(forecasts(truth, names), ceilings, truth, scaling, settings.steps))
+        draws = settings.draws
+        energies = Energies(truth, scaling, settings.steps, draws, (*names, "energy")) if draws > 1 else None
+        scores = dict(score_modes(forecasts(truth, names), ceilings, truth, scaling, settings.steps, energies))
         codes, speaker_ids = pd.factorize(segments["speaker_id"], sort=True)
         generator = numpy_generator(*names, "bootstrap")
         bootstrap = SpeakerBootstrap.draw(len(speaker_ids), settings.bootstrap_resamples, generator)
-        means = {mode: Means.of(values, codes, len(speaker_ids), bootstrap) for mode, values in scores.items()}
-        ceiling, injected = (means.get(Mode(name)) for name in ("ceiling", "B"))
-        for mode, values in scores.items():
+        means = {mode: Means.of(s.values, codes, len(speaker_ids), bootstrap) for mode, s in scores.items()}
+        for mode, own in scores.items():
             where = {"split": split, **asdict(mode)}
-            records += mode_records(values, means[mode], latents.shape[1], where)
-            if mode.mode not in ("A", "B", "ceiling") and ceiling:
-                records += skill_records(means[mode], ceiling, where)
-            speakers.append(means[mode].long(speaker_ids).assign(slice="all", **where))
-        if injected:
-            records += reset_records(injected, settings.injected_steps_b, {"split": split, "mode": "B"})
+            records += mode_records(own, means[mode], latents.shape[1], where)
+            if mode.mode not in ("A", "B", "ceiling") and _CEILING in scores:
+                known = 1 + np.flatnonzero(scores[_CEILING].scored)
+                lacks = own.lacks | scores[_CEILING].lacks
+                records += skill_records(means[mode], means[_CEILING], known, lacks, where)
+            speakers.append(means[mode].long(speaker_ids, QUANTITIES).assign(slice="all", **where))
+            if own.energies is not None:
+                energy = Means.of(own.energies, codes, len(speaker_ids), bootstrap)
+                records += energy_records(own.energies, energy, where)
+                speakers.append(energy.long(speaker_ids, ENERGIES).assign(slice="all", **where))
+        if _INJECTED in scores:
+            records += reset_records(means[_INJECTED], settings.injected_steps_b, {"split": split, "mode": "B"})
         facts = {
             UTTERANCES: segments["utterance_id"].nunique(), UTTERANCES_SKIPPED: skipped, SEGMENTS: len(segments),
             SPEAKERS: len(speaker_ids), DIM: latents.shape[1], FRAME_RATE_HZ: frame_rate_hz,
         }  # fmt: skip
         records += [record(metric, value, len(segments), split=split) for metric, value in facts.items()]
-    return records, pd.concat(speakers, ignore_index=True)
+    sums = pd.concat(speakers, ignore_index=True) if speakers else pd.DataFrame(columns=_SUMS)  # no mode can be made
+    return records, sums

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from latentdyn.diagnostics.injection.settings import InjectionSettings
 from latentdyn.diagnostics.rollout import Rollout, by_draws, by_median, rollout, rollout_modes
-from latentdyn.distributions.density import Density
 from latentdyn.predictors.base import Predictor
 from latentdyn.seeds import torch_generator
 
@@ -30,14 +29,15 @@ Forecasts = Callable[[Tensor, tuple[object, ...]], Iterator[tuple[Mode, int, Rol
 def make_forecasts(
     predictor: Predictor, truth: Tensor, settings: InjectionSettings, names: tuple[object, ...]
 ) -> Iterator[tuple[Mode, int, Rollout]]:
-    """Mode, how many draws of each segment, forecasts of all segments at once."""
+    """Mode, how many draws of each segment, forecasts of all segments at once, of every mode that can be made."""
     s = settings.steps
     never = torch.zeros(s, dtype=torch.bool)
-    for mode, forecast in rollout_modes(predictor, truth, s, settings.injected_steps_b).items():
-        yield Mode(mode), 1, forecast
     with torch.inference_mode():
-        kind = type(predictor.density(truth[:1, :-s]))
-    if kind.median is not Density.median:
+        density = predictor.density(truth[:1, :-s])
+    if density.gives("mean"):
+        for mode, forecast in rollout_modes(predictor, truth, s, settings.injected_steps_b).items():
+            yield Mode(mode), 1, forecast
+    if density.gives("median"):
         yield Mode("D_median"), 1, rollout(predictor, truth, s, never, by_median)
     if settings.draws:
         step = by_draws(torch_generator(*names, "draws", device=truth.device), settings.temperature)

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval, speaker_totals
-from latentdyn.diagnostics.injection.scores import QUANTITIES
+from latentdyn.diagnostics.capabilities import missing
+from latentdyn.diagnostics.injection.energies import ENERGIES
+from latentdyn.diagnostics.injection.scores import QUANTITIES, Scores
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.metrics import (
     COSINE,
@@ -21,6 +23,7 @@ from latentdyn.metrics import (
     SKILL,
     SKILL_NATS,
     STATE_ERROR_NORMALISED,
+    Metric,
 )
 
 _DNLL, _COSINE, _ERROR = map(QUANTITIES.index, (DNLL, COSINE, STATE_ERROR_NORMALISED))
@@ -58,11 +61,11 @@ class Means:
         """Frames, (S + 1, Q)."""
         return self.counts.sum(axis=0).astype(int)
 
-    def long(self, speaker_ids: Sequence[str]) -> pd.DataFrame:
-        """A row for each step (None: pooled), metric and speaker with a frame."""
+    def long(self, speaker_ids: Sequence[str], metrics: Sequence[Metric]) -> pd.DataFrame:
+        """A row for each step (None: pooled), metric (of Q) and speaker with a frame."""
         steps = [None, *range(1, self.totals.shape[1])]
         index = pd.MultiIndex.from_product(
-            [speaker_ids, steps, [m.name for m in QUANTITIES]], names=["speaker_id", "step", "metric"]
+            [speaker_ids, steps, [m.name for m in metrics]], names=["speaker_id", "step", "metric"]
         )
         long = pd.DataFrame({"total": self.totals.ravel(), "n": self.counts.ravel().astype(int)}, index).reset_index()
         return long[long["n"] > 0].astype({"step": "Int64"})
@@ -74,25 +77,41 @@ def _bounds(resampled: np.ndarray) -> dict[str, float]:
     return {"ci_low": low, "ci_high": high}
 
 
-def mode_records(scores: np.ndarray, found: Means, dim: int, where: dict[str, Any]) -> Iterator[Record]:
-    value, n, bounds = found.value, found.n.tolist(), interval(found.resampled)
-    overflowed = np.isinf(scores).any(axis=2)
-    for i in range(scores.shape[1] + 1):
+def mode_records(scores: Scores, means: Means, dim: int, where: dict[str, Any]) -> Iterator[Record]:
+    value, n, bounds = means.value, means.n.tolist(), interval(means.resampled)
+    overflowed = np.isinf(scores.values).any(axis=2)
+    frames = [len(scores.values) * int(scored) for scored in (scores.scored.sum(), *scores.scored)]
+    for i, n_frames in enumerate(frames):
         here = {**where, "step": i or None}
         some = slice(None) if i == 0 else slice(i - 1, i)
         for q, metric in enumerate(QUANTITIES):
             if n[i][q]:
                 low, high = bounds[i, q]
                 yield record(metric, value[i, q], n[i][q], ci_low=low, ci_high=high, **here)
-                yield record(metric.part("median"), np.nanmedian(scores[:, some, q]), n[i][q], **here)
-        if n[i][_DNLL]:
-            yield record(NONFINITE, overflowed[:, some].sum(), n[i][_DNLL], **here)
+                yield record(metric.part("median"), np.nanmedian(scores.values[:, some, q]), n[i][q], **here)
+            elif n_frames and metric in scores.lacks:
+                yield missing(metric, n_frames, **here)
+        if n_frames:
+            yield record(NONFINITE, overflowed[:, some].sum(), n_frames, **here)
     if n[0][_ERROR]:
-        chance = 1 / np.sqrt(dim * found.n[1:, _COSINE].clip(1))
+        chance = 1 / np.sqrt(dim * means.n[1:, _COSINE].clip(1))
         with np.errstate(invalid="ignore"):
-            least = 2 * np.fmax(chance, found.resampled[:, 1:, _COSINE].std(axis=0) if len(found.resampled) else 0)
-        horizons = [_divergence_horizon(means, least) for means in (value[None], found.resampled)]
-        yield record(DIVERGENCE_HORIZON, horizons[0][0], n[1][_DNLL], **_bounds(horizons[1]), **where)
+            least = 2 * np.fmax(chance, means.resampled[:, 1:, _COSINE].std(axis=0) if len(means.resampled) else 0)
+        horizons = [_divergence_horizon(of, least) for of in (value[None], means.resampled)]
+        yield record(DIVERGENCE_HORIZON, horizons[0][0], frames[1], **_bounds(horizons[1]), **where)
+
+
+def energy_records(energies: np.ndarray, means: Means, where: dict[str, Any]) -> Iterator[Record]:
+    """Means and medians over segments of energies (B, S, E), by step and pooled."""
+    value, n, bounds = means.value, means.n.tolist(), interval(means.resampled)
+    for i in range(energies.shape[1] + 1):
+        here = {**where, "step": i or None}
+        some = slice(None) if i == 0 else slice(i - 1, i)
+        for q, metric in enumerate(ENERGIES):
+            if n[i][q]:
+                low, high = bounds[i, q]
+                yield record(metric, value[i, q], n[i][q], ci_low=low, ci_high=high, **here)
+                yield record(metric.part("median"), np.nanmedian(energies[:, some, q]), n[i][q], **here)
 
 
 def _divergence_horizon(means: np.ndarray, least_cosine: np.ndarray) -> np.ndarray:
@@ -102,28 +121,32 @@ def _divergence_horizon(means: np.ndarray, least_cosine: np.ndarray) -> np.ndarr
     return 1.0 + np.cumprod(going, axis=1).sum(axis=1)
 
 
-def skill_records(found: Means, ceiling: Means, where: dict[str, Any]) -> Iterator[Record]:
-    known = 1 + np.flatnonzero(ceiling.n[1:, _DNLL])
+def skill_records(
+    means: Means, ceiling: Means, known: np.ndarray, lacks: frozenset[Metric], where: dict[str, Any]
+) -> Iterator[Record]:
+    """Skill at the steps `known` that the ceiling has, and over all of them, but for the quantities in `lacks`."""
     steps: list[tuple[int | None, np.ndarray]] = [(None, known), *((int(h), np.array([h])) for h in known)]
     for metric, q in ((SKILL, _COSINE), (SKILL_NATS, _DNLL)):
+        if QUANTITIES[q] in lacks:
+            continue
         for step, some in steps:
-            mine, best = found.resampled[:, some, q].sum(axis=1), ceiling.resampled[:, some, q].sum(axis=1)
+            mine, best = means.resampled[:, some, q].sum(axis=1), ceiling.resampled[:, some, q].sum(axis=1)
             low, high = interval(best)
             value = math.nan
             if not low <= 0 <= high:
-                value = found.value[some, q].sum() / ceiling.value[some, q].sum()
+                value = means.value[some, q].sum() / ceiling.value[some, q].sum()
             bounds = {} if math.isnan(value) else _bounds(mine / best)
-            yield record(metric, value, int(found.n[some, q].sum()), **bounds, step=step, **where)
+            yield record(metric, value, int(means.n[some, q].sum()), **bounds, step=step, **where)
 
 
-def reset_records(found: Means, injected_steps: Sequence[int], where: dict[str, Any]) -> Iterator[Record]:
+def reset_records(means: Means, injected_steps: Sequence[int], where: dict[str, Any]) -> Iterator[Record]:
     at = np.array([s for s in injected_steps if s > 1], int)
     for metric, q in ((RESET_DNLL, _DNLL), (RESET_COSINE, _COSINE)):
         with np.errstate(invalid="ignore"):
-            value, resampled = (m[..., at, q] - m[..., at - 1, q] for m in (found.value, found.resampled))
+            value, resampled = (m[..., at, q] - m[..., at - 1, q] for m in (means.value, means.resampled))
         effects: list[tuple[int | None, Any, Any]] = [(int(s), value[i], resampled[:, i]) for i, s in enumerate(at)]
         if effects:
             effects.append((None, value.mean(), resampled.mean(axis=1)))
         for step, effect, drawn in effects:
-            n = int(found.n[at if step is None else step, q].sum())
+            n = int(means.n[at if step is None else step, q].sum())
             yield record(metric, effect, n, **_bounds(drawn), step=step, **where)
