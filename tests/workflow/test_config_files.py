@@ -16,7 +16,6 @@ from pydantic import BaseModel
 from snakemake.utils import update_config
 
 from latentdyn.codecs.base import open_codec
-from latentdyn.codecs.naming import codec_module
 from latentdyn.config import Config, load_config, predictors, representations, values
 from latentdyn.config.corpora import LibriSpeech, Splits, Synthetic
 from latentdyn.config.corrections import Correction
@@ -40,15 +39,13 @@ from latentdyn.diagnostics.free_runs import FreeRunSettings
 from latentdyn.diagnostics.injection import InjectionSettings
 from latentdyn.diagnostics.lagged import EvaluationSettings
 from latentdyn.diagnostics.records import SUMS, WORST_FRAMES
-from latentdyn.measurements.naming import measurement_module
+from latentdyn.families import CODEC, MEASUREMENT, PROCESS, VIEW
 from latentdyn.models.score.network import build_score_model
 from latentdyn.predictors.base import SolvedPredictor, build_predictor
 from latentdyn.predictors.network_predictor import NetworkPredictor
 from latentdyn.predictors.networks import build_network
 from latentdyn.processes.base import build_process
-from latentdyn.processes.naming import KINDS as PROCESSES
 from latentdyn.reporting.measurements import Measurements
-from latentdyn.reporting.naming import view_module
 from latentdyn.reporting.views.lagged import lagged_rows
 from latentdyn.representations.surrogate import METHODS
 from latentdyn.stores.frames import SLICES
@@ -259,7 +256,7 @@ def kind_of(section: type[BaseModel]) -> str:
 
 @pytest.mark.parametrize("section", kinds_of(Encoder), ids=kind_of)
 def test_a_codec_takes_the_settings_of_its_kind(section: type[BaseModel], monkeypatch: pytest.MonkeyPatch):
-    module = importlib.import_module(codec_module(kind_of(section)))
+    module = importlib.import_module(CODEC.module(kind_of(section)))
     codec = create_autospec(module.CODEC)  # refuses what the signature does; needs no weights
     monkeypatch.setattr(module, "CODEC", codec)
     open_codec(settings_of(section))
@@ -282,7 +279,7 @@ def test_a_representation_names_the_module_that_makes_it(section: type[BaseModel
 def test_a_kind_of_measurement_has_a_module_that_measures(kind: type[MeasurementKind]):
     measure = importlib.import_module(kind().module).measure
     assert list(inspect.signature(measure).parameters) == ["subject", "settings"]
-    assert kind().module == measurement_module(kind.measurement)
+    assert kind().module == MEASUREMENT.module(kind.measurement)
 
 
 @pytest.mark.parametrize("section", kinds_of(Process), ids=kind_of)
@@ -345,7 +342,7 @@ def test_a_key_takes_the_settings_of_its_kind(section: type[BaseModel]):
 
 @pytest.mark.parametrize("section", kinds_of(TableKind), ids=kind_of)
 def test_a_kind_of_table_has_a_sheet_and_a_figure(section: type[BaseModel]):
-    view = importlib.import_module(view_module(kind_of(section)))
+    view = importlib.import_module(VIEW.module(kind_of(section)))
     for function in (view.tabulate, view.draw):
         assert list(inspect.signature(function).parameters) == ["measured", "table", "plan"]
 
@@ -376,7 +373,7 @@ def test_names_that_config_and_code_share_are_the_same():
     assert get_args(values.Split) == SPLITS
     assert get_args(values.Slice) == SLICES
     assert get_args(representations.SurrogateMethod) == METHODS
-    assert {kind_of(section) for section in kinds_of(Process)} == set(PROCESSES)
+    assert {kind_of(section) for section in kinds_of(Process)} == set(PROCESS.kinds())
     assert {kind_of(section) for section in kinds_of(KeyKind)} == set(KEYS)
     assert ScoreCorrectionTable.model_fields["variants"].default == list(VARIANTS)
 

@@ -17,7 +17,7 @@ from latentdyn.corpus.folder import folder_files
 from latentdyn.corpus.librispeech import librispeech_files
 from latentdyn.errors import UserError
 from latentdyn.files import canonical_json
-from latentdyn.models.naming import model_module
+from latentdyn.families import MODEL
 from latentdyn.provenance import code_digest
 
 try:

@@ -7,17 +7,12 @@ the end, so that batched, padded, single and streamed encodings agree.
 A new codec is one module `codecs/{kind}.py` that names its class `CODEC`. Nothing lists the kinds.
 """
 
-import importlib
-import importlib.util
-import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 
-import latentdyn.codecs
-from latentdyn.codecs.naming import codec_module
-from latentdyn.errors import UserError
+from latentdyn.families import CODEC
 
 
 class Codec(Protocol):
@@ -93,17 +88,7 @@ def codec_class(kind: str) -> type[Codec]:
     Raises:
         UserError: there is no such codec.
     """
-    if importlib.util.find_spec(codec_module(kind)):
-        module = importlib.import_module(codec_module(kind))
-        if hasattr(module, "CODEC"):
-            return cast(type[Codec], module.CODEC)
-    raise UserError(f"'{kind}' is not a codec", "kind of the representation", f"use one of {', '.join(codec_kinds())}")
-
-
-def codec_kinds() -> list[str]:
-    """The kinds of all codecs, sorted. Imports every module of this package, so it takes seconds."""
-    names = [module.name for module in pkgutil.iter_modules(latentdyn.codecs.__path__)]
-    return sorted(name for name in names if hasattr(importlib.import_module(codec_module(name)), "CODEC"))
+    return cast(type[Codec], CODEC.load(kind))
 
 
 def frame_count(samples: int, hop_samples: int) -> int:

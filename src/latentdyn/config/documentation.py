@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 from latentdyn.config.values import Strict
 from latentdyn.metrics import LAGGED_COLUMNS
 
-_COLUMNS = re.compile(r"(?<=<!-- columns -->\n).*?(?=<!-- end -->)", re.S)
+_COLUMNS = re.compile(r"(<!-- columns -->\n).*?(<!-- end -->)", re.S)
 _TABLE = re.compile(r"(?<=<!-- keys: )(\w+)( -->\n).*?(?=<!-- end -->)", re.S)
 
 
@@ -25,7 +25,7 @@ def with_tables(readme: str) -> str:
     """The text of the README with its tables made anew."""
     documented = {name for name, _ in _TABLE.findall(readme)}
     models = {model.__name__: model for model in all_models()}
-    readme = _COLUMNS.sub(f"\n{_columns()}\n\n", readme)
+    readme = _COLUMNS.sub(rf"\1\n{_columns()}\n\n\2", readme)
     return _TABLE.sub(lambda match: f"{match[1]}{match[2]}\n{_table(models[match[1]], documented)}\n", readme)
 
 

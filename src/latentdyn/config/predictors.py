@@ -7,6 +7,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.training import TeacherForced, Training
 from latentdyn.config.values import Fraction, Horizons, Name, Strict
+from latentdyn.families import PREDICTOR
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -66,7 +67,7 @@ class PredictorKind(Strict):
     @property
     def module(self) -> str:
         """The module that this kind is made of."""
-        return f"latentdyn.predictors.{self.kind}"
+        return PREDICTOR.module(self.kind)
 
     @property
     def threads(self) -> int:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, Po
 from latentdyn.config.corpora import Source
 from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.values import Name, Split, Strict, no_duplicates
+from latentdyn.families import CODEC, PROCESS, TRANSFORM, Family
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -22,7 +23,7 @@ class RepresentationKind(Strict):
     """A sequence of latents for each utterance."""
 
     made_from: ClassVar[Source | Literal["representation"]]  # what a corpus must give, or another representation
-    package: ClassVar[str]  # where a module named after the kind makes the latents
+    family: ClassVar[Family]  # of the modules that make the latents
     needs_gpu: ClassVar[bool] = False
 
     kind: str  # each kind's own word
@@ -31,7 +32,7 @@ class RepresentationKind(Strict):
     @property
     def module(self) -> str:
         """The module that makes these latents."""
-        return f"latentdyn.{self.package}.{self.kind}"
+        return self.family.module(self.kind)
 
     @property
     def weights_folder(self) -> str | None:
@@ -53,7 +54,7 @@ class Encoder(RepresentationKind):
     """Latents that a codec's encoder makes of audio."""
 
     made_from = "audio"
-    package = "codecs"
+    family = CODEC
 
 
 class HubEncoder(Encoder):
@@ -86,7 +87,7 @@ class Derived(RepresentationKind):
     """Latents that are made of another representation's."""
 
     made_from = "representation"
-    package = "representations"
+    family = TRANSFORM
 
     source: Name = Field(description="name of the representation that it is made of")
 
@@ -153,7 +154,7 @@ class Provided(RepresentationKind):
     """The latents that a corpus of kind `latents` brings."""
 
     made_from = "latents"
-    package = "steps"
+    family = Family("import", "latentdyn.steps.import_latents", "step")
 
     kind: Literal["provided"]
 
@@ -185,7 +186,7 @@ class Process(RepresentationKind):
     """A random process whose exact predictability is known."""
 
     made_from = "nothing"
-    package = "processes"
+    family = PROCESS
 
     dim: PositiveInt = Field(16, description="dimensions")
     seed: NonNegativeInt = Field(0, description="draws the process's own parameters, and its utterances")

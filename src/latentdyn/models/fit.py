@@ -1,6 +1,5 @@
 """Fitting a model of any kind, part by part: a finished part is never fitted twice, an unfinished one continues."""
 
-import importlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from latentdyn.errors import UserError
+from latentdyn.families import MODEL
 from latentdyn.models.base import Fitting, Part
-from latentdyn.models.naming import model_module
 from latentdyn.seeds import seed_for
 from latentdyn.stores.latents import LatentsStore
 from latentdyn.stores.tensors import read_tensors, write_tensors
@@ -56,7 +55,7 @@ def fit_model(
     Raises:
         UserError: no usable frames, a loss that is not finite, or weights to start from that do not fit.
     """
-    fitting: Fitting[Any] = importlib.import_module(model_module(kind)).FITTING(settings, store, frames, seed, device)
+    fitting: Fitting[Any] = MODEL.load(kind)(settings, store, frames, seed, device)
     log.info("%d training frames, %d held-out frames, on %s", *fitting.n_frames, device)
     weights, curve = {}, []
     for part in fitting.parts:

@@ -1,6 +1,5 @@
 """The interface of predictors: a conditional density p(Δx | context)."""
 
-import importlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from latentdyn.distributions.density import Density
-from latentdyn.predictors.naming import predictor_module
+from latentdyn.families import PREDICTOR
 from latentdyn.stores.windows import Scaling, Windows
 
 _BLOCK = 8192
@@ -88,7 +87,6 @@ class SolvedPredictor(Predictor):
 
 def build_predictor(settings: dict[str, Any], dim: int) -> Predictor:
     """A fresh predictor of the kind that `settings` names, for one horizon."""
-    kind = importlib.import_module(predictor_module(settings["kind"]))
     options = {name: value for name, value in settings.items() if name not in _NOT_OPTIONS}
-    predictor: Predictor = kind.PREDICTOR(dim=dim, **options)
+    predictor: Predictor = PREDICTOR.load(settings["kind"])(dim=dim, **options)
     return predictor

@@ -5,7 +5,6 @@ parameters, so that an answer is exact for the very process that was measured. A
 and of unlimited data.
 """
 
-import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from latentdyn.errors import UserError
-from latentdyn.processes.naming import KINDS, process_module
+from latentdyn.families import PROCESS
 from latentdyn.progress import progress
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.latents import LatentsWriter
@@ -58,11 +57,8 @@ def build_process(settings: Mapping[str, Any]) -> Process:
     Raises:
         UserError: there is no such kind, or an option is out of its range.
     """
-    kind = settings["kind"]
-    if kind not in KINDS:
-        raise UserError(f"there is no process of kind {kind!r}", "kind of the process", f"use {', '.join(KINDS)}")
     options = {name: value for name, value in settings.items() if name not in ("kind", "dtype")}
-    process: Process = importlib.import_module(process_module(kind)).PROCESS(**options)
+    process: Process = PROCESS.load(settings["kind"])(**options)
     return process
 
 

@@ -8,7 +8,6 @@ in the config. Three rules hold for every kind, and one test holds every kind to
 - What `fit` found is a few named arrays. They are saved with the store, so that `invert` needs no second fit.
 """
 
-import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,8 +15,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from latentdyn.families import TRANSFORM
 from latentdyn.progress import progress
-from latentdyn.representations.naming import transform_module
 from latentdyn.stores.latents import LatentsStore
 
 Inverse = Literal["none", "approximate", "exact"]
@@ -149,4 +148,4 @@ def build_transform(settings: Mapping[str, Any], source: Source) -> Transform:
         UserError: the settings do not fit the source.
     """
     options = {name: value for name, value in settings.items() if name not in ("kind", "source")}
-    return importlib.import_module(transform_module(settings["kind"])).TRANSFORM(source, **options)
+    return TRANSFORM.load(settings["kind"])(source, **options)

@@ -1,7 +1,6 @@
 """Make one measurement: what a diagnostic makes of a representation and, where it needs them, of fitted models."""
 
 import argparse
-import importlib
 import json
 import time
 from pathlib import Path
@@ -10,7 +9,7 @@ import torch
 
 from latentdyn.devices import PRECISIONS, describe_device, gpu_required, pick_device
 from latentdyn.diagnostics.records import Identity, write_metrics, write_sums
-from latentdyn.measurements.naming import measurement_module
+from latentdyn.families import MEASUREMENT
 from latentdyn.measurements.subject import Model, Subject
 from latentdyn.provenance import write_run_record
 from latentdyn.steps.cli import run_step
@@ -41,8 +40,8 @@ def step(arguments: argparse.Namespace) -> None:
         device = pick_device(require_gpu=gpu_required(), float32_matmul=arguments.float32_matmul)
     models = {role: Model(Path(m["handle"]), m["settings"]) for role, m in arguments.models.items()}
     identity = Identity(**arguments.identity)
-    kind = importlib.import_module(measurement_module(identity.measurement))
-    measured = kind.measure(Subject(arguments.latents, arguments.frames, models, device), arguments.settings)
+    measure = MEASUREMENT.load(identity.measurement)
+    measured = measure(Subject(arguments.latents, arguments.frames, models, device), arguments.settings)
     if arguments.sums:
         write_sums(arguments.sums, identity, measured.sums)
     write_metrics(arguments.metrics, identity, measured.records, measured.worst_frames)

@@ -5,8 +5,8 @@ import importlib
 import json
 from pathlib import Path
 
+from latentdyn.families import VIEW
 from latentdyn.reporting.measurements import Measurements
-from latentdyn.reporting.naming import view_module
 from latentdyn.reporting.png import write_figure
 from latentdyn.steps.cli import run_step
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def step(arguments: argparse.Namespace) -> None:
     resamples = arguments.plan["bootstrap_resamples"]
     measured = Measurements.read(arguments.metrics, arguments.speakers, arguments.worst_frames, resamples)
-    view = importlib.import_module(view_module(arguments.table["kind"]))
+    view = importlib.import_module(VIEW.module(arguments.table["kind"]))
     write_figure(view.draw(measured, arguments.table, arguments.plan), arguments.figure)
 
 

@@ -1,20 +1,16 @@
 """What holds for every kind of derived representation, those on the disk and in the config, whoever adds one."""
 
-import importlib
 import inspect
-import pkgutil
 from itertools import product
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 
-from latentdyn import representations
 from latentdyn.config.representations import Derived
 from latentdyn.errors import UserError
 from latentdyn.representations.base import Source, Utterance, build_transform
 from latentdyn.representations.inversion import chain_inverse, invert_chain, open_chain
-from latentdyn.representations.naming import transform_module
 
 RATE, DIM = 12.5, 4
 SECTIONS = {get_args(section.model_fields["kind"].annotation)[0]: section for section in get_args(Derived)}
@@ -74,15 +70,12 @@ def utterance(name: str, latents: np.ndarray) -> Utterance:
 
 
 def test_every_kind_on_the_disk_is_in_the_config_and_the_other_way_round():
-    names = [module.name for module in pkgutil.iter_modules(representations.__path__)]
-    kinds = {name for name in names if hasattr(importlib.import_module(transform_module(name)), "TRANSFORM")}
-    assert kinds == set(SECTIONS)
+    assert TRANSFORM.kinds() == sorted(SECTIONS)
 
 
 @pytest.mark.parametrize("kind", SECTIONS)
 def test_every_setting_can_be_set_and_no_other(kind):
-    transform = importlib.import_module(transform_module(kind)).TRANSFORM
-    taken = inspect.signature(transform).parameters.keys() - {"source"}
+    taken = inspect.signature(TRANSFORM.load(kind)).parameters.keys() - {"source"}
     assert taken == SECTIONS[kind].model_fields.keys() - {"kind", "source"}
 
 

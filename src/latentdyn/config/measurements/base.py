@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from latentdyn.config.values import Strict
+from latentdyn.families import MEASUREMENT
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -65,7 +66,7 @@ class MeasurementKind(Strict):
     @property
     def module(self) -> str:
         """The module that measures."""
-        return f"latentdyn.measurements.{self.measurement}"
+        return MEASUREMENT.module(self.measurement)
 
     def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
         """What the step gets: these settings, and those that it shares with other sections."""
