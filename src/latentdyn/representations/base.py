@@ -4,8 +4,8 @@ A kind is one module, `latentdyn.representations.{kind}`, whose `TRANSFORM` is a
 in the config. Three rules hold for every kind, and one test holds every kind to them:
 
 - Only `fit` learns from data, and it sees the training speakers only.
-- `apply` depends on its own utterance and on what `fit` found. Random numbers come from names (see seeds).
-- What `fit` found is a few named arrays. They are saved with the store, so that `invert` needs no second fit.
+- `apply` depends on its own utterance and on what `fit` learned. Random numbers come from names (see seeds).
+- What `fit` learned is a few named arrays. They are saved with the store, so that `invert` needs no second fit.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -104,11 +104,11 @@ class Transform:
         """
 
     def fitted(self) -> dict[str, np.ndarray]:
-        """What `fit` found, by name: numbers in arrays of any shape."""
+        """What `fit` learned, by name: numbers in arrays of any shape."""
         return {name: np.asarray(getattr(self, name)) for name in self.arrays}
 
     def restore(self, fitted: Mapping[str, np.ndarray]) -> None:
-        """Take what an earlier `fit` found, so that `apply` and `invert` do as they did then."""
+        """Take what an earlier `fit` learned, so that `apply` and `invert` do as they did then."""
         for name in self.arrays:
             setattr(self, name, fitted[name])
 
@@ -148,4 +148,5 @@ def build_transform(settings: Mapping[str, Any], source: Source) -> Transform:
         UserError: the settings do not fit the source.
     """
     options = {name: value for name, value in settings.items() if name not in ("kind", "source")}
-    return TRANSFORM.load(settings["kind"])(source, **options)
+    kind: type[Transform] = TRANSFORM.load(settings["kind"])
+    return kind(source, **options)

@@ -54,19 +54,16 @@ class LatentsStore:
 
     @property
     def dim(self) -> int:
-        dim: int = self.handle["dim"]
-        return dim
+        return int(self.handle["dim"])
 
     @property
     def frame_rate_hz(self) -> float:
-        frame_rate_hz: float = self.handle["frame_rate_hz"]
-        return frame_rate_hz
+        return float(self.handle["frame_rate_hz"])
 
     @property
     def n_rows(self) -> int:
         """Rows of the flat array, those of no utterance included."""
-        n_rows: int = self.handle["n_rows"]
-        return n_rows
+        return int(self.handle["n_rows"])
 
     def array(self, name: str = "latents") -> zarr.Array[Any]:
         array = zarr.open_group(self.path, mode="r")[name]
@@ -128,19 +125,19 @@ def open_latents(handle: Path) -> LatentsStore:
     """
     handle = Path(handle)
     facts = read_json(handle, made_by="that made this representation")
-    mend = f"delete {handle} and let Snakemake make it again"
+    fix = f"delete {handle} and let Snakemake make it again"
     if facts.get("schema_version") != SCHEMA_VERSION:
         raise UserError(
             f"this latents store has schema version {facts.get('schema_version')}, not {SCHEMA_VERSION}",
             handle,
-            f"{mend}, or use the latentdyn that wrote it",
+            f"{fix}, or use the latentdyn that wrote it",
         )
     path = store_path(handle)
     for name, file in facts["files"].items():
         size = (path / name).stat().st_size if (path / name).is_file() else None
         if size != file["bytes"]:
             state = "is missing" if size is None else f"has {size} bytes where {file['bytes']} were written"
-            raise UserError(f"a shard of this latents store {state}", path / name, mend)
+            raise UserError(f"a shard of this latents store {state}", path / name, fix)
     group = zarr.open_group(path, mode="r")
     table = pd.DataFrame({name: np.asarray(group[name][:]) for name in _TABLE})  # type: ignore[index]
     return LatentsStore(path, facts, table.astype({"utterance_id": "str", "speaker_id": "str"}))

@@ -7,13 +7,15 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
+from latentdyn.config.kinds import kinds_of
 from latentdyn.config.representations import Derived
 from latentdyn.errors import UserError
+from latentdyn.families import TRANSFORM
 from latentdyn.representations.base import Source, Utterance, build_transform
 from latentdyn.representations.inversion import chain_inverse, invert_chain, open_chain
 
 RATE, DIM = 12.5, 4
-SECTIONS = {get_args(section.model_fields["kind"].annotation)[0]: section for section in get_args(Derived)}
+SECTIONS = {get_args(section.model_fields["kind"].annotation)[0]: section for section in kinds_of(Derived)}
 SPLIT = {"t": "train", "v": "validation", "e": "eval"}
 
 
@@ -115,10 +117,10 @@ def test_the_handle_and_the_fitted_arrays_are_all_that_a_transform_is(make_store
     transform, stored = restored(store), content(store)
     assert (transform.dim, transform.frame_rate_hz) == (store.dim, store.frame_rate_hz)
     for (name, _), latents in reversed(clips().items()):
-        found, energy_db = transform.apply(utterance(name, latents))
-        np.testing.assert_array_equal(found.astype(np.float32), stored[name][0])
-        assert found.shape == (len(energy_db), store.dim)
-        assert abs(len(found) - len(latents) * store.frame_rate_hz / RATE) < 1
+        frames, energy_db = transform.apply(utterance(name, latents))
+        np.testing.assert_array_equal(frames.astype(np.float32), stored[name][0])
+        assert frames.shape == (len(energy_db), store.dim)
+        assert abs(len(frames) - len(latents) * store.frame_rate_hz / RATE) < 1
     assert store.utterances.utterance_id.equals(source.utterances.utterance_id)
     assert store.utterances.speaker_id.equals(source.utterances.speaker_id)
 
@@ -163,12 +165,12 @@ def test_the_inverse_is_as_good_as_declared(make_store, derive, settings):
     chain = open_chain(handles)
     before, derived = content(source), content(store)
     for name in ("t1-0", "t2-0", "e0-0"):
-        expected, found = before[name][0], invert_chain(chain, derived[name][0], name)
-        missing = len(expected) - len(found)
-        assert found.dtype == np.float32 and found.shape[1] == DIM and 0 <= missing < RATE / store.frame_rate_hz
-        expected = expected[: len(found)]
+        expected, inverted = before[name][0], invert_chain(chain, derived[name][0], name)
+        missing = len(expected) - len(inverted)
+        assert inverted.dtype == np.float32 and inverted.shape[1] == DIM and 0 <= missing < RATE / store.frame_rate_hz
+        expected = expected[: len(inverted)]
         if chain_inverse(chain) == "exact":
             assert not missing
-            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(inverted, expected, rtol=1e-4, atol=1e-4)
         elif len(expected):
-            assert np.square(found - expected).mean() < 0.5 * np.square(expected - expected.mean(axis=0)).mean()
+            assert np.square(inverted - expected).mean() < 0.5 * np.square(expected - expected.mean(axis=0)).mean()

@@ -72,9 +72,9 @@ def test_links_are_inverted_from_the_last_to_the_first(chain):
     derived = np.array([[1.0, -2, 3]])
     pooled = derived / 0.5 @ scale_last.axes.T + scale_last.mean
     expected = pooled / 3 @ scale_first.axes.T + scale_first.mean
-    found = invert_chain(transforms, derived, "e1-0")
-    np.testing.assert_allclose(found, np.repeat(expected, 2, axis=0), rtol=1e-5)
-    assert found.dtype == np.float32
+    frames = invert_chain(transforms, derived, "e1-0")
+    np.testing.assert_allclose(frames, np.repeat(expected, 2, axis=0), rtol=1e-5)
+    assert frames.dtype == np.float32
 
 
 def test_an_exact_chain_gives_the_roots_frames_back(chain):

@@ -30,8 +30,8 @@ def content(store):
 def test_hit_frames_are_multiplied_and_no_other_is_touched(make_store, derive):
     source, _ = make_store(utterances())
     store = derive(source)
-    found, before, hits = content(store), content(source), 0
-    for name, (speaker, latents) in found.items():
+    after, before, hits = content(store), content(source), 0
+    for name, (speaker, latents) in after.items():
         expected = before[name][1].copy()
         if SPLITS[speaker] == "train":
             hit = outlier_frames(name, 500, 0.01)

@@ -84,5 +84,5 @@ def test_a_store_keeps_its_utterances_and_says_its_new_rate(tmp_path, derive):
     assert (pooled.handle["kind"], pooled.handle["root"], pooled.handle["causal"]) == ("pooled", "soundstream", True)
     assert pooled.utterances.utterance_id.tolist() == ["a", "short"]
     assert pooled.utterances.speaker_id.tolist() == ["speaker of a", "speaker of short"]
-    found = {row.utterance_id: latents.tolist() for row, latents, _ in pooled.iterate()}
-    assert found == {"a": [[3, 4], [11, 12]], "short": []}
+    frames = {row.utterance_id: latents.tolist() for row, latents, _ in pooled.iterate()}
+    assert frames == {"a": [[3, 4], [11, 12]], "short": []}

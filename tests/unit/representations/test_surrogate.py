@@ -50,8 +50,8 @@ def test_random_phases_keep_mean_spectra_and_covariances(n_frames):
     cross = [np.einsum("fi,fj->fij", s, s.conj()) for s in (before, after)]
     np.testing.assert_allclose(cross[1], cross[0], rtol=1e-5, atol=1e-5 * np.abs(cross[0]).max())
     for lag in range(min(3, n_frames)):  # circular cross-covariances, lag 0 being the covariance
-        expected, found = ((v.astype(np.float64).T @ np.roll(v, -lag, axis=0)) / n_frames for v in (x, y))
-        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+        expected, randomised = ((v.astype(np.float64).T @ np.roll(v, -lag, axis=0)) / n_frames for v in (x, y))
+        np.testing.assert_allclose(randomised, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
     if n_frames > 2:
         assert np.abs(y - x).max() > 0.1
 
@@ -66,8 +66,8 @@ def test_one_phase_a_frequency_serves_all_dimensions():
 
 def test_the_highest_frequency_of_an_even_length_can_only_change_its_sign():
     x = np.array([[1.0], [5.0]])  # mean 3, alternation of 2
-    found = {tuple(phase_randomised(x, np.random.default_rng(seed))[:, 0].round(9)) for seed in range(20)}
-    assert found == {(1, 5), (5, 1)}
+    outcomes = {tuple(phase_randomised(x, np.random.default_rng(seed))[:, 0].round(9)) for seed in range(20)}
+    assert outcomes == {(1, 5), (5, 1)}
 
 
 def test_frames_between_non_finite_ones_are_randomised_by_themselves():

@@ -116,11 +116,11 @@ def write_fitted(handle: Path, fitted: dict[str, np.ndarray]):
 
 def test_fitted_arrays_come_back_and_count_for_the_digest(tmp_path):
     handle = write_fitted(tmp_path / "a.json", FITTED)
-    found = open_latents(tmp_path / "a.json").fitted()
-    assert found.keys() == FITTED.keys()
+    fitted = open_latents(tmp_path / "a.json").fitted()
+    assert fitted.keys() == FITTED.keys()
     for name, array in FITTED.items():
-        assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
-        np.testing.assert_array_equal(found[name], array)
+        assert (fitted[name].dtype, fitted[name].shape) == (array.dtype, array.shape)
+        np.testing.assert_array_equal(fitted[name], array)
     assert write_fitted(tmp_path / "b.json", FITTED) == handle
     for change in ({"mean": np.array([1.5, -2.0, 1e-9])}, {"zeros": np.zeros((1, 4))}, {"count": np.array(7.0)}):
         assert write_fitted(tmp_path / "b.json", FITTED | change)["digest"] != handle["digest"]
