@@ -11,6 +11,9 @@ import yaml
 from .conftest import CONFIG, Checkout
 from .test_resume import run, step
 
+IDENTITY = {"measurement": "lagged", "corpus": "tiny", "representation": "mel", "by": "net",
+            "regime": "teacher_forced", "seed": 0}  # fmt: skip
+
 pytestmark = pytest.mark.workflow
 
 
@@ -83,7 +86,8 @@ def test_a_store_of_another_version_a_truncated_shard_a_checkpoint_of_another_co
     def evaluate(predictor) -> subprocess.CompletedProcess[str]:
         return run(
             step("evaluate_predictor", finished.folder, latents=latents, frames=frames, checkpoint=checkpoint,
-                 predictor=predictor, speakers=finished.folder / "s.parquet", metrics=finished.folder / "m.json",
+                 predictor=predictor, identity=IDENTITY, speakers=finished.folder / "s.parquet",
+                 metrics=finished.folder / "m.json",
                  evaluation={"max_frames": 9, "rollout_frames": 9, "bootstrap_resamples": 9, "worst_frames": 1}),
             finished.folder,
         )  # fmt: skip

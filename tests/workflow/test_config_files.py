@@ -32,12 +32,13 @@ from latentdyn.diagnostics.clusters.keys import KeySettings, fit_key
 from latentdyn.diagnostics.free_runs import FreeRunSettings
 from latentdyn.diagnostics.injection import InjectionSettings
 from latentdyn.diagnostics.lagged import EvaluationSettings
+from latentdyn.diagnostics.records import SUMS, WORST_FRAMES
 from latentdyn.predictors.base import SolvedPredictor, build_predictor
 from latentdyn.predictors.network_predictor import NetworkPredictor
 from latentdyn.predictors.networks import build_network
 from latentdyn.processes.base import build_process
 from latentdyn.processes.naming import KINDS as PROCESSES
-from latentdyn.reporting.measurements import SPEAKERS, WORST_FRAMES, Measurements
+from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.naming import view_module
 from latentdyn.reporting.views.lagged import lagged_rows
 from latentdyn.representations.surrogates import METHODS
@@ -357,10 +358,10 @@ def test_names_that_config_and_code_share_are_the_same():
 
 
 def test_the_columns_of_the_config_are_those_of_the_table():
-    where = {"representation": "r", "predictor": "p", "seed": 0, "split": "eval", "slice": "all", "horizon": 1}
+    where = {"representation": "r", "by": "p", "seed": 0, "split": "eval", "slice": "all", "horizon": 1}
     rate = {**where, "metric": "frame_rate_hz", "value": 12.5, "n": 1, "status": "ok"}
     records = pd.DataFrame([rate, rate | {"metric": "nll"}])
-    measured = Measurements(records, pd.DataFrame(columns=list(SPEAKERS)), pd.DataFrame(columns=list(WORST_FRAMES)))
+    measured = Measurements(records, pd.DataFrame(columns=list(SUMS)), pd.DataFrame(columns=list(WORST_FRAMES)))
     table = {"predictors": ["p"], "seeds": [0], "splits": ["eval"], "slices": ["all"], "horizons": [1]}
     plan = {"rows": ["r"], "kinds": {"representations": {}, "predictors": {"p": "mdn"}}}
     assert set(lagged_rows(measured, table, plan)) == set(get_args(tables.LaggedColumn))

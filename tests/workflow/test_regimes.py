@@ -41,7 +41,7 @@ def test_an_arm_is_measured_beside_the_ceilings_of_what_it_started_from(compared
     handles = {name: json.loads(compared.read(f"mel/{name}/seed0/predictor.json")) for name in ("net", "unrolled")}
     assert handles["unrolled"]["data"]["start"] == handles["net"]["digest"]
     records = pd.read_parquet(compared.folder / "results/tiny/measured/injection/metrics.parquet")
-    assert set(zip(records.predictor, records.regime, strict=True)) == {
+    assert set(zip(records.by, records.regime, strict=True)) == {
         ("net", "teacher_forced"), ("forced", "teacher_forced"), ("unrolled", "unrolled"),
     }  # fmt: skip
     ceilings = records[(records["mode"] == "ceiling") & (records.metric == "dnll") & (records.split == "eval")]

@@ -6,7 +6,7 @@ import torch
 from latentdyn.correction.forecasts import evaluate_corrections
 from latentdyn.correction.score_model import ScoreModel
 from latentdyn.correction.variants import SamplingSettings
-from latentdyn.diagnostics.injection import InjectionSettings, evaluate_injection
+from latentdyn.diagnostics.injection import InjectionSettings, Mode, evaluate_injection
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.errors import UserError
 from latentdyn.predictors.base import Predictor
@@ -17,7 +17,12 @@ DIM = 4
 SETTINGS = InjectionSettings(splits=("eval",), utterances=12, segments=4, steps=5, injected_steps_b=(3,), draws=2,
                              temperature=1.0, bootstrap_resamples=100)  # fmt: skip
 SAMPLING = SamplingSettings(sigmas=[0.5], step_size=0.5, n_steps=[1, 2])
-MODES = ["langevin_n1", "langevin_n2", "noise_only_n1", "noise_only_n2", "score_only_n1", "score_only_n2"]
+VARIANTS = [(kind, n) for kind in ("langevin", "noise_only", "score_only") for n in (1, 2)]
+D, D_SAMPLED = Mode("D", "none"), Mode("D_sampled", "none")
+
+
+def corrected(kind: str, n: int, mode: str = "D") -> Mode:
+    return Mode(mode, kind, n, 0.5)
 
 
 class Drifting(Predictor):
@@ -54,7 +59,7 @@ def evaluate(data, predictor, settings=SETTINGS, sampling=SAMPLING):
     records, speakers = evaluate_corrections(
         predictor, {}, model, latents, frames, 12.5, sampling, settings, ("inject",)
     )
-    found = {(r.metric, r.mode, r.step): r for r in records}
+    found = {(r.metric, Mode(r.mode, r.correction, r.langevin_steps, r.sigma), r.step): r for r in records}
     assert len(found) == len(records)
     return found, speakers
 
@@ -66,34 +71,36 @@ def test_uncorrected_forecasts_are_those_of_the_injection_diagnostic(data):
     compared = [r for r in injected if r.mode in ("D", "D_sampled", None)]
     assert len(compared) > 100
     for r in compared:
-        mine = found[r.metric, r.mode, r.step]
+        mine = found[r.metric, Mode(r.mode, "none" if r.mode else None), r.step]
         assert (mine.n, mine.status) == (r.n, r.status) and mine.value == pytest.approx(r.value, abs=1e-5), r
 
 
-def test_every_variant_is_a_mode_of_both_forecasts(data):
+def test_every_variant_corrects_both_forecasts(data):
     found, speakers = evaluate(data, Drifting())
-    expected = {*(f"{d}_{m}_sigma0.5" for d in ("D", "D_sampled") for m in MODES), "D", "D_sampled"}
-    assert {mode for metric, mode, _ in found if metric == "cosine"} == expected == set(speakers["mode"])
-    assert ("correction_cosine", "D", None) not in found
-    assert found["cosine", "D_sampled_langevin_n1_sigma0.5", None].n == 2 * found["cosine", "D", None].n
+    expected = {D, D_SAMPLED, *(corrected(*v, mode) for mode in ("D", "D_sampled") for v in VARIANTS)}
+    places = speakers[["mode", "correction", "langevin_steps", "sigma"]].astype(object)
+    of_sums = {Mode(*values) for values in places.where(places.notna(), None).itertuples(index=False)}
+    assert {mode for metric, mode, _ in found if metric == "cosine"} == expected == of_sums
+    assert ("correction_cosine", D, None) not in found
+    assert found["cosine", corrected("langevin", 1, "D_sampled"), None].n == 2 * found["cosine", D, None].n
     few, _ = evaluate(data, Drifting(), InjectionSettings(**{**vars(SETTINGS), "draws": 0}))
-    assert ("cosine", "D", None) in few and ("cosine", "D_sampled", None) not in few
+    assert ("cosine", D, None) in few and ("cosine", D_SAMPLED, None) not in few
 
 
 def test_a_true_score_leads_drifting_states_back_and_noise_does_not(data):
     found, _ = evaluate(data, Drifting())
-    error = {m: found["state_error_normalised", f"D_{m}_sigma0.5", 5].value for m in MODES}
-    none = found["state_error_normalised", "D", 5].value
-    assert error["score_only_n2"] < error["score_only_n1"] < none < error["noise_only_n2"]
-    assert found["correction_cosine", "D_score_only_n1_sigma0.5", 5].ci_low > 0.3
-    assert abs(found["correction_cosine", "D_noise_only_n1_sigma0.5", None].value) < 0.1
+    error = {v: found["state_error_normalised", corrected(*v), 5].value for v in VARIANTS}
+    none = found["state_error_normalised", D, 5].value
+    assert error["score_only", 2] < error["score_only", 1] < none < error["noise_only", 2]
+    assert found["correction_cosine", corrected("score_only", 1), 5].ci_low > 0.3
+    assert abs(found["correction_cosine", corrected("noise_only", 1), None].value) < 0.1
     # step 1 starts from truth, whatever corrects the state that it leads to
-    assert found["state_error", "D_langevin_n2_sigma0.5", 1].value == 0
+    assert found["state_error", corrected("langevin", 2), 1].value == 0
 
 
 def test_the_loss_of_the_true_score_is_that_of_the_gaussian_and_the_exact_one(data):
     found, _ = evaluate(data, Drifting())
-    network, gaussian = (found[f"denoising_loss{m}", "sigma0.5", None] for m in ("", "_gaussian"))
+    network, gaussian = (found[f"denoising_loss{m}", Mode(None, sigma=0.5), None] for m in ("", "_gaussian"))
     variances = data[0].variances
     exact = float((variances / (variances + 0.25)).mean())
     assert gaussian.n == 12 * 40 and gaussian.ci_low < exact < gaussian.ci_high
@@ -102,10 +109,10 @@ def test_the_loss_of_the_true_score_is_that_of_the_gaussian_and_the_exact_one(da
 
 def test_what_leaves_the_range_of_numbers_is_counted(data):
     found, _ = evaluate(data, Drifting(fails=True))
-    for mode in ("D", "D_noise_only_n1_sigma0.5"):
+    for mode in (D, corrected("noise_only", 1)):
         assert found["cosine", mode, 5].status == "overflow" and found["nonfinite", mode, 5].value > 0
         assert found["nonfinite", mode, 1].value == 0
-    assert found["correction_cosine", "D_noise_only_n1_sigma0.5", 5].status == "overflow"
+    assert found["correction_cosine", corrected("noise_only", 1), 5].status == "overflow"
 
 
 def test_a_level_that_was_not_trained_is_refused(data):

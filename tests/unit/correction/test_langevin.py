@@ -90,9 +90,10 @@ def test_no_steps_are_refused_and_none_corrects_nothing(model):
     assert corrector(model, Variant("none"), 0.2, torch.Generator()) is None
 
 
-def test_variants_have_modes_of_their_own():
+def test_variants_have_places_of_their_own():
     variants = SamplingSettings(sigmas=[0.1, 0.5], step_size=0.2, n_steps=[1, 3]).variants()
-    modes = [variant.mode("D") for variant in variants]
-    assert len(set(modes)) == len(modes) == 1 + 3 * 2 * 2
-    assert modes[:3] == ["D", "D_langevin_n1_sigma0.1", "D_langevin_n3_sigma0.1"]
-    assert Variant("score_only", 2, 0.25).mode("D_sampled") == "D_sampled_score_only_n2_sigma0.25"
+    places = [tuple(variant.place().values()) for variant in variants]
+    assert len(set(places)) == len(places) == 1 + 3 * 2 * 2
+    assert places[:3] == [("none", None, None), ("langevin", 1, 0.1), ("langevin", 3, 0.1)]
+    place = {"correction": "score_only", "langevin_steps": 2, "sigma": 0.25}
+    assert Variant("score_only", 2, 0.25).place() == place

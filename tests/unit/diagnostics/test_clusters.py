@@ -40,7 +40,7 @@ def measure(store, frames, key="mean_pool", seed_names=("test",), **changes):
     settings = dataclasses.replace(SETTINGS, **changes)
     records = cluster_contexts(KEYS[key], torch.from_numpy(store.load()), frames, settings, seed_names)
     assert all(r.horizon == 1 for r in records)
-    found = {(r.split, r.slice, r.metric, int(r.mode.removesuffix(" clusters"))): r for r in records}
+    found = {(r.split, r.slice, r.metric, r.clusters): r for r in records}
     assert len(found) == len(records)
     return found
 

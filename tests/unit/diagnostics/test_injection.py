@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from latentdyn.diagnostics.injection import InjectionSettings, draw_segments, evaluate_injection
-from latentdyn.diagnostics.records import Record, write_metrics
+from latentdyn.diagnostics.records import Identity, Record, write_metrics
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.distributions.von_mises_fisher import VonMisesFisherLogNormal
 from latentdyn.errors import UserError
@@ -118,7 +118,8 @@ def test_scores_by_hand(line, tmp_path):
     predictor = Fixed([0.6, 0.8])
     records, speakers = evaluate_injection(predictor, {2: predictor}, latents, frames, 12.5, settings(), ("test",))
     found = by_key(records)
-    write_metrics(tmp_path / "metrics.json", records)  # every number is one that JSON knows
+    identity = Identity("injection", "c", "r", "p", "teacher_forced", 0)
+    write_metrics(tmp_path / "metrics.json", identity, records)  # every number is one that JSON knows
     train = frames["row"][(frames["split"] == "train") & (frames["t"] >= 3)].to_numpy()
     x = latents.numpy().astype(float)
     deltas = x[train] - x[train - 1]

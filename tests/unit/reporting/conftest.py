@@ -6,8 +6,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from latentdyn.diagnostics.records import DTYPES, record
-from latentdyn.reporting.measurements import SPEAKERS, WORST_FRAMES, Measurements
+from latentdyn.diagnostics.records import RECORDS, SUMS, WORST_FRAMES, record
+from latentdyn.metrics import Metric
+from latentdyn.reporting.measurements import Measurements
+
+
+def named(name: str) -> Metric:
+    """A metric of any name: views ask for records by their names."""
+    return Metric(name, "1", decimals=2, better="neither", sentence="")
 
 
 class Handmade:
@@ -31,21 +37,24 @@ class Handmade:
         horizon: int | None = 1,
         mode: str | None = None,
         step: int | None = None,
+        clusters: int | None = None,
         n: int = 50,
         speakers: Mapping[str, Mapping[str, tuple[float, int]]] | None = None,
         worst: Sequence[tuple[float | None, float | None]] = (),
     ) -> "Handmade":
         """
         Args:
-            values: by metric, a number or (value, ci_low, ci_high). speakers: by metric and speaker, total and n.
+            values: by metric, a number or (value, ci_low, ci_high). predictor: or key; `by` of the records.
+            speakers: by metric and speaker, total and n.
             worst: nll and dnll of each of the worst frames.
         """
-        who = {"representation": representation, "predictor": predictor, "seed": seed}
-        where = {"split": split, "slice": slice, "horizon": horizon, "mode": mode, "step": step}
+        who = {"measurement": "lagged", "corpus": "c", "representation": representation, "by": predictor,
+               "regime": regime, "seed": seed}  # fmt: skip
+        where = {"split": split, "slice": slice, "horizon": horizon, "mode": mode, "step": step, "clusters": clusters}
         for metric, value in values.items():
             value, low, high = value if isinstance(value, tuple) else (value, None, None)
-            made = record(metric, "", value, n, ci_low=low, ci_high=high, **where)
-            self._records.append({"corpus": "c", "regime": regime, **who, **vars(made)})
+            made = record(named(metric), value, n, ci_low=low, ci_high=high, **where)
+            self._records.append({**who, **vars(made)})
         for metric, sums in (speakers or {}).items():
             for speaker, (total, count) in sums.items():
                 sum_ = {"metric": metric, "speaker_id": speaker, "total": total, "n": count}
@@ -58,10 +67,8 @@ class Handmade:
     @property
     def measured(self) -> Measurements:
         return Measurements(
-            pd.DataFrame(self._records, columns=list(DTYPES)).astype(DTYPES),
-            pd.DataFrame(self._speakers, columns=list(SPEAKERS)).astype(
-                {name: DTYPES[name] for name in ("horizon", "mode", "step")}
-            ),
+            pd.DataFrame(self._records, columns=list(RECORDS)).astype(RECORDS),
+            pd.DataFrame(self._speakers, columns=list(SUMS)).astype(SUMS),
             pd.DataFrame(self._worst, columns=list(WORST_FRAMES)),
         )
 

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from latentdyn.diagnostics.records import SUMS, WORST_FRAMES
 from latentdyn.errors import UserError
 from latentdyn.parquet import write_parquet
-from latentdyn.reporting.measurements import SPEAKERS, WORST_FRAMES, Measurements, unmeasured
+from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.seeds import numpy_generator
 
 RESAMPLES = 1000
@@ -25,10 +26,10 @@ def test_where_selects_in_every_table_by_the_columns_that_it_has(handmade):
             speakers = {"nll": {"s": (1.0, 1)}}
             handmade.add({"nll": 1.0}, representation=representation, seed=seed, speakers=speakers, worst=[(1, 1)])
             handmade.add({"nll": 1.0}, representation=representation, seed=seed, slice="high_energy", speakers=speakers)
-    here = handmade.measured.where(representation="r", seed=[0, 2], slice="all", predictor=None)
+    here = handmade.measured.where(representation="r", seed=[0, 2], slice="all", by=None)
     assert [len(table) for table in (here.records, here.speakers, here.worst_frames)] == [2, 2, 2]
     assert set(here.records.seed) == {0, 2} and set(here.worst_frames.representation) == {"r"}
-    assert here.where(predictor="another").records.empty
+    assert here.where(by="another").records.empty
 
 
 def test_a_record_without_a_horizon_is_at_no_horizon(handmade):
@@ -57,7 +58,7 @@ def test_one_overflow_is_an_overflow_and_what_is_undefined_stays_so(handmade):
 def test_a_difference_is_that_of_the_means_over_frames(handmade):
     handmade.add({}, predictor="p", speakers={"nll": {"s1": (10.0, 2), "s2": (40.0, 8)}})  # 50 / 10
     handmade.add({}, predictor="q", speakers={"nll": {"s2": (12.0, 8), "s1": (4.0, 2)}})  # 16 / 10; in any order
-    p, q = (handmade.measured.where(predictor=name) for name in "pq")
+    p, q = (handmade.measured.where(by=name) for name in "pq")
     difference = p.difference(q, "nll")
     assert difference.value == pytest.approx(3.4)
     # by speaker it is 3 and 3.5, so every resample is in between
@@ -74,7 +75,7 @@ def test_the_interval_is_a_bootstrap_that_draws_the_same_speakers_for_both(handm
     handmade.add({}, predictor="p", speakers={"nll": sums(a, counts)})
     handmade.add({}, predictor="q", speakers={"nll": sums(b, counts)})
     measured = handmade.measured
-    difference = measured.where(predictor="p").difference(measured.where(predictor="q"), "nll")
+    difference = measured.where(by="p").difference(measured.where(by="q"), "nll")
     generator, resampled = numpy_generator("paired differences"), []
     for _ in range(RESAMPLES):
         drawn = np.repeat(s, generator.multinomial(12, np.full(12, 1 / 12)))
@@ -86,7 +87,7 @@ def test_the_interval_is_a_bootstrap_that_draws_the_same_speakers_for_both(handm
 def test_a_ratio_is_that_of_the_means_over_frames(handmade):
     handmade.add({}, predictor="p", speakers={"nll": {"s1": (10.0, 2), "s2": (40.0, 8)}})  # 5 and 5
     handmade.add({}, predictor="q", speakers={"nll": {"s1": (4.0, 2), "s2": (80.0, 8)}})  # 2 and 10
-    p, q = (handmade.measured.where(predictor=name) for name in "pq")
+    p, q = (handmade.measured.where(by=name) for name in "pq")
     ratio = p.ratio(q, "nll")
     assert (ratio.value, ratio.ci_low, ratio.ci_high) == pytest.approx((50 / 84, 0.5, 2.5))
     assert p.ratio(q, "cosine") is None
@@ -95,7 +96,7 @@ def test_a_ratio_is_that_of_the_means_over_frames(handmade):
 def test_over_nothing_there_is_no_ratio_and_over_an_overflow_none(handmade):
     for predictor, total in (("p", 1.0), ("zero", 0.0), ("far", math.inf)):
         handmade.add({}, predictor=predictor, speakers={"nll": {"s1": (total, 1), "s2": (total, 1)}})
-    p, zero, far = (handmade.measured.where(predictor=name) for name in ("p", "zero", "far"))
+    p, zero, far = (handmade.measured.where(by=name) for name in ("p", "zero", "far"))
     assert p.ratio(zero, "nll").value == math.inf and math.isnan(p.ratio(zero, "nll").ci_low)
     assert math.isnan(zero.ratio(zero, "nll").value) and math.isnan(far.ratio(far, "nll").value)
     assert far.difference(p, "nll").value == math.inf and math.isnan(far.difference(p, "nll").ci_high)
@@ -113,13 +114,13 @@ def test_forecasts_are_compared_in_a_mode_at_a_step_or_over_all_of_them(handmade
             )
         lagged = {"nll": {"s1": (1e6, 1), "s2": (1e6, 1)}}
         handmade.add({"nll": 1e6}, predictor=predictor, speakers=lagged)
-    p, q = (handmade.measured.where(predictor=name, mode="D") for name in "pq")
+    p, q = (handmade.measured.where(by=name, mode="D") for name in "pq")
     assert p.at_step(None).difference(q.at_step(None), "nll").value == 14 / 4 - 4 / 4
     assert p.at_step(2).difference(q.at_step(2), "nll").value == 8 / 2 - 2 / 2
     assert (p.at_step(2).over_seeds("nll"), p.at_step(None).over_seeds("nll")) == (4.0, 3.5)
     assert p.at_step(3).records.empty and p.at_step(3).difference(q.at_step(3), "nll") is None
-    lagged = handmade.measured.where(predictor="p", horizon=1)
-    assert lagged.at_step(None).difference(handmade.measured.where(predictor="q", mode="A"), "nll").value == 1e6 - 25
+    lagged = handmade.measured.where(by="p", horizon=1)
+    assert lagged.at_step(None).difference(handmade.measured.where(by="q", mode="A"), "nll").value == 1e6 - 25
 
 
 def test_an_interval_has_the_resamples_that_were_asked_for(handmade):
@@ -128,8 +129,8 @@ def test_an_interval_has_the_resamples_that_were_asked_for(handmade):
     for name in "pq":
         handmade.add({}, predictor=name, speakers={"nll": sums(rng.normal(0, 10, 12), np.ones(12, int))})
     measured = replace(handmade.measured, resamples=3)
-    few = measured.where(predictor="p").at_step(None).difference(measured.where(predictor="q"), "nll")
-    a, b = (measured.where(predictor=name).speakers.total.to_numpy() for name in "pq")
+    few = measured.where(by="p").at_step(None).difference(measured.where(by="q"), "nll")
+    a, b = (measured.where(by=name).speakers.total.to_numpy() for name in "pq")
     weights = numpy_generator("paired differences").multinomial(12, np.full(12, 1 / 12), size=3)
     expected = np.quantile(weights @ (a - b) / 12, [0.025, 0.975])
     np.testing.assert_allclose([few.ci_low, few.ci_high], expected, rtol=1e-10)
@@ -141,7 +142,7 @@ def test_where_speakers_share_difficulty_the_paired_interval_is_far_narrower(han
     rows = {"p": difficulty + rng.normal(100, 0.5, 30), "q": difficulty + rng.normal(101, 0.5, 30), "zero": 0 * counts}
     for name, means in rows.items():
         handmade.add({}, predictor=name, speakers={"nll": sums(means * counts, counts)})
-    p, q, zero = (handmade.measured.where(predictor=name) for name in rows)
+    p, q, zero = (handmade.measured.where(by=name) for name in rows)
     paired, alone = p.difference(q, "nll"), [row.difference(zero, "nll") for row in (p, q)]
     assert paired.ci_high < 0  # decided, although the intervals of the two overlap:
     assert alone[0].ci_high > alone[1].ci_low
@@ -154,14 +155,14 @@ def test_seeds_are_pooled_in_a_difference(handmade):
         handmade.add({}, predictor="p", seed=seed, speakers={"nll": {"s1": (total, 10), "s2": (total, 10)}})
     handmade.add({}, predictor="q", speakers={"nll": {"s1": (5.0, 10), "s2": (5.0, 10)}})  # a closed form has one
     measured = handmade.measured
-    assert measured.where(predictor="p").difference(measured.where(predictor="q"), "nll").value == pytest.approx(1.5)
+    assert measured.where(by="p").difference(measured.where(by="q"), "nll").value == pytest.approx(1.5)
 
 
 def test_one_speaker_has_no_interval(handmade):
     handmade.add({}, predictor="p", speakers={"nll": {"s": (4.0, 2)}})
     handmade.add({}, predictor="q", speakers={"nll": {"s": (2.0, 2)}})
     measured = handmade.measured
-    difference = measured.where(predictor="p").difference(measured.where(predictor="q"), "nll")
+    difference = measured.where(by="p").difference(measured.where(by="q"), "nll")
     assert difference.value == 1.0 and math.isnan(difference.ci_low) and math.isnan(difference.ci_high)
 
 
@@ -171,7 +172,7 @@ def test_rows_of_different_speakers_are_not_compared(handmade, others):
     handmade.add({}, predictor="q", speakers={"nll": dict.fromkeys(others, (1.0, 1))})
     measured = handmade.measured
     with pytest.raises(UserError, match=rf"on 2 and {len(others)} speakers, not the same .*nll.*same window_frames"):
-        measured.where(predictor="p").difference(measured.where(predictor="q"), "nll")
+        measured.where(by="p").difference(measured.where(by="q"), "nll")
 
 
 def test_what_was_not_measured_is_named():
@@ -193,7 +194,7 @@ def test_read_gives_what_was_written(files, handmade):
     read = Measurements.read(*files, resamples=7)
     assert read.resamples == read.where(seed=[0]).resamples == 7
     pd.testing.assert_frame_equal(read.records, handmade.measured.records)
-    assert tuple(read.speakers) == SPEAKERS and tuple(read.worst_frames) == WORST_FRAMES
+    assert tuple(read.speakers) == tuple(SUMS) and tuple(read.worst_frames) == WORST_FRAMES
     assert read.where(horizon=1, seed=[0]).over_seeds("nll") == 1.0
 
 

@@ -2,9 +2,16 @@
 
 import argparse
 import importlib
+import json
 from collections.abc import Callable
 
 import pytest
+
+
+def identity(measurement: str, by: str = "p", representation: str = "r", regime: str = "teacher_forced") -> str:
+    """What a file of measurements is of, as the rules say it."""
+    names = {"measurement": measurement, "corpus": "c", "representation": representation, "by": by}
+    return json.dumps({**names, "regime": regime, "seed": 0})
 
 
 @pytest.fixture

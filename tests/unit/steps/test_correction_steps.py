@@ -8,6 +8,8 @@ import pytest
 
 from latentdyn.errors import UserError
 
+from .conftest import identity
+
 CORPUS = {"n_speakers": 12, "utterances_per_speaker": 2, "frames_per_utterance": 40, "frame_rate_hz": 12.5}
 VAR = {"kind": "var", "dim": 2, "seed": 0, "radius": 0.5, "noise": "isotropic", "dtype": "float32"}
 LINEAR = {"kind": "linear_gaussian", "window_frames": 2, "horizons": [1, 2], "covariance": "full", "ridges": [1e-6]}
@@ -37,16 +39,15 @@ def made(call, tmp_path):
     assert pd.read_parquet(trained["curve"]).step.tolist() == [0, 3, 6]
     return {**of, "checkpoint": predictor, "ceiling": predictor, "predictor": json.dumps(LINEAR), "score": score,
             "score_model": json.dumps(MODEL), "sampling": json.dumps(SAMPLING), "injection": json.dumps(INJECTION),
-            "resamples": 50}  # fmt: skip
+            "resamples": 50, "identity": identity("corrections")}  # fmt: skip
 
 
 def test_a_table_and_its_figure_follow_from_what_the_steps_wrote(made, call, tmp_path):
     metrics, speakers = tmp_path / "corrected.json", tmp_path / "corrected_speakers.parquet"
     call("correct_rollouts", **made, metrics=metrics, speakers=speakers)
-    who = {"corpus": "c", "representation": "r", "predictor": "p", "regime": "teacher_forced", "seed": 0}
     joined = {name: tmp_path / f"{name}.parquet" for name in ("metrics", "speakers", "worst_frames")}
-    call("collect_metrics", metrics=metrics, injection_speakers=speakers, identities=json.dumps(who),
-         **{f"{name}_out": path for name, path in joined.items()})  # fmt: skip
+    outputs = dict(zip(("metrics_out", "sums_out", "worst_frames_out"), joined.values(), strict=True))
+    call("collect_metrics", metrics=metrics, sums=speakers, **outputs)
     table = {"kind": "score_correction", "predictors": ["p"], "seeds": [0], "splits": ["eval"], "correction": "k",
              "variants": ["none", "langevin", "score_only"]}  # fmt: skip
     plan = {"corpus": "c", "bootstrap_resamples": 200, "rows": ["r"], "sampling": SAMPLING,
@@ -58,8 +59,8 @@ def test_a_table_and_its_figure_follow_from_what_the_steps_wrote(made, call, tmp
     assert rows["variant"].tolist() == ["none", "langevin", "score_only"] * 2 + ["ceiling"]
     assert rows["forecast"].fillna("-").tolist() == ["D"] * 3 + ["D_sampled"] * 3 + ["-"]
     records = pd.DataFrame(json.loads(metrics.read_text())["records"])
-    mean = records[(records.metric == "cosine") & records.step.isna()].set_index("mode").value
-    change = mean["D_langevin_n1_sigma0.5"] - mean["D"]
+    mean = records[(records.metric == "cosine") & records.step.isna()].set_index(["mode", "correction"]).value
+    change = mean["D", "langevin"] - mean["D", "none"]
     np.testing.assert_allclose(rows["cosine_change"][1], change)
     assert rows["cosine_change_ci_low"][1] <= change <= rows["cosine_change_ci_high"][1]
     assert files["markdown"].read_text().count("Gate (seed 003 §6.2") == 2

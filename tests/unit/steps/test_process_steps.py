@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latentdyn.diagnostics.lagged import SPEAKER_COLUMNS
+from latentdyn.diagnostics.records import SUMS
 from latentdyn.errors import UserError
 from latentdyn.parquet import write_parquet
 from latentdyn.stores.latents import open_latents
+
+from .conftest import identity
 
 CORPUS = {"n_speakers": 12, "utterances_per_speaker": 2, "frames_per_utterance": 60, "frame_rate_hz": 12.5}
 WHITE = {"kind": "var", "dim": 2, "seed": 0, "radius": 0.0, "noise": "isotropic", "dtype": "float32"}
@@ -128,24 +130,25 @@ def metrics(path: Path) -> pd.DataFrame:
 def test_predictors_and_clusters_are_measured_on_the_same_frames(indexed, checkpoint, call, tmp_path):
     speakers, evaluated, clustered = (tmp_path / name for name in ("speakers.parquet", "metrics.json", "clusters.json"))
     call("evaluate_predictor", **indexed, checkpoint=checkpoint, predictor=json.dumps(LINEAR), speakers=speakers,
-         evaluation=json.dumps(EVALUATION), metrics=evaluated)  # fmt: skip
+         evaluation=json.dumps(EVALUATION), identity=identity("lagged"), metrics=evaluated)  # fmt: skip
     clustering = {"key": json.dumps({"kind": "mean_pool"}), "clustering": json.dumps(CLUSTERING),
-                  "evaluation": json.dumps(SHARED)}  # fmt: skip
+                  "evaluation": json.dumps(SHARED),
+                  "identity": identity("clusters", "pool", regime="clustered")}  # fmt: skip
     call("cluster_contexts", **indexed, **clustering, metrics=clustered)
 
     records = metrics(evaluated)
     assert len(json.loads(evaluated.read_text())["worst_frames"]) == 3 * 3 * 2  # of each split and horizon
     sums = pd.read_parquet(speakers)
-    assert list(sums) == SPEAKER_COLUMNS and set(sums["split"]) == {"train", "validation", "eval"}
+    assert list(sums) == list(SUMS) and set(sums["split"]) == {"train", "validation", "eval"}
     keys = ["split", "slice", "horizon", "metric"]
     means = sums.groupby(keys)[["total", "n"]].sum()
-    value = records[records["mode"].isna()].set_index(keys).value
+    value = records.set_index(keys).value
     np.testing.assert_allclose(means.total / means.n, value[means.index])
     dnll = records[(records.metric == "dnll") & (records["split"] == "eval") & (records["slice"] == "all")]
     assert dnll.value.tolist() == pytest.approx([-math.log(2), 0], abs=0.25)  # white noise, at k = 1 and 2
 
     by_cluster = metrics(clustered)
-    assert set(by_cluster["mode"]) == {"4 clusters", "8 clusters"} and set(by_cluster.horizon) == {1}
+    assert set(by_cluster["clusters"]) == {4, 8} and set(by_cluster.horizon) == {1}
     scored = records[records.metric == "nll"].groupby(["split", "slice"]).n.first()
     seen = by_cluster[by_cluster.metric == "mass_excluded"].groupby(["split", "slice"]).n.first()
     assert seen.to_dict() == scored.to_dict()
@@ -159,7 +162,7 @@ def test_a_checkpoint_of_other_settings_is_refused(indexed, checkpoint, call, tm
     with pytest.raises(UserError, match=r"other settings \(covariance\).*checkpoint.json"):
         call("evaluate_predictor", **indexed, evaluation=json.dumps(EVALUATION), checkpoint=checkpoint,
              predictor=json.dumps({**LINEAR, "covariance": "diagonal"}), speakers=tmp_path / "s.parquet",
-             metrics=tmp_path / "m.json")  # fmt: skip
+             identity=identity("lagged"), metrics=tmp_path / "m.json")  # fmt: skip
     assert not (tmp_path / "m.json").exists() and not (tmp_path / "s.parquet").exists()
 
 
@@ -168,7 +171,7 @@ def test_an_index_of_other_latents_is_refused(indexed, simulate, call, tmp_path)
     with pytest.raises(UserError, match=r"belongs to other latents.*frames.json.*index_frames"):
         call("cluster_contexts", latents=other, frames=indexed["frames"], evaluation=json.dumps(SHARED),
              key=json.dumps({"kind": "mean_pool"}), clustering=json.dumps(CLUSTERING),
-             metrics=tmp_path / "m.json")  # fmt: skip
+             identity=identity("clusters"), metrics=tmp_path / "m.json")  # fmt: skip
 
 
 def test_forecasts_and_free_runs_of_a_checkpoint(indexed, checkpoint, call, tmp_path):
@@ -177,7 +180,8 @@ def test_forecasts_and_free_runs_of_a_checkpoint(indexed, checkpoint, call, tmp_
     injection = {"splits": ["eval"], "utterances": 4, "segments": 2, "steps": 6, "injected_steps_b": [3], "draws": 2,
                  "temperature": 1.0}  # fmt: skip
     speakers = tmp_path / "injection_speakers.parquet"
-    forecasting = {**shared, "ceiling": checkpoint, "speakers": speakers, "metrics": forecasts}
+    forecasting = {**shared, "ceiling": checkpoint, "speakers": speakers, "metrics": forecasts,
+                   "identity": identity("injection")}  # fmt: skip
     call("inject_truth", **forecasting, injection=json.dumps(injection))
     records = metrics(forecasts)
     sums = pd.read_parquet(speakers)
@@ -189,7 +193,7 @@ def test_forecasts_and_free_runs_of_a_checkpoint(indexed, checkpoint, call, tmp_
     assert set(ceilings.step) == {1, 2}  # the horizons that the predictor has
     assert records.horizon.isna().all()  # no table of horizons takes a rollout for its own
     generation = {"split": "eval", "runs": 4, "steps": 12, "at_steps": [1, 12], "temperature": 1.0, "max_frames": 200}
-    call("measure_free_runs", **shared, free_runs=json.dumps(generation), metrics=runs)
+    call("measure_free_runs", **shared, free_runs=json.dumps(generation), identity=identity("free_runs"), metrics=runs)
     bounded = metrics(runs)[lambda r: (r.metric == "unbounded") & (r["mode"] == "sampled")]
     assert bounded.value.tolist() == [0.0]
     with pytest.raises(UserError, match="utterances"):

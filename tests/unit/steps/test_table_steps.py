@@ -13,14 +13,13 @@ import pandas as pd
 import pytest
 
 from latentdyn.config.tables import CalibrationTable, ClusteringTable, LaggedTable, OutlierAuditTable, PairedTable
-from latentdyn.diagnostics.injection import SPEAKER_COLUMNS as INJECTION_SPEAKER_COLUMNS
-from latentdyn.diagnostics.lagged import SPEAKER_COLUMNS
-from latentdyn.diagnostics.records import record, write_metrics
+from latentdyn.diagnostics.records import SUMS, WORST_FRAMES, Identity, record, write_metrics, write_sums
 from latentdyn.diagnostics.summaries import QUANTILES, quantile_name
 from latentdyn.errors import UserError
 from latentdyn.files import canonical_json
+from latentdyn.metrics import METRICS, metric
 from latentdyn.parquet import write_parquet
-from latentdyn.reporting.measurements import SPEAKERS, WORST_FRAMES, Measurements
+from latentdyn.reporting.measurements import Measurements
 
 ROWS = {"corpora": ["c"], "representations": ["x"]}
 PREDICTED = {**ROWS, "predictors": ["p", "q"], "horizons": [1], "splits": ["eval"]}
@@ -47,6 +46,10 @@ PLAN = {
 NLL = {"p": 4.0, "p__unconditional": 7.0, "q": 5.0}  # of each frame of each speaker
 
 
+def identity(measurement: str, by: str, regime: str = "teacher_forced", corpus: str = "c") -> Identity:
+    return Identity(measurement, corpus, "x", by, regime, 0)
+
+
 def write_evaluation(folder: Path, predictor: str) -> None:
     """Two eval speakers of five frames, on which ΔNLL is NLL - 7."""
     where = {"split": "eval", "horizon": 1}
@@ -55,23 +58,32 @@ def write_evaluation(folder: Path, predictor: str) -> None:
               "dnll_full": -math.log(2), "dnll_nonfinite": 0, "dnll_trimmed": nll - 7, "dnll_min": -20.0,
               "dnll_max": 20.0, "dim": 2, "speakers": 2, "frame_rate_hz": 12.5, "rollout_gap": math.inf}  # fmt: skip
     values |= {f"dnll_{quantile_name(q)}": q for q in QUANTILES}
-    records = [record(name, "1", value, 10, **where) for name, value in values.items()]
+    records = [record(metric(name), value, 10, **where) for name, value in values.items()]
     totals = {"nll": 5 * nll, "dnll": 5 * (nll - 7)}
-    rows = [("eval", "all", 1, metric, s, total, 5) for metric, total in totals.items() for s in ("s1", "s2")]
+    sums = [{**where, "slice": "all", "metric": name, "speaker_id": s, "total": total, "n": 5}
+            for name, total in totals.items() for s in ("s1", "s2")]  # fmt: skip
     worst = {**where, "utterance_id": "u", "t": 3, "time_s": 0.24, "nll": 9.0, "dnll": 2.0, "delta_norm": 1.5}
-    write_parquet(folder / "speakers.parquet", pd.DataFrame(rows, columns=SPEAKER_COLUMNS))
-    write_metrics(folder / "metrics.json", records, [worst])
+    write_sums(folder / "speakers.parquet", identity("lagged", predictor), pd.DataFrame(sums))
+    write_metrics(folder / "metrics.json", identity("lagged", predictor), records, [worst])
 
 
 def write_clusters(path: Path) -> None:
-    where = {"split": "eval", "horizon": 1, "mode": "64 clusters"}
+    where = {"split": "eval", "horizon": 1, "clusters": 64}
     values = {"mass_excluded": 0.125, "variance_ratio": 0.875, "entropy_reduction": 0.25}
-    write_metrics(path, [record(name, "1", value, 10, **where) for name, value in values.items()])
+    records = [record(METRICS[name], value, 10, **where) for name, value in values.items()]
+    write_metrics(path, identity("clusters", "pool", "clustered"), records)
 
 
-def who(predictor: str, regime: str = "teacher_forced") -> str:
-    names = {"corpus": "c", "representation": "x", "predictor": predictor, "regime": regime, "seed": 0}
-    return canonical_json(names)
+def write_forecasts(folder: Path, by: str, total: float = 9.0, **changes: str) -> tuple[Path, Path]:
+    """Metrics and sums of a forecast of two steps in mode D."""
+    metrics, sums = folder / f"{by}.json", folder / f"{by}_speakers.parquet"
+    places = [(None, total, 2), (1, total - 5, 1), (2, 5.0, 1)]
+    rows = [{"split": "eval", "slice": "all", "mode": "D", "step": step, "metric": "dnll", "speaker_id": "s1",
+             "total": total, "n": n} for step, total, n in places]  # fmt: skip
+    who = identity("injection", by, **changes)
+    write_sums(sums, who, pd.DataFrame(rows))
+    write_metrics(metrics, who, [record(METRICS["dnll"], total / 2, 2, split="eval", mode="D")])
+    return metrics, sums
 
 
 @pytest.fixture
@@ -82,9 +94,10 @@ def measured(tmp_path: Path) -> dict[str, Any]:
     write_clusters(tmp_path / "clusters.json")
     return {
         "metrics": [*(tmp_path / p / "metrics.json" for p in NLL), tmp_path / "clusters.json"],
-        "speakers": [tmp_path / p / "speakers.parquet" for p in NLL],
-        "identities": [*map(who, NLL), who("pool", "clustered")],
-        **{f"{name}_out": tmp_path / f"{name}.parquet" for name in ("metrics", "speakers", "worst_frames")},
+        "sums": [tmp_path / p / "speakers.parquet" for p in NLL],
+        "metrics_out": tmp_path / "metrics.parquet",
+        "sums_out": tmp_path / "speakers.parquet",
+        "worst_frames_out": tmp_path / "worst_frames.parquet",
     }
 
 
@@ -109,14 +122,14 @@ def arguments(collected, tmp_path: Path) -> Callable[[str], tuple[dict[str, Any]
 
 def test_collecting_joins_evaluations_and_clusterings(collected):
     metrics, speakers, worst = (pd.read_parquet(path) for path in collected.values())
-    regimes = dict(zip(metrics.predictor, metrics.regime, strict=True))
+    regimes = dict(zip(metrics.by, metrics.regime, strict=True))
     assert regimes == {**dict.fromkeys(NLL, "teacher_forced"), "pool": "clustered"}
     gap = metrics[metrics.metric == "rollout_gap"]
     assert len(gap) == 3 and set(gap.status) == {"overflow"} and gap.value.isna().all()
-    assert list(speakers) == list(SPEAKERS) and list(worst) == list(WORST_FRAMES)
-    totals = speakers[speakers.metric == "nll"].groupby("predictor").total.agg(list)
+    assert list(speakers) == list(SUMS) and list(worst) == list(WORST_FRAMES)
+    totals = speakers[speakers.metric == "nll"].groupby("by").total.agg(list)
     assert totals.to_dict() == {p: [5 * nll] * 2 for p, nll in NLL.items()}
-    assert worst.predictor.tolist() == list(NLL) and set(worst.seed) == {0}
+    assert worst.by.tolist() == list(NLL) and set(worst.seed) == {0}
 
 
 EXPECTED = {
@@ -144,29 +157,38 @@ def test_every_kind_of_table_is_written_and_drawn(arguments, call, kind):
     assert plotting["figure"].read_bytes().startswith(b"\x89PNG")
 
 
-def test_sums_of_forecasts_are_joined_after_those_of_evaluations(measured, call, tmp_path: Path):
-    places = [(None, 9.0, 2), (1, 4.0, 1), (2, 5.0, 1)]
-    sums = [("eval", "all", "D", step, "dnll", "s1", total, n) for step, total, n in places]
-    forecasts = pd.DataFrame(sums, columns=INJECTION_SPEAKER_COLUMNS)
-    write_parquet(tmp_path / "injection_speakers.parquet", forecasts.astype({"step": "Int64"}))
-    write_metrics(tmp_path / "injection.json", [record("dnll", "1", 4.5, 2, split="eval", mode="D")])
-    clusters, pool = measured["metrics"].pop(), measured["identities"].pop()
-    arguments = {
-        **measured,
-        "metrics": [*measured["metrics"], tmp_path / "injection.json", clusters],
-        "injection_speakers": [tmp_path / "injection_speakers.parquet"],
-        "identities": [*measured["identities"], who("arm", "unrolled"), pool],
-    }
-    call("collect_metrics", **arguments)
-    found = Measurements.read(*(arguments[f"{name}_out"] for name in ("metrics", "speakers", "worst_frames")))
-    mine = found.speakers[found.speakers.predictor == "arm"]
-    assert mine[["mode", "metric", "total", "n"]].values.tolist() == [["D", "dnll", t, n] for _, t, n in places]
+def collect(measured: dict[str, Any], call) -> Measurements:
+    call("collect_metrics", **measured)
+    return Measurements.read(*(measured[f"{name}_out"] for name in ("metrics", "sums", "worst_frames")))
+
+
+def test_sums_of_forecasts_are_joined_with_those_of_evaluations(measured, call, tmp_path: Path):
+    metrics, sums = write_forecasts(tmp_path, "arm", regime="unrolled")
+    joined = {**measured, "metrics": [*measured["metrics"], metrics], "sums": [*measured["sums"], sums]}
+    every = collect(joined, call)
+    mine = every.speakers[every.speakers.by == "arm"]
+    assert mine[["mode", "metric", "total", "n"]].values.tolist() == [
+        ["D", "dnll", total, n] for total, n in ((9.0, 2), (4.0, 1), (5.0, 1))
+    ]
     assert mine.step.fillna(-1).tolist() == [-1, 1, 2] and mine.horizon.isna().all()
-    others = found.speakers[found.speakers.predictor != "arm"]
+    others = every.speakers[every.speakers.by != "arm"]
     assert set(others.horizon) == {1} and others["mode"].isna().all() and others.step.isna().all()
-    assert set(found.records[found.records["mode"] == "D"].regime) == {"unrolled"}
-    arm = found.where(predictor="arm", mode="D").at_step(2)
+    assert set(every.records[every.records["mode"] == "D"].regime) == {"unrolled"}
+    arm = every.where(by="arm", mode="D").at_step(2)
     assert arm.ratio(arm, "dnll").value == 1
+
+
+def test_no_order_of_files_and_no_file_without_sums_mislabels_the_sums_of_another(measured, call, tmp_path: Path):
+    """A file of free runs has no sums: once, the sums of the next file were taken for its own."""
+    runs = tmp_path / "runs.json"
+    write_metrics(runs, identity("free_runs", "a"), [record(METRICS["unbounded"], 0.0, 4, split="eval", mode="mean")])
+    made = {by: write_forecasts(tmp_path, by, total) for by, total in (("b", 9.0), ("c", 90.0))}
+    metrics, sums = ([files[i] for files in made.values()] for i in (0, 1))
+    expected = {"b": 9.0, "c": 90.0}
+    for chosen, of_sums in (([runs, *metrics], sums), ([*reversed(metrics), runs], sums), (metrics, sums[::-1])):
+        every = collect({**measured, "metrics": chosen, "sums": of_sums}, call)
+        pooled = every.at_step(None).speakers
+        assert dict(zip(pooled.by, pooled.total, strict=True)) == expected
 
 
 def test_the_worst_frames_are_in_the_markdown_of_the_audit(arguments, call):
@@ -179,14 +201,14 @@ def test_the_worst_frames_are_in_the_markdown_of_the_audit(arguments, call):
 
 
 def test_clusterings_alone_have_neither_speakers_nor_worst_frames(measured, arguments, call):
-    only = {**measured, "metrics": measured["metrics"][-1:], "speakers": [], "identities": measured["identities"][-1:]}
+    only = {**measured, "metrics": measured["metrics"][-1:], "sums": []}
     tabulating, plotting = arguments("clustering")
     call("collect_metrics", **only)
     table = TABLES["clustering"].model_copy(update={"predictors": []}).canonical()
     call("tabulate_metrics", **{**tabulating, "table": table})
     call("plot_metrics", **{**plotting, "table": table})
     assert pd.read_csv(tabulating["csv"]).by.tolist() == ["pool"]
-    assert pd.read_parquet(measured["speakers_out"]).empty
+    assert pd.read_parquet(measured["sums_out"]).empty
 
 
 # ------------------------------------------------------------------------------------------------- as commands
@@ -225,9 +247,7 @@ def test_a_row_that_was_not_measured_is_told_in_one_paragraph(arguments, step):
 
 def test_a_missing_file_is_named_with_the_rule_that_makes_it(measured, call):
     measured["metrics"][1].unlink()
-    with pytest.raises(
-        UserError, match=r"missing.*p__unconditional/metrics.json.*evaluate_predictor or cluster_contex"
-    ):
+    with pytest.raises(UserError, match=r"missing.*p__unconditional/metrics.json.*rule measure"):
         call("collect_metrics", **measured)
     assert not measured["metrics_out"].exists()
 
@@ -239,7 +259,7 @@ def test_what_is_not_json_is_refused(measured, call, text):
         call("collect_metrics", **measured)
 
 
-@pytest.mark.parametrize("version", [0, 2, None])
+@pytest.mark.parametrize("version", [1, 3, None])
 def test_metrics_of_another_version_are_refused(measured, call, version):
     content = json.loads(measured["metrics"][0].read_text())
     measured["metrics"][0].write_text(json.dumps({**content, "schema_version": version}))
@@ -247,18 +267,37 @@ def test_metrics_of_another_version_are_refused(measured, call, version):
         call("collect_metrics", **measured)
 
 
-def test_sums_of_forecasts_in_another_form_are_refused(measured, call):
-    with pytest.raises(UserError, match=r"cannot be read.*q/speakers.parquet.*inject_truth"):
-        call("collect_metrics", **{**measured, "injection_speakers": [measured["speakers"].pop()]})
+def test_a_file_that_is_no_metrics_is_refused(measured, call, tmp_path: Path):
+    (tmp_path / "predictor.json").write_text(json.dumps({"schema_version": 2, "digest": "x"}))
+    with pytest.raises(UserError, match=r"not a file of metrics.*predictor.json"):
+        call("collect_metrics", **{**measured, "metrics": [tmp_path / "predictor.json"], "sums": []})
 
 
-def test_speakers_that_are_missing_or_of_another_form_are_refused(measured, call):
-    write_parquet(measured["speakers"][2], pd.DataFrame({"speaker_id": ["s1"]}))
-    with pytest.raises(UserError, match=r"cannot be read.*q/speakers.parquet.*evaluate_predictor"):
+def test_sums_that_are_missing_or_of_another_form_are_refused(measured, call):
+    write_parquet(measured["sums"][2], pd.DataFrame({"speaker_id": ["s1"]}))
+    with pytest.raises(UserError, match=r"cannot be read.*q/speakers.parquet.*rule measure"):
         call("collect_metrics", **measured)
-    measured["speakers"][2].unlink()
-    with pytest.raises(UserError, match=r"missing.*q/speakers.parquet.*evaluate_predictor"):
+    measured["sums"][2].unlink()
+    with pytest.raises(UserError, match=r"missing.*q/speakers.parquet.*rule measure"):
         call("collect_metrics", **measured)
+
+
+@pytest.mark.parametrize("files", ["metrics", "sums"])
+def test_a_measurement_is_taken_once(measured, call, files):
+    with pytest.raises(UserError, match=r"two files are of lagged of c, x, p, teacher_forced, seed 0.*list only one"):
+        call("collect_metrics", **{**measured, files: [*measured[files], measured[files][0]]})
+    assert not measured["metrics_out"].exists()
+
+
+def test_sums_without_their_metrics_are_refused(measured, call):
+    with pytest.raises(UserError, match=r"sums of lagged of c, x, p, .* without their metrics.*p/speakers.parquet"):
+        call("collect_metrics", **{**measured, "metrics": measured["metrics"][1:]})
+
+
+def test_metrics_of_two_corpora_make_no_table(measured, call, tmp_path: Path):
+    metrics, sums = write_forecasts(tmp_path, "arm", corpus="other")
+    with pytest.raises(UserError, match=r"several corpora \(c, other\)"):
+        call("collect_metrics", **{**measured, "metrics": [*measured["metrics"], metrics], "sums": [sums]})
 
 
 @pytest.mark.parametrize("kind", TABLES)
@@ -273,12 +312,12 @@ def test_a_table_of_what_was_not_measured_is_refused(arguments, call, kind):
 
 def test_undefined_and_overflown_values_keep_their_status(measured, call):
     where = {"split": "eval", "horizon": 1}
-    values = {"a": math.inf, "b": math.nan, "c": np.float32(1.5), "d": -math.inf}
-    records = [record(n, "1", v, 3, ci_low=-math.inf, ci_high=2.0, **where) for n, v in values.items()]
-    write_metrics(measured["metrics"][0], records)
+    values = {"nll": math.inf, "dnll": math.nan, "cosine": np.float32(1.5), "r2_head": -math.inf}
+    records = [record(METRICS[n], v, 3, ci_low=-math.inf, ci_high=2.0, **where) for n, v in values.items()]
+    write_metrics(measured["metrics"][0], identity("lagged", "p"), records)
     call("collect_metrics", **measured)
     table = pd.read_parquet(measured["metrics_out"])
-    mine = table[table.predictor == "p"].set_index("metric")
-    assert mine.status.to_dict() == {"a": "overflow", "b": "undefined", "c": "ok", "d": "overflow"}
-    assert mine.value.dropna().to_dict() == {"c": 1.5}
+    mine = table[table.by == "p"].set_index("metric")
+    assert mine.status.to_dict() == {"nll": "overflow", "dnll": "undefined", "cosine": "ok", "r2_head": "overflow"}
+    assert mine.value.dropna().to_dict() == {"cosine": 1.5}
     assert mine.ci_low.isna().all() and set(mine.ci_high) == {2.0}

@@ -172,8 +172,7 @@ def test_a_horizon_that_the_predictor_is_not_trained_at_is_passed_over(handmade)
 def test_the_fewest_clusters_stand_for_a_key(handmade):
     for key, values in (("pool", {64: 1.5, 128: 1.0}), ("pc", {128: 1.0, 64: 0.99})):
         for clusters, ratio in values.items():
-            mode = f"{clusters} clusters"
-            handmade.add({"variance_ratio": ratio}, representation="x", predictor=key, mode=mode)
+            handmade.add({"variance_ratio": ratio}, representation="x", predictor=key, clusters=clusters)
     # whatever the seeds of predictors: a clustering is measured once
     table = {"predictors": {}, "keys": {"x": ["pool", "pc"]}, "seeds": [3, 4]}
     rows = tabulate(handmade.measured, {"x": JUMPS}, **table).rows

@@ -34,7 +34,7 @@ PREDICTED = {"r2_delta": (0.25, 0.2, 0.3), "r2_delta_top8": (0.4, 0.3, 0.5), "dn
 
 
 def clusters(handmade, n: int = 64, key: str = "pool", values: Any = CLUSTERED, **where: Any):
-    return handmade.add(values, predictor=key, mode=f"{n} clusters", **where)
+    return handmade.add(values, predictor=key, clusters=n, **where)
 
 
 def tabulate(measured: Measurements, **table: Any) -> Sheet:
@@ -191,7 +191,7 @@ def measured(handmade):
                 "variance_ratio_held_out": (ratio, ratio - 0.0625, ratio + 0.0625),
                 "entropy_reduction": (reduction, reduction - 1, reduction + 1),
             }
-            handmade.add(values, predictor="pool", mode=f"{n} clusters", slice=slice_)
+            handmade.add(values, predictor="pool", clusters=n, slice=slice_)
         handmade.add({"r2_delta": (0.5, 0.25, 0.75), "dnll": (-8.0, -9.0, -7.0)}, slice=slice_)
     return handmade.measured
 
@@ -214,7 +214,7 @@ def test_lines_hold_the_values_of_the_table(measured):
 def test_values_without_an_interval_are_drawn(handmade, tmp_path):
     """One eval speaker has none."""
     values = {"mass_excluded": 0.0, "variance_ratio_held_out": 0.5, "entropy_reduction": 1.0}
-    handmade.add(values, predictor="pool", mode="64 clusters")
+    handmade.add(values, predictor="pool", clusters=64)
     figure = draw(handmade.measured, {**DRAWN_TABLE, "predictors": [], "slices": ["all"]}, PLAN)
     assert figure.axes[0].get_lines()[0].get_ydata().tolist() == [0.5]
     write_figure(figure, tmp_path / "a.png")
@@ -222,7 +222,7 @@ def test_values_without_an_interval_are_drawn(handmade, tmp_path):
 
 def test_what_was_not_measured_leaves_a_panel_empty(handmade, tmp_path):
     """Where every frame is in too small a cluster, there is no ratio."""
-    handmade.add({"mass_excluded": 1.0}, predictor="pool", mode="64 clusters")
+    handmade.add({"mass_excluded": 1.0}, predictor="pool", clusters=64)
     figure = draw(handmade.measured, {**DRAWN_TABLE, "predictors": [], "slices": ["all"]}, PLAN)
     assert pd.isna(figure.axes[0].get_lines()[0].get_ydata()).all()
     write_figure(figure, tmp_path / "a.png")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latentdyn.diagnostics.records import DTYPES
+from latentdyn.diagnostics.records import RECORDS
 from latentdyn.errors import UserError
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.views import free_runs
@@ -26,7 +26,7 @@ VALUES = [
     ("data", "frechet_latents", None, 0.5),
     ("mean", "unbounded", None, 0.0),
     (None, "unbounded", 256, 9.0),  # of the lagged diagnostic
-    ("4 clusters", "energy", None, 9.0),  # of no diagnostic of ours
+    ("clustered", "energy", None, 9.0),  # of no diagnostic of ours
 ]
 
 
@@ -35,7 +35,7 @@ def measured(handmade):
     for mode, metric, _, value in VALUES:
         handmade.add({metric: (value, 0.1, 2.0) if math.isfinite(value) else value}, mode=mode)
     records = handmade.measured.records.assign(step=pd.array([step for _, _, step, _ in VALUES], "Int64"))
-    return Measurements(records.astype(DTYPES), handmade.measured.speakers, handmade.measured.worst_frames)
+    return Measurements(records.astype(RECORDS), handmade.measured.speakers, handmade.measured.worst_frames)
 
 
 def test_values_by_hand(measured):

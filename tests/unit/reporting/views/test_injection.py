@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latentdyn.diagnostics.records import DTYPES, record
+from latentdyn.diagnostics.injection import Mode
+from latentdyn.diagnostics.records import RECORDS, SUMS, WORST_FRAMES, record
 from latentdyn.errors import UserError
-from latentdyn.reporting.measurements import SPEAKERS, Measurements
+from latentdyn.metrics import DIM, FRAME_RATE_HZ
+from latentdyn.metrics import metric as metric_named
+from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.published_injection import INJECTION, published_injection
 from latentdyn.reporting.sheet import write_sheet
 from latentdyn.reporting.views import injection, injection_steps
@@ -22,17 +25,20 @@ POOLED = {"dnll": (-20.0, -25.0, -15.0), "cosine": (0.3, 0.2, 0.4), "skill": (0.
           "state_error": 7.5, "state_error_normalised": 0.75, "divergence_horizon": 3.0, "nonfinite": 0.0}  # fmt: skip
 
 
-def injected(modes: dict[str, dict[int | None, dict[str, Any]]], dim: int = 512, rate: float = 12.5, **who: Any):
-    """Measurements from {mode: {step: {metric: value or (value, low, high)}}}."""
-    rows = [record("dim", "1", dim, 8, split="eval"), record("frame_rate_hz", "1", rate, 8, split="eval")]
+def injected(modes: dict[str | Mode, dict[int | None, dict[str, Any]]], dim: int = 512, rate: float = 12.5, **who: Any):
+    """Measurements from {mode: {step: {metric: value or (value, low, high)}}}; who: changes to what measured them."""
+    rows = [record(DIM, dim, 8, split="eval"), record(FRAME_RATE_HZ, rate, 8, split="eval")]
     for mode, steps in modes.items():
+        place = dataclasses.asdict(mode if isinstance(mode, Mode) else Mode(mode))
         for step, values in steps.items():
             for metric, value in values.items():
                 value, low, high = value if isinstance(value, tuple) else (value, None, None)
-                rows.append(record(metric, "1", value, 8, split="eval", mode=mode, step=step, ci_low=low, ci_high=high))
-    identity = {"corpus": "c", "representation": "r", "predictor": "p", "regime": "teacher_forced", "seed": 0, **who}
-    table = pd.DataFrame([{**identity, **dataclasses.asdict(r)} for r in rows], columns=list(DTYPES)).astype(DTYPES)
-    return Measurements(table, pd.DataFrame(columns=list(SPEAKERS)), pd.DataFrame())
+                where = {"split": "eval", **place, "step": step, "ci_low": low, "ci_high": high}
+                rows.append(record(metric_named(metric), value, 8, **where))
+    identity = {"measurement": "injection", "corpus": "c", "representation": "r", "by": "p", "seed": 0,
+                "regime": "teacher_forced", **who}  # fmt: skip
+    table = pd.DataFrame([{**identity, **dataclasses.asdict(r)} for r in rows], columns=list(RECORDS)).astype(RECORDS)
+    return Measurements(table, pd.DataFrame(columns=list(SUMS)), pd.DataFrame(columns=list(WORST_FRAMES)))
 
 
 def test_rows_are_modes_in_their_order_and_values_by_hand():
@@ -78,7 +84,7 @@ def test_a_table_averages_its_own_seeds():
 def test_records_of_other_diagnostics_are_not_taken_for_ours():
     other = injected({"D": {None: POOLED}})
     lagged = other.records[other.records.metric == "dnll"].assign(mode=None, horizon=1, value=-999.0)
-    both = dataclasses.replace(other, records=pd.concat([lagged, other.records]).astype(DTYPES))
+    both = dataclasses.replace(other, records=pd.concat([lagged, other.records]).astype(RECORDS))
     assert injection.tabulate(both, TABLE, PLAN).rows["dnll"].tolist() == [-20]
 
 

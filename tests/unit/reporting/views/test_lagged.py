@@ -110,7 +110,7 @@ def test_the_context_gain_is_the_paired_difference_from_the_twin_without_context
     table = rows(measured, columns, horizons=[1, 4], slices=["all", "high_energy"])
     for row in table.itertuples():
         own, without = (
-            measured.where(representation="mimi", predictor=p, seed=0, slice=row.slice, horizon=k)
+            measured.where(representation="mimi", by=p, seed=0, slice=row.slice, horizon=k)
             for p, k in (("net", row.k), ("net__unconditional", 4))
         )
         expected = own.difference(without, "nll")

@@ -95,7 +95,7 @@ def test_an_overflow_is_shown_and_counted_and_has_no_interval(handmade):
     add(handmade, TF, predictor="tf")
     add(handmade, {**ARM, "D": {**ARM["D"], "dnll": (1, math.inf)}}, predictor="arm")
     measured = handmade.measured
-    mine = (measured.records.predictor == "arm") & (measured.records.metric == "nonfinite")
+    mine = (measured.records.by == "arm") & (measured.records.metric == "nonfinite")
     measured.records.loc[mine, "value"] = 5.0
     row = regimes.tabulate(measured, TABLE, PLAN).rows.iloc[1]
     assert row["dnll_D"] == row["d_dnll_D"] == math.inf and row["nonfinite_D"] == 5
@@ -172,7 +172,7 @@ def forecasts(predictor: str, length: float):
     }
     ceiling = {s: {"dnll": 1.0, "cosine": length, "magnitude_ratio": length} for s in (1, 2)}
     everything = {mode: {None: {"dnll": -99.0, "cosine": 9.0}, **by_step} for mode in ("A", "D")}
-    return injected({**everything, "ceiling": {None: {"dnll": -99.0}, **ceiling}}, predictor=predictor)
+    return injected({**everything, "ceiling": {None: {"dnll": -99.0}, **ceiling}}, by=predictor)
 
 
 def test_an_arm_is_a_line_and_the_ceiling_of_the_control_is_dashed():

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from latentdyn.correction.variants import KINDS
+from latentdyn.diagnostics.injection import Mode
+from latentdyn.diagnostics.records import SUMS
 from latentdyn.errors import UserError
-from latentdyn.reporting.measurements import SPEAKERS, Measurements
+from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.sheet import write_sheet
 from latentdyn.reporting.views import score_correction
 from tests.unit.reporting.views.test_injection import PLAN as SHARED
@@ -17,24 +19,25 @@ from tests.unit.reporting.views.test_injection import injected
 PLAN = {**SHARED, "sampling": {"sigmas": [0.1, 0.5], "step_size": 0.2, "n_steps": [1, 2]}}
 TABLE = {"predictors": ["p"], "seeds": [0], "splits": ["eval"],
          "variants": ["none", "langevin", "noise_only", "score_only"]}  # fmt: skip
-LANGEVIN, NOISE, SCORE = (f"D_{kind}_n2_sigma0.5" for kind in ("langevin", "noise_only", "score_only"))
+LANGEVIN, NOISE, SCORE = (Mode("D", kind, 2, 0.5) for kind in ("langevin", "noise_only", "score_only"))
+D, D_SAMPLED, CEILING = Mode("D", "none"), Mode("D_sampled", "none"), Mode("ceiling")
 
 
-def measurements(modes: dict[str, dict[str, float]], cosines: dict[str, list[float]] | None = None) -> Measurements:
+def measurements(modes: dict[Mode, dict[str, float]], cosines: dict[Mode, list[float]] | None = None) -> Measurements:
     """Records of {mode: {metric: value}}, all steps pooled; cosines: by mode, the mean of each speaker."""
     some = {"dnll": -1.0, "cosine": 0.2}
     pooled = {
-        mode: {None: {**some, **({} if mode == "ceiling" else {"divergence_horizon": 2.0}), **values}}
+        mode: {None: {**some, **({} if mode == CEILING else {"divergence_horizon": 2.0}), **values}}
         for mode, values in modes.items()
     }
-    pooled["sigma0.5"] = {None: {"denoising_loss": 0.5, "denoising_loss_gaussian": 0.6}}
+    pooled[Mode(None, sigma=0.5)] = {None: {"denoising_loss": 0.5, "denoising_loss_gaussian": 0.6}}
     measured = injected(pooled)
     sums = [
-        {"representation": "r", "predictor": "p", "seed": 0, "split": "eval", "mode": mode, "metric": "cosine",
+        {"representation": "r", "by": "p", "seed": 0, "split": "eval", **vars(mode), "metric": "cosine",
          "speaker_id": f"s{i}", "total": 10 * cosine, "n": 10}
         for mode, speakers in (cosines or {}).items() for i, cosine in enumerate(speakers)
     ]  # fmt: skip
-    speakers = pd.DataFrame(sums, columns=list(SPEAKERS)).astype({"step": "Int64"})
+    speakers = pd.DataFrame(sums, columns=list(SUMS)).astype(SUMS)
     return Measurements(measured.records, speakers, measured.worst_frames)
 
 
@@ -43,8 +46,8 @@ def gates(measured: Measurements, table=TABLE) -> list[str]:
 
 
 def test_rows_are_forecasts_and_variants_in_their_order_and_the_ceiling_last():
-    modes = {"ceiling": {}, SCORE: {}, LANGEVIN: {"divergence_horizon": 3.0}, "D": {}, "D_sampled": {}, "A": {},
-             "D_langevin_n1_sigma0.1": {}}  # fmt: skip
+    modes = {CEILING: {}, SCORE: {}, LANGEVIN: {"divergence_horizon": 3.0}, D: {}, D_SAMPLED: {}, Mode("A"): {},
+             Mode("D", "langevin", 1, 0.1): {}}  # fmt: skip
     rows = score_correction.tabulate(measurements(modes), TABLE, PLAN).rows
     who = rows[["forecast", "variant", "n_steps", "sigma"]].astype(object).fillna("-").values.tolist()
     assert who == [["D", "none", "-", "-"], ["D", "langevin", 1, 0.1], ["D", "langevin", 2, 0.5],
@@ -58,7 +61,7 @@ def test_rows_are_forecasts_and_variants_in_their_order_and_the_ceiling_last():
 
 
 def test_the_change_of_the_cosine_is_over_the_same_speakers():
-    measured = measurements({"D": {}, LANGEVIN: {}}, {"D": [0.1, 0.5, 0.3], LANGEVIN: [0.05, 0.45, 0.25]})
+    measured = measurements({D: {}, LANGEVIN: {}}, {D: [0.1, 0.5, 0.3], LANGEVIN: [0.05, 0.45, 0.25]})
     row = score_correction.tabulate(measured, TABLE, PLAN).rows.iloc[1]
     for part in ("", "_ci_low", "_ci_high"):  # every speaker by as much: no doubt about it
         assert row[f"cosine_change{part}"] == pytest.approx(-0.05)
@@ -74,29 +77,29 @@ def test_the_change_of_the_cosine_is_over_the_same_speakers():
     ],
 )
 def test_the_gate_asks_for_the_horizon_and_for_the_cosine(horizon, cosines, verdict):
-    modes = {"D": {"divergence_horizon": 2.0}, SCORE: {"divergence_horizon": horizon}}
-    (note,) = gates(measurements(modes, {"D": [0.1, 0.1], SCORE: cosines}))
+    modes = {D: {"divergence_horizon": 2.0}, SCORE: {"divergence_horizon": horizon}}
+    (note,) = gates(measurements(modes, {D: [0.1, 0.1], SCORE: cosines}))
     assert f"**{verdict}**. Horizon {horizon:g}, without correction 2;" in note and "score_only, 2 steps" in note
 
 
 def test_controls_pass_no_gate_and_what_keeps_the_cosine_comes_first():
-    modes = {"D": {"divergence_horizon": 2.0}, NOISE: {"divergence_horizon": 17.0},
+    modes = {D: {"divergence_horizon": 2.0}, NOISE: {"divergence_horizon": 17.0},
              LANGEVIN: {"divergence_horizon": 12.0}, SCORE: {"divergence_horizon": 9.0}}  # fmt: skip
     same = [0.1, 0.3]
-    measured = measurements(modes, {"D": same, NOISE: same, LANGEVIN: [0.0, 0.0], SCORE: same})
+    measured = measurements(modes, {D: same, NOISE: same, LANGEVIN: [0.0, 0.0], SCORE: same})
     (note,) = gates(measured)
     assert "Horizon 9," in note and "Best: score_only" in note and "**passed**" in note
     assert gates(measured, {**TABLE, "variants": ["langevin", "score_only"]}) == []  # nothing to compare with
 
 
 def test_a_horizon_that_needed_no_extension_is_said_to():
-    modes = {"D": {"divergence_horizon": 17.0}, SCORE: {"divergence_horizon": 17.0}}
-    (note,) = gates(measurements(modes, {"D": [0.1, 0.1], SCORE: [0.1, 0.1]}))
+    modes = {D: {"divergence_horizon": 17.0}, SCORE: {"divergence_horizon": 17.0}}
+    (note,) = gates(measurements(modes, {D: [0.1, 0.1], SCORE: [0.1, 0.1]}))
     assert "nothing to extend" in note
 
 
 def test_it_is_written_with_blanks_and_overflows(tmp_path):
-    modes = {"D": {}, LANGEVIN: {"state_error_normalised": math.inf, "nonfinite": 3.0}}
+    modes = {D: {}, LANGEVIN: {"state_error_normalised": math.inf, "nonfinite": 3.0}}
     paths = [tmp_path / f"t.{suffix}" for suffix in ("csv", "md", "tex")]
     write_sheet(score_correction.tabulate(measurements(modes), TABLE, PLAN), *paths)
     none, corrected = paths[1].read_text(encoding="utf-8").splitlines()[2:4]
@@ -106,13 +109,13 @@ def test_it_is_written_with_blanks_and_overflows(tmp_path):
 
 
 def test_it_says_that_nothing_was_published():
-    notes = " ".join(score_correction.tabulate(measurements({"D": {}}), TABLE, PLAN).notes)
+    notes = " ".join(score_correction.tabulate(measurements({D: {}}), TABLE, PLAN).notes)
     assert "Published: nothing" in notes and ".40" in notes and ".35" in notes and ".30" in notes
 
 
 def test_a_row_without_metrics_is_an_error_that_names_it():
     with pytest.raises(UserError, match="split = train"):
-        score_correction.tabulate(measurements({"D": {}}), {**TABLE, "splits": ["train"]}, PLAN)
+        score_correction.tabulate(measurements({D: {}}), {**TABLE, "splits": ["train"]}, PLAN)
 
 
 # the figure
@@ -123,10 +126,9 @@ def test_a_line_a_variant_and_level_at_the_largest_number_of_steps():
         }
         return {None: {"dnll": -99.0, "cosine": 0.9}, **values}
 
-    modes = {"D": 1.0, LANGEVIN: 2.0, "D_langevin_n1_sigma0.5": 9.0, "D_langevin_n2_sigma0.1": 3.0, SCORE: 4.0,
-             "D_sampled": 5.0, "ceiling": 6.0}  # fmt: skip
+    modes = {D: 1.0, LANGEVIN: 2.0, Mode("D", "langevin", 1, 0.5): 9.0, Mode("D", "langevin", 2, 0.1): 3.0, SCORE: 4.0,
+             D_SAMPLED: 5.0, CEILING: 6.0}  # fmt: skip
     measured = injected({mode: steps(scale) for mode, scale in modes.items()})
-    measured.speakers["mode"], measured.speakers["step"], measured.speakers["metric"] = [], [], []
     figure = score_correction.draw(measured, TABLE, PLAN)
     assert len(figure.axes) == 4 and "D_sampled" in figure.axes[2].get_title()
     drawn = [line for line in figure.axes[0].get_lines() if line.get_marker() == "o"]
