@@ -4,7 +4,7 @@ PYTHON ?= python3
 CORES ?= all
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo test test-cluster bench-gpu slurm check format lock clean help
+.PHONY: demo test test-cluster mutate bench-gpu slurm check format lock clean help
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -14,11 +14,14 @@ demo: $(VENV)/.ready ## from spoken sentences to the Phase 1 table, and the cali
 	@cat results/demo/tables/phase1_lagged.md results/known_answers/tables/calibration.md
 
 test: $(VENV)/.ready check ## style, types and every test; those on a cluster where Slurm is installed, and you are root
-	pytest -n auto --dist loadfile -m "not cluster"
+	pytest -n auto --dist worksteal --cov --cov-report term:skip-covered --durations 10 -m "not cluster"
 	pytest -n 2 -m cluster tests/cluster
 
 test-cluster: $(VENV)/.ready slurm ## the tests on a cluster, for which Slurm is installed if it is missing
 	pytest -n 2 -m cluster tests/cluster
+
+mutate: $(VENV)/.ready ## whether tests of diagnostics and distributions notice small mistakes in the code (takes long)
+	nice python tests/mutation/mutate.py
 
 bench-gpu: $(VENV)/.ready ## what a GPU makes of the paper's Exp 1, as Markdown (benchmarks/gpu.py)
 	python benchmarks/gpu.py

@@ -12,8 +12,8 @@ include: "workflow/rules/resources.smk"
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/representations.smk"
 include: "workflow/rules/predictors.smk"
-include: "workflow/rules/diagnostics.smk"
 include: "workflow/rules/correction.smk"
+include: "workflow/rules/measurements.smk"
 include: "workflow/rules/tables.smk"
 
 

@@ -8,24 +8,22 @@ clip once.
 """
 
 import argparse
+import functools
 import json
-import platform
-import subprocess
-import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import torch
 import transformers
 from tqdm import tqdm
-from transformers import MimiConfig, MimiModel
+from transformers import MimiModel
 
 from latentdyn.codecs.mimi import Mimi
+from measure import cpu_name, in_fresh_process, parse, save_mimi, seconds
 
 RATE_HZ, HOP = 24000, 1920
 Encode = Callable[[np.ndarray], np.ndarray]
@@ -38,7 +36,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="encodings timed of each (default 3)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
     parser.add_argument("--peak-of", nargs=3, help=argparse.SUPPRESS)  # a measurement, in its own process
-    arguments = parser.parse_args()
+    arguments = parse(parser, quick={"clips": [1.0], "repeats": 1})
     torch.set_num_threads(arguments.threads)
     if arguments.peak_of:
         which, folder, clip_s = arguments.peak_of
@@ -51,17 +49,17 @@ def main() -> None:
     print("| clip | plain, audio-s/s | tiles, audio-s/s | ratio | plain, MB | tiles, MB | largest difference |")
     print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        torch.manual_seed(0)
-        MimiModel(MimiConfig()).save_pretrained(folder)
+        save_mimi(folder, small=arguments.quick)
         encoders = [plain_encoder(folder, arguments.tile), tiled_encoder(folder, arguments.tile)]
         for clip_s in tqdm(arguments.clips, unit="clip", disable=None):
             audio = noise(clip_s)
-            a, b = (encode(audio) for encode in encoders)
-            rounds = [[seconds(encode, audio) for encode in encoders] for _ in range(arguments.repeats)]
+            ways = [functools.partial(encode, audio) for encode in encoders]
+            a, b = (way() for way in ways)
+            rounds = [[seconds(way) for way in ways] for _ in range(arguments.repeats)]
             plain_s, tiles_s = np.min(rounds, axis=0)
-            options = ["--threads", str(arguments.threads), "--tile", str(arguments.tile)]
+            options = ["--threads", arguments.threads, "--tile", arguments.tile]
             plain_mb, tiles_mb = (
-                peak_mb_alone([*options, "--peak-of", which, folder, str(clip_s)]) for which in ("plain", "tiles")
+                in_fresh_process(__file__, *options, "--peak-of", which, folder, clip_s) for which in ("plain", "tiles")
             )
             print(
                 f"| {clip_s:g} s | {clip_s / plain_s:.1f} | {clip_s / tiles_s:.1f} | {plain_s / tiles_s:.2f} "
@@ -77,29 +75,18 @@ def noise(clip_s: float) -> np.ndarray:
 
 
 def plain_encoder(folder: str, _tile_s: float) -> Encode:
-    model = MimiModel.from_pretrained(folder).eval()
+    encoder: Any = MimiModel.from_pretrained(folder).eval().encoder
 
     def encode(audio: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            return model.encoder(torch.from_numpy(audio)[:, None]).latents.transpose(1, 2).numpy()
+            latents: torch.Tensor = encoder(torch.from_numpy(audio)[:, None]).latents
+        return latents.transpose(1, 2).numpy()
 
     return encode
 
 
 def tiled_encoder(folder: str, tile_s: float) -> Encode:
     return Mimi(folder, tile_s=tile_s).encode
-
-
-def seconds(encode: Encode, audio: np.ndarray) -> float:
-    start = time.perf_counter()
-    encode(audio)
-    return time.perf_counter() - start
-
-
-def peak_mb_alone(options: list[str]) -> float:
-    """`peak_mb` in a fresh process."""
-    command = [sys.executable, __file__, *options]
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
 
 
 def peak_mb(encode: Encode, audio: np.ndarray) -> float:
@@ -120,14 +107,6 @@ def peak_mb(encode: Encode, audio: np.ndarray) -> float:
     done.set()
     watcher.join()
     return max(sizes) / 1e6
-
-
-def cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -21,27 +21,31 @@ from latentdyn.predictors.mdn import MDN
 from latentdyn.stores.windows import Scaling, Windows
 from latentdyn.training.likelihood import mean_nll
 from latentdyn.training.regimes import TeacherForced
-from measure import in_turns, machine, ratio, seconds, table
+from measure import in_turns, machine, parse, ratio, seconds, table
 
-W, D, HORIZON = 8, 512, 4
+W, HORIZON = 8, 4
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dim", type=int, default=512, metavar="D", help="dimensions of the latents (default 512)")
     parser.add_argument("--frames", type=int, default=8192, help="frames scored in batches (default 8192)")
     parser.add_argument("--rollout-frames", type=int, default=2048, help="frames rolled out in batches (default 2048)")
     parser.add_argument("--loop-frames", type=int, default=64, help="frames the loops are timed on (default 64)")
     parser.add_argument("--bootstrap-frames", type=int, default=100_000, help="default 100000, of 100 speakers")
     parser.add_argument("--repeats", type=int, default=5, help="rounds (default 5)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
-    arguments = parser.parse_args()
+    arguments = parse(
+        parser,
+        quick={"dim": 8, "frames": 64, "rollout_frames": 16, "loop_frames": 4, "bootstrap_frames": 2000, "repeats": 1},
+    )
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     first = rollout_reach(W, HORIZON) + 1
-    latents = torch.randn(first + arguments.frames, D)
+    latents = torch.randn(first + arguments.frames, arguments.dim)
     windows = Windows(latents, torch.arange(first, len(latents)), W)
     scaling = Scaling.fit(windows)
-    predictor = MDN(D, W, network={"kind": "mlp"})
+    predictor = MDN(arguments.dim, W, network={"kind": "mlp"})
     predictor.set_scaling(scaling)
     predictor.eval()
     few = windows.rows[: arguments.loop_frames]
@@ -88,7 +92,8 @@ def compare_bootstraps(n_frames: int, repeats: int, n_speakers: int = 100, resam
         for _ in range(resamples):
             drawn = generator.integers(n_speakers, size=n_speakers)
             means.append(values[np.concatenate([frames_of[speaker] for speaker in drawn])].mean(axis=0))
-        return np.quantile(means, [0.025, 0.975], axis=0).T
+        interval: np.ndarray = np.quantile(means, [0.025, 0.975], axis=0).T
+        return interval
 
     def ours() -> np.ndarray:
         return mean_intervals(values, speakers, resamples, np.random.default_rng(0))

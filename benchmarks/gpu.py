@@ -3,7 +3,7 @@
 Run by hand where a GPU is: `make bench-gpu`. The latents are random, in a tensor of LibriSpeech-100's size (4.5 million
 frames of 512), and Mimi's weights too: speed does not depend on their values. A few hundred steps are timed and told as
 the whole of Exp 1 (4 horizons of 25,000 steps) would take; the likelihoods of both devices are compared on the same
-frames and weights. `--device cpu --frames 20000 --steps 5` tries it out anywhere.
+frames and weights. `--quick` tries it out anywhere.
 """
 
 import argparse
@@ -12,37 +12,43 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import MimiConfig, MimiModel
 
 from latentdyn.codecs.mimi import Mimi
 from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
 from latentdyn.diagnostics.scores import score_frames
 from latentdyn.predictors.mdn import MDN
 from latentdyn.stores.windows import Scaling, Windows
+from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.loop import TrainingSettings, train
-from measure import cpu_name, table
+from latentdyn.training.regimes import TeacherForced
+from measure import cpu_name, parse, save_mimi, table
 
-W, D, HORIZONS, STEPS = 8, 512, (1, 2, 4, 8), 25_000  # seed 001, Appendix B
-_SCORED, _ROLLED = 200_000, 4096  # as the config's defaults
+W, HORIZONS, STEPS = 8, (1, 2, 4, 8), 25_000  # seed 001, Appendix B
+_BATCH, _SCORED, _ROLLED = 256, 200_000, 4096  # as the config's defaults
+
+_T = TypeVar("_T")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda", help="default cuda")
+    parser.add_argument("--dim", type=int, default=512, metavar="D", help="dimensions of the latents (default 512)")
     parser.add_argument("--frames", type=int, default=4_500_000, help="of the store (default 4500000)")
     parser.add_argument("--steps", type=int, default=1000, help="timed of each precision (default 1000)")
     parser.add_argument("--clip-s", type=float, default=15.0, help="length of an encoded clip (default 15)")
-    arguments = parser.parse_args()
+    arguments = parse(parser, quick={"device": "cpu", "dim": 8, "frames": 1000, "steps": 1, "clip_s": 1.0})
     device = torch.device(arguments.device)
-    latents = torch.empty(arguments.frames, D, device=device).normal_(generator=torch.Generator(device).manual_seed(0))
+    generator = torch.Generator(device).manual_seed(0)
+    latents = torch.empty(arguments.frames, arguments.dim, device=device).normal_(generator=generator)
     first = rollout_reach(W, max(HORIZONS)) + 1
     windows = Windows(latents, torch.arange(first, len(latents), device=device), W)
     card = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
-    print(f"{card}, torch {torch.__version__}, {len(latents):,} frames of {D}\n")
+    print(f"{card}, torch {torch.__version__}, {len(latents):,} frames of {arguments.dim}\n")
     scaling_s, scaling = timed(lambda: Scaling.fit(windows), device)
     rows = [["moments of the training frames", f"{scaling_s:.1f} s", ""]]
     for precision in ("highest", "high"):
@@ -56,19 +62,19 @@ def main() -> None:
     rolled = windows.rows[:_ROLLED]
     seconds, _ = timed(lambda: rollout_gap(predictor, latents, rolled, 8), device)
     rows.append(["rollout gap of a horizon", f"{seconds:.2f} s", f"{len(rolled) / seconds:,.0f} frames/s"])
-    rows.append(["Mimi, one clip at a time", *encoding_row(arguments.clip_s, device)])
+    rows.append(["Mimi, one clip at a time", *encoding_row(arguments.clip_s, device, small=arguments.quick)])
     print(table(["", "takes", "that is"], rows))
     print(f"\nlargest difference of the NLL to the CPU's: {difference(predictor, some, device):.2e} nats of a frame")
 
 
 def fresh(scaling: Scaling, device: torch.device) -> MDN:
     torch.manual_seed(0)
-    predictor = MDN(D, W, network={"kind": "mlp"}).to(device)
+    predictor = MDN(len(scaling.frame_mean), W, network={"kind": "mlp"}).to(device)
     predictor.set_scaling(scaling)
     return predictor.eval()
 
 
-def timed(work: Callable[[], object], device: torch.device) -> tuple[float, object]:
+def timed(work: Callable[[], _T], device: torch.device) -> tuple[float, _T]:
     """Seconds of one call, the device's queue included, and what it returns."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -81,14 +87,15 @@ def timed(work: Callable[[], object], device: torch.device) -> tuple[float, obje
 
 def step_row(windows: Windows, scaling: Scaling, steps: int, device: torch.device) -> list[str]:
     def run(n: int) -> float:
-        settings = TrainingSettings(n, 256, 1e-3, 1e-4, 1.0, n, "last", None)
+        settings = TrainingSettings(n, _BATCH, 1e-3, 1e-4, 1.0, n, "last", None)
         predictor = fresh(scaling, device)
+        objective = Likelihood(predictor, windows, None, 1, TeacherForced(), _BATCH, ("benchmark",))
         with tempfile.TemporaryDirectory() as folder:
-            work = lambda: train(  # noqa: E731
-                predictor, windows, None, 1, settings, seed_names=("bench",), state_file=Path(folder) / "state.pt",
-                checkpoint_interval_s=1e9,
-            )  # fmt: skip
-            return timed(work, device)[0]
+            state_file = Path(folder) / "state.pt"
+            seconds, _ = timed(
+                lambda: train(predictor, objective, settings, state_file=state_file, checkpoint_interval_s=1e9), device
+            )
+        return seconds
 
     run(min(20, steps))  # the first steps choose kernels and fill caches
     short, long = run(steps), run(3 * steps)  # what starting and saving take cancels
@@ -96,10 +103,9 @@ def step_row(windows: Windows, scaling: Scaling, steps: int, device: torch.devic
     return [f"{1000 * step_s:.3f} ms", f"Exp 1 (4 x 25,000 steps) in {len(HORIZONS) * STEPS * step_s:,.0f} s"]
 
 
-def encoding_row(clip_s: float, device: torch.device) -> list[str]:
+def encoding_row(clip_s: float, device: torch.device, small: bool) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
-        torch.manual_seed(0)
-        MimiModel(MimiConfig()).save_pretrained(folder)
+        save_mimi(folder, small)
         mimi = Mimi(folder, tile_s=clip_s if device.type == "cuda" else 2.56, device=str(device))
     n = mimi.hop_samples * round(24_000 * clip_s / mimi.hop_samples)
     audio = np.random.default_rng(0).normal(scale=0.1, size=(1, n)).astype(np.float32)

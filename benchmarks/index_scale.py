@@ -20,7 +20,7 @@ import pandas as pd
 
 from latentdyn.parquet import write_parquet
 from latentdyn.stores.latents import LatentsWriter
-from measure import machine, noise_blocks, seconds, step_alone, table, utterance_lengths
+from measure import machine, noise_blocks, parse, seconds, step_alone, table, utterance_lengths
 
 FRAME_RATE_HZ, SAMPLE_RATE_HZ = 12.5, 16_000
 
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="runs of each; medians are shown (default 3)")
     parser.add_argument("--configfile", default="config/librispeech100.yaml", help="what snakemake -n plans")
     parser.add_argument("--finished", action="store_true", help="time a run with nothing to do, too")
-    arguments = parser.parse_args()
+    arguments = parse(parser, quick={"utterances": 40, "frames": 2000, "speakers": 10, "repeats": 1})
     print(f"{machine()}\n")
     print(f"{arguments.utterances} utterances, {arguments.speakers} speakers, {arguments.frames} frames\n")
     with tempfile.TemporaryDirectory() as folder:

@@ -1,5 +1,6 @@
 """How the benchmarks measure: in turns, by medians of paired ratios, with memory taken in fresh processes."""
 
+import argparse
 import json
 import platform
 import runpy
@@ -12,6 +13,14 @@ from typing import Any
 
 import numpy as np
 from tqdm import tqdm
+
+
+def parse(parser: argparse.ArgumentParser, quick: Mapping[str, object]) -> argparse.Namespace:
+    """The arguments. `--quick` makes the sizes in `quick` the defaults: it shows that a benchmark runs, in seconds."""
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run? The figures mean nothing")
+    if parser.parse_args().quick:
+        parser.set_defaults(**quick)
+    return parser.parse_args()
 
 
 def machine() -> str:
@@ -87,6 +96,18 @@ def peak_rss_mb() -> float:
         import resource  # not on Windows
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes on macOS
+
+
+def save_mimi(folder: str, small: bool = False) -> None:
+    """Save a Mimi of random weights: the real architecture, or a small one that only shows that the code runs."""
+    import torch
+    from transformers import MimiConfig, MimiModel
+
+    config = MimiConfig()
+    if small:
+        config = MimiConfig(num_filters=4, num_hidden_layers=1, intermediate_size=64, codebook_size=8)
+    torch.manual_seed(0)
+    MimiModel(config).save_pretrained(folder)
 
 
 def utterance_lengths(n_utterances: int, n_frames: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Peak memory, each in a fresh process: of fitting a predictor, and of encoding clips of different lengths.
 
-Run by hand: `python benchmarks/memory.py`. Fitting is `fit_predictor` of the paper's MDN (4096 -> 1024 -> 1024 ->
+Run by hand: `python benchmarks/memory.py`. Fitting is `fit_model` of the paper's MDN (4096 -> 1024 -> 1024 ->
 mixture of 8 over 512), with its scaling, validations and saved states; its peak is that of the whole process, libraries
 included, and beside it stands what is more than the resident latents. Encoding is one FLAC file through reading,
 log-mel and the spool, as the pipeline does it; its peak is above what the process held before.
@@ -18,23 +18,24 @@ import torch
 
 from latentdyn.codecs.base import open_codec
 from latentdyn.codecs.encoding import encode_recordings
+from latentdyn.models.fit import fit_model
 from latentdyn.stores.frames import index_frames
 from latentdyn.stores.latents import LatentsWriter, open_latents
 from latentdyn.stores.spool import Spool
-from latentdyn.training.fit import fit_predictor
-from measure import in_fresh_process, machine, noise_blocks, peak_rss_mb, table, utterance_lengths
+from measure import in_fresh_process, machine, noise_blocks, parse, peak_rss_mb, table, utterance_lengths
 
-D, RATE_HZ = 512, 16_000
+RATE_HZ = 16_000
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, nargs="+", default=[50_000, 200_000], help="of a store (x 2 kB)")
+    parser.add_argument("--dim", type=int, default=512, metavar="D", help="dimensions of the latents (default 512)")
+    parser.add_argument("--frames", type=int, nargs="+", default=[50_000, 200_000], help="of a store")
     parser.add_argument("--steps", type=int, default=30, help="training steps (default 30)")
     parser.add_argument("--clips", type=float, nargs="+", default=[10, 60, 600], metavar="S", help="lengths, s")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
     parser.add_argument("--peak-of", nargs=2, help=argparse.SUPPRESS)  # a measurement, in its own process
-    arguments = parser.parse_args()
+    arguments = parse(parser, quick={"dim": 8, "frames": [3200], "steps": 2, "clips": [1.0]})
     torch.set_num_threads(arguments.threads)
     if arguments.peak_of:
         what, path = arguments.peak_of
@@ -48,8 +49,10 @@ def main() -> None:
         folder = Path(temporary)
         rows = []
         for n_frames in arguments.frames:
-            store_mb = n_frames * D * 4 / 1e6
-            peak = in_fresh_process(__file__, *options, "fit", write_store(folder / f"{n_frames}.json", n_frames))
+            store_mb = n_frames * arguments.dim * 4 / 1e6
+            peak = in_fresh_process(
+                __file__, *options, "fit", write_store(folder / f"{n_frames}.json", n_frames, arguments.dim)
+            )
             rows.append([n_frames, f"{store_mb:.0f}", *(f"{mb:.0f}" for mb in peak.values())])
             rows[-1].append(f"{peak['fit'] - store_mb:.0f}")
         header = [
@@ -67,9 +70,9 @@ def main() -> None:
         print(table(["clip", "encoding, MB"], rows))
 
 
-def write_store(handle: Path, n_frames: int) -> Path:
-    writer = LatentsWriter(handle, D, 12.5)
-    for i, latents in enumerate(noise_blocks(utterance_lengths(n_frames // 160, n_frames), D)):
+def write_store(handle: Path, n_frames: int, dim: int) -> Path:
+    writer = LatentsWriter(handle, dim, 12.5)
+    for i, latents in enumerate(noise_blocks(utterance_lengths(n_frames // 160, n_frames), dim)):
         writer.append(f"utterance{i:05}", f"speaker{i % 50:02}", latents)
     writer.close()
     return handle
@@ -91,11 +94,12 @@ def peak_of_fit(handle: Path, steps: int) -> dict[str, float]:
         "patience_validations": None,
         "regime": {"kind": "teacher_forced"},
     }
-    fit_predictor(
+    fit_model(
+        "predictor",
         {"kind": "mdn", "window_frames": 8, "horizons": [1, 8], "network": {"kind": "mlp"}, "training": training},
         store,
         index_frames(store, splits),
-        seed_names=("benchmark",),
+        seed=0,
         state=handle.with_suffix(".state"),
         device=torch.device("cpu"),
     )

@@ -14,23 +14,24 @@ from torch import Tensor
 
 from latentdyn.diagnostics.rollout import rollout, rollout_modes
 from latentdyn.predictors.mdn import MDN
-from measure import in_turns, machine, ratio, seconds, table
+from measure import in_turns, machine, parse, ratio, seconds, table
 
-W, D, STEPS = 8, 512, 16
+W, STEPS = 8, 16
 MODES = {"A": range(1, STEPS + 1), "B": (4, 8, 12), "C": (1,), "D": ()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dim", type=int, default=512, metavar="D", help="dimensions of the latents (default 512)")
     parser.add_argument("--segments", type=int, default=16 * 8, help="rolled out in one batch (default 128)")
     parser.add_argument("--loop-segments", type=int, default=4, help="the loop is timed on (default 4)")
     parser.add_argument("--repeats", type=int, default=5, help="rounds (default 5)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
-    arguments = parser.parse_args()
+    arguments = parse(parser, quick={"dim": 8, "segments": 4, "loop_segments": 1, "repeats": 1})
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    predictor = MDN(D, W, network={"kind": "mlp", "width": 1024, "layers": 2}).eval()
-    truth = torch.randn(arguments.segments, W + STEPS, D)
+    predictor = MDN(arguments.dim, W, network={"kind": "mlp", "width": 1024, "layers": 2}).eval()
+    truth = torch.randn(arguments.segments, W + STEPS, arguments.dim)
     few = truth[: arguments.loop_segments]
     expected = loop(predictor, few)
     ways = {"batched": modes, "batched, nothing shared": all_modes}

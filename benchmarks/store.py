@@ -20,9 +20,9 @@ import zarr
 
 from latentdyn.files import file_sha256
 from latentdyn.stores.latents import LatentsWriter, open_latents, store_path
-from measure import in_turns, machine, noise_blocks, ratio, seconds, table, utterance_lengths
+from measure import in_turns, machine, noise_blocks, parse, ratio, seconds, table, utterance_lengths
 
-LIBRISPEECH_UTTERANCES, LIBRISPEECH_FRAMES = 28_539, 4_500_000
+LIBRISPEECH_100 = (28_539, 4_500_000)  # utterances, frames
 
 
 def main() -> None:
@@ -31,7 +31,13 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=240_000, help="of all utterances (default 240000: 0.5 GB)")
     parser.add_argument("--dim", type=int, default=512, help="D (default 512)")
     parser.add_argument("--repeats", type=int, default=3, help="rounds (default 3)")
-    arguments = parser.parse_args()
+    parser.add_argument(
+        "--count-files-of", type=int, nargs=2, default=LIBRISPEECH_100, metavar=("UTTERANCES", "FRAMES"),
+        help="size of the corpus whose files are counted (default LibriSpeech-100)",
+    )  # fmt: skip
+    arguments = parse(
+        parser, quick={"utterances": 20, "frames": 2000, "dim": 4, "repeats": 1, "count_files_of": (40, 4000)}
+    )
     lengths = utterance_lengths(arguments.utterances, arguments.frames)
     megabytes = arguments.frames * arguments.dim * 4 / 1e6
     print(f"{machine()}, zarr {zarr.__version__}")
@@ -67,11 +73,12 @@ def main() -> None:
         digest_s = np.median([seconds(lambda: [file_sha256(f) for f in shards(ours)]) for _ in range(3)])
         share = digest_s / np.median(written["ours, float32"])
         print(f"\ndigests of our shards: {digest_s:.2f} s, {100 * share:.0f} % of writing them")
+    n_utterances, n_frames = arguments.count_files_of
     rows = [
-        ["ours", projected_files()],
-        ["an array an utterance", f"{2 * LIBRISPEECH_UTTERANCES + 1} (two files each)"],
+        ["ours", projected_files(n_utterances, n_frames)],
+        ["an array an utterance", f"{2 * n_utterances + 1} (two files each)"],
     ]
-    print(f"\nLibriSpeech-100: {LIBRISPEECH_UTTERANCES} utterances, {LIBRISPEECH_FRAMES} frames\n")
+    print(f"\n{n_utterances} utterances, {n_frames} frames\n")
     print(table(["layout", "files"], rows))
 
 
@@ -136,14 +143,14 @@ def shards(path: Path) -> list[Path]:
     return [file for file in path.rglob("*") if file.is_file() and file.name != "zarr.json"]
 
 
-def projected_files() -> int:
-    """Files of a store of LibriSpeech-100's shape, from one that is written for it with a dimension of 1.
+def projected_files(n_utterances: int, n_frames: int) -> int:
+    """Files of a store of this size, counted in one that is written with a dimension of 1.
 
     A shard holds as many frames whatever the dimension, so the count is the same.
     """
     with tempfile.TemporaryDirectory() as folder:
         handle = Path(folder) / "latents.json"
-        blocks = functools.partial(noise_blocks, utterance_lengths(LIBRISPEECH_UTTERANCES, LIBRISPEECH_FRAMES), 1)
+        blocks = functools.partial(noise_blocks, utterance_lengths(n_utterances, n_frames), 1)
         write_ours(handle, blocks, 1, "float32")
         return 1 + count_files(store_path(handle))
 

@@ -34,40 +34,40 @@ from latentdyn.stores.windows import Windows
 from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.loop import TrainingSettings, train
 from latentdyn.training.regimes import TeacherForced
-from measure import in_turns, machine, ratio, seconds, table
+from measure import in_turns, machine, parse, ratio, seconds, table
 
-W, D, K, WIDTH, BATCH, HORIZON = 8, 512, 8, 1024, 256, 1
-HEAD = K * (1 + 2 * D)
+W, K, WIDTH, BATCH, HORIZON = 8, 8, 1024, 256, 1
 CLAMP = (-5.0, 3.0)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dim", type=int, default=512, metavar="D", help="dimensions of the latents (default 512)")
     parser.add_argument("--frames", type=int, default=500_000, help="frames of latents (default 500000: 1 GB)")
     parser.add_argument("--repeats", type=int, default=9, help="rounds (default 9)")
     parser.add_argument("--steps", type=int, default=3, help="steps of each way in a round (default 3)")
     parser.add_argument("--workers", type=int, default=0, help="worker processes of the DataLoader (default 0)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
-    arguments = parser.parse_args()
+    arguments = parse(parser, quick={"dim": 8, "frames": 1000, "repeats": 1, "steps": 1})
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    latents = torch.randn(arguments.frames, D)
+    latents = torch.randn(arguments.frames, arguments.dim)
     rows = torch.arange(W + HORIZON, arguments.frames)
     print(f"{machine()}, {arguments.frames} frames, DataLoader workers: {arguments.workers}\n")
     with tempfile.TemporaryDirectory() as folder:
         arrays = {
             "zarr": zarr_array(Path(folder) / "defaults.zarr", latents),
             "uncompressed zarr": zarr_array(
-                Path(folder) / "uncompressed.zarr", latents, chunks=(256, D), compressors=None
+                Path(folder) / "uncompressed.zarr", latents, chunks=(256, arguments.dim), compressors=None
             ),
         }
         compare_steps(latents, rows, arrays, Path(folder), arguments)
-        compare_parts(arguments.repeats)
+        compare_parts(arguments.dim, arguments.repeats)
         compare_sources(latents, rows, arrays, arguments)
 
 
 def compare_steps(
-    latents: Tensor, rows: Tensor, arrays: dict[str, zarr.Array], folder: Path, arguments: argparse.Namespace
+    latents: Tensor, rows: Tensor, arrays: dict[str, zarr.Array[Any]], folder: Path, arguments: argparse.Namespace
 ) -> None:
     gather_share: list[float] = []
     resident = Windows(latents, rows, W)
@@ -78,10 +78,10 @@ def compare_steps(
         return step_s
 
     def usual(batch: Callable[[], tuple[Tensor, Tensor]]) -> Callable[[], float]:
-        step = usual_step(batch)
+        step = usual_step(batch, arguments.dim)
         return lambda: seconds(step, arguments.steps)
 
-    gemms = gemms_alone()
+    gemms = gemms_alone(arguments.dim)
     rounds = in_turns(
         {
             "ours": ours,
@@ -104,9 +104,9 @@ def compare_steps(
     print(f"share of our step that gathers the batch: {100 * np.median(gather_share[1:]):.1f} %\n")
 
 
-def compare_parts(repeats: int) -> None:
+def compare_parts(dim: int, repeats: int) -> None:
     """The two parts in which our step differs from the usual one."""
-    raw, target = torch.randn(BATCH, HEAD).requires_grad_(), torch.randn(BATCH, D)
+    raw, target = torch.randn(BATCH, outputs(dim)).requires_grad_(), torch.randn(BATCH, dim)
 
     def backward(nll: Callable[[Tensor, Tensor], Tensor]) -> Callable[[], float]:
         def work() -> None:
@@ -116,7 +116,7 @@ def compare_parts(repeats: int) -> None:
         return lambda: seconds(work)
 
     def update(fused: bool | None) -> Callable[[], float]:
-        network = mlp()
+        network = mlp(dim)
         for parameter in network.parameters():
             parameter.grad = torch.randn_like(parameter)
         optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-4, fused=fused)
@@ -134,7 +134,7 @@ def compare_parts(repeats: int) -> None:
 
 
 def compare_sources(
-    latents: Tensor, rows: Tensor, arrays: dict[str, zarr.Array], arguments: argparse.Namespace
+    latents: Tensor, rows: Tensor, arrays: dict[str, zarr.Array[Any]], arguments: argparse.Namespace
 ) -> None:
     resident = Windows(latents, rows, W)
 
@@ -184,16 +184,16 @@ def time_our_loop(windows: Windows, state_file: Path, steps: int) -> tuple[float
         patience_validations=None,
     )
     timed = Timed(windows.latents, windows.rows, windows.window_frames)
-    predictor = MDN(D, W, network={"kind": "mlp"})
-    asked = Likelihood(predictor, timed, None, HORIZON, TeacherForced(), BATCH, ("benchmark",))
-    train(predictor, asked, settings, state_file=state_file)
+    predictor = MDN(windows.latents.shape[1], W, network={"kind": "mlp"})
+    objective = Likelihood(predictor, timed, None, HORIZON, TeacherForced(), BATCH, ("benchmark",))
+    train(predictor, objective, settings, state_file=state_file)
     starts = np.array(gathered)[1:]  # the first step allocates the optimizer's moments
     return (starts[-1, 0] - starts[0, 0]) / steps, float(np.diff(starts[:-1]).mean())
 
 
-def usual_step(batch: Callable[[], tuple[Tensor, Tensor]]) -> Callable[[], None]:
+def usual_step(batch: Callable[[], tuple[Tensor, Tensor]], dim: int) -> Callable[[], None]:
     """A step as one writes it first: the library's mixture, the default optimizer."""
-    network = mlp()
+    network = mlp(dim)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-4)
 
     def step() -> None:
@@ -209,18 +209,20 @@ def usual_step(batch: Callable[[], tuple[Tensor, Tensor]]) -> Callable[[], None]
 
 
 def usual_nll(raw: Tensor, target: Tensor) -> Tensor:
-    logits, means, log_sigmas = raw.split([K, K * D, K * D], dim=1)
-    sigmas = log_sigmas.unflatten(1, (K, D)).clamp(*CLAMP).exp()
-    components = Independent(Normal(means.unflatten(1, (K, D)), sigmas), 1)
-    return -MixtureSameFamily(Categorical(logits=logits), components).log_prob(target)
+    dim = target.shape[1]
+    logits, means, log_sigmas = raw.split([K, K * dim, K * dim], dim=1)
+    sigmas = log_sigmas.unflatten(1, (K, dim)).clamp(*CLAMP).exp()
+    components = Independent(Normal(means.unflatten(1, (K, dim)), sigmas), 1)
+    log_prob: Tensor = MixtureSameFamily(Categorical(logits=logits), components).log_prob(target)
+    return -log_prob
 
 
 def our_nll(raw: Tensor, target: Tensor) -> Tensor:
     return mixture_nll(raw, target, K, *CLAMP)
 
 
-def gemms_alone() -> Callable[[], None]:
-    widths = [W * D, WIDTH, WIDTH, HEAD]
+def gemms_alone(dim: int) -> Callable[[], None]:
+    widths = [W * dim, WIDTH, WIDTH, outputs(dim)]
     weights = [torch.randn(b, a) / a**0.5 for a, b in itertools.pairwise(widths)]
     values = [torch.randn(BATCH, width) for width in widths]
     gradients = [torch.empty_like(weight) for weight in weights]
@@ -236,14 +238,20 @@ def gemms_alone() -> Callable[[], None]:
     return step
 
 
-def mlp() -> nn.Sequential:
-    return nn.Sequential(nn.Linear(W * D, WIDTH), nn.GELU(), nn.Linear(WIDTH, WIDTH), nn.GELU(), nn.Linear(WIDTH, HEAD))
+def outputs(dim: int) -> int:
+    """How many numbers describe a mixture of K diagonal Gaussians."""
+    return K * (1 + 2 * dim)
+
+
+def mlp(dim: int) -> nn.Sequential:
+    hidden = [nn.Linear(W * dim, WIDTH), nn.GELU(), nn.Linear(WIDTH, WIDTH), nn.GELU()]
+    return nn.Sequential(*hidden, nn.Linear(WIDTH, outputs(dim)))
 
 
 class Contexts(Dataset[tuple[Tensor, Tensor]]):
     """One context and delta at a time, from anything that slices."""
 
-    def __init__(self, source: Tensor | zarr.Array, rows: Tensor) -> None:
+    def __init__(self, source: Tensor | zarr.Array[Any], rows: Tensor) -> None:
         self.source, self.rows = source, rows.tolist()
 
     def __len__(self) -> int:
@@ -269,7 +277,7 @@ def forever(batches: DataLoader[tuple[Tensor, Tensor]]) -> Callable[[], tuple[Te
     return endless().__next__
 
 
-def zarr_array(path: Path, latents: Tensor, **layout: Any) -> zarr.Array:
+def zarr_array(path: Path, latents: Tensor, **layout: Any) -> zarr.Array[Any]:
     array = zarr.create_array(path, shape=tuple(latents.shape), dtype="float32", **layout)
     for start in range(0, len(latents), 1 << 14):
         array[start : start + (1 << 14)] = latents[start : start + (1 << 14)].numpy()

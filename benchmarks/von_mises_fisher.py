@@ -20,7 +20,7 @@ from torch import Tensor
 
 from latentdyn.distributions.bessel import log_vmf_normalizer, mean_resultant_length
 from latentdyn.distributions.von_mises_fisher import sample_vmf
-from measure import in_turns, machine, ratio, seconds, table
+from measure import in_turns, machine, parse, ratio, seconds, table
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=8192, help="of our sampler; others take fewer (default 8192)")
     parser.add_argument("--repeats", type=int, default=7, help="rounds (default 7)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
-    arguments = parser.parse_args()
+    arguments = parse(parser, quick={"dim": 16, "concentrations": 1000, "rows": 64, "repeats": 1})
     torch.set_num_threads(arguments.threads)
     print(f"{machine()}, D = {arguments.dim}\n")
     compare_normalizers(arguments.dim, arguments.concentrations, arguments.repeats)
@@ -68,7 +68,8 @@ def scipy_normalizer(kappa: np.ndarray, dim: int, gradient: bool = False) -> np.
         bessel = ive(order, kappa)
         if gradient:
             ive(order + 1, kappa) / bessel
-        return order * np.log(kappa) - (order + 1) * np.log(2 * np.pi) - np.log(bessel) - kappa
+        log_c: np.ndarray = order * np.log(kappa) - (order + 1) * np.log(2 * np.pi) - np.log(bessel) - kappa
+    return log_c
 
 
 def compare_samplers(dim: int, rows: int, repeats: int) -> None:
@@ -118,7 +119,8 @@ def wood(mu: np.ndarray, kappa: float, rng: np.random.Generator) -> np.ndarray:
             break
     v = rng.standard_normal(len(mu))
     v -= (v @ mu) * mu
-    return w * mu + np.sqrt(1 - w**2) * v / np.linalg.norm(v)
+    drawn: np.ndarray = w * mu + np.sqrt(1 - w**2) * v / np.linalg.norm(v)
+    return drawn
 
 
 if __name__ == "__main__":

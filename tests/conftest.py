@@ -1,4 +1,4 @@
-"""Shared by all tests: where the real data lies, and small stores of known processes."""
+"""Shared by all tests: hypothesis's profile, where the real data lies, and small stores of known processes."""
 
 import os
 from collections.abc import Callable
@@ -7,9 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, settings
 
 from latentdyn.stores.frames import index_frames
 from latentdyn.stores.latents import LatentsStore, LatentsWriter, open_latents
+from latentdyn.stores.lineage import root_facts
+
+# No deadline and no verdict on slowness, since other work may keep the machine busy; the same examples in every run.
+settings.register_profile("latentdyn", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("latentdyn")
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +36,8 @@ def make_store(tmp_path: Path) -> StoreMaker:
 
     def make(utterances: dict[tuple[str, str], np.ndarray], name: str = "latents", **facts: object):
         dim = next(iter(utterances.values())).shape[1]
-        writer = LatentsWriter(tmp_path / f"{name}.json", dim, 12.5, **{"kind": "test", "causal": True, **facts})
+        facts = {"causal": True, **root_facts({"kind": "test"}), **facts}
+        writer = LatentsWriter(tmp_path / f"{name}.json", dim, 12.5, **facts)
         for (utterance_id, speaker_id), latents in utterances.items():
             writer.append(utterance_id, speaker_id, latents.astype(np.float32))
         writer.close()

@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 _LINE_EVERY_S = 30.0
 
 
-class _Lines(tqdm):
+class _Lines(tqdm):  # type: ignore[misc]  # tqdm has no annotations
     """A bar that logs itself as a line instead of drawing over one."""
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:

@@ -4,29 +4,19 @@ import copy
 import json
 import re
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import pytest
 import yaml
-from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, TypeAdapter
 from snakemake.utils import update_config
 
-from latentdyn.config import (
-    Config,
-    corpora,
-    corrections,
-    diagnostics,
-    json_schema,
-    load_config,
-    predictors,
-    representations,
-    tables,
-    training,
-)
+from latentdyn.config import Config, json_schema, load_config
+from latentdyn.config.documentation import all_models, keys_of, type_in_words, with_tables
+from latentdyn.config.kinds import kinds_of
 from latentdyn.config.predictors import MLPNetwork
 from latentdyn.config.representations import Process
-from latentdyn.config.tables import LAGGED_COLUMNS, LaggedColumn
+from latentdyn.config.values import Fraction, Name, Names, Split
 from latentdyn.errors import UserError
 
 FOLDER = Path(__file__).parents[2] / "config"
@@ -129,8 +119,8 @@ def test_the_calibration_goes_beside_every_other_file(name: str):
 
 def test_the_calibration_covers_every_kind_of_process():
     config = merged("calibration")
-    measured = {config.representations[name].kind for name in config.tables["calibration"].representations}
-    assert measured == {get_args(kind.model_fields["kind"].annotation)[0] for kind in get_args(Process)} | {"outliers"}
+    measured = {config.representations[name].kind for name in config.tables["calibration"].rows(config)}
+    assert measured == {get_args(kind.model_fields["kind"].annotation)[0] for kind in kinds_of(Process)} | {"outliers"}
 
 
 def test_the_paper_is_configured_as_it_was_published():
@@ -178,8 +168,8 @@ def test_a_section_as_canonical_json_is_the_same_however_it_is_written():
 
 def test_a_chain_of_derived_representations_is_followed_to_its_encoder():
     config = load_config(edited("representations.loud", {"kind": "outliers", "source": "slow"}))
-    assert config.root_representation("loud") == config.representations["logmel"]
-    assert config.root_representation("slow__white") == config.representations["logmel"]
+    assert config.root("loud") == config.representations["logmel"]
+    assert config.root("slow__white") == config.representations["logmel"]
 
 
 def test_a_local_checkpoint_needs_no_revision(tmp_path: Path):
@@ -443,6 +433,13 @@ def test_a_config_does_not_change_after_it_was_checked():
 # ------------------------------------------------------------------------------- what follows from the tables
 
 
+def measured(config: Config, table: str, kind: str) -> list[tuple[str, str, int]]:
+    """The representation, predictor or key, and seed of a table's measurements of one kind."""
+    found = config.tables[table].measurements(config, "speech")
+    assert {m.corpus for m in found} <= {"speech"}
+    return [(m.representation, m.by, m.seed) for m in found if m.kind == kind]
+
+
 def test_surrogates_that_tables_ask_for_are_representations():
     config = load_config(SMALL)
     added = {
@@ -452,9 +449,9 @@ def test_surrogates_that_tables_ask_for_are_representations():
         f"slow__{method}": {"kind": "surrogate", "source": "slow", "method": method, "dtype": "float32"}
         for method in ("shuffled", "white")
     }
-    assert config.rows(config.tables["phase0"]) == ["slow", "slow__shuffled", "slow__white"]
-    assert config.rows(config.tables["t"]) == ["logmel", "slow"]
-    assert config.rows(config.tables["exact"]) == ["spiky", "var"]
+    assert config.tables["phase0"].rows(config) == ["slow", "slow__shuffled", "slow__white"]
+    assert config.tables["t"].rows(config) == ["logmel", "slow"]
+    assert config.tables["exact"].rows(config) == ["spiky", "var"]
 
 
 @pytest.mark.parametrize(
@@ -488,17 +485,17 @@ def test_a_table_of_predictors_is_measured_with_each_and_its_twin_and_a_closed_f
     config = load_config(edited("tables.t", SMALL["tables"]["t"] | {"surrogates": ["white"], "seeds": [3, 5]}))
     of_a_row = [("line", 3), ("line__unconditional", 3), ("net", 3), ("net", 5), ("net__unconditional", 3),
                 ("net__unconditional", 5)]  # fmt: skip
-    assert config.predictions(config.tables["t"]) == [
+    assert measured(config, "t", "lagged") == [
         (row, *who) for row in ("logmel", "logmel__white", "slow", "slow__white") for who in of_a_row
     ]
-    assert config.clusterings(config.tables["t"]) == []
+    assert measured(config, "t", "clusters") == []
 
 
 def test_a_predictor_without_context_has_no_twin_to_be_measured_with():
     values = edited("predictors.base", {"kind": "gaussian"})
     values["tables"]["t"] |= {"representations": ["slow"], "predictors": ["base"], "seeds": [7]}
     config = load_config(values)
-    assert config.predictions(config.tables["t"]) == [("slow", "base", 7)]
+    assert measured(config, "t", "lagged") == [("slow", "base", 7)]
 
 
 def test_a_correction_is_trained_alike_however_it_is_applied():
@@ -509,14 +506,14 @@ def test_a_correction_is_trained_alike_however_it_is_applied():
     assert a.score_model() == b.score_model()
     assert set(a.score_model()) == {"network", "sigma_min", "sigma_max", "training"}
     assert a.sampling() == {"sigmas": [0.2], "step_size": 0.1, "n_steps": [1, 3]}
-    assert config.rollouts(config.tables["corrected"]) == [("logmel", "line", 4), ("logmel__white", "line", 4)]
-    assert config.predictions(config.tables["corrected"]) == []
+    assert measured(config, "corrected", "corrections") == [("logmel", "line", 4), ("logmel__white", "line", 4)]
+    assert measured(config, "corrected", "lagged") == []
 
 
 def test_a_control_is_trained_by_teacher_forcing():
     values = edited("predictors.net.training", {"regime": {"kind": "unrolled"}})
     values["tables"]["arms"] = ARMS
-    assert load_config(values).rollouts(load_config(values).tables["arms"])
+    assert measured(load_config(values), "arms", "injection")
     values["tables"]["arms"] = ARMS | {"against": "net"}
     assert re.search(r"tables\.arms\.against: 'net' is trained by unrolled, a control by", refusal(values))
 
@@ -526,28 +523,30 @@ def test_regimes_are_measured_with_forecasts_and_gates_with_evaluations_too():
     values["tables"]["gated"] = GATED | {"seeds": [3, 5]}
     config = load_config(values)
     runs = [("line", 3), ("net", 3), ("net", 5)]  # a closed form with one seed
-    arms = config.tables["arms"]
-    assert config.rollouts(arms) == [(row, *who) for row in ("logmel", "logmel__white") for who in runs]
-    assert config.predictions(arms) == []
-    gated = config.tables["gated"]
-    assert config.rollouts(gated) == config.predictions(gated) == [("logmel", *who) for who in runs]  # and no twins
+    assert measured(config, "arms", "injection") == [(row, *who) for row in ("logmel", "logmel__white") for who in runs]
+    assert measured(config, "arms", "lagged") == []
+    assert (
+        measured(config, "gated", "injection")
+        == measured(config, "gated", "lagged")
+        == [("logmel", *who) for who in runs]
+    )  # and no twins
 
 
 def test_a_clustering_table_is_measured_with_keys_and_predictors_on_every_row():
     config = load_config(SMALL)
     rows = ("slow", "slow__shuffled", "slow__white")
-    assert config.clusterings(config.tables["phase0"]) == [(row, key) for row in rows for key in ("pool", "axes")]
-    assert config.predictions(config.tables["phase0"]) == [
+    assert measured(config, "phase0", "clusters") == [(row, key, 0) for row in rows for key in ("pool", "axes")]
+    assert measured(config, "phase0", "lagged") == [
         (row, predictor, 0) for row in rows for predictor in ("line", "line__unconditional")
     ]
 
 
 def test_a_calibration_is_measured_as_its_mappings_say():
     config = load_config(edited("tables.exact.keys", {"var": ["axes", "pool"]}))
-    assert config.predictions(config.tables["exact"]) == [
+    assert measured(config, "exact", "lagged") == [
         (row, predictor, 0) for row in ("spiky", "var") for predictor in ("line", "line__unconditional")
     ]
-    assert config.clusterings(config.tables["exact"]) == [("var", "axes"), ("var", "pool")]
+    assert measured(config, "exact", "clusters") == [("var", "axes", 0), ("var", "pool", 0)]
 
 
 def test_a_predictor_that_starts_from_another_keeps_its_origin_and_names_its_regime():
@@ -569,79 +568,37 @@ def test_a_predictor_that_starts_from_another_keeps_its_origin_and_names_its_reg
 # ------------------------------------------------------------------------- the documents that are to say the same
 
 
-def models() -> list[type[BaseModel]]:
+def sections() -> dict[str, type[BaseModel]]:
     """Every section that a config can hold."""
-    modules = (corpora, representations, predictors, training, diagnostics, tables, corrections)
-    defined = {name: value for module in modules for name, value in vars(module).items()}
-    return [defined[name] for name in Config.model_json_schema()["$defs"]] + [Config]
+    models = {model.__name__: model for model in all_models()}
+    return {name: models[name] for name in (*Config.model_json_schema()["$defs"], "Config")}
 
 
-def documented() -> dict[str, dict[str, str]]:
-    """config/README.md as {heading: {key: default as written}}."""
-    sections: dict[str, dict[str, str]] = {}
-    for line in (FOLDER / "README.md").read_text().splitlines():
-        if heading := re.fullmatch(r"##+ (.+)", line):
-            section = sections.setdefault(heading[1], {})
-        elif row := re.fullmatch(r"\| `(\w+)` \|[^|]+\| ([^|]+) \| [^|]+ \|", line):
-            assert row[1] not in section, f"{row[1]} twice"
-            section[row[1]] = row[2]
-    return sections
-
-
-SHARED = {  # headings that hold the keys which several kinds have
-    "Every corpus": corpora._Corpus,
-    "Every corpus of audio": corpora._AudioCorpus,
-    "Every representation": representations._Representation,
-    "Every known process": representations._Process,
-    "Every predictor": predictors._Predictor,
-    "Every predictor with a network": predictors._NetworkPredictor,
-    "Every table": tables._Table,
-    "Every table of predictors": tables._PredictorTable,
-    "Every table of rollouts": tables.RolloutTable,
-}
-HEADINGS = {"Config": "Top level", "Splits": "splits", "AudioChecks": "audio", "Training": "training",
-            "Evaluation": "Evaluation", "Clustering": "Clustering", "Injection": "Injection", "Compute": "Compute",
-            "FreeRuns": "Free runs", "Correction": "Corrections", "ScoreNetwork": "score network",
-            "ScoreTraining": "score training"}  # fmt: skip
-
-
-@pytest.mark.parametrize("model", models(), ids=lambda m: m.__name__)
-def test_the_readme_lists_every_key_with_its_default(model: type[BaseModel]):
-    sections = documented()
-    kind = model.model_fields.get("kind")
-    heading = f"kind: {get_args(kind.annotation)[0]}" if kind else HEADINGS[model.__name__]
-    rows = {key: default for name, base in SHARED.items() if issubclass(model, base)
-            for key, default in sections[name].items()}  # fmt: skip
-    assert not rows.keys() & sections[heading].keys()
-    rows |= sections[heading]
-    assert rows.keys() == model.model_fields.keys() - {"kind"}
-    for key, written in rows.items():
-        default = model.model_fields[key].default
-        if default is PydanticUndefined:
-            assert written == "*required*", key
-        elif isinstance(default, BaseModel) or default is LAGGED_COLUMNS:
-            assert written.startswith("see "), key
-        else:
-            assert json.loads(written.strip("`")) == default, key
-
-
-def test_the_readme_has_no_section_of_nothing():
-    with_keys = {name for name, rows in documented().items() if rows}
-    kinds = {f"kind: {get_args(m.model_fields['kind'].annotation)[0]}" for m in models() if "kind" in m.model_fields}
-    assert with_keys - kinds == {*SHARED, *HEADINGS.values()}
-
-
-def test_the_readme_lists_every_column_and_marks_the_default_ones():
-    text = (FOLDER / "README.md").read_text().split("The columns, those shown by default in bold")[1]
-    listed = re.findall(r"(\*\*)?`(\w+)`", text.split("\n\n")[1])
-    assert [name for _, name in listed] == list(get_args(LaggedColumn))
-    assert [name for bold, name in listed if bold] == LAGGED_COLUMNS
-
-
-@pytest.mark.parametrize("model", models(), ids=lambda m: m.__name__)
-def test_every_key_tells_an_editor_what_it_means(model: type[BaseModel]):
-    assert [key for key, field in model.model_fields.items() if key != "kind" and not field.description] == []
-
-
-def test_the_schema_on_disk_is_the_one_of_the_code():
+def test_what_is_generated_is_on_disk_as_the_models_say():
+    """`python -m latentdyn.config` writes both."""
     assert (FOLDER / "schema.json").read_text() == json_schema()
+    readme = (FOLDER / "README.md").read_text()
+    assert readme == with_tables(readme)
+
+
+def test_the_readme_has_a_table_for_every_section_that_has_keys_and_each_key_has_a_meaning():
+    documented = re.findall(r"<!-- keys: (\w+) -->", (FOLDER / "README.md").read_text())
+    assert len(set(documented)) == len(documented)
+    for name, model in sections().items():
+        keys = keys_of(model, set(documented) - {name})
+        assert name in documented or not keys, f"config/README.md has no table of {name}, which has {', '.join(keys)}"
+        assert [key for key, field in keys.items() if not field.description] == [], name
+
+
+@pytest.mark.parametrize(
+    ("annotation", "words"),
+    [
+        (PositiveInt, "whole number, 1 or more"), (Fraction, "number, 0 or more and below 1"),
+        (PositiveFloat | None, "number, above 0 or null"), (Literal["a", "b", "c"], "`a`, `b` or `c`"),
+        (Literal[1], "1"), (bool, "true or false"), (list[Split], "list of `train`, `validation`, `eval`"),
+        (dict[Name, Name], "mapping of names to names"), (dict[Name, Names], "mapping of names to lists of names"),
+        (Annotated[int, Field(ge=4, le=48)], "whole number, 4 to 48"), (Name, "name"), (str, "text"), (float, "number"),
+    ],
+)  # fmt: skip
+def test_a_type_is_told_in_words(annotation: Any, words: str):
+    assert type_in_words(TypeAdapter(annotation).json_schema()) == words

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import latentdyn
+from latentdyn.models.naming import model_module
 from latentdyn.predictors.naming import predictor_module
 from latentdyn.provenance import _closure, _digest_at, _module_tree, code_digest, write_run_record
 
@@ -139,10 +140,14 @@ def closure(step: str, *others: str) -> set[str]:
 
 
 def test_training_does_not_depend_on_codecs_and_encoding_not_on_predictors():
-    training = closure("train_predictor", predictor_module("mdn"))
+    training = closure("train_model", model_module("predictor"), predictor_module("mdn"))
     assert {"latentdyn.predictors.mdn", "latentdyn.training.loop", "latentdyn.stores.windows"} <= training
     assert not [name for name in training if name.startswith("latentdyn.codecs")]
-    assert "latentdyn.predictors.linear_gaussian" not in training
+    assert not training & {"latentdyn.predictors.linear_gaussian", "latentdyn.models.score.fitting"}
+    evaluating = closure("evaluate_predictor", predictor_module("mdn"))
+    assert "latentdyn.models.predictor.loading" in evaluating and "latentdyn.training.loop" not in evaluating
+    score = closure("train_model", model_module("score"))
+    assert not [name for name in score if name.startswith(("latentdyn.predictors", "latentdyn.correction"))]
     encoding = closure("encode_latents", "latentdyn.codecs.mimi")
     assert {"latentdyn.codecs.mimi", "latentdyn.codecs.tiling", "latentdyn.corpus.audio"} <= encoding
     beyond = ("latentdyn.predictors", "latentdyn.training", "latentdyn.diagnostics", "latentdyn.reporting")

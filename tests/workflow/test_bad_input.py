@@ -81,7 +81,7 @@ def test_a_codec_folder_without_weights(checkout, representation, words):
 def test_a_store_of_another_version_a_truncated_shard_a_checkpoint_of_another_config(finished):
     latents, frames = (finished.folder / f"results/tiny/mel/{name}.json" for name in ("latents", "frames"))
     checkpoint = finished.folder / "results/tiny/mel/net/seed0/predictor.json"
-    predictor = {**json.loads(checkpoint.read_text())["predictor"]}
+    predictor = {**json.loads(checkpoint.read_text())["settings"]}
 
     def evaluate(predictor) -> subprocess.CompletedProcess[str]:
         return run(

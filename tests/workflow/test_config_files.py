@@ -16,14 +16,21 @@ from pydantic import BaseModel
 from snakemake.utils import update_config
 
 from latentdyn.codecs.base import open_codec
-from latentdyn.config import Config, diagnostics, load_config, predictors, representations, tables, values
+from latentdyn.codecs.naming import codec_module
+from latentdyn.config import Config, load_config, predictors, representations, values
 from latentdyn.config.corpora import LibriSpeech, Splits, Synthetic
-from latentdyn.config.corrections import Correction, ScoreTraining
-from latentdyn.config.diagnostics import Clustering, Evaluation, FreeRuns, Injection
-from latentdyn.config.training import Regime, Training
+from latentdyn.config.corrections import Correction
+from latentdyn.config.keys import KeyKind
+from latentdyn.config.kinds import kinds_of
+from latentdyn.config.measurements import MeasurementKind, measurement_kinds
+from latentdyn.config.predictors import PredictorKind
+from latentdyn.config.representations import Encoder, Process, RepresentationKind
+from latentdyn.config.tables import TableKind
+from latentdyn.config.tables.lagged import LaggedColumn
+from latentdyn.config.tables.score_correction import ScoreCorrectionTable
+from latentdyn.config.training import Regime, ScoreTraining, Training
 from latentdyn.corpus.splits import SPLITS, split_speakers
 from latentdyn.corpus.synthetic import synthetic_manifest
-from latentdyn.correction.score_model import build_score_model
 from latentdyn.correction.variants import KINDS as VARIANTS
 from latentdyn.correction.variants import SamplingSettings
 from latentdyn.diagnostics.clusters import ClusteringSettings
@@ -33,6 +40,8 @@ from latentdyn.diagnostics.free_runs import FreeRunSettings
 from latentdyn.diagnostics.injection import InjectionSettings
 from latentdyn.diagnostics.lagged import EvaluationSettings
 from latentdyn.diagnostics.records import SUMS, WORST_FRAMES
+from latentdyn.measurements.naming import measurement_module
+from latentdyn.models.score.network import build_score_model
 from latentdyn.predictors.base import SolvedPredictor, build_predictor
 from latentdyn.predictors.network_predictor import NetworkPredictor
 from latentdyn.predictors.networks import build_network
@@ -41,7 +50,7 @@ from latentdyn.processes.naming import KINDS as PROCESSES
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.naming import view_module
 from latentdyn.reporting.views.lagged import lagged_rows
-from latentdyn.representations.surrogates import METHODS
+from latentdyn.representations.surrogate import METHODS
 from latentdyn.stores.frames import SLICES
 from latentdyn.stores.windows import Scaling, Windows
 from latentdyn.training.loop import TrainingSettings
@@ -69,50 +78,37 @@ def lay_down(checkout: Checkout, corpus: LibriSpeech) -> None:
     (root / "SPEAKERS.TXT").touch()
 
 
-MADE_BY = {  # the rule that makes each representation's store
-    **dict.fromkeys(get_args(representations.Encoder), "merge_latents"),
-    **dict.fromkeys(get_args(representations.Process), "simulate_process"),
-    representations.Provided: "import_latents", representations.Pooled: "pool_latents",
-    representations.Surrogate: "make_surrogate", representations.Outliers: "inject_outliers",
+MADE_BY = {  # the rule that makes the store of each family of representations
+    representations.Encoder: "merge_latents", representations.Process: "simulate_process",
+    representations.Provided: "import_latents", representations.Derived: "derive_latents",
 }  # fmt: skip
+
+
+def made_by(kind: type[RepresentationKind]) -> str:
+    (rule,) = (rule for family, rule in MADE_BY.items() if issubclass(kind, family))
+    return rule
 
 
 def jobs(shipped: Config) -> Counter[str]:
     """How often a run from nothing starts each rule that measures something or makes latents."""
-    stores = {
-        (corpus, name)
-        for table in shipped.tables.values()
-        for corpus in table.corpora
-        for row in shipped.rows(table)
-        for name in sources(shipped, row)
-    }
     asked = [(corpus, table) for table in shipped.tables.values() for corpus in table.corpora]
-    scored = {(corpus, *who) for corpus, table in asked for who in shipped.predictions(table)}
-    run = {
-        kind: {(corpus, *who) for corpus, table in asked for who in shipped.rollouts(table)
-               if measured_by(table) == kind}
-        for kind in ("inject_truth", "measure_free_runs")
-    }  # fmt: skip
-    corrected = {(corpus, *who, table.correction) for corpus, table in asked for who in shipped.rollouts(table)
-                 if measured_by(table) == "correct_rollouts"}  # fmt: skip
-    fitted = scored.union(*run.values(), {who[:-1] for who in corrected})
-    clustered = {(corpus, *who) for corpus, table in asked for who in shipped.clusterings(table)}
-    count = Counter(MADE_BY[type(shipped.all_representations[name])] for _, name in stores)
+    stores = {(corpus, name) for corpus, table in asked for row in table.rows(shipped)
+              for name in sources(shipped, row)}  # fmt: skip
+    measured = {measurement for corpus, table in asked for measurement in table.measurements(shipped, corpus)}
+    kinds = {kind.measurement: kind for kind in shipped.measurement_kinds()}
+    models = {
+        (m.corpus, m.representation, m.seed, model.name, model.kind)
+        for m in measured
+        for model in kinds[m.kind].models(shipped, m.by, m.variant).values()
+    }
+    count = Counter(made_by(type(shipped.all_representations[name])) for _, name in stores)
     for corpus, name in stores:
-        if isinstance(shipped.all_representations[name], representations.Encoder):
+        if isinstance(shipped.all_representations[name], Encoder):
             count["encode_latents"] += shipped.corpora[corpus].encoding_parts
-    count.update(train_predictor=len(fitted), evaluate_predictor=len(scored), cluster_contexts=len(clustered))
-    count.update({kind: len(who) for kind, who in run.items()})
-    scores = {(corpus, row, correction, seed) for corpus, row, _, seed, correction in corrected}
-    count.update(train_score=len(scores), correct_rollouts=len(corrected))
+    count.update(f"measure_{m.kind}" for m in measured)
+    count.update(f"train_{kind}" for *_, kind in models)
     count.update(dict.fromkeys(("collect_metrics", "tabulate_metrics", "plot_metrics"), len(asked)))
     return count
-
-
-def measured_by(table: tables.Table) -> str:
-    """The rule that measures the rollouts of a table."""
-    others = {tables.FreeRunsTable: "measure_free_runs", tables.ScoreCorrectionTable: "correct_rollouts"}
-    return others.get(type(table), "inject_truth")
 
 
 def sources(shipped: Config, name: str) -> list[str]:
@@ -175,12 +171,13 @@ def test_tables_of_every_kind_plan_what_their_rows_are_measured_with(checkout: C
 
     checkout.configure(change)
     expected = {
-        "encode_latents": 2, "merge_latents": 1, "make_surrogate": 2, "simulate_process": 1, "inject_outliers": 1,
+        "encode_latents": 2, "merge_latents": 1, "derive_latents": 3, "simulate_process": 1,
         # mel and its two surrogates by net, line and their unconditional ones; var and spiky by line and its own
-        "train_predictor": 3 * 4 + 2 * 2 + 1, "evaluate_predictor": 3 * 4 + 2 * 2, "cluster_contexts": 3,
+        "train_predictor": 3 * 4 + 2 * 2 + 1, "measure_lagged": 3 * 4 + 2 * 2, "measure_clusters": 3,
         # of corrections net with both seeds, the second of which only they ask for, and line with the first
-        "train_score": 2, "correct_rollouts": 3,
-        "inject_truth": 2, "measure_free_runs": 1, "collect_metrics": 12, "tabulate_metrics": 12, "plot_metrics": 12,
+        "train_score": 2, "measure_corrections": 3,
+        "measure_injection": 2, "measure_free_runs": 1,
+        "collect_metrics": 12, "tabulate_metrics": 12, "plot_metrics": 12,
     }  # fmt: skip
     assert measuring(checkout.planned()) == expected
 
@@ -188,32 +185,38 @@ def test_tables_of_every_kind_plan_what_their_rows_are_measured_with(checkout: C
 # ------------------------------------------------------------------------------------------- rules and steps
 
 
-def rules_in(text: str) -> dict[str, str]:
-    return {name: body for name, body in re.findall(r"^rule (\w+):\n((?:[ ].*\n|\n)+)", text, re.M)}
+def rules_in(text: str) -> dict[str, tuple[str, str]]:
+    """The step and the text of each rule of a file. Kinds of measurement have one text, and no name in it."""
+    found = {}
+    for name, body in re.findall(r"^ *rule ?(\w*):\n((?: .*\n|\n)+)", text, re.M):
+        (step,) = re.findall(r"python -m latentdyn\.steps\.(\w+)", body)
+        found[name or step] = step, body
+    return found
 
 
 RULES = {
-    name: body for file in (ROOT / "workflow/rules").glob("*.smk") for name, body in rules_in(file.read_text()).items()
+    name: rule for file in (ROOT / "workflow/rules").glob("*.smk") for name, rule in rules_in(file.read_text()).items()
 }
-STEPS = {path.stem for path in (ROOT / "src/latentdyn/steps").glob("*.py")} - {"__init__", "cli", "measuring"}
+STEPS = {path.stem for path in (ROOT / "src/latentdyn/steps").glob("*.py")} - {"__init__", "cli"}
 
 
-def test_every_rule_has_a_step_of_its_name_and_every_step_a_rule():
-    assert set(RULES) == STEPS
+def test_every_rule_has_a_step_and_every_step_a_rule():
+    assert {step for step, _ in RULES.values()} == STEPS
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_rule_runs_its_own_step_and_is_re_run_when_that_is_edited(name: str):
-    assert re.findall(r"python -m ([\w.]+)", RULES[name]) == [f"latentdyn.steps.{name}"]
-    assert re.findall(r'code_digest\(\s*"([\w.]+)"', RULES[name]) == [f"latentdyn.steps.{name}"]
+def test_a_rule_is_re_run_when_its_own_step_is_edited(name: str):
+    step, body = RULES[name]
+    assert re.findall(r'code_digest\(\s*"([\w.]+)"', body) == [f"latentdyn.steps.{step}"]
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_gives_its_step_every_option_that_it_requires_and_none_that_it_lacks(name: str):
     parser = Mock()
-    importlib.import_module(f"latentdyn.steps.{name}").add_arguments(parser)
+    step, body = RULES[name]
+    importlib.import_module(f"latentdyn.steps.{step}").add_arguments(parser)
     options = {call.args[0]: call.kwargs for call in parser.add_argument.call_args_list}
-    given = re.findall(r"--[a-z0-9-]+", RULES[name].partition("python -m")[2])
+    given = re.findall(r"--[a-z0-9-]+", body.partition("python -m")[2])
     assert len(set(given)) == len(given)
     assert {option for option, how in options.items() if how.get("required")} <= set(given) <= options.keys()
 
@@ -221,7 +224,7 @@ def test_a_rule_gives_its_step_every_option_that_it_requires_and_none_that_it_la
 @pytest.mark.parametrize("name", RULES)
 def test_what_a_shell_sees_of_a_users_making_is_quoted(name: str):
     """Paths, names and JSON hold blanks and quotes; numbers, digests and what `wildcard_constraints` limit do not."""
-    command = RULES[name].partition("shell:")[2]
+    command = RULES[name][1].partition("shell:")[2]
     bare = re.findall(r"\{([\w.]+)\}", command)
     plain = {
         "threads",
@@ -230,6 +233,7 @@ def test_what_a_shell_sees_of_a_users_making_is_quoted(name: str):
         "params.sentences",
         "params.resamples",
         "params.frame_rate_hz",
+        "params.device",
     }
     assert {value for value in bare if not value.startswith("wildcards.")} <= plain
 
@@ -253,11 +257,11 @@ def kind_of(section: type[BaseModel]) -> str:
     return kind
 
 
-@pytest.mark.parametrize("section", get_args(representations.Encoder), ids=kind_of)
+@pytest.mark.parametrize("section", kinds_of(Encoder), ids=kind_of)
 def test_a_codec_takes_the_settings_of_its_kind(section: type[BaseModel], monkeypatch: pytest.MonkeyPatch):
-    module = importlib.import_module(f"latentdyn.codecs.{kind_of(section)}")
-    codec = create_autospec(getattr(module, section.__name__))  # refuses what the signature does; needs no weights
-    monkeypatch.setattr(module, section.__name__, codec)
+    module = importlib.import_module(codec_module(kind_of(section)))
+    codec = create_autospec(module.CODEC)  # refuses what the signature does; needs no weights
+    monkeypatch.setattr(module, "CODEC", codec)
     open_codec(settings_of(section))
     assert codec.call_count == 1
     taken = inspect.signature(codec).parameters.keys() - {"device"}
@@ -265,11 +269,23 @@ def test_a_codec_takes_the_settings_of_its_kind(section: type[BaseModel], monkey
 
 
 def test_every_representation_has_a_rule_that_makes_its_store():
-    assert set(kinds(representations.Representation)) == set(MADE_BY)
-    assert set(MADE_BY.values()) <= set(RULES)
+    assert {made_by(kind) for kind in kinds_of(RepresentationKind)} == set(MADE_BY.values()) <= set(RULES)
 
 
-@pytest.mark.parametrize("section", get_args(representations.Process), ids=kind_of)
+@pytest.mark.parametrize("section", kinds_of(RepresentationKind), ids=kind_of)
+def test_a_representation_names_the_module_that_makes_it(section: type[BaseModel]):
+    if section.__name__ != "Provided":  # which a step imports as it is
+        assert importlib.import_module(section.model_construct(kind=kind_of(section)).module)
+
+
+@pytest.mark.parametrize("kind", measurement_kinds(), ids=lambda kind: kind.measurement)
+def test_a_kind_of_measurement_has_a_module_that_measures(kind: type[MeasurementKind]):
+    measure = importlib.import_module(kind().module).measure
+    assert list(inspect.signature(measure).parameters) == ["subject", "settings"]
+    assert kind().module == measurement_module(kind.measurement)
+
+
+@pytest.mark.parametrize("section", kinds_of(Process), ids=kind_of)
 def test_a_process_takes_the_settings_of_its_kind(section: type[BaseModel]):
     process = build_process(settings_of(section))
     assert (process.kind, process.dim) == (kind_of(section), settings_of(section)["dim"])
@@ -277,7 +293,7 @@ def test_a_process_takes_the_settings_of_its_kind(section: type[BaseModel]):
     assert taken == settings_of(section).keys() - {"kind", "dtype"}, "every setting can be set"
 
 
-@pytest.mark.parametrize("section", kinds(predictors.Predictor), ids=kind_of)
+@pytest.mark.parametrize("section", kinds_of(PredictorKind), ids=kind_of)
 def test_a_predictor_takes_the_settings_of_its_kind(section: Any):
     predictor = build_predictor(settings_of(section), dim=3)
     assert (predictor.dim, predictor.window_frames) == (3, 8)
@@ -289,7 +305,7 @@ def test_a_predictor_takes_the_settings_of_its_kind(section: Any):
     assert taken == settings_of(section).keys() - of_fitting, "every setting can be set"
 
 
-@pytest.mark.parametrize("section", kinds(predictors.Predictor), ids=kind_of)
+@pytest.mark.parametrize("section", kinds_of(PredictorKind), ids=kind_of)
 def test_an_unconditional_predictor_says_the_same_whatever_the_context(section: Any):
     own = section(kind=kind_of(section), horizons=[1, 4])
     twin = own.unconditional() or own  # a Gaussian is one itself
@@ -318,7 +334,7 @@ def test_a_network_takes_the_settings_of_its_kind(section: type[BaseModel]):
     assert taken == settings_of(section).keys() - {"kind"}, "every setting can be set"
 
 
-@pytest.mark.parametrize("section", kinds(diagnostics.Key), ids=kind_of)
+@pytest.mark.parametrize("section", kinds_of(KeyKind), ids=kind_of)
 def test_a_key_takes_the_settings_of_its_kind(section: type[BaseModel]):
     settings = KeySettings(**settings_of(section))
     latents = torch.randn(100, 6, generator=torch.Generator().manual_seed(0))
@@ -327,22 +343,30 @@ def test_a_key_takes_the_settings_of_its_kind(section: type[BaseModel]):
     assert key.features(latents[None, :4]).shape == (1, 6 if settings.kind == "mean_pool" else 2)
 
 
-@pytest.mark.parametrize("section", kinds(tables.Table), ids=kind_of)
+@pytest.mark.parametrize("section", kinds_of(TableKind), ids=kind_of)
 def test_a_kind_of_table_has_a_sheet_and_a_figure(section: type[BaseModel]):
     view = importlib.import_module(view_module(kind_of(section)))
     for function in (view.tabulate, view.draw):
         assert list(inspect.signature(function).parameters) == ["measured", "table", "plan"]
 
 
-def test_training_evaluation_clustering_and_splits_take_their_sections():
-    TrainingSettings(**Training().model_dump(exclude={"regime"}))
-    EvaluationSettings(**Evaluation().model_dump())
-    shared = {"max_frames", "principal_dims", "bootstrap_resamples"}  # what the rule passes on of evaluation
-    ClusteringSettings(**Clustering().model_dump(), **Evaluation().model_dump(include=shared))
-    InjectionSettings(**Injection().model_dump(), bootstrap_resamples=1)
-    FreeRunSettings(**FreeRuns().model_dump(), bootstrap_resamples=1)
+def test_what_measures_takes_the_settings_of_its_kind():
+    config = merged("soundstream.yaml")
+    kinds = {kind.measurement: kind for kind in config.measurement_kinds()}
+    EvaluationSettings(**kinds["lagged"].settings(config, "vmf", None))
+    InjectionSettings(**kinds["injection"].settings(config, "vmf", None))
+    FreeRunSettings(**kinds["free_runs"].settings(config, "vmf", None))
+    clusters = kinds["clusters"].settings(config, "pca", None)
+    ClusteringSettings(**clusters["clustering"])
+    KeySettings(**clusters["key"])
+    corrections = kinds["corrections"].settings(config, "vmf", "score")
+    SamplingSettings(**corrections["sampling"])
+    InjectionSettings(**corrections["injection"])
+
+
+def test_training_and_splits_take_their_sections():
+    assert TrainingSettings.of(Training().model_dump()).steps == Training().steps
     TrainingSettings(**ScoreTraining().model_dump())
-    SamplingSettings(**Correction().sampling())
     assert build_score_model(Correction().score_model(), dim=3).sigma_max == Correction().sigma_max
     inspect.signature(split_speakers).bind(Mock(), **Splits().model_dump())
     inspect.signature(synthetic_manifest).bind(**Synthetic(kind="synthetic").model_dump(exclude={"kind", "splits"}))
@@ -352,9 +376,9 @@ def test_names_that_config_and_code_share_are_the_same():
     assert get_args(values.Split) == SPLITS
     assert get_args(values.Slice) == SLICES
     assert get_args(representations.SurrogateMethod) == METHODS
-    assert {kind_of(section) for section in get_args(representations.Process)} == set(PROCESSES)
-    assert {kind_of(section) for section in kinds(diagnostics.Key)} == set(KEYS)
-    assert tables.ScoreCorrectionTable.model_fields["variants"].default == list(VARIANTS)
+    assert {kind_of(section) for section in kinds_of(Process)} == set(PROCESSES)
+    assert {kind_of(section) for section in kinds_of(KeyKind)} == set(KEYS)
+    assert ScoreCorrectionTable.model_fields["variants"].default == list(VARIANTS)
 
 
 def test_the_columns_of_the_config_are_those_of_the_table():
@@ -363,5 +387,5 @@ def test_the_columns_of_the_config_are_those_of_the_table():
     records = pd.DataFrame([rate, rate | {"metric": "nll"}])
     measured = Measurements(records, pd.DataFrame(columns=list(SUMS)), pd.DataFrame(columns=list(WORST_FRAMES)))
     table = {"predictors": ["p"], "seeds": [0], "splits": ["eval"], "slices": ["all"], "horizons": [1]}
-    plan = {"rows": ["r"], "kinds": {"representations": {}, "predictors": {"p": "mdn"}}}
-    assert set(lagged_rows(measured, table, plan)) == set(get_args(tables.LaggedColumn))
+    plan = {"rows": ["r"], "kinds": {"representations": {"r": "var"}, "predictors": {"p": "mdn"}}}
+    assert set(lagged_rows(measured, table, plan)) == set(get_args(LaggedColumn))

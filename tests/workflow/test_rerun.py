@@ -50,7 +50,7 @@ def test_editing_a_comment_or_a_docstring_does_nothing(finished):
         ("codecs/logmel.py", "_TILE_FRAMES = 256", "_TILE_FRAMES = 64", FROM_ENCODING),
         ("codecs/mimi.py", "transpose(1, 2).cpu()", "transpose(2, 1).cpu()", {}),
         ("corpus/splits.py", "    if u < eval", "    if u <= eval", {"split_speakers": 1, **FROM_FRAMES}),
-        ("reporting/reference.py", '"mimi", "eval", "nll"', '"mimi", "eval", "nll_"', VIEWS),
+        ("reporting/published.py", 'PHASE_1, MIMI, "nll"', 'PHASE_1, MIMI, "nll_"', VIEWS),
         ("reporting/views/lagged.py", "alpha=0.15", "alpha=0.2", VIEWS),
         ("reporting/views/paired.py", '"decided"', '"sure"', {}),
         ("config/corpora.py", "le=48", "le=47", {}),

@@ -12,15 +12,13 @@ _ENVIRONMENT = "export PYTHONPATH=" + shlex.quote(_SOURCE) + "${{PYTHONPATH:+:$P
 shell.prefix(_ENVIRONMENT)
 
 from latentdyn.config import load_config
-from latentdyn.config.representations import Encoder, Outliers, Pooled, Process, Provided, Surrogate
+from latentdyn.config.representations import Derived, Encoder, Process, Provided
 from latentdyn.corpus.folder import folder_files
 from latentdyn.corpus.librispeech import librispeech_files
 from latentdyn.errors import UserError
 from latentdyn.files import canonical_json
-from latentdyn.predictors.naming import predictor_module
-from latentdyn.processes.naming import process_module
+from latentdyn.models.naming import model_module
 from latentdyn.provenance import code_digest
-from latentdyn.reporting.naming import view_module
 
 try:
     CONFIG = load_config(config)
@@ -36,9 +34,9 @@ def one_of(names):
     return "|".join(names) or "none^"  # a wildcard that nothing matches
 
 
-def of_kind(*kinds):
-    """The representations that are of these kinds, surrogates that tables ask for included."""
-    return [name for name, r in CONFIG.all_representations.items() if isinstance(r, kinds)]
+def of_family(family):
+    """The representations of a family of kinds, surrogates that tables ask for included."""
+    return [name for name, r in CONFIG.all_representations.items() if isinstance(r, family)]
 
 
 DOWNLOADED = [n for n, c in CONFIG.corpora.items() if c.kind == "librispeech" and c.url]
@@ -71,24 +69,18 @@ def predictor_of(wildcards):
 
 
 def threads_of(wildcards):
-    """Two for a network; a closed form or a density without context is done before a second one helps."""
-    network = getattr(predictor_of(wildcards), "network", None)
-    return 1 if network is None or network.kind == "none" else 2
+    return predictor_of(wildcards).threads
 
 
 def start_of(wildcards):
     """The checkpoint that a predictor is trained on from, if it is."""
-    name = getattr(predictor_of(wildcards), "starts_from", None)
-    return [] if name is None else checkpoint(wildcards, name)
+    name = predictor_of(wildcards).start
+    return [] if name is None else checkpoint(wildcards, name, "predictor")
 
 
-def ceiling_of(wildcards):
-    """The checkpoint whose horizons bound what a predictor can forecast: the first that it continues, or its own."""
-    return checkpoint(wildcards, CONFIG.origin(wildcards.predictor))
-
-
-def checkpoint(wildcards, predictor):
-    return f"results/{wildcards.corpus}/{wildcards.representation}/{predictor}/seed{wildcards.seed}/predictor.json"
+def checkpoint(wildcards, name, kind):
+    """The handle of a fitted model of this name and kind, of the same representation and seed."""
+    return f"results/{wildcards.corpus}/{wildcards.representation}/{name}/seed{wildcards.seed}/{kind}.json"
 
 
 def key_of(wildcards):
@@ -149,9 +141,8 @@ def corpus_files(wildcards):
 
 def encoder_files(wildcards):
     """The weights of a local encoder, so that other weights encode again. A hub id is pinned by its revision."""
-    settings = representation_of(wildcards)
-    folder = Path(getattr(settings, "folder", None) or getattr(settings, "checkpoint", ""))
-    return sorted(f for f in folder.iterdir() if f.is_file()) if folder.name and folder.is_dir() else []
+    folder = representation_of(wildcards).weights_folder
+    return sorted(f for f in Path(folder).iterdir() if f.is_file()) if folder else []
 
 
 def source_of(wildcards):
@@ -159,86 +150,19 @@ def source_of(wildcards):
     return f"results/{wildcards.corpus}/{representation_of(wildcards).source}/latents.json"
 
 
-def evaluations(wildcards):
-    """The folder of each evaluation that a table's rows are measured with."""
-    return [f"results/{wildcards.corpus}/{r}/{p}/seed{s}" for r, p, s in CONFIG.predictions(table_of(wildcards))]
+def measured(wildcards, files):
+    """The files of all measurements that a table's rows are made of.
+
+    Args:
+        files: which of a measurement's files: metrics or sums.
+    """
+    folders = [
+        (f"results/{m.corpus}/{m.representation}/{m.by}" + ("" if m.regime == "clustered" else f"/seed{m.seed}"), m)
+        for m in table_of(wildcards).measurements(CONFIG, wildcards.corpus)
+    ]
+    return [f"{folder}/{getattr(m, files)}" for folder, m in folders if getattr(m, files)]
 
 
-def clusterings(wildcards):
-    """The metrics of each clustering that a table's rows are measured with."""
-    return [f"results/{wildcards.corpus}/{r}/{key}/clusters.json" for r, key in CONFIG.clusterings(table_of(wildcards))]
-
-
-def rollouts(wildcards):
-    """The metrics of each forecast or free run that a table's rows are measured with."""
-    table = table_of(wildcards)
-    file = "free_runs" if table.kind == "free_runs" else "injection"
-    if table.kind == "score_correction":
-        file = f"corrected_{table.correction}"
-    return [f"results/{wildcards.corpus}/{r}/{p}/seed{s}/{file}.json" for r, p, s in CONFIG.rollouts(table)]
-
-
-def injection_speakers(wildcards):
-    """The sums by speaker of each of those forecasts."""
-    forecasts = [Path(path) for path in rollouts(wildcards) if table_of(wildcards).kind != "free_runs"]
-    return [path.with_name(f"{path.stem}_speakers.parquet") for path in forecasts]
-
-
-def identity_of(measurement):
-    """What a file of metrics is of: it says so itself."""
-
-    def identity(wildcards):
-        by = wildcards.key if measurement == "clusters" else wildcards.predictor
-        return canonical_json(
-            {
-                "measurement": measurement,
-                "corpus": wildcards.corpus,
-                "representation": wildcards.representation,
-                "by": by,
-                "regime": "clustered" if measurement == "clusters" else CONFIG.all_predictors[by].regime,
-                "seed": int(getattr(wildcards, "seed", 0)),
-            }
-        )
-
-    return identity
-
-
-def plan(wildcards):
-    """What a table must know beyond its own entry: its rows, what they are, and the processes with exact answers."""
-    table = table_of(wildcards)
-    rows = CONFIG.rows(table)
-    # no published value is of these; and those of Phase 0 are of the encoder's own frame rate
-    altered = (Surrogate, Outliers, Pooled) if table.kind == "clustering" else (Surrogate, Outliers)
-    facts = {
-        "corpus": wildcards.corpus,
-        "bootstrap_resamples": CONFIG.evaluation.bootstrap_resamples,
-        "rows": rows,
-        "kinds": {
-            "representations": {
-                r: CONFIG.root_representation(r).kind
-                for r in rows
-                if not any(isinstance(step, altered) for step in CONFIG.derivation(r))
-            },
-            "predictors": {
-                p: CONFIG.all_predictors[p].kind for _, p, _ in [*CONFIG.predictions(table), *CONFIG.rollouts(table)]
-            },
-            "keys": {key: CONFIG.keys[key].kind for _, key in CONFIG.clusterings(table)},
-        },
-    }
-    if table.kind == "regimes":
-        trained = {p: getattr(CONFIG.predictors[p], "training", None) for p in table.predictors}
-        facts["steps"] = {p: training.steps for p, training in trained.items() if training}
-    if table.kind == "score_correction":
-        facts["sampling"] = CONFIG.corrections[table.correction].sampling()
-    if table.kind == "calibration":
-        facts["processes"] = {name: CONFIG.representations[name].model_dump(mode="json") for name in rows}
-    return canonical_json(facts)
-
-
-def reporting_modules(wildcards):
-    """The modules that a table's kind picks by name."""
-    table = table_of(wildcards)
-    if table.kind != "calibration":
-        return [view_module(table.kind)]
-    kinds = {CONFIG.root_representation(name).kind for name in CONFIG.rows(table)}
-    return [view_module(table.kind), *(process_module(kind) for kind in sorted(kinds))]
+def plan_of(wildcards):
+    """What a table's view must know beyond the table's own section."""
+    return canonical_json(table_of(wildcards).plan(CONFIG, wildcards.corpus))

@@ -14,20 +14,17 @@ rule encode_latents:
     benchmark:
         "results/{corpus}/{representation}/benchmarks/encode_latents/{part}of{n_parts}.tsv"
     wildcard_constraints:
-        representation=one_of(of_kind(Encoder)),
+        representation=one_of(of_family(Encoder)),
     conda:
         "../envs/latentdyn.yaml"
     threads: 1
     resources:
-        gpu=lambda w: int(representation_of(w).kind in ("mimi", "encodec")),
+        gpu=lambda w: int(representation_of(w).needs_gpu),
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=encoding_minutes,
     params:
         float32_matmul=CONFIG.compute.float32_matmul,
-        code=lambda w: code_digest(
-            "latentdyn.steps.encode_latents",
-            f"latentdyn.codecs.{representation_of(w).kind}",
-        ),
+        code=lambda w: code_digest("latentdyn.steps.encode_latents", representation_of(w).module),
         audio=corpus_root,
         representation=lambda w: representation_of(w).canonical(),
         state="results/.state/encode_latents/{corpus}/{representation}/{part}of{n_parts}",
@@ -50,7 +47,7 @@ rule merge_latents:
     log:
         "results/{corpus}/{representation}/logs/merge_latents.log",
     wildcard_constraints:
-        representation=one_of(of_kind(Encoder)),
+        representation=one_of(of_family(Encoder)),
     conda:
         "../envs/latentdyn.yaml"
     resources:
@@ -60,30 +57,6 @@ rule merge_latents:
         code=code_digest("latentdyn.steps.merge_latents"),
     shell:
         "python -m latentdyn.steps.merge_latents --parts {input:q} --handle {output.handle:q} >{log:q} 2>&1"
-
-
-rule pool_latents:
-    """Mean-pool a representation in time to a lower frame rate."""
-    input:
-        source_of,
-    output:
-        store=directory("results/{corpus}/{representation}/latents.zarr"),
-        handle="results/{corpus}/{representation}/latents.json",
-    log:
-        "results/{corpus}/{representation}/logs/pool_latents.log",
-    wildcard_constraints:
-        representation=one_of(of_kind(Pooled)),
-    conda:
-        "../envs/latentdyn.yaml"
-    resources:
-        mem_mb=lambda w, attempt: 3000 * attempt,
-        runtime=minutes(30, mb_per_minute=100),
-    params:
-        code=code_digest("latentdyn.steps.pool_latents"),
-        representation=lambda w: representation_of(w).canonical(),
-    shell:
-        "python -m latentdyn.steps.pool_latents --source {input:q} --representation {params.representation:q}"
-        " --handle {output.handle:q} >{log:q} 2>&1"
 
 
 rule import_latents:
@@ -96,7 +69,7 @@ rule import_latents:
     log:
         "results/{corpus}/{representation}/logs/import_latents.log",
     wildcard_constraints:
-        representation=one_of(of_kind(Provided)),
+        representation=one_of(of_family(Provided)),
     conda:
         "../envs/latentdyn.yaml"
     resources:
@@ -114,8 +87,8 @@ rule import_latents:
         " --handle {output.handle:q} >{log:q} 2>&1"
 
 
-rule make_surrogate:
-    """Destroy some of a representation's structure and keep the rest."""
+rule derive_latents:
+    """Make a derived representation of any kind from the latents of another one."""
     input:
         source=source_of,
         splits="results/{corpus}/splits.parquet",
@@ -123,44 +96,19 @@ rule make_surrogate:
         store=directory("results/{corpus}/{representation}/latents.zarr"),
         handle="results/{corpus}/{representation}/latents.json",
     log:
-        "results/{corpus}/{representation}/logs/make_surrogate.log",
+        "results/{corpus}/{representation}/logs/derive_latents.log",
     wildcard_constraints:
-        representation=one_of(of_kind(Surrogate)),
+        representation=one_of(of_family(Derived)),
     conda:
         "../envs/latentdyn.yaml"
     resources:
         mem_mb=lambda w, attempt: 3000 * attempt,
         runtime=minutes(30, mb_per_minute=100),
     params:
-        code=code_digest("latentdyn.steps.make_surrogate"),
+        code=lambda w: code_digest("latentdyn.steps.derive_latents", representation_of(w).module),
         representation=lambda w: representation_of(w).canonical(),
     shell:
-        "python -m latentdyn.steps.make_surrogate --source {input.source:q} --splits {input.splits:q}"
-        " --representation {params.representation:q} --handle {output.handle:q} >{log:q} 2>&1"
-
-
-rule inject_outliers:
-    """Scale up a few frames of a representation."""
-    input:
-        source=source_of,
-        splits="results/{corpus}/splits.parquet",
-    output:
-        store=directory("results/{corpus}/{representation}/latents.zarr"),
-        handle="results/{corpus}/{representation}/latents.json",
-    log:
-        "results/{corpus}/{representation}/logs/inject_outliers.log",
-    wildcard_constraints:
-        representation=one_of(of_kind(Outliers)),
-    conda:
-        "../envs/latentdyn.yaml"
-    resources:
-        mem_mb=lambda w, attempt: 3000 * attempt,
-        runtime=minutes(30, mb_per_minute=100),
-    params:
-        code=code_digest("latentdyn.steps.inject_outliers"),
-        representation=lambda w: representation_of(w).canonical(),
-    shell:
-        "python -m latentdyn.steps.inject_outliers --source {input.source:q} --splits {input.splits:q}"
+        "python -m latentdyn.steps.derive_latents --source {input.source:q} --splits {input.splits:q}"
         " --representation {params.representation:q} --handle {output.handle:q} >{log:q} 2>&1"
 
 
@@ -174,14 +122,14 @@ rule simulate_process:
     log:
         "results/{corpus}/{representation}/logs/simulate_process.log",
     wildcard_constraints:
-        representation=one_of(of_kind(Process)),
+        representation=one_of(of_family(Process)),
     conda:
         "../envs/latentdyn.yaml"
     resources:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:
-        code=lambda w: code_digest("latentdyn.steps.simulate_process", process_module(representation_of(w).kind)),
+        code=lambda w: code_digest("latentdyn.steps.simulate_process", representation_of(w).module),
         manifest="results/{corpus}/manifest.parquet",
         frame_rate_hz=lambda w: corpus_of(w).frame_rate_hz,
         representation=lambda w: representation_of(w).canonical(),

@@ -1,12 +1,12 @@
-# What jobs ask for, from the size of their work: frames x dimensions of the latents they read, which the handle (a job's
-# first input) tells. While that is still to be made, a dry run shows <TBD>. docs/cluster.md holds measured peaks beside
+# What jobs ask for, from the size of their work: frames x dimensions of the latents they read, which the handle (the input
+# `latents`, or a job's first) tells. While that is still to be made, a dry run shows <TBD>. docs/cluster.md holds measured peaks beside
 # this. Every attempt asks for once more of it; a job that ran out of time continues what it had begun.
 import json
 
 
 def latents_mb(input):
     """Size of a representation in memory, float32."""
-    handle = json.loads(Path(input[0]).read_text())
+    handle = json.loads(Path(input.get("latents", input[0])).read_text())
     return 4e-6 * handle["n_rows"] * handle["dim"]
 
 

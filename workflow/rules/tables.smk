@@ -5,11 +5,8 @@
 rule collect_metrics:
     """Join what a table's rows were measured with: records, sums by speaker, worst frames."""
     input:
-        metrics=lambda w: [f"{folder}/metrics.json" for folder in evaluations(w)],
-        sums=lambda w: [f"{folder}/speakers.parquet" for folder in evaluations(w)],
-        rollouts=rollouts,
-        rollout_sums=injection_speakers,
-        clusters=clusterings,
+        metrics=lambda w: measured(w, "metrics"),
+        sums=lambda w: measured(w, "sums"),
     output:
         metrics="results/{corpus}/measured/{table}/metrics.parquet",
         speakers="results/{corpus}/measured/{table}/speakers.parquet",
@@ -24,9 +21,9 @@ rule collect_metrics:
     params:
         code=code_digest("latentdyn.steps.collect_metrics"),
     shell:
-        "python -m latentdyn.steps.collect_metrics --metrics {input.metrics:q} {input.rollouts:q} {input.clusters:q}"
-        " --sums {input.sums:q} {input.rollout_sums:q} --metrics-out {output.metrics:q}"
-        " --sums-out {output.speakers:q} --worst-frames-out {output.worst_frames:q} >{log:q} 2>&1"
+        "python -m latentdyn.steps.collect_metrics --metrics {input.metrics:q} --sums {input.sums:q}"
+        " --metrics-out {output.metrics:q} --sums-out {output.speakers:q}"
+        " --worst-frames-out {output.worst_frames:q} >{log:q} 2>&1"
 
 
 rule tabulate_metrics:
@@ -47,9 +44,9 @@ rule tabulate_metrics:
         mem_mb=2000,
         runtime=10,
     params:
-        code=lambda w: code_digest("latentdyn.steps.tabulate_metrics", *reporting_modules(w)),
+        code=lambda w: code_digest("latentdyn.steps.tabulate_metrics", *table_of(w).view_code(CONFIG)),
         table=lambda w: table_of(w).canonical(),
-        plan=plan,
+        plan=plan_of,
     shell:
         "python -m latentdyn.steps.tabulate_metrics --metrics {input.metrics:q} --speakers {input.speakers:q}"
         " --worst-frames {input.worst_frames:q} --table {params.table:q} --plan {params.plan:q}"
@@ -77,9 +74,9 @@ rule plot_metrics:
         mem_mb=2000,
         runtime=10,
     params:
-        code=lambda w: code_digest("latentdyn.steps.plot_metrics", *reporting_modules(w)),
-        table=lambda w: canonical_json(table_of(w).model_dump(mode="json", exclude={"columns"})),
-        plan=plan,
+        code=lambda w: code_digest("latentdyn.steps.plot_metrics", *table_of(w).view_code(CONFIG)),
+        table=lambda w: canonical_json(table_of(w).model_dump(mode="json", exclude=set(table_of(w).not_in_figure))),
+        plan=plan_of,
     shell:
         "python -m latentdyn.steps.plot_metrics --metrics {input.metrics:q} --speakers {input.speakers:q}"
         " --worst-frames {input.worst_frames:q} --table {params.table:q} --plan {params.plan:q}"

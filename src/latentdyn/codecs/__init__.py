@@ -1,1 +1,1 @@
-"""Encoders from audio to continuous latents, one module per codec; `base` has what they share."""
+"""Encoders from audio to continuous latents and back, one module a kind, each naming its class `CODEC`."""

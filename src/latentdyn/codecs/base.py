@@ -1,16 +1,22 @@
-"""What a codec is, and how to open one by name.
+"""What a codec is, and how to open one by its kind.
 
-Frame t of every codec here covers the samples [t * hop, (t + 1) * hop): an utterance of n samples has
-`frame_count(n, hop)` frames, and its end is padded with zeros *in the audio* to a whole hop. Padding the
-audio, not some inner layer, is what makes batched, padded, single and streamed encodings agree.
+Frame t of every codec here covers the samples [t * hop, (t + 1) * hop). An utterance of n samples has
+`frame_count(n, hop)` frames: the *audio* is padded at its end with zeros to a whole hop. No inner layer pads
+the end, so that batched, padded, single and streamed encodings agree.
+
+A new codec is one module `codecs/{kind}.py` that names its class `CODEC`. Nothing lists the kinds.
 """
 
 import importlib
+import importlib.util
+import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 
+import latentdyn.codecs
+from latentdyn.codecs.naming import codec_module
 from latentdyn.errors import UserError
 
 
@@ -18,19 +24,25 @@ class Codec(Protocol):
     """An encoder from mono audio in [-1, 1] to continuous latents, and its decoder.
 
     Attributes:
+        needs_gpu: encoding much audio takes a GPU; a CPU can do it, slowly.
         sample_rate_hz: rate of the audio that goes in and comes out; the caller resamples.
         hop_samples: samples per frame.
         dim: D, dimensions of a latent.
         causal: frame t depends on no sample at or after (t + 1) * hop_samples, except as told next.
-        start_look_ahead_frames: the first frames may depend on audio up to and including the frame of this
-            index (a codec that pads its start by reflection); 0 when there is no exception.
+        start_look_ahead_frames: the first frames may depend on what comes later, up to and including the frame
+            of this index (a codec that pads its start by reflection); 0 when there is no exception. This holds
+            for encoding and for decoding.
+        decode_look_ahead_frames: the audio of frame t depends on no latent after frame t plus this, except at
+            the start as above; 0 for a causal decoder.
     """
 
+    needs_gpu: ClassVar[bool]
     sample_rate_hz: int
     hop_samples: int
     dim: int
     causal: bool
     start_look_ahead_frames: int
+    decode_look_ahead_frames: int
 
     @property
     def frame_rate_hz(self) -> float: ...
@@ -48,12 +60,15 @@ class Codec(Protocol):
         ...
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
-        """Decode (T, D) to (T * hop,) float32 at `sample_rate_hz`."""
+        """Decode (T, D) to (T * hop,) float32 at `sample_rate_hz`; beside the result, memory does not grow with T."""
         ...
 
+    def decode_stream(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Decode one utterance that comes in blocks (T_i, D) of any size; yields (n_i,) float32.
 
-# Each module is named after its kind, so that a rule can list `latentdyn.codecs.{kind}` in its code digest.
-_CLASSES = {"mimi": "Mimi", "encodec": "EnCodec", "soundstream": "SoundStream", "logmel": "LogMel"}
+        The pieces, concatenated, are `decode` of the whole utterance. Memory does not depend on the length.
+        """
+        ...
 
 
 def open_codec(settings: Mapping[str, Any], device: str = "cpu") -> Codec:
@@ -67,15 +82,28 @@ def open_codec(settings: Mapping[str, Any], device: str = "cpu") -> Codec:
     Raises:
         UserError: the kind is not that of a codec, or the codec cannot be opened (its own message).
     """
-    kind = settings["kind"]
-    if kind not in _CLASSES:
-        raise UserError(
-            f"'{kind}' is not a codec",
-            "kind of the representation",
-            f"use one of {', '.join(sorted(_CLASSES))}",
-        )
-    codec = getattr(importlib.import_module(f"latentdyn.codecs.{kind}"), _CLASSES[kind])
-    return codec(**{key: value for key, value in settings.items() if key not in ("kind", "dtype")}, device=device)
+    options = {key: value for key, value in settings.items() if key not in ("kind", "dtype")}
+    kind: Any = codec_class(settings["kind"])
+    return cast(Codec, kind(**options, device=device))
+
+
+def codec_class(kind: str) -> type[Codec]:
+    """The class of a kind of codec; nothing is opened.
+
+    Raises:
+        UserError: there is no such codec.
+    """
+    if importlib.util.find_spec(codec_module(kind)):
+        module = importlib.import_module(codec_module(kind))
+        if hasattr(module, "CODEC"):
+            return cast(type[Codec], module.CODEC)
+    raise UserError(f"'{kind}' is not a codec", "kind of the representation", f"use one of {', '.join(codec_kinds())}")
+
+
+def codec_kinds() -> list[str]:
+    """The kinds of all codecs, sorted. Imports every module of this package, so it takes seconds."""
+    names = [module.name for module in pkgutil.iter_modules(latentdyn.codecs.__path__)]
+    return sorted(name for name in names if hasattr(importlib.import_module(codec_module(name)), "CODEC"))
 
 
 def frame_count(samples: int, hop_samples: int) -> int:

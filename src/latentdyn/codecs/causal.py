@@ -1,7 +1,7 @@
 """Causal torch layers that remember what they need of the past, put in the place of a model's own.
 
-The layers of a model share one `Carry`. Its `state` belongs to the utterances being encoded; whoever drives
-the model sets it before each tile, so any number of streams can take turns on one model.
+The layers of a model share one `Carry`. Its `state` belongs to the utterances that the model works on now.
+Whoever drives the model sets it before each tile, so any number of streams can take turns on one model.
 """
 
 import contextlib
@@ -73,6 +73,30 @@ def _padded_start(x: torch.Tensor, context: int, mode: str) -> torch.Tensor:
     return padded[..., : padded.shape[-1] - missing]
 
 
+class CarryingConvTranspose1d(nn.Module):
+    """A causal transposed convolution: the end of its input is kept as the left context of the next tile.
+
+    Args:
+        conv: the plain transposed convolution, whose output would be cut at its right end only; a weight norm is
+            folded into its weight.
+    """
+
+    def __init__(self, conv: nn.ConvTranspose1d, carry: Carry) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Buffer(conv.weight.detach().clone()), conv.bias
+        self.stride, self.groups = conv.stride[0], conv.groups
+        self.context = -(-conv.kernel_size[0] // self.stride) - 1
+        self.carry = carry
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, n) to (B, C', n * stride)."""
+        past = self.carry.state.get(self)
+        x = functional.pad(x, (self.context, 0)) if past is None else torch.cat([past, x], -1)
+        self.carry.state[self] = x[..., x.shape[-1] - self.context :].clone()
+        y = functional.conv_transpose1d(x, self.weight, self.bias, self.stride, groups=self.groups)
+        return y[..., self.context * self.stride : x.shape[-1] * self.stride]
+
+
 class CarryingLSTM(nn.Module):
     """A residual LSTM over (B, C, n) that goes on from the state in which the last tile left it."""
 
@@ -82,6 +106,7 @@ class CarryingLSTM(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         series = x.permute(2, 0, 1)
+        output: torch.Tensor
         output, self.carry.state[self] = self.lstm(series, self.carry.state.get(self))
         return (output + series).permute(1, 2, 0)
 

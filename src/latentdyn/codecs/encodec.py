@@ -1,23 +1,33 @@
 """EnCodec (Défossez et al. 2022) without its quantizer: 128 dimensions at 75 Hz from 24 kHz audio.
 
-A clip is encoded in causal tiles that carry the left context of every convolution and the LSTM's state. The
-weight norm is folded into the weights. Models that normalise over time (the 48 kHz one) are not causal and
-are refused.
+Encoder and decoder are causal and work in tiles that carry the left context of every convolution and the
+LSTM's state. The weight norm is folded into the weights. Models that normalise over time (the 48 kHz one) are
+not causal and are refused.
 
 EnCodec pads the start of every convolution by *reflection*, so the first frames are not causal: frame 0
 depends on audio up to and including frame 6 (80 ms ahead), frames 1 and 2 on audio up to frames 5 and 4;
 from frame 3 on nothing looks ahead. An utterance shorter than 7 frames is therefore the one case in which
-zeros appended to it change its frames.
+zeros appended to it change its frames. Decoding starts in the same way, and there the LSTM follows the
+reflection: the audio of each of the frames 0 to 5 depends on the latents up to frame 6.
 """
+
+from typing import cast
 
 import numpy as np
 import torch
 from transformers import EncodecModel
-from transformers.models.encodec.modeling_encodec import EncodecConv1d, EncodecLSTM
+from transformers.models.encodec.modeling_encodec import EncodecConv1d, EncodecConvTranspose1d, EncodecLSTM
 
-from latentdyn.codecs.causal import Carry, CarryingConv1d, CarryingLSTM, State, replace_layers
+from latentdyn.codecs.causal import (
+    Carry,
+    CarryingConv1d,
+    CarryingConvTranspose1d,
+    CarryingLSTM,
+    State,
+    replace_layers,
+)
 from latentdyn.codecs.checkpoint import load_model
-from latentdyn.codecs.tiling import TiledCodec
+from latentdyn.codecs.tiling import Tile, TiledCodec
 from latentdyn.errors import UserError
 
 
@@ -27,12 +37,14 @@ class EnCodec(TiledCodec):
     Args:
         checkpoint: hub id, or a local folder with config.json and safetensors weights.
         revision: commit of the hub repository.
-        tile_s: seconds encoded at a time; the latents do not depend on it, memory and speed do.
+        tile_s: seconds encoded or decoded at a time; the result does not depend on it, memory and speed do.
 
     Raises:
         UserError: the checkpoint cannot be loaded or is not a causal mono EnCodec, or a tile is shorter than
             what the reflection at the start of a clip needs.
     """
+
+    needs_gpu = True
 
     def __init__(self, checkpoint: str, revision: str | None = None, tile_s: float = 2.56, device: str = "cpu") -> None:
         model = load_model(EncodecModel, "encodec", checkpoint, revision, device)
@@ -40,18 +52,20 @@ class EnCodec(TiledCodec):
         if (
             not config.use_causal_conv
             or config.audio_channels != 1
+            or config.trim_right_ratio != 1
             or config.norm_type != "weight_norm"
             or config.normalize
         ):
             raise UserError(
                 f"this EnCodec ({config.sampling_rate} Hz) is not mono and causal, or normalises over time",
-                f"checkpoint {checkpoint} (use_causal_conv, audio_channels, norm_type, normalize)",
+                f"checkpoint {checkpoint} (use_causal_conv, audio_channels, trim_right_ratio, norm_type, normalize)",
                 "use the 24 kHz model, such as facebook/encodec_24khz",
             )
         self.sample_rate_hz, self.hop_samples = config.sampling_rate, config.hop_length
         self.dim = config.hidden_size
-        # The last convolution works on frames, so its reflection reaches furthest.
-        self.start_look_ahead_frames = config.last_kernel_size - 1 if config.pad_mode == "reflect" else 0
+        # The convolutions that work on frames reflect furthest: the encoder's last and the decoder's first.
+        reach = max(config.last_kernel_size, config.kernel_size) - 1
+        self.start_look_ahead_frames = reach if config.pad_mode == "reflect" else 0
         self.tile_frames = max(1, round(tile_s * self.frame_rate_hz))
         shortest = self.start_look_ahead_frames + 1
         if self.tile_frames < shortest:
@@ -62,18 +76,10 @@ class EnCodec(TiledCodec):
             )
         self._encoder, self._decoder, self._device = model.encoder, model.decoder, device
         self._carry = Carry()
-        replace_layers(
-            self._encoder,
-            EncodecConv1d,
-            lambda layer: CarryingConv1d(layer.conv, layer.pad_mode, self._carry),
-        )
-        replace_layers(self._encoder, EncodecLSTM, lambda layer: CarryingLSTM(layer.lstm, self._carry))
-
-    def decode(self, latents: np.ndarray) -> np.ndarray:
-        """Decode (T, D) to (T * hop,) float32, in one piece: memory grows with T."""
-        with self._carry.of({}):
-            z = torch.from_numpy(np.ascontiguousarray(latents.T, np.float32)).to(self._device)
-            return self._decoder(z[None])[0, 0].cpu().numpy()
+        for half in (self._encoder, self._decoder):
+            replace_layers(half, EncodecConv1d, lambda layer: CarryingConv1d(layer.conv, layer.pad_mode, self._carry))
+            replace_layers(half, EncodecConvTranspose1d, lambda layer: CarryingConvTranspose1d(layer.conv, self._carry))
+            replace_layers(half, EncodecLSTM, lambda layer: CarryingLSTM(layer.lstm, self._carry))
 
     def _start(self, batch: int) -> State:
         return {}
@@ -81,4 +87,15 @@ class EnCodec(TiledCodec):
     def _advance(self, audio: np.ndarray, state: State) -> np.ndarray:
         with self._carry.of(state):
             x = torch.from_numpy(audio).to(self._device)[:, None]
-            return self._encoder(x).transpose(1, 2).cpu().numpy()
+            return cast(np.ndarray, self._encoder(x).transpose(1, 2).cpu().numpy())
+
+    def _start_decoding(self) -> State:
+        return {}
+
+    def _decode_tile(self, tile: Tile, state: State) -> np.ndarray:
+        with self._carry.of(state):
+            z = torch.from_numpy(tile.latents).to(self._device).T[None]
+            return cast(np.ndarray, self._decoder(z)[0, 0].cpu().numpy())
+
+
+CODEC = EnCodec

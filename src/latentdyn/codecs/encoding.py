@@ -91,4 +91,5 @@ class _LevelMeter:
 
 
 def _decibels(power: np.ndarray) -> np.ndarray:
-    return (10 * np.log10(np.maximum(power, 10 ** (_FLOOR_DB / 10)))).astype(np.float32)
+    levels: np.ndarray = 10 * np.log10(np.maximum(power, 10 ** (_FLOOR_DB / 10)))
+    return levels.astype(np.float32)

@@ -5,6 +5,9 @@ start), Hann-windowed and summed into mel bands: it uses no sample after its hop
 power of a full-scale sine (AES17), one scale for all bands: triangles of peak 1 share out the power between
 the first and the last band's centre, so the bands' powers add up to that of the windowed signal.
 Standardising is left to whoever models the latents.
+
+Decoding is rough, for listening: the phases are made up by Griffin-Lim. It is not causal; every tile brings the
+latents on both sides that its audio depends on, about 2 s each.
 """
 
 import warnings
@@ -15,11 +18,12 @@ import scipy.fft
 import scipy.signal
 from librosa.filters import mel
 
-from latentdyn.codecs.tiling import TiledCodec
+from latentdyn.codecs.griffin_lim import griffin_lim, reach, starting_phases
+from latentdyn.codecs.tiling import Tile, TiledCodec
 from latentdyn.errors import UserError
-from latentdyn.seeds import seed_for
 
 _TILE_FRAMES = 256  # bounds the memory of a tile's overlapping windows
+_BINS_ITERATIONS = 50
 
 
 class LogMel(TiledCodec):
@@ -69,28 +73,11 @@ class LogMel(TiledCodec):
         one_sided = np.where((centres_hz == 0) | (centres_hz == sample_rate_hz / 2), 1, 2)
         self._power_scale = (2 * one_sided / (fft_samples * np.sum(window**2))).astype(np.float32)
         self._window = window.astype(np.float32)
-
-    def decode(self, latents: np.ndarray) -> np.ndarray:
-        """Decode (T, D) to (T * hop,) float32 by Griffin-Lim: rough, for listening; phases are made up.
-
-        The spectrum is interpolated in time to windows that overlap by three quarters, as Griffin-Lim needs.
-        """
-        import librosa  # here, because encoding needs none of it
-
-        step = max(1, self._fft_samples // 4)
-        samples = len(latents) * self.hop_samples
-        centres = (np.arange(len(latents)) + 1) * self.hop_samples - self._fft_samples / 2
-        wanted = np.arange(samples // step + 1) * step
-        levels_db = np.stack([np.interp(wanted, centres, band) for band in np.asarray(latents, np.float64).T])
-        bands = np.maximum(10 ** (levels_db / 10) - self._floor_power, 0)
-        power = librosa.util.nnls(self._filters, bands) / self._power_scale[:, None]
-        return librosa.griffinlim(
-            np.sqrt(power),
-            hop_length=step,
-            n_fft=self._fft_samples,
-            length=samples,
-            random_state=seed_for("griffin-lim") % 2**32,
-        ).astype(np.float32)
+        self._step_samples = max(1, fft_samples // 4)  # Griffin-Lim needs windows that overlap by three quarters
+        self._reach = reach(fft_samples, self._step_samples)
+        # the reach, half a window from a frame's end to its centre, and the rounding to steps and to frames
+        margin = (self._reach + 2) * self._step_samples + fft_samples // 2
+        self.decode_look_ahead_frames = -(-margin // hop_samples) + 1
 
     def _start(self, batch: int) -> MutableMapping[str, np.ndarray]:
         return {"past": np.zeros((batch, self._fft_samples - self.hop_samples), np.float32)}
@@ -102,4 +89,42 @@ class LogMel(TiledCodec):
         spectrum = scipy.fft.rfft(frames * self._window, axis=-1)
         power = (spectrum.real**2 + spectrum.imag**2) * self._power_scale
         bands = power @ self._filters.T
-        return 10 * np.log10(bands + np.float32(self._floor_power))
+        return np.asarray(10 * np.log10(bands + np.float32(self._floor_power)))
+
+    def _start_decoding(self) -> None:
+        return None
+
+    def _decode_tile(self, tile: Tile, state: None) -> np.ndarray:
+        hop, step = self.hop_samples, self._step_samples
+        start, stop = tile.start * hop, tile.stop * hop
+        known_samples = (tile.first + len(tile.latents)) * hop
+        first, last = max(0, start // step - self._reach), -(-stop // step) + self._reach
+        end = last * step
+        if tile.at_end and end > known_samples:
+            last, end = known_samples // step, known_samples
+        magnitudes = self._magnitudes(tile, np.arange(first, last + 1) * step)
+        phases = starting_phases(first, *magnitudes.shape)
+        audio = griffin_lim(magnitudes, phases, self._window, step, end - first * step)
+        return np.asarray(audio[start - first * step : stop - first * step], np.float32)
+
+    def _magnitudes(self, tile: Tile, centres: np.ndarray) -> np.ndarray:
+        """The spectra, (M, bins), of windows centred at these samples of the utterance, by interpolation in time."""
+        ends = (tile.first + np.arange(len(tile.latents)) + 1) * self.hop_samples
+        known = ends - self._fft_samples / 2
+        levels_db = np.stack([np.interp(centres, known, band) for band in tile.latents.T.astype(np.float64)], axis=1)
+        bands = np.maximum(10 ** (levels_db / 10) - self._floor_power, 0)
+        return np.asarray(np.sqrt(_bins(bands, self._filters.astype(np.float64)) / self._power_scale))
+
+
+def _bins(bands: np.ndarray, filters: np.ndarray) -> np.ndarray:
+    """Powers of bins (M, bins), not negative, whose bands are nearly `bands` (M, n_mels), by Lee and Seung (2001).
+
+    Each band's power starts out spread evenly over its filter. The multiplicative updates never touch another row.
+    """
+    power = bands / filters.sum(axis=1) @ filters
+    for _ in range(_BINS_ITERATIONS):
+        power *= bands @ filters / np.maximum(power @ filters.T @ filters, np.finfo(np.float64).tiny)
+    return np.asarray(power)
+
+
+CODEC = LogMel

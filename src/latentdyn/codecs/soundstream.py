@@ -1,7 +1,8 @@
 """SoundStream as shipped with Lyra v1.2.0 (TFLite): 64 dimensions at 50 Hz from 16 kHz audio.
 
-The graph encodes one hop per call and keeps its past in TFLite resource variables, which neither
-`allocate_tensors()` nor `reset_all_variables()` clears: an utterance therefore gets a fresh interpreter.
+Each graph, the encoder's and the decoder's, takes one hop per call and keeps its past in TFLite resource
+variables. Neither `allocate_tensors()` nor `reset_all_variables()` clears these, so an utterance gets a fresh
+interpreter. Both are causal.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from latentdyn.codecs.tiling import TiledCodec
+from latentdyn.codecs.tiling import Tile, TiledCodec
 from latentdyn.errors import UserError
 
 _ENCODER, _DECODER = "soundstream_encoder.tflite", "lyragan.tflite"
@@ -38,15 +39,17 @@ class SoundStream(TiledCodec):
         self._encoder = _HopModel(Path(folder).expanduser() / _ENCODER, (1, self.hop_samples), (1, 1, self.dim))
         self._decoder = _HopModel(Path(folder).expanduser() / _DECODER, (1, 1, self.dim), (1, self.hop_samples))
 
-    def decode(self, latents: np.ndarray) -> np.ndarray:
-        """Decode (T, 64) to (T * 320,) float32."""
-        return self._decoder.open()(latents.astype(np.float32)).reshape(-1)
-
     def _start(self, batch: int) -> "list[_Run]":
         return [self._encoder.open() for _ in range(batch)]
 
     def _advance(self, audio: np.ndarray, state: "list[_Run]") -> np.ndarray:
         return np.stack([run(row.reshape(-1, self.hop_samples)) for run, row in zip(state, audio, strict=True)])
+
+    def _start_decoding(self) -> "_Run":
+        return self._decoder.open()
+
+    def _decode_tile(self, tile: Tile, state: "_Run") -> np.ndarray:
+        return state(tile.latents).reshape(-1)
 
 
 class _HopModel:
@@ -106,3 +109,6 @@ class _Run:
             self._interpreter.invoke()
             result[:] = self._interpreter.get_tensor(self._output["index"]).reshape(-1)
         return results
+
+
+CODEC = SoundStream

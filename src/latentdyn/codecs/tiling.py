@@ -1,25 +1,49 @@
-"""Causal encoding tile by tile: the state that one tile leaves is what the next one starts from.
+"""Encoding and decoding tile by tile: the state that one tile leaves is what the next one starts from.
 
-A subclass of `TiledCodec` says what that state is (`_start`) and how to advance it by one tile
-(`_advance`); encoding a batch and streaming an utterance then are the same loop, so they agree, and the
-working memory is that of one tile whatever the length of the clip.
+A subclass of `TiledCodec` says what that state is (`_start`, `_start_decoding`) and how to advance it by one
+tile (`_advance`, `_decode_tile`). A whole utterance and a stream then go through the same loop, so they agree,
+and the working memory is that of one tile whatever the length of the utterance.
+
+A decoder that is not causal carries no state: its tiles bring the latents on both sides that their audio
+depends on.
 """
 
 import abc
 from collections.abc import Iterable, Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 
-class TiledCodec(abc.ABC):
-    """`latentdyn.codecs.base.Codec` from a state and a step."""
+@dataclass(frozen=True)
+class Tile:
+    """The frames [start, stop) of an utterance, to be decoded, with the latents around them.
 
+    Attributes:
+        latents: (t, D) float32, the frames [first, first + t): [start, stop) and the decoder's look-ahead on
+            both sides, as far as the utterance reaches.
+        at_end: the utterance is known to end with `latents`. Of a decoder that looks ahead, the last tile always
+            says so.
+    """
+
+    latents: np.ndarray
+    first: int
+    start: int
+    stop: int
+    at_end: bool
+
+
+class TiledCodec(abc.ABC):
+    """`latentdyn.codecs.base.Codec` from a state and a step, for each direction."""
+
+    needs_gpu: ClassVar[bool] = False
     sample_rate_hz: int
     hop_samples: int
     dim: int
     causal: bool = True
     start_look_ahead_frames: int = 0
+    decode_look_ahead_frames: int = 0
     tile_frames: int
 
     @property
@@ -49,9 +73,27 @@ class TiledCodec(abc.ABC):
         for tile in cut(blocks, self.tile_frames * self.hop_samples, self.hop_samples):
             yield self._advance(tile[None], state)[0]
 
-    @abc.abstractmethod
     def decode(self, latents: np.ndarray) -> np.ndarray:
-        """Decode (T, D) to (T * hop,) float32 at `sample_rate_hz`."""
+        """Decode (T, D) to (T * hop,) float32 at `sample_rate_hz`.
+
+        Raises:
+            ValueError: `latents` is not (T, D).
+        """
+        audio, filled = np.empty(len(latents) * self.hop_samples, np.float32), 0
+        for piece in self.decode_stream([latents]):
+            audio[filled : filled + len(piece)] = piece
+            filled += len(piece)
+        return audio
+
+    def decode_stream(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Decode one utterance that comes in blocks (T_i, D) of any size; yields (n_i,) float32.
+
+        Raises:
+            ValueError: a block is not (T_i, D).
+        """
+        state = self._start_decoding()
+        for tile in cut_latents(blocks, self.dim, self.tile_frames, self.decode_look_ahead_frames):
+            yield self._decode_tile(tile, state)
 
     @abc.abstractmethod
     def _start(self, batch: int) -> Any:
@@ -60,6 +102,14 @@ class TiledCodec(abc.ABC):
     @abc.abstractmethod
     def _advance(self, audio: np.ndarray, state: Any) -> np.ndarray:
         """Encode the next (B, t * hop) float32 samples to (B, t, D), and leave the state at their end."""
+
+    @abc.abstractmethod
+    def _start_decoding(self) -> Any:
+        """The mutable state of an utterance of which nothing has been decoded."""
+
+    @abc.abstractmethod
+    def _decode_tile(self, tile: Tile, state: Any) -> np.ndarray:
+        """Decode the next tile to ((stop - start) * hop,) float32, and leave the state at its stop."""
 
 
 def cut(blocks: Iterable[np.ndarray], tile_samples: int, hop_samples: int) -> Iterator[np.ndarray]:
@@ -79,6 +129,42 @@ def cut(blocks: Iterable[np.ndarray], tile_samples: int, hop_samples: int) -> It
                 tile, filled = np.zeros(tile_samples, np.float32), 0
     if filled:
         yield tile[: -(-filled // hop_samples) * hop_samples]
+
+
+def cut_latents(blocks: Iterable[np.ndarray], dim: int, tile_frames: int, margin_frames: int) -> Iterator[Tile]:
+    """Cut blocks (T_i, D) of any sizes anew into tiles of `tile_frames`, with `margin_frames` on both sides.
+
+    The last tile is what remains. At most a block, two tiles and the two margins are held.
+
+    Raises:
+        ValueError: a block is not (T_i, D).
+    """
+    held, first, start = np.empty((0, dim), np.float32), 0, 0
+
+    def next_tile(at_end: bool) -> Tile:
+        stop = min(start + tile_frames, first + len(held))
+        latents = held[: stop + margin_frames - first].copy()
+        return Tile(latents, first, start, stop, at_end and len(latents) == len(held))
+
+    for block in blocks:
+        if block.ndim != 2 or block.shape[1] != dim:
+            raise ValueError(f"expected latents (T, {dim}), got {block.shape}")
+        for offset in range(0, len(block), tile_frames):
+            held = np.concatenate([held, block[offset : offset + tile_frames]], dtype=np.float32)
+            while start + tile_frames + margin_frames <= first + len(held):
+                yield (tile := next_tile(at_end=False))
+                start = tile.stop
+                first, held = _drop(held, first, start - margin_frames)
+    while start < first + len(held):
+        yield (tile := next_tile(at_end=True))
+        start = tile.stop
+        first, held = _drop(held, first, start - margin_frames)
+
+
+def _drop(held: np.ndarray, first: int, needed: int) -> tuple[int, np.ndarray]:
+    """What is held from frame `needed` on, where the first row is frame `first`."""
+    gone = max(0, needed - first)
+    return first + gone, held[gone:]
 
 
 def _float32(audio: np.ndarray) -> np.ndarray:

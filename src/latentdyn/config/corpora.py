@@ -1,18 +1,23 @@
 """`corpora`: utterances and their speakers."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.values import Fraction, Strict
+
+Source = Literal["audio", "latents", "nothing"]  # what a corpus gives, for representations to be made from
 
 
 class Splits(Strict):
     """Which share of the speakers is held out. A hash of (salt, speaker) decides, so adding speakers moves nobody."""
 
-    salt: str = Field("latentdyn", description="changing it draws other splits")
-    validation: Fraction = Field(0.1, description="share of speakers held out of training to choose a checkpoint")
-    eval: Fraction = Field(0.2, description="share of speakers that only evaluation sees")
+    salt: str = Field("latentdyn", description="another one draws other splits")
+    validation: Fraction = Field(
+        0.1, description="share of the speakers held out of training, to choose steps and ridges"
+    )
+    eval: Fraction = Field(0.2, description="share of the speakers that only evaluation sees")
 
     @model_validator(mode="after")
     def _leaves_training(self) -> "Splits":
@@ -25,28 +30,39 @@ class AudioChecks(Strict):
     """When a recording is set aside (excluded.parquet, with its reason), and when too many are."""
 
     min_duration_s: PositiveFloat = Field(1.0, description="a shorter recording is set aside")
-    silence_dbfs: float = Field(-60.0, description="a recording whose RMS level is below this is silent")
-    max_excluded_share: Fraction = Field(0.05, description="a larger share set aside stops the run")
+    silence_dbfs: float = Field(-60.0, description="a recording whose RMS level (dB re 1.0) is lower is set aside")
+    max_excluded_share: Fraction = Field(0.05, description="setting aside a larger share stops the run")
 
 
-class _Corpus(Strict):
+class CorpusKind(Strict):
+    """Utterances and their speakers."""
+
+    gives: ClassVar[Source]
+
+    kind: str  # each kind's own word
     splits: Splits = Field(Splits(), description="which speakers are held out")
 
 
-class _AudioCorpus(_Corpus):
+class AudioCorpus(CorpusKind):
+    """A corpus of recordings."""
+
+    gives = "audio"
+
     audio: AudioChecks = Field(AudioChecks(), description="when a recording is set aside")
-    encoding_parts: PositiveInt = Field(1, description="jobs that encoding is divided into (per representation)")
+    encoding_parts: PositiveInt = Field(1, description="encoding is divided into so many jobs, for each representation")
 
 
-class LibriSpeech(_AudioCorpus):
+class LibriSpeech(AudioCorpus):
     """LibriSpeech in its own layout: an existing tree (`root`), or downloaded (`url` and `checksum`)."""
 
     kind: Literal["librispeech"]
-    subset: str = Field("train-clean-100", pattern=r"^[a-z0-9-]+$", description="folder of the subset")
-    root: str | None = Field(None, description="folder that holds SPEAKERS.TXT and the subset's folder")
-    url: str | None = Field(None, pattern=r"^https?://", description="address of the subset's .tar.gz")
+    subset: str = Field("train-clean-100", pattern=r"^[a-z0-9-]+$", description="the subset's folder")
+    root: str | None = Field(None, description="the folder that holds SPEAKERS.TXT and the subset's folder")
+    url: str | None = Field(None, pattern=r"^https?://", description="address (http, https) of the subset's .tar.gz")
     checksum: str | None = Field(
-        None, pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$", description="md5:... or sha256:... of the archive"
+        None,
+        pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$",
+        description="`md5:` or `sha256:` and the digest of that archive, which is never unpacked unverified",
     )
 
     @model_validator(mode="after")
@@ -58,14 +74,14 @@ class LibriSpeech(_AudioCorpus):
         return self
 
 
-class Folder(_AudioCorpus):
+class Folder(AudioCorpus):
     """Any folder of audio files (.wav, .flac, .ogg, .mp3, .opus); a file's parent folder names its speaker."""
 
     kind: Literal["folder"]
-    root: str = Field(description="folder of the recordings, at any depth")
+    root: str = Field(description="the folder; recordings may lie at any depth")
 
 
-class Demo(_AudioCorpus):
+class Demo(AudioCorpus):
     """Sentences of our own, spoken offline by espeak-ng voices. No download."""
 
     kind: Literal["demo"]
@@ -73,22 +89,32 @@ class Demo(_AudioCorpus):
     sentences_per_speaker: int = Field(20, ge=1, le=60, description="recordings of each")
 
 
-class Latents(_Corpus):
+class Latents(CorpusKind):
     """Bring your own latents, without audio."""
 
+    gives = "latents"
+
     kind: Literal["latents"]
-    index: str = Field(description="CSV with columns utterance_id, speaker_id, path of a (T, D) float .npy")
+    index: str = Field(
+        description="CSV with the columns utterance_id, speaker_id, path (of a `.npy` of shape (T, D), relative to "
+        "the CSV), and perhaps sex"
+    )
     frame_rate_hz: PositiveFloat = Field(description="frames a second of these latents")
 
 
-class Synthetic(_Corpus):
+class Synthetic(CorpusKind):
     """Speakers and utterances without audio, for representations that are drawn from a known process."""
 
+    gives = "nothing"
+
     kind: Literal["synthetic"]
-    n_speakers: int = Field(60, ge=3, description="all draw from the same process")
-    utterances_per_speaker: PositiveInt = Field(4, description="utterances of each; every one starts anew")
+    n_speakers: int = Field(60, ge=3, description="all draw from the same process; intervals resample them")
+    utterances_per_speaker: PositiveInt = Field(4, description="each starts anew")
     frames_per_utterance: PositiveInt = Field(200, description="length of an utterance")
     frame_rate_hz: PositiveFloat = Field(12.5, description="how many frames are said to be a second")
 
 
-Corpus = Annotated[LibriSpeech | Folder | Demo | Latents | Synthetic, Field(discriminator="kind")]
+if TYPE_CHECKING:
+    Corpus = CorpusKind
+else:
+    Corpus = any_kind_of(CorpusKind)

@@ -18,16 +18,18 @@ class ScoreNetwork(Strict):
 class Correction(Strict):
     """Score correction (seed 003 §6.2): a score model, and how it is applied."""
 
-    network: ScoreNetwork = Field(ScoreNetwork(), description="foretells the noise in a noisy frame")
+    network: ScoreNetwork = Field(ScoreNetwork(), description="predicts the noise in a noisy frame")
     sigma_min: PositiveFloat = Field(
         0.05, description="lowest noise level of the training, in deviations of the training frames"
     )
     sigma_max: PositiveFloat = Field(1.0, description="highest noise level of the training")
     training: ScoreTraining = Field(ScoreTraining(), description="how it is fitted")
     sigmas: Annotated[list[PositiveFloat], Field(min_length=1), AfterValidator(no_duplicates)] = Field(
-        [0.1, 0.5], description="levels at which states are corrected, from sigma_min to sigma_max"
+        [0.1, 0.5], description="levels at which states are corrected"
     )
-    step_size: PositiveFloat = Field(0.2, description="η over the level's square; 1 without noise denoises in one step")
+    step_size: PositiveFloat = Field(
+        0.2, description="η of a Langevin step over the level's square; 1 without noise denoises in one step"
+    )
     n_steps: Horizons = Field([1, 2, 3], description="Langevin steps after every step of a forecast")
 
     @model_validator(mode="after")

@@ -1,11 +1,15 @@
 """`predictors`: models of the next step, and how they are fitted."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
+from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.training import TeacherForced, Training
 from latentdyn.config.values import Fraction, Horizons, Name, Strict
+
+if TYPE_CHECKING:
+    from latentdyn.config.root import Root
 
 
 class NoNetwork(Strict):
@@ -25,7 +29,7 @@ class MLPNetwork(Strict):
 
     kind: Literal["mlp"]
     width: PositiveInt = Field(1024, description="units of a hidden layer")
-    layers: PositiveInt = Field(2, description="hidden layers, GELU")
+    layers: PositiveInt = Field(2, description="hidden layers (GELU)")
     dropout: Fraction = Field(0.0, description="after each hidden layer")
 
 
@@ -33,7 +37,7 @@ class TransformerNetwork(Strict):
     """Causal self-attention over the frames of the context."""
 
     kind: Literal["transformer"]
-    width: PositiveInt = Field(256, description="numbers of a token; a multiple of heads")
+    width: PositiveInt = Field(256, description="numbers of a token; a multiple of `heads`")
     layers: PositiveInt = Field(2, description="blocks")
     heads: PositiveInt = Field(4, description="attention heads of a block")
     dropout: Fraction = Field(0.0, description="within each block")
@@ -48,61 +52,139 @@ class TransformerNetwork(Strict):
 Network = Annotated[NoNetwork | LinearNetwork | MLPNetwork | TransformerNetwork, Field(discriminator="kind")]
 
 
-class _Predictor(Strict):
+class PredictorKind(Strict):
+    """A conditional density of the next step, for each horizon."""
+
     closed_form: ClassVar[bool] = False  # draws nothing: every seed would give the same
 
+    kind: str  # each kind's own word
     window_frames: PositiveInt = Field(8, description="W: frames of context")
-    horizons: Horizons = Field([1, 2, 4, 8], description="k: staleness of the context, in frames")
+    horizons: Horizons = Field(
+        [1, 2, 4, 8], description="k: staleness of the context in frames. One job fits all of them"
+    )
+
+    @property
+    def module(self) -> str:
+        """The module that this kind is made of."""
+        return f"latentdyn.predictors.{self.kind}"
+
+    @property
+    def threads(self) -> int:
+        """Two for a network. A closed form or a density without context is done before a second one helps."""
+        return 1
 
     @property
     def regime(self) -> str:
-        """How it learnt: the kind of its training regime; what is solved in closed form saw true contexts."""
+        """The kind of its training regime. What is solved in closed form sees true contexts."""
         return "teacher_forced"
 
-    def unconditional(self) -> "Predictor | None":
+    @property
+    def start(self) -> str | None:
+        """The predictor whose weights its training starts from, if there is one."""
+        return None
+
+    @property
+    def training_steps(self) -> int | None:
+        """Parameter updates of its training; None of a closed form."""
+        return None
+
+    def unconditional(self) -> "PredictorKind | None":
         """The same density without a context, the reference of the context gain; None where this is one.
 
         It is fitted once, at the longest horizon: on the frames that all horizons share.
         """
         raise NotImplementedError  # abstract
 
+    def check(self, where: str, config: "Root") -> None:
+        """Check what the section alone cannot know.
 
-class _NetworkPredictor(_Predictor):
+        Args:
+            where: dotted path of this entry.
+
+        Raises:
+            ValueError: what it starts from is not defined, or has other weights.
+        """
+
+
+class NetworkPredictor(PredictorKind):
+    """A predictor that gradient descent fits."""
+
     network: Network = Field(MLPNetwork(kind="mlp"), description="reads the context")
     context_normalisation: Literal["standard", "deltas", "none"] = Field(
         "standard",
-        description="the context in deviations of the training frames; as the newest frame like that and the steps "
-        "between the older ones in deviations of the training deltas; or as it is",
+        description="how the network sees the context: in deviations of the training frames; as the newest frame "
+        "like that and the steps between the older ones in deviations of the training deltas; or as it "
+        "is",
     )
-    context_clip: PositiveFloat | None = Field(None, description="normalised contexts are clamped to plus, minus this")
+    context_clip: PositiveFloat | None = Field(
+        None, description="normalised contexts are clamped to plus and minus this"
+    )
     training: Training = Field(Training(), description="how it is fitted")
     starts_from: Name | None = Field(
         None,
-        description="a predictor whose weights it is trained on from; only training, horizons and clamps may differ",
+        description="whose weights it is trained on from; only `training`, `horizons` and clamps may differ. Its "
+        "forecasts' ceilings are those of that predictor",
     )
+
+    @property
+    def threads(self) -> int:
+        return 1 if isinstance(self.network, NoNetwork) else 2
 
     @property
     def regime(self) -> str:
         return self.training.regime.kind
 
-    def unconditional(self) -> "Predictor | None":
+    @property
+    def start(self) -> str | None:
+        return self.starts_from
+
+    @property
+    def training_steps(self) -> int | None:
+        return self.training.steps
+
+    def unconditional(self) -> "PredictorKind | None":
         if isinstance(self.network, NoNetwork):
             return None
         training = self.training.model_copy(update={"regime": TeacherForced(kind="teacher_forced")})
         changes = {"network": NoNetwork(kind="none"), "horizons": self.horizons[-1:], "training": training}
-        return self.model_copy(update={**changes, "starts_from": None})  # type: ignore[return-value]
+        return self.model_copy(update={**changes, "starts_from": None})
+
+    def check(self, where: str, config: "Root") -> None:
+        where, chain = f"{where}.starts_from", [where.rpartition(".")[2]]
+        while (start := config.predictors[chain[-1]].start) is not None:
+            if start not in config.predictors:
+                raise ValueError(f"predictors.{chain[-1]}.starts_from: no predictor is named '{start}'")
+            if start in chain:
+                raise ValueError(f"{where}: goes round in a circle ({' -> '.join([*chain, start])})")
+            chain.append(start)
+        if len(chain) == 1:
+            return
+        mine, its = (config.predictors[n].model_dump() for n in chain[:2])
+        differs = [key for key in sorted({*mine, *its}) if mine.get(key) != its.get(key) and not _may_differ(key)]
+        if differs:
+            raise ValueError(f"{where}: '{chain[1]}' has another {', another '.join(differs)}")
+        missing = sorted(set(mine["horizons"]) - set(its["horizons"]))
+        if missing:
+            raise ValueError(f"{where}: '{chain[1]}' is not trained at k = {missing}")
 
 
-class MDN(_NetworkPredictor):
+def _may_differ(setting: str) -> bool:
+    """Whether a predictor may differ in this from the one that it starts from: its weights mean the same."""
+    return setting in ("training", "horizons", "starts_from", "context_clip") or setting.endswith(("_min", "_max"))
+
+
+class MDN(NetworkPredictor):
     """Mixture density network (seed 001 §2.4): a network whose head is a mixture over the delta."""
 
     kind: Literal["mdn"]
     target_axes: Literal["natural", "principal"] = Field(
         "natural",
-        description="axes in which each component is diagonal: the latents' own (seed 001), or the principal axes of "
-        "the training deltas",
+        description="axes in which the components are diagonal: the latents' own, or the principal axes of the "
+        "training deltas",
     )
-    components: Literal["gaussian", "student_t"] = Field("gaussian", description="student_t has heavier tails")
+    components: Literal["gaussian", "student_t"] = Field(
+        "gaussian", description="`student_t` has heavier tails, as heavy as the data's"
+    )
     n_components: PositiveInt = Field(8, description="K: components of the mixture")
     log_sigma_min: float = Field(
         -5.0, description="lower clamp of log sigma, in units of the training deltas' deviation along those axes"
@@ -116,17 +198,19 @@ class MDN(_NetworkPredictor):
         return self
 
 
-class VMFLogNormal(_NetworkPredictor):
+class VMFLogNormal(NetworkPredictor):
     """Direction from a von Mises-Fisher law, length from a log-normal one (seed 003 §1.1, seed 004 §4)."""
 
     kind: Literal["vmf_lognormal"]
-    kappa_depends_on_magnitude: bool = Field(False, description="let long steps have another concentration")
-    mu_logm_min: float = Field(-5.0, description="lower clamp of the mean log length (seed 003 §1.2)")
-    mu_logm_max: float = Field(12.0, description="upper clamp of the mean log length (seed 003 §1.2)")
+    kappa_depends_on_magnitude: bool = Field(
+        False, description="let long steps have another concentration than short ones"
+    )
+    mu_logm_min: float = Field(-5.0, description="lower clamp of the mean log length")
+    mu_logm_max: float = Field(12.0, description="upper clamp of the mean log length")
     log_sigma_min: float = Field(
         -5.0, description="lower clamp of log sigma, sigma being the deviation of the log length"
     )
-    log_sigma_max: float = Field(0.7, description="upper clamp of log sigma (seed 003 §1.2)")
+    log_sigma_max: float = Field(0.7, description="upper clamp of log sigma")
     log_kappa_min: float = Field(-5.0, description="lower clamp of log kappa, the direction's concentration")
     log_kappa_max: float = Field(12.0, description="upper clamp of log kappa")
 
@@ -138,7 +222,7 @@ class VMFLogNormal(_NetworkPredictor):
         return self
 
 
-class Flow(_NetworkPredictor):
+class Flow(NetworkPredictor):
     """Conditional normalising flow over the delta (coupling layers)."""
 
     kind: Literal["flow"]
@@ -155,7 +239,7 @@ class Flow(_NetworkPredictor):
     mean_samples: PositiveInt = Field(16, description="draws, in pairs, that estimate its mean")
 
 
-class LinearGaussian(_Predictor):
+class LinearGaussian(PredictorKind):
     """Closed-form linear regression of the delta on the context, with a Gaussian residual."""
 
     closed_form: ClassVar[bool] = True
@@ -167,34 +251,37 @@ class LinearGaussian(_Predictor):
         description="candidates, in units of the mean context variance; validation speakers choose",
     )
 
-    def unconditional(self) -> "Predictor | None":
+    def unconditional(self) -> "PredictorKind | None":
         return Gaussian(
             kind="gaussian", covariance=self.covariance, window_frames=self.window_frames, horizons=self.horizons[-1:]
         )
 
 
-class AR1(_Predictor):
+class AR1(PredictorKind):
     """Each dimension regressed on its own newest known value."""
 
     closed_form: ClassVar[bool] = True
 
     kind: Literal["ar1"]
 
-    def unconditional(self) -> "Predictor | None":
+    def unconditional(self) -> "PredictorKind | None":
         return Gaussian(kind="gaussian", window_frames=self.window_frames, horizons=self.horizons[-1:])
 
 
-class Gaussian(_Predictor):
+class Gaussian(PredictorKind):
     """One Gaussian for every step, whatever the context."""
 
     closed_form: ClassVar[bool] = True
 
     kind: Literal["gaussian"]
     covariance: Literal["diagonal", "full"] = Field("diagonal", description="form of the covariance")
-    mean: Literal["fitted", "zero"] = Field("fitted", description="zero is persistence: the next frame is this one")
+    mean: Literal["fitted", "zero"] = Field("fitted", description="`zero` is persistence: the next frame is this one")
 
-    def unconditional(self) -> "Predictor | None":
+    def unconditional(self) -> "PredictorKind | None":
         return None
 
 
-Predictor = Annotated[MDN | VMFLogNormal | Flow | LinearGaussian | AR1 | Gaussian, Field(discriminator="kind")]
+if TYPE_CHECKING:
+    Predictor = PredictorKind
+else:
+    Predictor = any_kind_of(PredictorKind)

@@ -1,62 +1,159 @@
-"""`representations`: encoders, known processes, and what derives from them."""
+"""`representations`: encoders, known processes, and what is derived from them.
 
-from typing import Annotated, Literal
+A family of kinds (encoders, provided latents, processes, derived latents) says what its stores are made from and by
+which modules. A kind of a family adds its settings.
+"""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+from latentdyn.config.corpora import Source
+from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.values import Name, Split, Strict, no_duplicates
 
+if TYPE_CHECKING:
+    from latentdyn.config.root import Root
 
-class _Representation(Strict):
+
+class RepresentationKind(Strict):
+    """A sequence of latents for each utterance."""
+
+    made_from: ClassVar[Source | Literal["representation"]]  # what a corpus must give, or another representation
+    package: ClassVar[str]  # where a module named after the kind makes the latents
+    needs_gpu: ClassVar[bool] = False
+
+    kind: str  # each kind's own word
     dtype: Literal["float32", "float16"] = Field("float32", description="how latents are stored")
 
+    @property
+    def module(self) -> str:
+        """The module that makes these latents."""
+        return f"latentdyn.{self.package}.{self.kind}"
 
-class Mimi(_Representation):
+    @property
+    def weights_folder(self) -> str | None:
+        """The local folder whose files the latents depend on, if there is one."""
+        return None
+
+    def check(self, where: str, config: "Root") -> None:
+        """Check what a kind alone cannot know.
+
+        Args:
+            where: dotted path of this entry.
+
+        Raises:
+            ValueError: what the entry names is not defined, or does not fit.
+        """
+
+
+class Encoder(RepresentationKind):
+    """Latents that a codec's encoder makes of audio."""
+
+    made_from = "audio"
+    package = "codecs"
+
+
+class HubEncoder(Encoder):
+    """An encoder whose weights come from the Hugging Face hub or a local folder."""
+
+    needs_gpu = True
+
+    checkpoint: str
+    revision: str | None = Field(None, description="commit of the hub's repository; required for a hub id")
+    tile_s: PositiveFloat = Field(
+        2.56,
+        description="long clips are encoded in causal tiles of this length. The latents do not depend on it; memory "
+        "and speed do",
+    )
+
+    @property
+    def weights_folder(self) -> str | None:
+        return self.checkpoint if Path(self.checkpoint).is_dir() else None
+
+    def check(self, where: str, config: "Root") -> None:
+        is_hub_id = re.fullmatch(r"[\w.-]+/[\w.-]+", self.checkpoint) and self.weights_folder is None
+        if is_hub_id and self.revision is None:
+            raise ValueError(
+                f"{where}.revision: pin the commit of '{self.checkpoint}', or results cannot be told from those of "
+                "other weights"
+            )
+
+
+class Derived(RepresentationKind):
+    """Latents that are made of another representation's."""
+
+    made_from = "representation"
+    package = "representations"
+
+    source: Name = Field(description="name of the representation that it is made of")
+
+    def check(self, where: str, config: "Root") -> None:
+        name = where.rpartition(".")[2]
+        chain = [name]
+        while isinstance(node := config.representations.get(chain[-1]), Derived):
+            if node.source in chain:
+                raise ValueError(f"{where}.source: goes round in a circle ({' -> '.join(chain)})")
+            chain.append(node.source)
+        if node is None:
+            raise ValueError(f"representations.{chain[-2]}.source: no representation is named '{chain[-1]}'")
+
+
+class Mimi(HubEncoder):
     """Mimi's encoder without its quantizer: 512 dimensions at 12.5 Hz."""
 
     kind: Literal["mimi"]
-    checkpoint: str = Field("kyutai/mimi", description="hub id, or a local folder with config.json and weights")
-    revision: str | None = Field(None, description="commit of the hub repository; required for a hub id")
-    tile_s: PositiveFloat = Field(2.56, description="long clips are encoded in causal tiles of this length")
+    checkpoint: str = Field(
+        "kyutai/mimi",
+        description="id on the Hugging Face hub, or a local folder with config.json and model.safetensors",
+    )
 
 
-class EnCodec(_Representation):
+class EnCodec(HubEncoder):
     """EnCodec's encoder without its quantizer: 128 dimensions at 75 Hz."""
 
     kind: Literal["encodec"]
-    checkpoint: str = Field("facebook/encodec_24khz", description="hub id, or a local folder")
-    revision: str | None = Field(None, description="commit of the hub repository; required for a hub id")
-    tile_s: PositiveFloat = Field(2.56, description="long clips are encoded in causal tiles of this length")
+    checkpoint: str = Field(
+        "facebook/encodec_24khz", description="id on the Hugging Face hub, or a local folder; a causal mono model"
+    )
 
 
-class SoundStream(_Representation):
+class SoundStream(Encoder):
     """Lyra v1.2.0's SoundStream encoder (TFLite): 64 dimensions at 50 Hz."""
 
     kind: Literal["soundstream"]
     folder: str = Field(description="holds soundstream_encoder.tflite and lyragan.tflite")
 
+    @property
+    def weights_folder(self) -> str | None:
+        return self.folder if Path(self.folder).is_dir() else None
 
-class LogMel(_Representation):
+
+class LogMel(Encoder):
     """Log-mel spectrum: the classical reference that needs no download."""
 
     kind: Literal["logmel"]
     sample_rate_hz: PositiveInt = Field(16000, description="recordings are resampled to it")
-    hop_samples: PositiveInt = Field(1280, description="1280 at 16 kHz is 12.5 Hz")
-    fft_samples: PositiveInt = Field(1280, description="length of the window, at least hop_samples")
+    hop_samples: PositiveInt = Field(1280, description="samples a frame; 1280 at 16 kHz is 12.5 Hz")
+    fft_samples: PositiveInt = Field(1280, description="length of the window, at least `hop_samples`")
     n_mels: PositiveInt = Field(64, description="mel bands: the latent's dimension")
     floor_db: float = Field(-80.0, description="noise floor added to every band, dB re a full-scale sine")
 
 
-class Pooled(_Representation):
+class Pooled(Derived):
     """Another representation, mean-pooled in time to a lower frame rate."""
 
     kind: Literal["pooled"]
-    source: Name = Field(description="name of the representation to pool")
     frame_rate_hz: PositiveFloat = Field(description="the source's rate divided by a whole number")
 
 
-class Provided(_Representation):
+class Provided(RepresentationKind):
     """The latents that a corpus of kind `latents` brings."""
+
+    made_from = "latents"
+    package = "steps"
 
     kind: Literal["provided"]
 
@@ -64,19 +161,17 @@ class Provided(_Representation):
 SurrogateMethod = Literal["shuffled", "white", "phase_randomised", "time_reversed"]
 
 
-class Surrogate(_Representation):
+class Surrogate(Derived):
     """Another representation with some of its structure destroyed: what remains predictable is not that structure."""
 
     kind: Literal["surrogate"]
-    source: Name = Field(description="name of the representation")
     method: SurrogateMethod = Field(description="what is kept and what is destroyed")
 
 
-class Outliers(_Representation):
+class Outliers(Derived):
     """Another representation with a few of its frames scaled up, to see which numbers a handful of frames moves."""
 
     kind: Literal["outliers"]
-    source: Name = Field(description="name of the representation")
     share: Annotated[float, Field(gt=0, lt=1)] = Field(
         1e-4, description="probability that a frame of the affected speakers is one"
     )
@@ -86,24 +181,29 @@ class Outliers(_Representation):
     )
 
 
-class _Process(_Representation):
+class Process(RepresentationKind):
     """A random process whose exact predictability is known."""
+
+    made_from = "nothing"
+    package = "processes"
 
     dim: PositiveInt = Field(16, description="dimensions")
     seed: NonNegativeInt = Field(0, description="draws the process's own parameters, and its utterances")
 
 
-class VAR(_Process):
+class VAR(Process):
     """Gaussian VAR(1), x_t = A x_{t-1} + e_t, A a scaled rotation; at radius 0 white noise, above 1 unstable."""
 
     kind: Literal["var"]
     radius: NonNegativeFloat = Field(
         0.9, description="spectral radius of A: 0 is white noise, above 1 grows without bound"
     )
-    noise: Literal["isotropic", "correlated"] = Field("isotropic", description="covariance of e")
+    noise: Literal["isotropic", "correlated"] = Field(
+        "isotropic", description="covariance of e: the identity, or one whose dimensions move together"
+    )
 
 
-class Jumps(_Process):
+class Jumps(Process):
     """Steps of either sign along a direction that the context gives: no mean, much information."""
 
     kind: Literal["jumps"]
@@ -111,14 +211,14 @@ class Jumps(_Process):
     noise: PositiveFloat = Field(0.5, description="s: deviation of each dimension's noise")
 
 
-class ScaleMixture(_Process):
-    """Steps whose size varies and that no context foretells."""
+class ScaleMixture(Process):
+    """Steps whose size varies, and that no context predicts."""
 
     kind: Literal["scale_mixture"]
     sd: PositiveFloat = Field(0.45, description="deviation of the logarithm of the size")
 
 
-class Prototypes(_Process):
+class Prototypes(Process):
     """A cycle of prototype steps, with noise."""
 
     kind: Literal["prototypes"]
@@ -129,17 +229,17 @@ class Prototypes(_Process):
     noise: PositiveFloat = Field(1.0, description="deviation of each dimension about an anchor")
 
 
-class VMFSteps(_Process):
+class VMFSteps(Process):
     """Steps of von Mises-Fisher direction and log-normal length, towards the origin on average."""
 
     kind: Literal["vmf_steps"]
     dim: int = Field(16, ge=2, description="dimensions")
-    kappa: PositiveFloat = Field(40.0, description="concentration of the direction")
+    kappa: PositiveFloat = Field(40.0, description="concentration of the direction; `dim` must be 2 or more")
     mu_logm: float = Field(0.0, description="mean of the logarithm of the length")
     sigma: PositiveFloat = Field(0.3, description="deviation of the logarithm of the length")
 
 
-class Switching(_Process):
+class Switching(Process):
     """Two linear systems, one of which a fair coin picks at every frame."""
 
     kind: Literal["switching"]
@@ -148,7 +248,7 @@ class Switching(_Process):
     noise: PositiveFloat = Field(1.0, description="deviation of each dimension's noise")
 
 
-Process = VAR | Jumps | ScaleMixture | Prototypes | VMFSteps | Switching
-Encoder = Mimi | EnCodec | SoundStream | LogMel
-Derived = Pooled | Surrogate | Outliers
-Representation = Annotated[Encoder | Provided | Process | Derived, Field(discriminator="kind")]
+if TYPE_CHECKING:
+    Representation = RepresentationKind
+else:
+    Representation = any_kind_of(RepresentationKind)

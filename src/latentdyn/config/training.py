@@ -34,8 +34,8 @@ class ScheduledSampling(Strict):
     kind: Literal["scheduled_sampling"]
     unroll_steps: int = Field(16, ge=2, description="K: steps of a rollout")
     p_teacher_start: Probability = Field(0.2, description="probability that a step starts from the true state")
-    p_teacher_end: Probability = Field(0.0, description="the same, in the end")
-    decay_steps: PositiveInt = Field(2000, description="optimisation steps from the one to the other")
+    p_teacher_end: Probability = Field(0.0, description="the same in the end")
+    decay_steps: PositiveInt = Field(2000, description="parameter updates from the one to the other")
     target: Target = Field("step", description=_TARGET)
     backpropagate: bool = Field(False, description=_BACKPROPAGATE)
 
@@ -46,7 +46,7 @@ class Unrolled(Strict):
     kind: Literal["unrolled"]
     first_unroll_steps: PositiveInt = Field(2, description="steps of a rollout at first")
     unroll_steps: int = Field(16, ge=2, description="K: steps of a rollout in the end")
-    grow_steps: PositiveInt = Field(2000, description="optimisation steps from the one to the other")
+    grow_steps: PositiveInt = Field(2000, description="parameter updates from the one to the other")
     target: Target = Field("step", description=_TARGET)
     backpropagate: bool = Field(True, description=_BACKPROPAGATE)
 
@@ -87,13 +87,13 @@ class _GradientDescent(Strict):
 
     learning_rate: PositiveFloat = Field(1e-3, description="AdamW's step size, constant")
     weight_decay: NonNegativeFloat = Field(1e-4, description="AdamW's decoupled decay")
-    gradient_clip_norm: PositiveFloat = Field(1.0, description="gradients are scaled down to this norm")
-    validate_every_steps: PositiveInt = Field(500, description="a point of the held-out curve")
+    gradient_clip_norm: PositiveFloat = Field(1.0, description="larger gradients are scaled down to this norm")
+    validate_every_steps: PositiveInt = Field(500, description="steps between two points of the held-out curve")
     select: Literal["best_validation", "last"] = Field(
-        "best_validation", description="which step's weights are kept; best_validation uses held-out training speakers"
+        "best_validation", description="whose weights are kept: the step best on the validation speakers, or the last"
     )
     patience_validations: PositiveInt | None = Field(
-        None, description="stop after this many validations without a new best; null trains all steps"
+        None, description="stop after so many validations without a new best; null trains all steps"
     )
 
 

@@ -177,7 +177,7 @@ class _Partial(NamedTuple):
     def recall(self, url: str) -> dict[str, Any]:
         """The memo, if it is about this address and about a server that lets a download go on."""
         if self.memo.exists() and self.content.exists():
-            memo = read_json(self.memo, made_by="download_corpus")
+            memo: dict[str, Any] = read_json(self.memo, made_by="download_corpus")
             if memo["url"] == url and memo["validator"]:
                 return memo
         return {}

@@ -1,1 +1,1 @@
-"""Corrections of a forecast's states: a score model of the latents, and Langevin steps with it."""
+"""Corrections of a forecast's states: Langevin steps with a score model of the latents."""

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from latentdyn.correction.langevin import corrector
-from latentdyn.correction.score_model import ScoreModel, denoising_losses
 from latentdyn.correction.variants import FORECASTS, SamplingSettings
 from latentdyn.diagnostics.bootstrap import mean_intervals
 from latentdyn.diagnostics.capabilities import find_missing
@@ -27,6 +26,7 @@ from latentdyn.diagnostics.injection import InjectionSettings, Mode, score_forec
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import Rollout, by_draws, by_mean, rollout
 from latentdyn.metrics import DENOISING_LOSS, DENOISING_LOSS_GAUSSIAN
+from latentdyn.models.score.network import ScoreModel, denoising_losses
 from latentdyn.predictors.base import Predictor
 from latentdyn.seeds import numpy_generator, torch_generator
 from latentdyn.stores.frames import subsample_frames

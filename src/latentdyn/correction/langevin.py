@@ -1,13 +1,13 @@
 """Langevin steps that correct a state (seed 003 §6.2, seed 004 §4, Experiment 7), and their controls.
 
-In deviations of the training frames, at a set level σ, n times:
+In deviations of the training frames, at one level σ, n times:
 
     z ← z + η s(z, σ) + sqrt(2η) ξ        ξ ~ N(0, I),  η = step_size σ²
 
-η follows σ², the scale on which the score at that level changes. Without ξ, one step of step_size 1 is the mean of the
-latents that z may be a noisy view of (Tweedie's formula; Efron 2011). Of Gaussian latents with covariance S the steps
-have the stationary covariance (S + σ² I)(I - η/2 (S + σ² I)⁻¹)⁻¹: what they settle to is the noisy density p_σ, wider
-than the data by σ.
+η is proportional to σ², the scale on which the score at that level changes. Without ξ, one step of step_size 1 gives
+E[x given x + σ ε = z], the mean of the latents that can have become z by noise (Tweedie's formula; Efron 2011). For
+Gaussian latents with covariance S, the steps have the stationary covariance (S + σ² I)(I - η/2 (S + σ² I)⁻¹)⁻¹. So many
+steps lead to the noisy density p_σ, which is wider than the data.
 """
 
 import math
@@ -15,17 +15,17 @@ import math
 import torch
 from torch import Tensor
 
-from latentdyn.correction.score_model import ScoreModel
 from latentdyn.correction.variants import Variant
 from latentdyn.diagnostics.rollout import Correct
 from latentdyn.errors import UserError
+from latentdyn.models.score.network import ScoreModel
 
 
 def corrector(model: ScoreModel, variant: Variant, step_size: float, generator: torch.Generator) -> Correct | None:
-    """What corrects a forecast's new states as `variant` says; None for none.
+    """A function that corrects the new states of a forecast as `variant` says; None for the variant `none`.
 
-    `langevin` takes score and noise, `noise_only` leaves out the score, `score_only` the noise. Noise is drawn from
-    `generator`, alike for the first two, in the states' own rows.
+    `langevin` adds score and noise, `noise_only` the noise alone, `score_only` the score alone. `generator` draws the
+    noise, the same for the first two.
 
     Raises:
         UserError: a level that the model was not trained at, or fewer steps than 1.
@@ -40,7 +40,7 @@ def corrector(model: ScoreModel, variant: Variant, step_size: float, generator: 
             "choose levels among them, or train it at others (sigma_min, sigma_max)",
         )
     if n_steps is None or n_steps < 1:
-        raise UserError(f"{n_steps} Langevin steps correct nothing", "n_steps of the correction", "ask for 1 or more")
+        raise UserError(f"{n_steps} Langevin steps correct nothing", "n_steps of the correction", "set 1 or more")
     scored, noisy = variant.kind != "noise_only", variant.kind != "score_only"
     eta = step_size * sigma**2
 

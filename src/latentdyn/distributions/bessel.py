@@ -33,7 +33,8 @@ def log_vmf_normalizer(kappa: Tensor, dim: int) -> Tensor:
     Raises:
         ValueError: dim < 2.
     """
-    return _LogNormalizer.apply(kappa, _checked(dim))
+    log_normalizer: Tensor = _LogNormalizer.apply(kappa, _checked(dim))  # type: ignore[no-untyped-call]
+    return log_normalizer
 
 
 def mean_resultant_length(kappa: Tensor, dim: int) -> Tensor:
@@ -42,7 +43,8 @@ def mean_resultant_length(kappa: Tensor, dim: int) -> Tensor:
     Raises:
         ValueError: dim < 2.
     """
-    return _MeanResultantLength.apply(kappa, _checked(dim))
+    resultant: Tensor = _MeanResultantLength.apply(kappa, _checked(dim))  # type: ignore[no-untyped-call]
+    return resultant
 
 
 @torch.no_grad()

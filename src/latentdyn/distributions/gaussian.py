@@ -16,6 +16,7 @@ def cholesky(covariance: Tensor) -> Tensor:
     Raises:
         UserError: the covariance is singular, so that no density with it exists.
     """
+    factor: Tensor
     factor, singular = torch.linalg.cholesky_ex(covariance)
     if singular:
         raise UserError(
@@ -36,7 +37,7 @@ class FullGaussian(Density):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-density (B,) in nats at x (B, D)."""
-        z = torch.linalg.solve_triangular(self.factor, (x - self.means).T, upper=False)
+        z: Tensor = torch.linalg.solve_triangular(self.factor, (x - self.means).T, upper=False)
         log_det = self.factor.diagonal().log().sum()
         return -0.5 * z.square().sum(0) - log_det - 0.5 * len(z) * math.log(2 * math.pi)
 

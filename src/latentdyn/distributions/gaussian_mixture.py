@@ -92,7 +92,9 @@ def mixture_nll(parameters: Tensor, x: Tensor, n_components: int, log_sigma_min:
     The gradient is analytic, with responsibilities r_k: ∂/∂μ = -r z/σ, ∂/∂log σ = r (1 - z²), ∂/∂logit = π - r. It is
     written straight into one buffer, where autograd would pad and add a buffer for each slice of `parameters`.
     """
-    return _MixtureNLL.apply(parameters, x, n_components, log_sigma_min, log_sigma_max)
+    settings = (n_components, log_sigma_min, log_sigma_max)
+    nll: Tensor = _MixtureNLL.apply(parameters, x, *settings)  # type: ignore[no-untyped-call]
+    return nll
 
 
 class _MixtureNLL(torch.autograd.Function):
@@ -127,4 +129,5 @@ class _MixtureNLL(torch.autograd.Function):
 
 def _log_normal(z: Tensor, log_sigmas: Tensor) -> Tensor:
     """Σ_d log N(z_d; 0, 1) - log σ_d for z, log_sigmas (B, K, D) -> (B, K)."""
-    return -0.5 * torch.linalg.vecdot(z, z) - log_sigmas.sum(-1) - 0.5 * z.shape[-1] * _LOG_2PI
+    squares: Tensor = torch.linalg.vecdot(z, z)
+    return -0.5 * squares - log_sigmas.sum(-1) - 0.5 * z.shape[-1] * _LOG_2PI

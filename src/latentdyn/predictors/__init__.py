@@ -1,1 +1,1 @@
-"""Conditional densities p(Δx | context), one module a kind, each naming its class `PREDICTOR`."""
+"""Conditional densities p(Δx | context): a module for each kind, which names its class in `PREDICTOR`."""

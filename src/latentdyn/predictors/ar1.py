@@ -1,7 +1,7 @@
-"""Each dimension by itself, regressed on its own newest known value: first-order autoregression, read k frames late.
+"""Each dimension regressed on its own newest known value, k frames back: first-order autoregression.
 
-It is exact for independent AR(1) dimensions, and says how much of a prediction needs neither a longer context nor the
-other dimensions. On white noise it "predicts" the step, Δx_t = x_t - x_{t-1}, with slope -1 at k = 1.
+It is exact for independent AR(1) dimensions. It shows how much of a prediction needs neither a longer context nor the
+other dimensions. On white noise the slope is -1 at k = 1, because the step Δx_t = x_t - x_{t-1} contains -x_{t-1}.
 """
 
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ class AR1(SolvedPredictor):
         return diagonal_gaussian(mean, self.log_sigma.expand_as(mean))
 
     def solve(self, train: Windows, validation: Windows | None, k: int) -> Iterable[dict[str, float]]:
-        # Σx, Σy, Σx², Σxy, Σy² about the training moments, so that nothing cancels
+        # Σx, Σy, Σx², Σxy, Σy² of deviations from the training means, so that no large terms cancel
         sums = torch.zeros(5, self.dim, dtype=torch.float64)
         for start in range(0, len(train), _BLOCK):
             context, delta = train.batch(slice(start, start + _BLOCK), k)
@@ -45,7 +45,7 @@ class AR1(SolvedPredictor):
         frame_mean, delta_mean = x_mean + self.frame_mean.double().cpu(), y_mean + self.delta_mean.double().cpu()
         self.slope.copy_(slope)
         self.intercept.copy_(delta_mean - slope * frame_mean)
-        # a dimension that its line predicts to the last digit keeps a density
+        # also a dimension that its line predicts exactly needs a positive variance
         residual = (y_variance - slope * covariance).clamp_min(torch.finfo(torch.float32).eps * y_variance)
         self.log_sigma.copy_(0.5 * residual.log())
         return [{"k": k, "validation_nll": self.validation_nll(validation, k)}]

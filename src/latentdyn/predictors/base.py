@@ -1,4 +1,4 @@
-"""What a predictor is: a conditional density p(Δx | context) behind one small interface."""
+"""The interface of predictors: a conditional density p(Δx | context)."""
 
 import importlib
 from collections.abc import Iterable
@@ -12,14 +12,14 @@ from latentdyn.predictors.naming import predictor_module
 from latentdyn.stores.windows import Scaling, Windows
 
 _BLOCK = 8192
-_NOT_OPTIONS = ("kind", "horizons", "starts_from", "training")  # of the settings, those that a module is not built of
+_NOT_OPTIONS = ("kind", "horizons", "starts_from", "training")  # settings that are no arguments of the class
 
 
 class Predictor(nn.Module):
     """p(Δx | context) for one horizon, in the latents' own units.
 
-    Everything it knows of the data is in its buffers and parameters, so that its state_dict is the whole checkpoint.
-    A kind of predictor is either trained by gradient (it has `nll`) or solved (it has `solve`).
+    All that it knows of the data is in its buffers and parameters, so its state_dict is the whole checkpoint.
+    A kind of predictor is either trained by gradient descent (it has `nll`) or solved (it has `solve`).
     """
 
     frame_mean: Tensor
@@ -48,7 +48,7 @@ class Predictor(nn.Module):
         raise NotImplementedError  # abstract
 
     def mean_step(self, context: Tensor) -> Tensor:
-        """E[Δx | c], (B, D), as density(context).mean() but for rounding; for less where the rest is not needed."""
+        """E[Δx | c], (B, D): density(context).mean() up to rounding, but often cheaper to compute."""
         return self.density(context).mean()
 
 
@@ -60,7 +60,7 @@ class TrainedPredictor(Predictor):
         return self.nll_under(self.density(context), delta)
 
     def nll_under(self, density: Density, delta: Tensor) -> Tensor:
-        """The same where the density of the contexts is at hand: -density.log_prob(delta)."""
+        """The same from the density of the contexts, if it is already there: -density.log_prob(delta)."""
         return -density.log_prob(delta)
 
 
@@ -68,7 +68,7 @@ class SolvedPredictor(Predictor):
     """A predictor that is fitted in closed form."""
 
     def solve(self, train: Windows, validation: Windows | None, k: int) -> Iterable[dict[str, float]]:
-        """Fit at staleness k; `validation` (held-out training speakers) may choose among candidates.
+        """Fit at staleness k; `validation` (held-out training speakers) chooses among candidates, if there are several.
 
         Returns:
             A record for each candidate, with its validation NLL.
@@ -90,4 +90,5 @@ def build_predictor(settings: dict[str, Any], dim: int) -> Predictor:
     """A fresh predictor of the kind that `settings` names, for one horizon."""
     kind = importlib.import_module(predictor_module(settings["kind"]))
     options = {name: value for name, value in settings.items() if name not in _NOT_OPTIONS}
-    return kind.PREDICTOR(dim=dim, **options)
+    predictor: Predictor = kind.PREDICTOR(dim=dim, **options)
+    return predictor

@@ -1,8 +1,8 @@
 """Normalising flow conditioned on the context (Papamakarios et al. 2017; Durkan et al. 2019): a density of any shape.
 
-Coupling layers: one half of the dimensions goes through monotone maps that depend on the context, the other half
-through maps that depend on the first half too, and the halves change roles in the next layer. So a draw is as cheap as
-a log-likelihood: two passes of each layer.
+In a coupling layer, one half of the dimensions goes through monotone maps that depend on the context. The other half
+goes through maps that depend on the first half too. The halves change roles in the next layer. So a draw costs as much
+as a log-likelihood: two passes of each layer.
 """
 
 import math
@@ -38,23 +38,24 @@ class FlowDensity(Density):
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-density (B,) in nats at x (B, D)."""
         z, log_det = self.transform.call_and_ladj(self.target.standardized(x))
-        return Normal(0, 1).log_prob(z).sum(-1) + log_det - self.target.log_volume()
+        log_prob: Tensor = Normal(0, 1).log_prob(z).sum(-1) + log_det - self.target.log_volume()
+        return log_prob
 
     def mean(self) -> Tensor:
         """E[x], (B, D), by Monte-Carlo.
 
-        Normals come as pairs z and -z, so that what is odd in z cancels: there is no error where the map is linear in
-        z, and elsewhere its standard error is at most the deviation of x over the root of the number of pairs. All rows
-        share the draws, and every call draws the same: the answer for a context depends on nothing else.
+        Normals come as pairs z and -z, so that all odd terms in z cancel. The mean is exact if the map is linear in z;
+        otherwise its standard error is at most the deviation of x over the root of the number of pairs. All rows share
+        the draws, and every call uses the same ones: the mean for a context depends on this context alone.
         """
         return self._averages[0]
 
     def mean_log_norm(self) -> Tensor:
-        """E[ln ||x||], (B,), by the draws of `mean`; z and -z are alike here, so each pair counts as one draw."""
+        """E[ln ||x||], (B,), by the draws of `mean`. z and -z can give the same norm, so a pair counts as one draw."""
         return self._averages[1]
 
     def sample(self, generator: torch.Generator, temperature: float = 1.0) -> Tensor:
-        """One draw a row, (B, D); a temperature is that of the standard normal."""
+        """One draw for each row, (B, D); `temperature` is the variance of the normals that are mapped."""
         normals = self.target.mean.new_empty(self.rows, len(self.target.mean))
         return self._pushed(normals.normal_(std=math.sqrt(temperature), generator=generator))
 
@@ -64,7 +65,7 @@ class FlowDensity(Density):
         half = torch.randn(pairs, len(self.target.mean), generator=torch_generator("flow", "mean"))
         draws = torch.cat([half, -half]).to(self.target.mean)
         total, log_norm = draws.new_zeros(self.rows, draws.shape[1]), draws.new_zeros(self.rows)
-        for z in draws:  # one at a time: a spline has dozens of parameters for each dimension of each draw
+        for z in draws:  # one at a time: a spline has dozens of parameters for each dimension of a draw
             x = self._pushed(z.expand(self.rows, -1))
             total += x
             log_norm += x.norm(dim=1).log()
@@ -75,15 +76,15 @@ class FlowDensity(Density):
 
 
 class Flow(NetworkPredictor):
-    """A flow over Δx in `target_axes` (see TargetAxes); a network's answer of `features` numbers conditions it.
+    """A flow over Δx in `target_axes` (see TargetAxes), conditioned on `features` numbers from a network.
 
     Args:
-        univariate: the monotone maps: `affine`, or `spline`, rational-quadratic with 8 bins over 5 deviations each way
-            and the identity beyond, so that tails are Gaussian there.
+        univariate: the monotone maps: `affine`, or `spline`. A spline is rational-quadratic, with 8 bins from -5 to 5
+            deviations. Beyond it is the identity, so the tails are Gaussian.
         transforms: coupling layers.
         hidden_width, hidden_layers: of the network within each coupling layer.
-        features: what the context network says, for each layer to read.
-        mean_samples: draws of which a mean is the average, in pairs (an odd number is rounded up).
+        features: outputs of the context network, which every layer reads.
+        mean_samples: number of draws that a mean averages, in pairs (an odd number is rounded up).
         network: see NetworkPredictor.
     """
 

@@ -1,4 +1,4 @@
-"""One Gaussian for every step, whatever the context: what a predictor has to beat."""
+"""One Gaussian for every step, whatever the context: a predictor has to do better than this."""
 
 from collections.abc import Iterable
 
@@ -11,11 +11,11 @@ from latentdyn.stores.windows import Scaling, Windows
 
 
 class Gaussian(SolvedPredictor):
-    """Δx ~ N(m, S), the training deltas' moments.
+    """Δx ~ N(m, S), with the moments of the training deltas.
 
     Args:
         covariance: `full`, or its `diagonal`.
-        mean: `fitted`, or `zero`: persistence, the next frame is the present one, and S is then the second moment.
+        mean: `fitted`, or `zero`: persistence, the next frame equals this one. S is then the second moment.
     """
 
     location: Tensor
@@ -31,7 +31,7 @@ class Gaussian(SolvedPredictor):
         return FullGaussian(self.location.expand(len(context), -1), self.factor)
 
     def solve(self, train: Windows, validation: Windows | None, k: int) -> Iterable[dict[str, float]]:
-        """The same at every k, for all horizons are fitted to the same frames.
+        """Fit to the training deltas. The result is the same at every k, because all horizons use the same frames.
 
         Raises:
             UserError: the deltas do not span all dimensions, so that no full covariance has a density.

@@ -1,6 +1,6 @@
 """Closed-form linear-Gaussian predictor: ridge regression of the step on the context, Gaussian residual.
 
-It is the best predictor there is for a Gaussian VAR(p) with p <= W, and the line that a network has to beat.
+It is the best possible predictor of a Gaussian VAR(p) with p <= W. A network has to do better than this on other data.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from latentdyn.predictors.base import SolvedPredictor
 from latentdyn.stores.windows import Windows
 
 _BLOCK = 8192
-_CANCELS = 1e-5  # of the steps' variance: a smaller residual is lost in float32's rounding of the moments
+_CANCELS = 1e-5  # as a share of the steps' variance: a smaller residual is lost in the rounding of float32 moments
 
 
 class LinearGaussian(SolvedPredictor):
@@ -39,7 +39,7 @@ class LinearGaussian(SolvedPredictor):
         return FullGaussian(self.standardized(context).flatten(1) @ self.weight + self.bias, self.factor)
 
     def solve(self, train: Windows, validation: Windows | None, k: int) -> Iterable[dict[str, float]]:
-        """Normal equations in float64 once, then each ridge from one eigendecomposition.
+        """Solve the normal equations in float64, for all ridges from one eigendecomposition.
 
         Raises:
             UserError: several ridges, and no validation speakers to choose among them; or residuals that do not span
@@ -71,7 +71,7 @@ class LinearGaussian(SolvedPredictor):
         return [record for record, _ in trials]
 
     def _moments(self, windows: Windows, k: int, products: torch.dtype) -> "_Moments":
-        """Over the training frames, by blocks; products in float32 are several times as fast, and exact to 5e-8."""
+        """Moments over the training frames, by blocks. Products in float32 are several times faster; error 5e-8."""
         width, dim = self.weight.shape
         x_sum, y_sum, gram, cross, square = (
             torch.zeros(shape, dtype=torch.float64) for shape in (width, dim, (width, width), (width, dim), (dim, dim))

@@ -14,11 +14,11 @@ from latentdyn.stores.windows import Scaling
 
 
 class MDN(NetworkPredictor):
-    """K components over Δx, each diagonal in `target_axes` (see TargetAxes, whose units are the mixture's).
+    """K components over Δx, each diagonal in `target_axes` and in the units of TargetAxes.
 
     Args:
-        components: `gaussian`, or `student_t` for tails as heavy as the data's, with a ν for each component.
-        log_sigma_min, log_sigma_max: clamp of log sigma, in those units.
+        components: `gaussian`, or `student_t` for heavier tails, with a ν for each component.
+        log_sigma_min, log_sigma_max: clamp of log sigma, in these units.
         network: see NetworkPredictor.
     """
 

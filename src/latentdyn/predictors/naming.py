@@ -2,5 +2,5 @@
 
 
 def predictor_module(kind: str) -> str:
-    """The module that holds a kind of predictor, in its `PREDICTOR`: what a rule adds to its code digest."""
+    """The module that holds, in its `PREDICTOR`, a kind of predictor: what a rule adds to its code digest."""
     return f"latentdyn.predictors.{kind}"

@@ -10,15 +10,16 @@ from latentdyn.predictors.networks import build_network
 
 
 class NetworkPredictor(TrainedPredictor):
-    """A network reads the normalised context; the head, which a subclass is, makes a density of its outputs.
+    """A network reads the normalised context. A subclass is a head: it makes a density of the network's outputs.
 
     Args:
         network: kind and options of the network (see networks).
-        context_normalisation: `standard` (deviations of training frames), `deltas` (the newest frame like that, the
-            older ones as the steps between them, in deviations of training steps: no information is lost, and what
-            matters is not small beside a level that wanders), or `none` (the latents' own units).
-        context_clip: normalised contexts are clamped to plus and minus this, so that an outlier cannot carry the
-            network where it has learnt nothing; None leaves them.
+        context_normalisation: `standard` (deviations of training frames); `deltas` (the newest frame in deviations of
+            training frames, and instead of the older ones the steps between frames, in deviations of training steps: no
+            information is lost, and steps are not small beside a level that wanders); or `none` (the latents' own
+            units).
+        context_clip: normalised contexts are clamped to plus and minus this, so that an outlier does not lead the
+            network far from all training data; None clamps nothing.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class NetworkPredictor(TrainedPredictor):
         self.network = build_network(network, dim, window_frames, outputs)
 
     def outputs(self, context: Tensor, n: int | None = None) -> Tensor:
-        """What the network says of context (B, W, D): (B, outputs), or its first n outputs alone."""
+        """The network's outputs for context (B, W, D): (B, outputs), or the first n of them alone."""
         if self.context_normalisation == "standard":
             context = self.standardized(context)
         elif self.context_normalisation == "deltas":
@@ -44,4 +45,5 @@ class NetworkPredictor(TrainedPredictor):
             context = torch.cat([steps, self.standardized(context[:, -1:])], dim=1)
         if self.context_clip is not None:
             context = context.clamp(-self.context_clip, self.context_clip)
-        return self.network(context, n)
+        outputs: Tensor = self.network(context, n)
+        return outputs

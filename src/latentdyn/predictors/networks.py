@@ -1,7 +1,7 @@
 """Networks: from a normalised context (B, W, D) to the numbers (B, outputs) that a head makes a density of.
 
-Kinds: `none` (no context: what the head says by itself), `linear`, `mlp`, `transformer`. Each can be asked for its
-first n outputs alone, which costs its last layer only these.
+Kinds: `none` (the same outputs for every context), `linear`, `mlp`, `transformer`. Each can compute its first n outputs
+alone, so that its last layer costs less.
 """
 
 import itertools
@@ -23,7 +23,7 @@ class Constant(nn.Module):
 
     def __init__(self, dim: int, window_frames: int, outputs: int) -> None:
         super().__init__()
-        self.outputs = nn.Parameter(torch.empty(outputs).uniform_(-0.1, 0.1))  # unequal, or components never part
+        self.outputs = nn.Parameter(torch.empty(outputs).uniform_(-0.1, 0.1))  # else all components stay equal
 
     def forward(self, context: Tensor, n: int | None = None) -> Tensor:
         return self.outputs[:n].expand(len(context), -1)
@@ -61,7 +61,7 @@ class MLP(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Causal self-attention over the W frames (Vaswani et al. 2017, pre-norm); the newest frame's token answers."""
+    """Causal self-attention over the W frames (Vaswani et al. 2017, pre-norm); the outputs are the newest frame's."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The coordinates and units in which a head sees the step."""
+"""The coordinates and units of the step in a head."""
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ class TargetAxes(nn.Module):
 
     Args:
         kind: `natural`, the latents' own coordinates, as in seed 001; or `principal`, the principal axes of the
-            training deltas, where a diagonal Gaussian already holds all that their full covariance says.
+            training deltas, in which their full covariance is diagonal.
     """
 
     axes: Tensor
@@ -37,7 +37,7 @@ class TargetAxes(nn.Module):
 
     @property
     def rotation(self) -> Tensor | None:
-        """R (D, D), or None where it is the identity, whose product would be wasted."""
+        """R (D, D), or None for the identity, to save the product."""
         return None if self.kind == "natural" else self.axes
 
     def standardized(self, delta: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""von Mises-Fisher x LogNormal head (seed 004 §4, seed 003 §1.1): where the next step goes, and how far, apart."""
+"""von Mises-Fisher x LogNormal head (seed 004 §4, seed 003 §1.1): direction and length of the next step, separately."""
 
 import math
 from typing import Any
@@ -14,17 +14,17 @@ from latentdyn.stores.windows import Scaling
 
 
 class VMFLogNormal(NetworkPredictor):
-    """Δx = m d: the network says the direction μ (D numbers, normalised), mu_logm, log sigma and log κ.
+    """Δx = m d: the network gives the direction μ (D numbers, normalised), mu_logm, log sigma and log κ.
 
-    mu_logm is counted from the RMS length of the training steps and log κ from ln D/2, so that a fresh head has the
-    data's scale, and A_D(κ) is about .4 in any D: enough for the direction to learn at once, at about .1 nats a
-    dimension while it is wrong.
+    mu_logm is relative to the log of the RMS length of the training steps, and log κ to ln D/2. So a fresh head has the
+    scale of the data, and A_D(κ) is about .4 in any D: enough for the direction to learn at once, at a cost of about
+    .1 nats per dimension while it is wrong.
 
     Args:
-        kappa_depends_on_magnitude: κ(m) = exp(clamp(log κ + slope (ln m - mu_logm))), slope one more output; log κ is
-            then that of the median length.
-        mu_logm_min, ..., log_kappa_max: clamps, absolute; those of mu_logm and the upper one of log sigma are seed
-            003's (§1.2). `facts` of the density says which rows are at one.
+        kappa_depends_on_magnitude: κ(m) = exp(clamp(log κ + slope (ln m - mu_logm))), with the slope as one more
+            output; log κ is then that of the median length.
+        mu_logm_min, ..., log_kappa_max: clamps of the absolute values; those of mu_logm and the upper one of log sigma
+            are of seed 003 (§1.2). `facts` of the density tells which rows are at a clamp.
         network: see NetworkPredictor.
     """
 
@@ -75,20 +75,21 @@ class VMFLogNormal(NetworkPredictor):
         )
 
     def nll_under(self, density: Density, delta: Tensor) -> Tensor:
-        """-log p(Δx | c), (B,) in nats, but 0 for a step of length 0: it has no direction to learn from.
+        """-log p(Δx | c), (B,) in nats, but 0 for a step of length 0, which has no direction.
 
-        Under the density itself such a step is impossible; evaluation shows it as a non-finite NLL.
+        The density itself gives such a step no probability; evaluation shows it as a non-finite NLL.
         """
         return torch.where(delta.any(1), super().nll_under(density, delta), 0)
 
 
 def _clamped(raw: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:
     """`raw` clamped, and 1 where it is at a bound, 0 elsewhere."""
-    return _Clamp.apply(raw, low, high), ((raw <= low) | (raw >= high)).to(raw.dtype)
+    clamped: Tensor = _Clamp.apply(raw, low, high)  # type: ignore[no-untyped-call]
+    return clamped, ((raw <= low) | (raw >= high)).to(raw.dtype)
 
 
 class _Clamp(torch.autograd.Function):
-    """A clamp whose gradient is let through where descent leads back inside, so that no output stays stuck outside."""
+    """A clamp that passes the gradient wherever descent leads back inside, so that no output stays stuck outside."""
 
     @staticmethod
     def forward(ctx: Any, raw: Tensor, low: float, high: float) -> Tensor:

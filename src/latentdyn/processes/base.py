@@ -7,7 +7,7 @@ and of unlimited data.
 
 import importlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from latentdyn.processes.naming import KINDS, process_module
 from latentdyn.progress import progress
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.latents import LatentsWriter
+from latentdyn.stores.lineage import root_facts
 
 _DRAWS = 200_000
 _BLOCK = 10_000
@@ -51,7 +52,7 @@ class Process(Protocol):
     def answers(self, horizons: Sequence[int]) -> list[Answer]: ...  # those that are known at these k
 
 
-def build_process(settings: dict[str, Any]) -> Process:
+def build_process(settings: Mapping[str, Any]) -> Process:
     """The process that `settings` (kind, dim, seed and the kind's own options) describe.
 
     Raises:
@@ -61,27 +62,29 @@ def build_process(settings: dict[str, Any]) -> Process:
     if kind not in KINDS:
         raise UserError(f"there is no process of kind {kind!r}", "kind of the process", f"use {', '.join(KINDS)}")
     options = {name: value for name, value in settings.items() if name not in ("kind", "dtype")}
-    return importlib.import_module(process_module(kind)).PROCESS(**options)
+    process: Process = importlib.import_module(process_module(kind)).PROCESS(**options)
+    return process
 
 
 def write_process(
-    process: Process,
+    settings: Mapping[str, Any],
     manifest: pd.DataFrame,
     handle: Path,
     frame_rate_hz: float,
-    dtype: str,
     seed_names: tuple[object, ...],
 ) -> None:
-    """Write one utterance of the process for each of the manifest's, as a representation.
+    """Write one utterance of a process for each of the manifest's, as a representation.
 
     Args:
+        settings: of the process, with the `dtype` that it is stored in.
         manifest: columns utterance_id, speaker_id, n_frames.
         seed_names: what names the draws; an utterance depends on these and its own id, not on the others.
 
     Raises:
-        UserError: an utterance overflows `dtype`.
+        UserError: there is no such process, or an utterance overflows `dtype`.
     """
-    writer = LatentsWriter(handle, process.dim, frame_rate_hz, dtype, kind=process.kind, causal=True)
+    process, dtype = build_process(settings), settings["dtype"]
+    writer = LatentsWriter(handle, process.dim, frame_rate_hz, dtype, causal=True, **root_facts(settings))
     for row in progress(manifest.itertuples(index=False), total=len(manifest), unit="utterance"):
         with np.errstate(over="ignore", invalid="ignore"):  # an unstable process overflows: said below, with what to do
             latents = process.utterance(row.n_frames, numpy_generator(*seed_names, row.utterance_id)).astype(dtype)

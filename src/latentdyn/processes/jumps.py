@@ -70,7 +70,8 @@ def sign_information(ratio: float) -> float:
     def lost(z: float) -> float:
         return math.exp(-0.5 * z * z) * float(np.logaddexp(0.0, -2 * ratio * (ratio + z)))
 
-    return math.log(2) - quad(lost, -12, 12, limit=200)[0] / math.sqrt(2 * math.pi)
+    mean_lost, _ = quad(lost, -12, 12, limit=200)
+    return math.log(2) - float(mean_lost) / math.sqrt(2 * math.pi)
 
 
 PROCESS = Jumps

@@ -43,7 +43,8 @@ class Prototypes:
     def utterance(self, n_frames: int, generator: np.random.Generator) -> np.ndarray:
         """(T, D) frames."""
         position = (generator.integers(len(self.anchors)) + np.arange(n_frames)) % len(self.anchors)
-        return self.anchors[position] + self.noise * generator.standard_normal((n_frames, self.dim))
+        frames: np.ndarray = self.anchors[position] + self.noise * generator.standard_normal((n_frames, self.dim))
+        return frames
 
     def answers(self, horizons: Sequence[int]) -> list[Answer]:
         """At k = 1, for clusters that are the K positions."""

@@ -84,7 +84,8 @@ class Switching:
             residuals = means[regimes, np.arange(n)] + noise - means
             log_likelihood = -0.5 * np.square(residuals).sum(axis=2) / self.noise**2
             own = log_likelihood[regimes, np.arange(n)]
-            return own - logsumexp(log_likelihood, axis=0) + math.log(n_regimes)
+            gain: np.ndarray = own - logsumexp(log_likelihood, axis=0) + math.log(n_regimes)
+            return gain
 
         return monte_carlo(draw)
 

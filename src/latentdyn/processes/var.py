@@ -115,7 +115,8 @@ class VAR:
             )
             delta = mean + noise
             product = np.einsum("nd,nd->n", mean, delta)
-            return product / (np.linalg.norm(mean, axis=1) * np.linalg.norm(delta, axis=1))
+            cosine: np.ndarray = product / (np.linalg.norm(mean, axis=1) * np.linalg.norm(delta, axis=1))
+            return cosine
 
         return monte_carlo(draw)
 

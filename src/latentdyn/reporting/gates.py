@@ -62,7 +62,7 @@ DIRECTION_SUSTAINED = Gate(
     "direction_sustained", "seed 004 §9 (Exp 1)", "Is the cosine at step 16 of a forecast above .6?",
     "not met: -0.012 (seed 003 §1.2)", metric="cosine", comparison=">", threshold=0.6, mode="D", step=16,
 )  # fmt: skip
-HORIZON_EXTENDED = Gate(
+HORIZON_EXTENDED = Gate(  # seed 003 §6.2: "from ~2 steps to >8 steps without destroying dynamics signal"
     "horizon_extended", "seed 003 §6.2, §7", "Are more than 8 steps of a forecast kept?",
     "not met: about 2, without correction", metric="divergence_horizon", comparison=">", threshold=8.0, mode="D",
     least_steps=8,

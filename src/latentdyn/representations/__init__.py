@@ -1,1 +1,1 @@
-"""Representations derived from other representations."""
+"""Representations derived from other representations: one module for each kind, behind one interface (see base)."""

@@ -6,7 +6,7 @@ import logging
 import time
 from pathlib import Path
 
-from latentdyn.codecs.base import open_codec
+from latentdyn.codecs.base import codec_class, open_codec
 from latentdyn.codecs.encoding import encode_recordings
 from latentdyn.corpus.partition import PART_COLUMNS
 from latentdyn.devices import PRECISIONS, describe_device, gpu_required, pick_device
@@ -14,6 +14,7 @@ from latentdyn.parquet import read_parquet, table_sha256
 from latentdyn.provenance import write_run_record
 from latentdyn.steps.cli import run_step
 from latentdyn.stores.latents import LatentsWriter
+from latentdyn.stores.lineage import root_facts
 from latentdyn.stores.spool import Spool
 from latentdyn.stores.state import open_state, remove_state
 
@@ -36,7 +37,7 @@ def step(arguments: argparse.Namespace) -> None:
     started = time.time()
     settings = arguments.representation
     part = read_parquet(arguments.part, PART_COLUMNS, made_by="partition_manifest")
-    needs_gpu = settings["kind"] in ("mimi", "encodec")
+    needs_gpu = codec_class(settings["kind"]).needs_gpu
     device = pick_device(require_gpu=needs_gpu and gpu_required(), float32_matmul=arguments.float32_matmul)
     codec = open_codec(settings, device=str(device))
     key = {
@@ -48,9 +49,8 @@ def step(arguments: argparse.Namespace) -> None:
     spool = Spool(open_state(arguments.state, key), codec.dim)
     log.info("%d utterances, %d of them finished before, on %s", len(part), len(spool.done), device)
     encode_recordings(part, arguments.audio, codec, spool)
-    writer = LatentsWriter(
-        arguments.handle, codec.dim, codec.frame_rate_hz, settings["dtype"], kind=settings["kind"], causal=codec.causal
-    )
+    facts = {"causal": codec.causal, **root_facts(settings)}
+    writer = LatentsWriter(arguments.handle, codec.dim, codec.frame_rate_hz, settings["dtype"], **facts)
     speaker_of = dict(zip(part["utterance_id"], part["speaker_id"], strict=True))
     for utterance_id, latents, energy_db in spool:
         writer.append(utterance_id, speaker_of[utterance_id], latents, energy_db)

@@ -9,6 +9,7 @@ import numpy as np
 from latentdyn.parquet import read_parquet
 from latentdyn.steps.cli import run_step
 from latentdyn.stores.latents import LatentsWriter
+from latentdyn.stores.lineage import root_facts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +29,7 @@ def step(arguments: argparse.Namespace) -> None:
     manifest = read_parquet(arguments.manifest, columns, made_by="build_manifest")
     writer = LatentsWriter(
         arguments.handle, int(manifest["dim"].iloc[0]), arguments.frame_rate_hz, arguments.representation["dtype"],
-        kind="provided", causal=None,
+        causal=None, **root_facts(arguments.representation),
     )  # fmt: skip
     for row in manifest.itertuples(index=False):
         writer.append(row.utterance_id, row.speaker_id, np.load(arguments.root / row.path, allow_pickle=False))

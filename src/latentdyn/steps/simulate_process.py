@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from latentdyn.parquet import read_parquet
-from latentdyn.processes.base import build_process, write_process
+from latentdyn.processes.base import write_process
 from latentdyn.steps.cli import run_step
 
 
@@ -22,11 +22,10 @@ def step(arguments: argparse.Namespace) -> None:
     settings = arguments.representation
     manifest = read_parquet(arguments.manifest, ["utterance_id", "speaker_id", "n_frames"], made_by="number_utterances")
     write_process(
-        build_process(settings),
+        settings,
         manifest,
         arguments.handle,
         arguments.frame_rate_hz,
-        settings["dtype"],
         seed_names=("simulate", settings["kind"], settings["seed"]),
     )
 

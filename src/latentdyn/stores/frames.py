@@ -38,14 +38,7 @@ def index_frames(store: LatentsStore, splits: pd.DataFrame) -> pd.DataFrame:
         UserError: a speaker of the store has no split.
     """
     table = store.utterances
-    split_of = splits.set_index("speaker_id")["split"]
-    unknown = sorted(set(table.speaker_id) - set(split_of.index))
-    if unknown:
-        raise UserError(
-            f"{len(unknown)} speakers of the latents have no split (the first is {unknown[0]})",
-            store.path,
-            "rerun rule split_speakers for this corpus",
-        )
+    split_of = speaker_splits(store, splits)
     counts = table.n_frames.to_numpy()
     utterance = np.repeat(np.arange(len(table)), counts)
     t = np.arange(len(utterance)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -72,6 +65,26 @@ def index_frames(store: LatentsStore, splits: pd.DataFrame) -> pd.DataFrame:
             "utterance_medial": (position >= _MEDIAL[0]) & (position <= _MEDIAL[1]),
         }
     )
+
+
+def speaker_splits(store: LatentsStore, splits: pd.DataFrame) -> dict[str, str]:
+    """The split of each speaker, one for every speaker of the store.
+
+    Args:
+        splits: columns speaker_id, split.
+
+    Raises:
+        UserError: a speaker of the store has no split.
+    """
+    split_of = dict(zip(splits.speaker_id, splits.split, strict=True))
+    unknown = sorted(set(store.utterances.speaker_id) - set(split_of))
+    if unknown:
+        raise UserError(
+            f"{len(unknown)} speakers of the latents have no split (the first is {unknown[0]})",
+            store.path,
+            "rerun rule split_speakers for this corpus",
+        )
+    return split_of
 
 
 def write_frames(path: Path, handle: Path, frames: pd.DataFrame, store: LatentsStore) -> dict[str, Any]:

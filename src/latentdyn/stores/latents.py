@@ -7,10 +7,11 @@
     utterance_id, speaker_id    (utterance)
     start, n_frames             (utterance)  rows of `latents` that are the utterance's
     dim_mean, dim_std           (dim)        over all finite frames: to look at, not to fit with (they see all speakers)
+    fitted/                     arrays that this store's transform has learned, where it learns any
 
 Rows that belong to no utterance (after a merge, up to a shard's end) are NaN. `NAME.json`, the handle, is written
-last: schema version, shape, rate, size and sha256 of each shard, and a digest of the whole content. Without a handle
-there is no store.
+last: schema version, lineage (see stores.lineage), shape, rate, size and sha256 of each shard, sha256 of each fitted
+array, and a digest of the whole content. Without a handle there is no store.
 
 While a store is being written, its writer holds the lock `NAME.lock` (see stores.lock), which is gone from a finished
 one. It lies beside the store, for Snakemake deletes the store before another job may write it.
@@ -21,7 +22,8 @@ import math
 import os
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,10 +37,11 @@ from latentdyn.errors import UserError
 from latentdyn.files import canonical_json, file_sha256, read_json, write_json
 from latentdyn.stores.lock import Lock
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 CHUNK_FRAMES = 256
 SHARD_FRAMES = 16_384
 _TABLE = ("utterance_id", "speaker_id", "start", "n_frames")
+_FITTED = "fitted"
 
 
 @dataclass(frozen=True)
@@ -51,16 +54,19 @@ class LatentsStore:
 
     @property
     def dim(self) -> int:
-        return self.handle["dim"]
+        dim: int = self.handle["dim"]
+        return dim
 
     @property
     def frame_rate_hz(self) -> float:
-        return self.handle["frame_rate_hz"]
+        frame_rate_hz: float = self.handle["frame_rate_hz"]
+        return frame_rate_hz
 
     @property
     def n_rows(self) -> int:
         """Rows of the flat array, those of no utterance included."""
-        return self.handle["n_rows"]
+        n_rows: int = self.handle["n_rows"]
+        return n_rows
 
     def array(self, name: str = "latents") -> zarr.Array[Any]:
         array = zarr.open_group(self.path, mode="r")[name]
@@ -78,6 +84,25 @@ class LatentsStore:
     def load_energy(self) -> np.ndarray:
         """Levels of all rows, (n_rows,) float32 in dB."""
         return np.asarray(self.array("energy_db")[:], np.float32)
+
+    def fitted(self) -> dict[str, np.ndarray]:
+        """The arrays that this store's transform has learned, by name; none where there is nothing to learn.
+
+        Raises:
+            UserError: an array is missing, truncated or not the one that the handle describes.
+        """
+        return {name: self._fitted_array(name, sha256) for name, sha256 in self.handle.get(_FITTED, {}).items()}
+
+    def _fitted_array(self, name: str, sha256: str) -> np.ndarray:
+        with suppress(KeyError, ValueError):  # missing and truncated ones
+            array = np.asarray(self.array(f"{_FITTED}/{name}")[...])
+            if _array_sha256(array) == sha256:
+                return array
+        raise UserError(
+            "this fitted array is not the one that the store's handle describes",
+            self.path / _FITTED / name,
+            "delete the store and its handle, and let Snakemake make them again",
+        )
 
     def iterate(self) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
         """Utterances in store order: (table row, latents (T, D) float32, energy_db (T,))."""
@@ -124,8 +149,20 @@ def open_latents(handle: Path) -> LatentsStore:
 class LatentsWriter:
     """Writes a store utterance by utterance, holding at most one shard in memory."""
 
-    def __init__(self, handle: Path, dim: int, frame_rate_hz: float, dtype: str = "float32", **facts: Any) -> None:
-        """Start an empty store at `store_path(handle)`, replacing what is there; `facts` go into the handle.
+    def __init__(
+        self,
+        handle: Path,
+        dim: int,
+        frame_rate_hz: float,
+        dtype: str = "float32",
+        fitted: Mapping[str, np.ndarray] | None = None,
+        **facts: Any,
+    ) -> None:
+        """Start an empty store at `store_path(handle)`, replacing what is there.
+
+        Args:
+            fitted: arrays that the store's transform has learned, by name.
+            facts: what the handle says beside: `causal` and what `stores.lineage` gives, at least.
 
         Raises:
             UserError: another writer is at work on this store.
@@ -133,10 +170,15 @@ class LatentsWriter:
         self._handle, self._path = Path(handle), store_path(handle)
         self._lock = _lock(handle)
         self._facts = {"frame_rate_hz": frame_rate_hz, "dim": dim, "dtype": dtype, **facts}
+        if fitted:
+            self._facts[_FITTED] = {name: _array_sha256(array) for name, array in fitted.items()}
         self._handle.unlink(missing_ok=True)  # from here on there is no whole store
         shutil.rmtree(self._path, ignore_errors=True)
         _create_arrays(self._path, 0, dim, dtype)
         group = zarr.open_group(self._path, mode="r+")
+        for name, array in (fitted or {}).items():
+            axes = [f"{name}_{axis}" for axis in range(array.ndim)]
+            _write_small(group, f"{_FITTED}/{name}", array, *axes, compressors=None)
         self._arrays = [group["latents"], group["energy_db"]]
         self._buffers = [np.empty((SHARD_FRAMES, dim), dtype), np.empty(SHARD_FRAMES, np.float32)]
         self._written = self._filled = self._nonfinite = 0
@@ -304,12 +346,18 @@ def _finish(
     return record
 
 
-def _write_small(group: zarr.Group, name: str, values: np.ndarray, axis: str) -> None:
+def _write_small(group: zarr.Group, name: str, values: np.ndarray, *axes: str, **options: Any) -> None:
+    chunks = tuple(max(1, n) for n in values.shape)
     array = group.create_array(
-        name, shape=values.shape, chunks=(max(1, len(values)),), dtype=values.dtype, dimension_names=[axis]
+        name, shape=values.shape, chunks=chunks, dtype=values.dtype, dimension_names=axes, **options
     )
-    if len(values):
-        array[:] = values
+    if values.size:
+        array[...] = values
+
+
+def _array_sha256(array: np.ndarray) -> str:
+    form = canonical_json([array.dtype.str, array.shape])
+    return hashlib.sha256(form.encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
 def _link(source: Path, target: Path) -> None:

@@ -1,11 +1,11 @@
-"""Unfinished work: where a killed job finds what it had done, and never what another job has.
+"""Unfinished work: where a killed job finds what it has done, and never the work of another job.
 
-A job owns a folder outside Snakemake's declared outputs (those are deleted before a job and after a failure). Within
-it, work is kept under the digest of a key: settings, code and data. A job with another key starts afresh beside it;
-success deletes the whole folder.
+A job owns a folder outside Snakemake's declared outputs, because Snakemake deletes those before a job and after a
+failure. Within it, work is kept below the digest of its fingerprint: settings, code and data. A job with another
+fingerprint starts from the beginning, beside the old work. Success deletes the whole folder.
 
-The folder is at work while a process holds the lock on its file `lock` (see lock): work left behind is never taken for
-work under way.
+A process that works in the folder holds the lock on its file `lock` (see lock). So work that a killed job has left is
+free to be continued, and work of a running job is not.
 """
 
 import hashlib
@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 _held: dict[Path, Lock] = {}  # of this process, by folder
 
 
-def open_state(root: Path, key: dict[str, Any]) -> Path:
-    """The folder of unfinished work for this key, made if there is none yet; `key.json` in it says what it is.
+def open_state(root: Path, fingerprint: dict[str, Any]) -> Path:
+    """The folder of unfinished work with this fingerprint, made if there is none; its `fingerprint.json` holds it.
 
     Raises:
         UserError: a job that is still running works in `root`.
@@ -32,14 +32,14 @@ def open_state(root: Path, key: dict[str, Any]) -> Path:
     root = Path(root).absolute()
     if root not in _held:
         _held[root] = Lock(root / "lock", root)
-    folder = root / hashlib.sha256(canonical_json(key).encode()).hexdigest()[:16]
+    folder = root / hashlib.sha256(canonical_json(fingerprint).encode()).hexdigest()[:16]
     others = [other for other in root.iterdir() if other.is_dir() and other != folder]
     if folder.is_dir():
         log.info("continuing the unfinished work in %s", folder)
     elif others:
-        log.info("unfinished work in %s is of other settings, code or data: starting afresh", root)
+        log.info("unfinished work in %s is of other settings, code or data: starting from the beginning", root)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "key.json", key)
+    write_json(folder / "fingerprint.json", fingerprint)
     return folder
 
 

@@ -1,1 +1,1 @@
-"""Resident windows, the training loop, checkpoints."""
+"""Gradient descent: the training loop, the likelihood of predictors, and the regimes they are trained in."""

@@ -1,4 +1,4 @@
-"""What a predictor is trained to make small: the negative log-likelihood that its regime asks for, in nats a frame."""
+"""The objective of predictors: the negative log-likelihood on the contexts of a regime, in nats per frame."""
 
 import math
 from pathlib import Path
@@ -23,8 +23,8 @@ class Likelihood(Objective):
     """The NLL of batches of windows at staleness k.
 
     Args:
-        train_windows, validation_windows: of frames that `regime.longest - 1` more of their utterance follow.
-        seed_names: what names this run's random numbers.
+        train_windows, validation_windows: of frames after which their utterance has at least `regime.longest - 1` more.
+        seed_names: the names of this run's random numbers.
     """
 
     quantity, unit = "nll", "nats/frame"
@@ -41,10 +41,10 @@ class Likelihood(Objective):
     ) -> None:
         self.predictor, self.windows, self.k, self.regime = predictor, train_windows, k, regime
         self.batch_size, self.seed_names = batch_size, seed_names
-        self.guarded, self.held_out = regime.guarded, validation_windows is not None
+        self.skips_nonfinite, self.held_out = regime.skips_nonfinite, validation_windows is not None
         self._draws = torch.Generator(train_windows.latents.device)
         if validation_windows is not None:
-            # each of S steps is asked of a share of them, so that a point costs no more
+            # S steps are scored from each frame, so fewer frames make a point of the curve cost the same
             self._held_out_windows = _subset(validation_windows, _VALIDATION_FRAMES // regime.longest, seed_names)
 
     def loss(self, step: int) -> Tensor:
@@ -56,7 +56,7 @@ class Likelihood(Objective):
     def held_out_loss(self) -> float:
         return mean_nll(self.predictor, self._held_out_windows, self.k, self.regime, self.seed_names)
 
-    def blame(self, step: int, folder: Path) -> UserError:
+    def nonfinite_error(self, step: int, folder: Path) -> UserError:
         rows = self.windows.rows[self._index(step)]
         context, delta = self.windows.batch(self._index(step), self.k)
         file = folder / f"nonfinite_batch_k{self.k}.npz"
@@ -80,9 +80,9 @@ class Likelihood(Objective):
 def mean_nll(
     predictor: TrainedPredictor, windows: Windows, k: int, regime: Regime, seed_names: tuple[object, ...]
 ) -> float:
-    """Mean over all frames of `windows` of what the regime asks in the end, nats a frame, summed in float64.
+    """Mean over all frames of `windows` of the regime's final loss, in nats per frame, summed in float64.
 
-    Whatever it draws are the same draws each time.
+    Every call draws the same random numbers.
     """
     draws = torch_generator(*seed_names, "held out", device=windows.latents.device)
     total, steps = 0.0, regime.steps(math.inf)

@@ -1,14 +1,14 @@
-"""The training loop: AdamW on an objective, a held-out curve, and a state that a killed run continues from bit for bit.
+"""The training loop: AdamW on an objective, a held-out curve, and a saved state from which a killed run continues.
 
-What a step draws is a function of the step, so a resumed run needs no sampler state: on a CPU it equals the
-uninterrupted run exactly.
+The random numbers of a step are a function of the step, so the state of no generator is saved: on a CPU a resumed run
+equals the uninterrupted one bit for bit.
 """
 
-import io
 import logging
 import math
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from latentdyn.errors import UserError
-from latentdyn.files import atomic_path
+from latentdyn.stores.tensors import read_tensors, write_tensors
 
 log = logging.getLogger(__name__)
 
@@ -37,35 +37,40 @@ class TrainingSettings:
     select: str
     patience_validations: int | None
 
+    @classmethod
+    def of(cls, section: Mapping[str, Any]) -> "TrainingSettings":
+        """Those in a section `training`; what else it holds belongs to the objective."""
+        return cls(**{setting.name: section[setting.name] for setting in fields(cls)})
+
 
 class Objective:
-    """What a model is trained to make small.
+    """What training makes small.
 
-    quantity: its name, and unit: the loss's, for the curve and the log. held_out: whether there are held-out speakers.
-    guarded: an update that is not finite is left out and counted, instead of ending the training.
+    quantity, unit: name and unit of the loss, for the curve and the log. held_out: whether there are held-out speakers.
+    skips_nonfinite: an update that is not finite is left out and counted, instead of ending the training.
     """
 
     quantity: str
     unit: str
     held_out: bool
-    guarded = False
+    skips_nonfinite = False
 
     def loss(self, step: int) -> Tensor:
-        """Mean loss of the batch of this step, whose draws follow from `step` alone."""
+        """Mean loss of the batch of this step; all its random numbers are a function of `step`."""
         raise NotImplementedError  # abstract
 
     def held_out_loss(self) -> float:
         """Mean loss over held-out speakers, with the same draws each time."""
         raise NotImplementedError  # abstract
 
-    def blame(self, step: int, folder: Path) -> UserError:
-        """What to tell if this step's loss is not finite; what explains it may be written to `folder`."""
+    def nonfinite_error(self, step: int, folder: Path) -> UserError:
+        """The error to raise if this step's loss is not finite; the batch may be written to `folder`."""
         raise NotImplementedError  # abstract
 
 
 @dataclass
 class TrainingState:
-    """All that changes while training; saved whole, and nothing else is needed to continue."""
+    """All that changes while training. It is saved as a whole, and nothing else is needed to continue."""
 
     step: int = 0
     model: dict[str, Tensor] = field(default_factory=dict)
@@ -90,15 +95,17 @@ def train(
     """Train `model` in place, continuing from `state_file` where it exists.
 
     Args:
-        state_file: written every `checkpoint_interval_s` and at the end; the caller removes it.
-        name: what the log calls this training.
+        state_file: written every `checkpoint_interval_s` and at the end; the caller removes it. The training starts
+            from the beginning if the file is damaged.
+        name: how the log's lines begin.
 
     Returns:
         The held-out curve: a record {step, train_{quantity}, validation_{quantity}} before the first step and at each
-        validation; of a guarded objective, `skipped` too. The model holds the selected weights.
+        validation, with `skipped` if the objective skips updates. The model then holds the selected weights.
 
     Raises:
-        UserError: the loss stopped being finite (of a guarded objective: too often).
+        UserError: a loss is not finite (where such updates are skipped: too many of them); or the best step is to be
+            chosen by held-out speakers, and there are none.
     """
     if settings.select == "best_validation" and not objective.held_out:
         raise UserError(
@@ -108,7 +115,7 @@ def train(
         )
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
-    state = _load_state(state_file)
+    state = _load_state(state_file, parameters[0].device)
     if state.step:
         model.load_state_dict(state.model)
         optimizer.load_state_dict(state.optimizer)
@@ -129,10 +136,10 @@ def train(
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(parameters, settings.gradient_clip_norm)
             at_validation = (state.step + 1) % settings.validate_every_steps == 0 or state.step + 1 == settings.steps
-            if objective.guarded and not torch.isfinite(norm + loss):
+            if objective.skips_nonfinite and not torch.isfinite(norm + loss):
                 state.skipped += 1
                 if state.skipped > _MOST_SKIPPED * settings.validate_every_steps:
-                    raise objective.blame(state.step, state_file.parent)
+                    raise objective.nonfinite_error(state.step, state_file.parent)
             else:
                 state.losses.append(loss.detach())
                 if at_validation or len(state.losses) % check_every == 0:
@@ -145,7 +152,7 @@ def train(
             if time.monotonic() - saved > checkpoint_interval_s:
                 _save_state(state_file, state, model, optimizer)
                 saved = time.monotonic()
-    finally:  # an interrupted run continues from its last whole save: a step cut off half-way is no state
+    finally:  # nothing is saved here: an interrupted step may have changed the weights already, but not the counter
         bar.close()
     _save_state(state_file, state, model, optimizer)
     if settings.select == "best_validation":
@@ -164,7 +171,7 @@ def _validate(
     held_out = objective.held_out_loss() if objective.held_out else math.nan
     point = {"step": state.step, f"train_{quantity}": trained, f"validation_{quantity}": held_out}
     log.info("%sstep %d: train %.4f, held-out %.4f %s", name, state.step, trained, held_out, objective.unit)
-    if objective.guarded:
+    if objective.skips_nonfinite:
         point["skipped"] = state.skipped
         if state.skipped:
             log.warning("%sstep %d: %d updates were not finite and left out", name, state.step, state.skipped)
@@ -185,23 +192,14 @@ def _out_of_patience(state: TrainingState, settings: TrainingSettings) -> bool:
 def _check_finite(objective: Objective, state: TrainingState, folder: Path) -> None:
     finite = torch.isfinite(torch.stack(state.losses))
     if not finite.all():
-        raise objective.blame(state.step - len(state.losses) + 1 + int((~finite).nonzero()[0]), folder)
+        raise objective.nonfinite_error(state.step - len(state.losses) + 1 + int((~finite).nonzero()[0]), folder)
 
 
 def _save_state(file: Path, state: TrainingState, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     state.model, state.optimizer = model.state_dict(), optimizer.state_dict()
-    save_state(file, vars(state))
+    write_tensors(file, vars(state))
 
 
-def save_state(file: Path, value: Any) -> None:
-    """Write tensors and plain values whole or not at all; `torch.load(weights_only=True)` reads them."""
-    buffer = io.BytesIO()  # written by Python: torch's own writer hides what is wrong with a disk
-    torch.save(value, buffer)
-    with atomic_path(file) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
-
-
-def _load_state(file: Path) -> TrainingState:
-    if not file.exists():
-        return TrainingState()
-    return TrainingState(**torch.load(file, weights_only=True))
+def _load_state(file: Path, device: torch.device) -> TrainingState:
+    """The saved state on the model's device, wherever it was saved; a fresh one if there is none."""
+    return TrainingState(**(read_tensors(file, device) or {}))

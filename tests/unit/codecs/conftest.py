@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from latentdyn.codecs.base import Codec
-from latentdyn.seeds import numpy_generator, seed_for
+from latentdyn.seeds import numpy_generator
+
+from .examples import SMALL_ENCODEC, SMALL_MIMI, save_encodec, save_mimi
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,29 +24,14 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def mimi_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from transformers import MimiConfig, MimiModel
-
-    folder = tmp_path_factory.mktemp("mimi")
-    with torch.random.fork_rng():
-        torch.manual_seed(seed_for("mimi"))
-        MimiModel(MimiConfig()).save_pretrained(folder)
-    return folder
+    """A small Mimi: the real architecture and hop, few channels."""
+    return save_mimi(tmp_path_factory.mktemp("mimi"), **SMALL_MIMI)
 
 
 @pytest.fixture(scope="session")
 def encodec_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from transformers import EncodecConfig, EncodecModel
-
-    folder = tmp_path_factory.mktemp("encodec")
-    with torch.random.fork_rng():
-        torch.manual_seed(seed_for("encodec"))
-        model = EncodecModel(EncodecConfig())
-        with torch.no_grad():  # as initialised it is nearly deaf: its output is all bias
-            for name, parameter in model.encoder.named_parameters():
-                if name.endswith("weight.original0"):
-                    parameter *= 2
-        model.save_pretrained(folder)
-    return folder
+    """A small EnCodec: the real architecture and hop, few channels."""
+    return save_encodec(tmp_path_factory.mktemp("encodec"), **SMALL_ENCODEC)
 
 
 @pytest.fixture

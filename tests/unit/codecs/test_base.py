@@ -2,8 +2,7 @@ import sys
 
 import pytest
 
-from latentdyn.codecs import base
-from latentdyn.codecs.base import frame_count, open_codec
+from latentdyn.codecs.base import codec_class, codec_kinds, frame_count, open_codec
 from latentdyn.codecs.logmel import LogMel
 from latentdyn.errors import UserError
 
@@ -19,13 +18,20 @@ def test_opens_by_kind_with_the_settings_of_the_section():
     assert (codec.dim, codec.hop_samples, codec.frame_rate_hz) == (32, 640, 25.0)
 
 
-def test_unknown_kind_names_the_known_ones():
-    with pytest.raises(UserError, match=r"'pooled' is not a codec.*encodec, logmel, mimi, soundstream"):
-        open_codec({"kind": "pooled"})
+# `tiling` is a module of the package, `no/where` not even the name of one
+@pytest.mark.parametrize("kind", ["pooled", "tiling", "no/where"])
+def test_unknown_kind_names_the_known_ones(kind):
+    with pytest.raises(UserError, match=rf"'{kind}' is not a codec.*encodec, logmel, mimi, soundstream"):
+        open_codec({"kind": kind})
 
 
 def test_only_the_chosen_codec_is_imported(monkeypatch):
-    for kind in base._CLASSES:
+    kinds = codec_kinds()
+    for kind in kinds:
         monkeypatch.delitem(sys.modules, f"latentdyn.codecs.{kind}", raising=False)
     open_codec({"kind": "logmel"})
-    assert [kind for kind in base._CLASSES if f"latentdyn.codecs.{kind}" in sys.modules] == ["logmel"]
+    assert [kind for kind in kinds if f"latentdyn.codecs.{kind}" in sys.modules] == ["logmel"]
+
+
+def test_the_neural_codecs_want_a_gpu():
+    assert {kind for kind in codec_kinds() if codec_class(kind).needs_gpu} == {"mimi", "encodec"}

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from latentdyn.codecs.causal import Carry, CarryingConv1d, CarryingLSTM, replace_layers
+from latentdyn.codecs.causal import Carry, CarryingConv1d, CarryingConvTranspose1d, CarryingLSTM, replace_layers
 
 
 def run(layer, carry, x, *tiles):
@@ -53,6 +53,36 @@ def test_weight_norm_is_folded_in():
     with torch.inference_mode():
         expected = conv(nn.functional.pad(x, (2, 0)))
     torch.testing.assert_close(run(CarryingConv1d(conv, "constant", carry), carry, x, 10), expected)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "groups"), [(4, 2, 1), (4, 2, 4), (8, 4, 1), (3, 3, 1), (7, 2, 1), (16, 8, 2), (5, 1, 1)]
+)
+def test_transposed_convolution_in_tiles_is_the_whole_one_cut_at_its_right_end(kernel, stride, groups):
+    torch.manual_seed(0)
+    conv, carry = nn.ConvTranspose1d(4, 4, kernel, stride, groups=groups), Carry()
+    layer, x = CarryingConvTranspose1d(conv, carry), torch.randn(2, 4, 20)
+    with torch.inference_mode():
+        expected = conv(x)[..., : 20 * stride]
+    for tiles in [(20,), (10, 10), (7, 1, 1, 11)]:
+        torch.testing.assert_close(run(layer, carry, x, *tiles), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_transposed_convolution_by_hand():
+    conv, carry = nn.ConvTranspose1d(1, 1, 3, 2), Carry()
+    conv.weight.data, conv.bias.data = torch.tensor([[[1.0, 2.0, 10.0]]]), torch.tensor([0.5])
+    x = torch.tensor([[[3.0, 5.0, 4.0]]])  # 3 6 30 | 5 10 50 | 4 8, each two later than the last, and the bias
+    assert run(CarryingConvTranspose1d(conv, carry), carry, x, 1, 2).tolist() == [[[3.5, 6.5, 35.5, 10.5, 54.5, 8.5]]]
+
+
+def test_weight_norm_of_a_transposed_convolution_is_folded_in():
+    torch.manual_seed(0)
+    conv, carry = nn.utils.parametrizations.weight_norm(nn.ConvTranspose1d(2, 4, 4, 2)), Carry()
+    conv.parametrizations.weight.original0.data *= 3
+    x = torch.randn(1, 2, 10)
+    with torch.inference_mode():
+        expected = conv(x)[..., :20]
+    torch.testing.assert_close(run(CarryingConvTranspose1d(conv, carry), carry, x, 10), expected)
 
 
 def test_lstm_in_tiles_is_the_whole_residual_lstm():

@@ -85,6 +85,7 @@ def test_hub_that_cannot_be_reached(monkeypatch, tmp_path):
         {"use_causal_conv": False},
         {"normalize": True},
         {"audio_channels": 2},
+        {"trim_right_ratio": 0.5},
     ],
 )
 def test_encodec_that_cannot_be_tiled_is_refused(tmp_path, change):

@@ -1,8 +1,7 @@
-"""`encode_latents` end to end: a Mimi of the real architecture (random weights, saved locally) over recordings."""
+"""`encode_latents` end to end: a small Mimi of the real architecture (random weights, on disk) over recordings."""
 
+import argparse
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from latentdyn.corpus.audio import read_audio
 from latentdyn.corpus.manifest import build_manifest
 from latentdyn.corpus.partition import select_part
 from latentdyn.parquet import write_parquet
+from latentdyn.steps import encode_latents
 from latentdyn.stores.latents import open_latents
 
 SECONDS = {"a/long": 7.3, "a/short": 1.1, "b/whole": 2.0}  # 2 s are 25 whole hops; the others end within one
@@ -34,15 +34,16 @@ def test_mimi_through_encode_latents_is_the_plain_model_on_padded_audio(mimi_fol
         "tile_s": 2.56,
         "dtype": "float32",
     }
-    command = [sys.executable, "-m", "latentdyn.steps.encode_latents", "--part", tmp_path / "part.parquet",
-               "--audio", tmp_path / "audio", "--representation", json.dumps(representation), "--code", "x",
-               "--state", tmp_path / "state", "--handle", tmp_path / "latents.json"]  # fmt: skip
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    parser = argparse.ArgumentParser()
+    encode_latents.add_arguments(parser)
+    arguments = ["--part", tmp_path / "part.parquet", "--audio", tmp_path / "audio",
+                 "--representation", json.dumps(representation), "--code", "x",
+                 "--state", tmp_path / "state", "--handle", tmp_path / "latents.json"]  # fmt: skip
+    encode_latents.step(parser.parse_args(list(map(str, arguments))))
     assert not (tmp_path / "state").exists()
 
     store = open_latents(tmp_path / "latents.json")
-    assert (store.dim, store.frame_rate_hz, store.handle["causal"]) == (512, 12.5, True)
+    assert (store.dim, store.frame_rate_hz, store.handle["causal"]) == (32, 12.5, True)
     plain = MimiModel.from_pretrained(mimi_folder).eval()
     paths = dict(zip(manifest["utterance_id"], manifest["path"], strict=True))
     for row, latents, energy_db in store.iterate():

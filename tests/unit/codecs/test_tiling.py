@@ -3,19 +3,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentdyn.codecs.tiling import TiledCodec, cut
+from latentdyn.codecs.tiling import TiledCodec, cut, cut_latents
 
 
 class RunningSum(TiledCodec):
-    """Frame t is the sum of all samples up to its end: wrong as soon as state is lost or a sample is."""
+    """Frame t is the sum of all samples up to its end: wrong as soon as state is lost or a sample is.
+
+    Decoding sums up the latents in the same way.
+    """
 
     sample_rate_hz, hop_samples, dim, tile_frames = 8, 4, 1, 3
 
     def __init__(self):
         self.tiles = []
-
-    def decode(self, latents):
-        raise NotImplementedError
 
     def _start(self, batch):
         return np.zeros((batch, 1), np.float32)
@@ -25,6 +25,27 @@ class RunningSum(TiledCodec):
         sums = state + np.cumsum(audio.reshape(len(audio), -1, 4).sum(axis=2), axis=1)
         state[:] = sums[:, -1:]
         return sums[..., None]
+
+    def _start_decoding(self):
+        return np.zeros(1, np.float32)
+
+    def _decode_tile(self, tile, state):
+        assert len(tile.latents) == tile.stop - tile.start
+        sums = state + np.cumsum(tile.latents)
+        state[:] = sums[-1:]
+        return sums.repeat(4)
+
+
+class MovingSum(RunningSum):
+    """Decoding sums up the latents from two frames before to two frames after: not causal."""
+
+    decode_look_ahead_frames = 2
+
+    def _decode_tile(self, tile, state):
+        rows = np.concatenate([np.zeros(max(0, 2 - tile.start)), tile.latents[:, 0], np.zeros(2)])
+        skipped = tile.start - tile.first - min(tile.start, 2)
+        frames = [rows[skipped + t : skipped + t + 5].sum() for t in range(tile.stop - tile.start)]
+        return np.repeat(np.array(frames, np.float32), 4)
 
 
 @given(sizes=st.lists(st.integers(0, 30), max_size=12), tile=st.integers(1, 6), hop=st.integers(1, 5))
@@ -75,3 +96,57 @@ def test_nothing_gives_no_frames():
 def test_encode_refuses_other_shapes(shape):
     with pytest.raises(ValueError, match="multiple of 4"):
         RunningSum().encode(np.zeros(shape))
+
+
+@given(
+    sizes=st.lists(st.integers(0, 12), max_size=8),
+    tile=st.integers(1, 5),
+    margin=st.integers(0, 7),
+)
+def test_cut_latents_covers_every_frame_once_with_its_margins(sizes, tile, margin):
+    n = sum(sizes)
+    rows = np.arange(n, dtype=np.float64)[:, None].repeat(2, axis=1)
+    tiles = list(cut_latents(np.split(rows, np.cumsum(sizes)[:-1]) if sizes else [], 2, tile, margin))
+    assert [t.start for t in tiles] == list(range(0, n, tile))
+    assert [t.stop for t in tiles] == [min(start + tile, n) for start in range(0, n, tile)]
+    for t in tiles:
+        wanted = np.arange(max(0, t.start - margin), min(t.stop + margin, n))
+        np.testing.assert_array_equal(t.latents[:, 0], wanted)
+        assert t.first == wanted[0] and t.latents.dtype == np.float32
+        assert not t.at_end or wanted[-1] == n - 1
+    assert not tiles or not margin or tiles[-1].at_end
+
+
+def test_a_tile_is_cut_as_soon_as_its_margin_has_come():
+    heard = []
+
+    def blocks():
+        for t in range(12):
+            heard.append(t)
+            yield np.full((1, 1), t)
+
+    when = [(len(heard), tile.stop) for tile in cut_latents(blocks(), 1, 3, 2)]
+    assert when == [(5, 3), (8, 6), (11, 9), (12, 12)]
+
+
+def test_decode_carries_the_state_over_tiles():
+    latents = np.arange(8.0)[:, None]
+    expected = np.repeat(np.cumsum(latents), 4)
+    audio = RunningSum().decode(latents)
+    assert audio.dtype == np.float32
+    np.testing.assert_array_equal(audio, expected)
+    pieces = list(RunningSum().decode_stream(np.split(latents, [1, 1, 6])))
+    assert [len(piece) for piece in pieces] == [12, 12, 8]
+    np.testing.assert_array_equal(np.concatenate(pieces), expected)
+
+
+def test_decode_gives_a_decoder_that_looks_ahead_its_margins():
+    latents = np.random.default_rng(0).integers(0, 9, (11, 1)).astype(float)
+    expected = np.convolve(latents[:, 0], np.ones(5), "same").repeat(4)
+    np.testing.assert_array_equal(MovingSum().decode(latents), expected)
+
+
+@pytest.mark.parametrize("shape", [(8,), (8, 2), (1, 8, 1)])
+def test_decode_refuses_other_shapes(shape):
+    with pytest.raises(ValueError, match=r"expected latents \(T, 1\)"):
+        RunningSum().decode(np.zeros(shape))

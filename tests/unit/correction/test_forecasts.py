@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from latentdyn.correction.forecasts import evaluate_corrections
-from latentdyn.correction.score_model import ScoreModel
 from latentdyn.correction.variants import SamplingSettings
 from latentdyn.diagnostics.injection import InjectionSettings, Mode, evaluate_injection
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.errors import UserError
+from latentdyn.models.score.network import ScoreModel
 from latentdyn.predictors.base import Predictor
 from latentdyn.processes.var import VAR
 from latentdyn.seeds import numpy_generator

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from latentdyn.correction.langevin import corrector
-from latentdyn.correction.score_model import ScoreModel
 from latentdyn.correction.variants import SamplingSettings, Variant
 from latentdyn.errors import UserError
+from latentdyn.models.score.network import ScoreModel
 
 VARIANCES = torch.tensor([1.9, 1.0, 0.1])  # of the standardised latents, along axes of their own
 

@@ -8,10 +8,10 @@ from latentdyn.diagnostics.bootstrap import mean_intervals
 from latentdyn.diagnostics.lagged import EvaluationSettings, evaluate_lagged
 from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
 from latentdyn.diagnostics.scores import score_frames
+from latentdyn.models.fit import fit_model
 from latentdyn.predictors.base import Predictor, build_predictor
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.windows import Scaling, Windows, common_frames
-from latentdyn.training.fit import fit_predictor
 
 HORIZONS = [1, 2, 4]
 LINEAR = {"kind": "linear_gaussian", "window_frames": 1, "horizons": HORIZONS, "covariance": "full", "ridges": [1e-8]}
@@ -47,13 +47,13 @@ def exact_dnll(transition: np.ndarray, k: int) -> float:
 def fitted(make_store, utterances, settings, tmp_path):
     store, frames = make_store(utterances)
     (tmp_path / "state").mkdir(exist_ok=True)
-    result = fit_predictor(
-        settings, store, frames, seed_names=(0,), state=tmp_path / "state", device=torch.device("cpu")
+    result = fit_model(
+        "predictor", settings, store, frames, seed=0, state=tmp_path / "state", device=torch.device("cpu")
     )
     predictors = {}
     for k in settings["horizons"]:
         predictors[k] = build_predictor(settings, store.dim)
-        predictors[k].load_state_dict(result.states[k])
+        predictors[k].load_state_dict(result.weights[f"k{k}"])
         predictors[k].eval()
     return store, frames, predictors
 

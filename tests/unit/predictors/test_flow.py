@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
+from latentdyn.models.checkpoint import save_checkpoint
+from latentdyn.models.predictor.loading import load_predictors
 from latentdyn.predictors.base import build_predictor
 from latentdyn.stores.windows import Scaling
-from latentdyn.training.checkpoint import load_checkpoint, save_checkpoint
 
 MLP = {"kind": "mlp", "width": 16, "layers": 1}
 
@@ -136,9 +137,12 @@ def test_a_checkpoint_is_the_whole_flow(tmp_path):
     torch.manual_seed(0)
     predictor = build_predictor(settings(target_axes="principal"), 3)
     predictor.set_scaling(scaling_of(3))
-    save_checkpoint(tmp_path / "flow.json", {1: predictor.state_dict()}, settings(target_axes="principal"), 3, {})
+    own = settings(target_axes="principal")
+    save_checkpoint(
+        tmp_path / "flow.json", {"k1": predictor.state_dict()}, kind="predictor", settings=own, dim=3, seed=0, data={}
+    )
     torch.manual_seed(1)
-    loaded = load_checkpoint(tmp_path / "flow.json", settings(target_axes="principal"), 3, torch.device("cpu"))[1]
+    loaded = load_predictors(tmp_path / "flow.json", own, 3, torch.device("cpu"))[1]
     context, delta = torch.randn(4, 3, 3), torch.randn(4, 3)
     assert torch.equal(loaded.nll(context, delta), predictor.nll(context, delta))
     assert torch.equal(loaded.density(context).mean(), predictor.density(context).mean())

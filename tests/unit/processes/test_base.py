@@ -83,8 +83,9 @@ def test_an_option_out_of_range_is_refused(kind, option, value):
 
 
 def test_a_store_holds_the_manifests_utterances(tmp_path):
-    process = build_process({"kind": "var", "dim": 3})
-    write_process(process, MANIFEST, tmp_path / "latents.json", 12.5, "float32", ("n", 1))
+    settings = {"kind": "var", "dim": 3, "dtype": "float32"}
+    write_process(settings, MANIFEST, tmp_path / "latents.json", 12.5, ("n", 1))
+    process = build_process(settings)
     store = open_latents(tmp_path / "latents.json")
     facts = {name: store.handle[name] for name in ("kind", "causal", "dim", "dtype", "frame_rate_hz")}
     assert facts == {"kind": "var", "causal": True, "dim": 3, "dtype": "float32", "frame_rate_hz": 12.5}
@@ -96,21 +97,21 @@ def test_a_store_holds_the_manifests_utterances(tmp_path):
 
 
 def test_an_utterance_does_not_depend_on_the_others(tmp_path):
-    process = build_process({"kind": "jumps", "dim": 3})
+    settings = {"kind": "jumps", "dim": 3, "dtype": "float32"}
     for name, manifest in (("all", MANIFEST), ("last", MANIFEST[2:])):
-        write_process(process, manifest, tmp_path / f"{name}.json", 12.5, "float32", ("n", 1))
+        write_process(settings, manifest, tmp_path / f"{name}.json", 12.5, ("n", 1))
     ((_, alone, _),) = open_latents(tmp_path / "last.json").iterate()
     *_, (_, among, _) = open_latents(tmp_path / "all.json").iterate()
     np.testing.assert_array_equal(alone, among)
 
 
 def test_an_explosion_beyond_the_dtype_is_refused(tmp_path):
-    process = build_process({"kind": "var", "dim": 2, "radius": 10.0})
+    settings = {"kind": "var", "dim": 2, "radius": 10.0}
     manifest = MANIFEST.assign(n_frames=30)
     with pytest.raises(UserError, match=r"var overflows float16 after \d frames.*utterance a1.*float32"):
-        write_process(process, manifest, tmp_path / "latents.json", 12.5, "float16", ("n",))
+        write_process({**settings, "dtype": "float16"}, manifest, tmp_path / "latents.json", 12.5, ("n",))
     assert not (tmp_path / "latents.json").exists()
-    write_process(process, manifest, tmp_path / "latents.json", 12.5, "float32", ("n",))
+    write_process({**settings, "dtype": "float32"}, manifest, tmp_path / "latents.json", 12.5, ("n",))
     assert open_latents(tmp_path / "latents.json").handle["nonfinite_frames"] == 0
 
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from latentdyn.errors import UserError
-from latentdyn.representations.outliers import outlier_frames, outlier_store
-from latentdyn.stores.latents import open_latents
+from latentdyn.representations.outliers import outlier_frames
 
 SPLITS = {"t1": "train", "t2": "train", "e1": "eval"}
 
@@ -16,10 +15,10 @@ def utterances(seed=0):
 
 
 @pytest.fixture
-def derive(tmp_path):
+def derive(derive):
     def make(source, name="outliers", *, share=0.01, factor=1e3, dtype="float32", affected=("train",)):
-        outlier_store(source, tmp_path / f"{name}.json", share, factor, dtype, SPLITS, affected)
-        return open_latents(tmp_path / f"{name}.json")
+        settings = {"kind": "outliers", "share": share, "factor": factor, "dtype": dtype, "splits": list(affected)}
+        return derive(source, settings, name, SPLITS)
 
     return make
 
@@ -40,7 +39,7 @@ def test_hit_frames_are_multiplied_and_no_other_is_touched(make_store, derive):
             hits += len(hit)
         np.testing.assert_array_equal(latents, expected)
     assert store.handle["outlier_frames"] == hits
-    assert (store.handle["kind"], store.handle["causal"]) == ("test", True)
+    assert (store.handle["kind"], store.handle["root"], store.handle["causal"]) == ("outliers", "test", True)
     assert store.utterances.equals(source.utterances)
 
 

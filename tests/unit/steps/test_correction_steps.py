@@ -33,8 +33,9 @@ def made(call, tmp_path):
     of = {"latents": latents, "frames": frames}
     trained = {"seed": 0, "code": "x", "curve": tmp_path / "curve.parquet"}
     predictor, score = tmp_path / "predictor.json", tmp_path / "score.json"
-    call("train_predictor", **of, **trained, predictor=json.dumps(LINEAR), state=tmp_path / "a", handle=predictor)
-    call("train_score", **of, **trained, score_model=json.dumps(MODEL), state=tmp_path / "b", handle=score)
+    call("train_model", kind="predictor", settings=json.dumps(LINEAR), **of, **trained, state=tmp_path / "a",
+         handle=predictor)  # fmt: skip
+    call("train_model", kind="score", settings=json.dumps(MODEL), **of, **trained, state=tmp_path / "b", handle=score)
     assert not (tmp_path / "b").exists()
     assert pd.read_parquet(trained["curve"]).step.tolist() == [0, 3, 6]
     return {**of, "checkpoint": predictor, "ceiling": predictor, "predictor": json.dumps(LINEAR), "score": score,

@@ -60,6 +60,8 @@ def test_a_corpus_is_numbered_and_its_process_drawn(corpus, simulate, tmp_path):
     store = open_latents(simulate())
     facts = {name: store.handle[name] for name in ("kind", "dim", "dtype", "frame_rate_hz", "causal")}
     assert facts == {"kind": "var", "dim": 2, "dtype": "float32", "frame_rate_hz": 12.5, "causal": True}
+    settings = {name: value for name, value in WHITE.items() if name != "kind"}
+    assert store.handle["lineage"] == [{"kind": "var", "settings": settings, "source_digest": None}]
     assert store.utterances.utterance_id.tolist() == pd.read_parquet(corpus["manifest"]).utterance_id.tolist()
     np.testing.assert_allclose(np.cov(store.load().T), np.eye(2), atol=0.1)
 
@@ -82,7 +84,7 @@ def test_a_manifest_that_is_missing_or_of_speech_is_refused(corpus, simulate):
 def test_a_surrogate_is_of_its_source(corpus, simulate, call, tmp_path, method):
     source, handle = simulate(), tmp_path / method / "latents.json"
     settings = json.dumps({"kind": "surrogate", "source": "source", "method": method, "dtype": "float32"})
-    call("make_surrogate", source=source, splits=corpus["splits"], representation=settings, handle=handle)
+    call("derive_latents", source=source, splits=corpus["splits"], representation=settings, handle=handle)
     before, after = latents(source).reshape(24, 60, 2), latents(handle).reshape(24, 60, 2)
     assert not np.array_equal(before, after)
     if method == "time_reversed":
@@ -97,7 +99,7 @@ def test_outliers_hit_the_affected_split_alone(corpus, simulate, call, tmp_path)
     source, handle = simulate(), tmp_path / "outliers" / "latents.json"
     settings = {"kind": "outliers", "source": "source", "share": 0.02, "factor": 1e3, "splits": ["eval"]}
     settings = json.dumps({**settings, "dtype": "float32"})
-    call("inject_outliers", source=source, splits=corpus["splits"], representation=settings, handle=handle)
+    call("derive_latents", source=source, splits=corpus["splits"], representation=settings, handle=handle)
     before, after = latents(source), latents(handle)
     hit = (before != after).any(axis=1)
     np.testing.assert_allclose(after[hit], 1000 * before[hit], rtol=1e-6)
@@ -118,8 +120,8 @@ def indexed(corpus, simulate, call, tmp_path) -> dict[str, Path]:
 @pytest.fixture
 def checkpoint(indexed, call, tmp_path) -> Path:
     handle = tmp_path / "checkpoint.json"
-    call("train_predictor", **indexed, predictor=json.dumps(LINEAR), seed=0, code="x", state=tmp_path / "state",
-         curve=tmp_path / "curve.parquet", handle=handle)  # fmt: skip
+    call("train_model", kind="predictor", settings=json.dumps(LINEAR), **indexed, seed=0, code="x",
+         state=tmp_path / "state", curve=tmp_path / "curve.parquet", handle=handle)  # fmt: skip
     return handle
 
 

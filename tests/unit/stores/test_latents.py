@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from latentdyn.errors import UserError
 from latentdyn.stores import latents as module
 from latentdyn.stores.latents import LatentsWriter, merge_latents, open_latents, store_path
+from latentdyn.stores.lineage import root_facts
 
 
 def write(handle: Path, lengths: list[int], seed: int = 0, dim: int = 3, dtype: str = "float32", nonfinite: int = 0):
@@ -44,7 +45,7 @@ def assert_equal(left, right) -> None:
         np.testing.assert_array_equal(level, level_)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lengths=st.lists(st.integers(0, 40), max_size=8))
 def test_what_is_written_is_read_across_shards(tmp_path, monkeypatch, lengths):
     monkeypatch.setattr(module, "SHARD_FRAMES", 16)
@@ -56,7 +57,7 @@ def test_what_is_written_is_read_across_shards(tmp_path, monkeypatch, lengths):
     np.testing.assert_array_equal(loaded, np.concatenate([np.empty((0, 3), np.float32), *(x for _, x, _ in written)]))
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parts=st.lists(st.lists(st.integers(0, 30), max_size=4), min_size=1, max_size=4))
 def test_merged_parts_hold_the_parts(tmp_path, monkeypatch, parts):
     monkeypatch.setattr(module, "SHARD_FRAMES", 16)
@@ -95,6 +96,54 @@ def test_equal_content_gives_an_equal_handle_and_other_content_another(tmp_path)
     write(tmp_path / "c.json", [5, 7], seed=1)
     a, b, c = ((tmp_path / f"{name}.json").read_bytes() for name in "abc")
     assert a == b != c
+
+
+FITTED = {
+    "mean": np.array([1.5, -2.0, 0.0]),
+    "axes": np.arange(6, dtype=np.float32).reshape(2, 3).T,  # not in C order
+    "zeros": np.zeros((2, 2)),
+    "count": np.array(7),
+    "none": np.empty((0, 3), np.float32),
+    "codes": np.array([True, False]),
+}
+
+
+def write_fitted(handle: Path, fitted: dict[str, np.ndarray]):
+    writer = LatentsWriter(handle, 3, 12.5, fitted=fitted)
+    writer.append("u", "s", np.ones((4, 3), np.float32))
+    return writer.close()
+
+
+def test_fitted_arrays_come_back_and_count_for_the_digest(tmp_path):
+    handle = write_fitted(tmp_path / "a.json", FITTED)
+    found = open_latents(tmp_path / "a.json").fitted()
+    assert found.keys() == FITTED.keys()
+    for name, array in FITTED.items():
+        assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
+        np.testing.assert_array_equal(found[name], array)
+    assert write_fitted(tmp_path / "b.json", FITTED) == handle
+    for change in ({"mean": np.array([1.5, -2.0, 1e-9])}, {"zeros": np.zeros((1, 4))}, {"count": np.array(7.0)}):
+        assert write_fitted(tmp_path / "b.json", FITTED | change)["digest"] != handle["digest"]
+    assert "fitted" not in write_fitted(tmp_path / "c.json", {})
+    assert open_latents(tmp_path / "c.json").fitted() == {}
+
+
+def test_fitted_arrays_open_in_xarray_beside_the_latents(tmp_path):
+    write_fitted(tmp_path / "a.json", FITTED)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted = xarray.open_zarr(tmp_path / "a.zarr", group="fitted")
+        assert set(xarray.open_zarr(tmp_path / "a.zarr").dims) == {"frame", "dim", "utterance"}
+    np.testing.assert_array_equal(fitted["axes"].values, FITTED["axes"])
+
+
+@pytest.mark.parametrize("damage", [lambda file: file.write_bytes(file.read_bytes()[:-1]), Path.unlink,
+                                    lambda file: file.write_bytes(file.read_bytes()[::-1])])  # fmt: skip
+def test_a_fitted_array_that_was_damaged_is_refused_with_its_name(tmp_path, damage):
+    write_fitted(tmp_path / "a.json", FITTED)
+    damage(tmp_path / "a.zarr/fitted/mean/c/0")
+    with pytest.raises(UserError, match=r"not the one that .*handle describes.*fitted/mean.*delete"):
+        open_latents(tmp_path / "a.json").fitted()
 
 
 def test_half_precision_rounds_to_it(tmp_path):
@@ -185,6 +234,16 @@ def test_a_store_of_another_version_is_refused(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps({**facts, "schema_version": 99}))
     with pytest.raises(UserError, match="schema version 99"):
         open_latents(tmp_path / "a.json")
+
+
+def test_a_merged_store_has_the_lineage_of_its_parts(tmp_path):
+    settings = {"kind": "logmel", "n_mels": 3, "dtype": "float32"}
+    for name, own in (("a", settings), ("b", settings), ("c", settings | {"n_mels": 4})):
+        LatentsWriter(tmp_path / f"{name}.json", 3, 12.5, **root_facts(own)).close()
+    merged = merge_latents([tmp_path / "a.json", tmp_path / "b.json"], tmp_path / "m.json")
+    assert {name: merged[name] for name in ("kind", "root", "lineage")} == root_facts(settings)
+    with pytest.raises(UserError, match="differ"):
+        merge_latents([tmp_path / "a.json", tmp_path / "c.json"], tmp_path / "m.json")
 
 
 def test_parts_of_different_rates_are_refused(tmp_path):

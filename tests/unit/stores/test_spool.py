@@ -28,7 +28,7 @@ def test_utterances_come_back_in_order(tmp_path):
         np.testing.assert_array_equal(levels, expect(i)[1])
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_cut_off_at_any_byte_it_continues(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("spool")

@@ -1,6 +1,7 @@
 """Training: resumed equals uninterrupted bit for bit, the best step is kept, a bad loss stops it."""
 
 import dataclasses
+import io
 
 import numpy as np
 import pytest
@@ -38,8 +39,8 @@ def run(data, state_file, settings=SETTINGS, interval=1e9):
 
 
 def fit(predictor, data, settings, state_file, interval=1e9):
-    asked = Likelihood(predictor, *data, 1, TeacherForced(), settings.batch_size, ("test",))
-    return train(predictor, asked, settings, state_file=state_file, checkpoint_interval_s=interval)
+    objective = Likelihood(predictor, *data, 1, TeacherForced(), settings.batch_size, ("test",))
+    return train(predictor, objective, settings, state_file=state_file, checkpoint_interval_s=interval)
 
 
 class Killed(Exception):
@@ -49,14 +50,14 @@ class Killed(Exception):
 @pytest.mark.parametrize("kill_at", [1, 7, 10, 23, 39])
 def test_a_killed_run_equals_an_uninterrupted_one_bit_for_bit(data, tmp_path, monkeypatch, kill_at):
     expected, expected_curve = run(data, tmp_path / "whole.pt")
-    asked, drawn = Likelihood.loss, []
+    loss, drawn = Likelihood.loss, []
 
     def killing(self, step):
         if step == kill_at and "killed" not in drawn:
             drawn.append("killed")
             raise Killed
         drawn.append(step)
-        return asked(self, step)
+        return loss(self, step)
 
     monkeypatch.setattr(Likelihood, "loss", killing)
     with pytest.raises(Killed):
@@ -111,3 +112,23 @@ def test_choosing_by_held_out_speakers_needs_some(data, tmp_path):
         run([data[0], None], tmp_path / "s.pt")
     _, curve = run([data[0], None], tmp_path / "s.pt", dataclasses.replace(SETTINGS, select="last"))
     assert len(curve) == 5 and np.isnan(curve[-1]["validation_nll"])
+
+
+def test_a_state_that_a_gpu_saved_is_continued_on_a_cpu(data, tmp_path, monkeypatch):
+    half = dataclasses.replace(SETTINGS, steps=20)
+    monkeypatch.setattr(
+        torch.serialization, "location_tag", lambda storage: "cuda:0"
+    )  # what a file says of its tensors
+    run(data, tmp_path / "s.pt", half)
+    monkeypatch.undo()
+    with pytest.raises(RuntimeError, match="CUDA"):
+        torch.load(io.BytesIO((tmp_path / "s.pt").read_bytes()[32:]), weights_only=True)
+    resumed, curve = run(data, tmp_path / "s.pt")
+    expected, expected_curve = run(data, tmp_path / "whole.pt")
+    np.testing.assert_equal(curve, expected_curve)
+    assert all(torch.equal(resumed[name], expected[name]) for name in expected)
+
+
+def test_settings_of_training_are_picked_from_their_section():
+    section = {**dataclasses.asdict(SETTINGS), "regime": {"kind": "teacher_forced"}}
+    assert TrainingSettings.of(section) == SETTINGS

@@ -1,4 +1,4 @@
-"""Regimes: each asks what it says, on the contexts it says, and answers for what it generated."""
+"""Regimes: the contexts and targets of each, and gradients through what it generated."""
 
 import math
 
@@ -10,7 +10,6 @@ from latentdyn.diagnostics.rollout import rollout
 from latentdyn.errors import UserError
 from latentdyn.predictors.base import build_predictor
 from latentdyn.stores.windows import Scaling, Windows, common_frames
-from latentdyn.training.fit import fit_predictor
 from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.loop import TrainingSettings, train
 from latentdyn.training.regimes import REGIMES, TeacherForced, build_regime
@@ -100,16 +99,16 @@ def test_teacher_forcing_is_the_plain_likelihood(windows):
 
 @pytest.mark.parametrize("settings", [MDN, VMF], ids=lambda s: s["kind"])
 @pytest.mark.parametrize("k", [1, 2])
-def test_an_unrolled_step_is_asked_what_the_rollout_diagnostics_score(windows, settings, k):
+def test_an_unrolled_step_has_the_loss_that_the_rollout_diagnostics_score(windows, settings, k):
     predictor = fresh(windows, settings).eval()
     truth = windows[0].stretch(torch.arange(50, 60), k, STEPS)
     forecast = rollout(predictor, truth, STEPS, torch.zeros(STEPS, dtype=torch.bool), k=k)
-    asked = build_regime(SCHEDULED).nll(predictor, truth, 0, generator())
-    torch.testing.assert_close(asked, forecast.nll.mean(dim=1))
-    asked = build_regime(UNROLLED).nll(predictor, truth, math.inf, generator())
-    torch.testing.assert_close(asked, forecast.nll.mean(dim=1))
-    asked = build_regime(MULTI).nll(predictor, truth, 0, generator())
-    torch.testing.assert_close(asked, forecast.nll[:, [0, 1, 4]].mean(dim=1))
+    nll = build_regime(SCHEDULED).nll(predictor, truth, 0, generator())
+    torch.testing.assert_close(nll, forecast.nll.mean(dim=1))
+    nll = build_regime(UNROLLED).nll(predictor, truth, math.inf, generator())
+    torch.testing.assert_close(nll, forecast.nll.mean(dim=1))
+    nll = build_regime(MULTI).nll(predictor, truth, 0, generator())
+    torch.testing.assert_close(nll, forecast.nll[:, [0, 1, 4]].mean(dim=1))
 
 
 def test_the_way_to_the_true_state_is_from_where_the_rollout_is(windows):
@@ -121,19 +120,19 @@ def test_the_way_to_the_true_state_is_from_where_the_rollout_is(windows):
         -predictor.density(context[:, s : s + WINDOW]).log_prob(truth[:, WINDOW + s] - states[:, s])
         for s in range(STEPS)
     ]
-    asked = build_regime({**SCHEDULED, "target": "state"}).nll(predictor, truth, 0, generator())
-    torch.testing.assert_close(asked, torch.stack(expected).mean(dim=0))
+    nll = build_regime({**SCHEDULED, "target": "state"}).nll(predictor, truth, 0, generator())
+    torch.testing.assert_close(nll, torch.stack(expected).mean(dim=0))
 
 
 def test_with_truth_at_every_step_a_rollout_is_teacher_forcing(windows):
     predictor = fresh(windows)
     truth = windows[0].stretch(torch.arange(10), 1, STEPS)
-    asked = build_regime({**SCHEDULED, "p_teacher_start": 1.0}).nll(predictor, truth, 0, generator())
+    nll = build_regime({**SCHEDULED, "p_teacher_start": 1.0}).nll(predictor, truth, 0, generator())
     forced = [TeacherForced().nll(predictor, truth[:, s : s + WINDOW + 1], 0, generator()) for s in range(STEPS)]
-    torch.testing.assert_close(asked, torch.stack(forced).mean(dim=0))
+    torch.testing.assert_close(nll, torch.stack(forced).mean(dim=0))
 
 
-def test_truth_is_put_back_ever_more_rarely(windows, monkeypatch):
+def test_true_states_return_less_and_less_often(windows, monkeypatch):
     seen = []
     regime = build_regime({**SCHEDULED, "p_teacher_start": 0.8, "p_teacher_end": 0.2, "decay_steps": 100})
     monkeypatch.setattr(type(regime), "unroll", lambda *a: seen.append(a[-1].float().mean()) or torch.zeros(1, 1))
@@ -150,7 +149,7 @@ def test_rollouts_grow_while_training():
 
 @pytest.mark.parametrize("settings", [SCHEDULED, SAMPLED], ids=lambda s: s["kind"])
 @pytest.mark.parametrize("kind", [MDN, VMF], ids=lambda s: s["kind"])
-def test_a_step_answers_for_what_follows_only_if_it_is_asked_to(windows, settings, kind):
+def test_gradients_go_through_the_states_only_if_backpropagate_is_set(windows, settings, kind):
     predictor = fresh(windows, kind).double()
     truth = windows[0].stretch(torch.arange(4), 1, 2).double()
     weight = next(predictor.network.parameters())
@@ -224,8 +223,8 @@ def test_draws_differ_and_are_averaged(windows):
 def run(windows, state_file, regime, interval=1e9, predictor=None):
     predictor = predictor or fresh(windows)
     settings = TrainingSettings(**TRAINING)
-    asked = Likelihood(predictor, *windows, 1, build_regime(regime), settings.batch_size, ("test",))
-    curve = train(predictor, asked, settings, state_file=state_file, checkpoint_interval_s=interval)
+    objective = Likelihood(predictor, *windows, 1, build_regime(regime), settings.batch_size, ("test",))
+    curve = train(predictor, objective, settings, state_file=state_file, checkpoint_interval_s=interval)
     return predictor.state_dict(), curve
 
 
@@ -237,13 +236,13 @@ class Killed(Exception):
 def test_a_killed_run_equals_an_uninterrupted_one_bit_for_bit(windows, tmp_path, monkeypatch, regime):
     expected, expected_curve = run(windows, tmp_path / "whole.pt", regime)
     kind, count = REGIMES[regime["kind"]], [0]
-    asked = kind.nll
+    nll = kind.nll
 
     def killing(self, predictor, truth, done, generator):
         if done == 13 and not count[0]:
             count[0] = 1
             raise Killed
-        return asked(self, predictor, truth, done, generator)
+        return nll(self, predictor, truth, done, generator)
 
     monkeypatch.setattr(kind, "nll", killing)
     with pytest.raises(Killed):
@@ -254,21 +253,21 @@ def test_a_killed_run_equals_an_uninterrupted_one_bit_for_bit(windows, tmp_path,
         assert torch.equal(resumed[name], expected[name]), name
 
 
-def test_what_is_asked_in_the_end_gets_better(windows, tmp_path):
+def test_the_final_loss_gets_better(windows, tmp_path):
     for regime in ({**UNROLLED, "target": "state"}, {**SCHEDULED, "target": "state"}, NOISY, MULTI, SAMPLED):
         _, curve = run(windows, tmp_path / f"{regime['kind']}.pt", regime)
         assert curve[-1]["validation_nll"] < curve[0]["validation_nll"], regime
 
 
 class Overflowing:
-    """The MDN's NLL, but infinite at the asked calls."""
+    """The MDN's NLL, but infinite at the calls `at`."""
 
     def __init__(self, predictor, at):
-        self.at, self.calls, self.asked = at, 0, predictor.nll_under
+        self.at, self.calls, self.nll_under = at, 0, predictor.nll_under
 
     def __call__(self, density, delta):
         self.calls += torch.is_grad_enabled()
-        return self.asked(density, delta) + (math.inf if self.calls in self.at and torch.is_grad_enabled() else 0)
+        return self.nll_under(density, delta) + (math.inf if self.calls in self.at and torch.is_grad_enabled() else 0)
 
 
 def test_an_update_that_overflowed_is_left_out_and_counted(windows, tmp_path):
@@ -285,31 +284,3 @@ def test_too_many_of_them_stop_the_training(windows, tmp_path):
     predictor.nll_under = Overflowing(predictor, at=set(range(3 * STEPS, 10**6)))
     with pytest.raises(UserError, match=r"loss is not finite at step \d+ .*shorten its rollouts"):
         run(windows, tmp_path / "s.pt", SCHEDULED, predictor=predictor)
-
-
-# --------------------------------------------------------------------------------------------- starting from another
-
-
-def fit(made, tmp_path, training, start=None, settings=MDN):
-    store, frames = made
-    settings = {**settings, "training": training}
-    return fit_predictor(
-        settings, store, frames, seed_names=("train", 0), state=tmp_path, device=torch.device("cpu"), start=start
-    ).states[1]  # fmt: skip
-
-
-def test_a_predictor_is_trained_on_from_anothers_weights_and_scaling(made, tmp_path):
-    forced = {**TRAINING, "regime": {"kind": "teacher_forced"}}
-    (tmp_path / "base").mkdir(), (tmp_path / "arm").mkdir()
-    base = fit(made, tmp_path / "base", forced)
-    base["frame_mean"] += 1.0  # so that it is seen whose scaling is kept
-    arm = fit(made, tmp_path / "arm", {**TRAINING, "steps": 1, "learning_rate": 1e-6, "regime": UNROLLED}, {1: base})
-    for name, value in base.items():
-        torch.testing.assert_close(arm[name], value, rtol=0, atol=2e-6)
-    assert any(not torch.equal(arm[name], base[name]) for name in base)
-
-
-def test_weights_of_another_network_cannot_be_continued(made, tmp_path):
-    wide = {**MDN, "network": {"kind": "mlp", "width": 8, "layers": 1}}
-    with pytest.raises(UserError, match=r"another network or head.*starts_from"):
-        fit(made, tmp_path, {**TRAINING, "regime": UNROLLED}, {1: build_predictor(wide, DIM).state_dict()})

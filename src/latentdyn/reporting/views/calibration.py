@@ -1,8 +1,8 @@
-"""The battery's own certificate: what it measures on processes whose exact predictability is known.
+"""The certificate of the measurements: what they give on processes whose exact predictability is known.
 
-A process's answers are those of its true density. The predictor that measures them can represent that density but has
-to learn it from finite data, so that it should come close from above. A row agrees if the exact value lies within the
-measured 95 % interval, or is as near as the table's tolerance; which of the two is said.
+The answers of a process are those of its true density. The predictor that measures them can represent that density but
+has to learn it from finite data, so that its likelihood should be a little worse. A row agrees if the exact value lies
+within the measured 95 % interval, or is as near as the table's tolerance; the row says which of the two.
 """
 
 import math
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from latentdyn.errors import UserError
+from latentdyn.metrics import DNLL
 from latentdyn.metrics import metric as listed
 from latentdyn.processes.base import Answer, build_process
 from latentdyn.reporting.measurements import Measurements
@@ -46,15 +47,17 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     agreed = int((rows["agrees"] != "no").sum())
     percent = f"{100 * table['tolerance']:g} %"
     notes = [
-        f"**{agreed} of {len(rows)} rows agree.** Corpus `{plan['corpus']}`, eval speakers. `exact` follows from each "
-        "process's own realised parameters (`error`: its standard error where it is a Monte-Carlo mean over the true "
-        "density). A row agrees if `exact` is within the 95 % interval over speakers (`interval`), or within "
-        f"{percent} of itself; where it is 0, of 1 (ratios) or of the process's largest exact ΔNLL (nats).",
+        f"**{agreed} of {len(rows)} rows agree.** Corpus `{plan['corpus']}`, eval speakers. `exact` follows from the "
+        "realised parameters of each process. Where it is a Monte-Carlo mean over the true density, `error` is its "
+        "standard error. A row agrees if `exact` is within the 95 % interval over speakers (`interval`), or if the "
+        f"difference is at most {percent} of `exact`. Where `exact` is 0, it is {percent} of 1 (ratios), or of the "
+        "largest exact ΔNLL of the process (nats).",
         "`intervals` is the difference in half-widths of that interval. Predictors were fitted to finite data, so "
-        "likelihoods are expected a little above the exact ones. `unbounded` is the share of free runs (by the mean, "
-        "256 steps) that left the data behind; `spectral_radius` the growth factor of a small difference of two runs.",
-        "Rows of a representation with outliers compare with the same measurement without them: the median must stay "
-        "where it was, and the mean must not.",
+        "their likelihoods are expected a little above the exact ones. `unbounded` is the share of free runs (by the "
+        "mean, 256 steps) that left the data behind. `spectral_radius` is the factor a step by which a small "
+        "difference of two runs grows.",
+        "Rows of a representation with outliers compare with the same measurement without outliers: the median must "
+        "stay where it was, and the mean must move.",
     ]
     return Sheet(rows, notes, _DECIMALS)
 
@@ -65,11 +68,14 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
 
     rows = calibration_rows(measured, table, plan)
     rows = rows[~rows["exact_is"].str.contains("must")]
-    nats = rows["diagnostic"].isin(["dnll", "dnll_full", "context_gain", "level_gain"])
-    ratios = ~nats & ~rows["diagnostic"].isin(["nll", "kappa"])
+    units = rows["diagnostic"].map(lambda name: listed(name).unit)
+    nats, ratios = (
+        (units == DNLL.unit) & (rows["diagnostic"] != "nll"),
+        (units == "1") & (rows["diagnostic"] != "kappa"),
+    )
     colors = {process: f"C{i}" for i, process in enumerate(rows["process"].unique())}
     figure = Figure(figsize=(11, 5.5), layout="constrained")
-    titles = ("likelihoods (nats/frame)", "ratios, cosines, growth factors")
+    titles = (f"likelihoods ({DNLL.unit})", "ratios, cosines, growth factors")
     for axis, chosen, title in zip(figure.subplots(1, 2), (nats, ratios), titles, strict=True):
         for process, mine in rows[chosen].groupby("process", sort=False):
             axis.plot(mine["exact"], mine["measured"], "o", markersize=4, color=colors[process], label=process)

@@ -1,17 +1,19 @@
-"""The Phase 0 table (seed 000 §2, 001 §1, 004 §2): what a coarse label of the context tells, beside permuted labels.
+"""The Phase 0 table (seed 000 §2, 001 §1, 004 §2): what a cluster of contexts tells, beside permuted labels.
 
 A row is a representation (or a surrogate of one), a key or a predictor, a number of clusters, a split and a slice.
-Predictors, at k = 1 on the same frames, say how much the whole context would tell.
+Predictors, at k = 1 on the same frames, show what the whole context tells.
 """
 
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from latentdyn.metrics import ENTROPY_REDUCTION, VARIANCE_RATIO_HELD_OUT
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.measurements import Measurements, unmeasured
-from latentdyn.reporting.reference import published
+from latentdyn.reporting.published import published
 from latentdyn.reporting.sheet import Sheet
+from latentdyn.reporting.titles import title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,19 +32,23 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     """
     rows = clustering_rows(measured, table, plan).dropna(axis="columns", how="all")
     notes = [
-        f"Corpus `{plan['corpus']}`. Contexts (W frames up to x_t-1) are clustered; `variance_ratio` is the sum of "
-        "squares of Δx within clusters over the total, about the same frames' own means, and `.._permuted` the same "
-        "with labels permuted among these frames: 1 - `variance_ratio` / `.._permuted` is what the clusters explain.",
-        "`.._held_out` takes training clusters' means instead, and can exceed 1. `.._top{m}` is the ratio along the "
-        "first m principal axes of training deltas, which hold `explained_variance_top{m}` of Δx's variance.",
-        "`entropy_reduction` (nats/frame, positive is good) is a diagonal Gaussian's NLL less that of a Gaussian for "
-        "each cluster. `mass_excluded` is the share of frames in clusters with too few training frames.",
-        "Rows of predictors, on the same frames at k = 1: `variance_ratio_held_out` is 1 - R² of E[Δx|c], and "
-        "`entropy_reduction` is -ΔNLL. Intervals are 95 % bootstraps over speakers; everything fitted saw training "
-        "speakers only.",
+        f"Corpus `{plan['corpus']}`. Contexts (W frames up to x_t-1) are clustered. `variance_ratio` is the sum of "
+        "squares of Δx within clusters over the total sum of squares, both about means of the same frames. "
+        "`.._permuted` is the same with labels permuted among these frames. The clusters explain 1 - `variance_ratio` "
+        "/ `.._permuted`.",
+        "`.._held_out` is about the means of training clusters and can exceed 1. `.._top{m}` is the ratio along the "
+        "first m principal axes of training deltas. Along them lies `explained_variance_top{m}` of the variance of Δx.",
+        "`entropy_reduction` (nats/frame, positive is good) is the NLL of one diagonal Gaussian less that of a "
+        "Gaussian for each cluster. `mass_excluded` is the share of frames in clusters with too few training frames.",
+        "Rows of predictors are on the same frames at k = 1. Their `variance_ratio_held_out` is 1 - R² of E[Δx|c], and "
+        "their `entropy_reduction` is -ΔNLL. Intervals are 95 % bootstraps over speakers. Everything that is fitted "
+        "saw training speakers only.",
     ]
     if "published_ratio" in rows:
-        notes.append("Published: seed documents 002 §1 and 004 §2 (Mimi; 64 to 256 clusters; random labels beside).")
+        notes.append(
+            "Published: seed documents 002 §1 and 004 §2 (Mimi; one value for 64 to 256 clusters, one for random "
+            "labels)."
+        )
     counts = ("clusters", "clusters_used")  # floats only where a row has none
     floats = [name for name in rows if rows[name].dtype == float and name not in counts]
     return Sheet(rows, notes, {name: listed(_PUBLISHED.get(name, name)).decimals for name in floats})
@@ -58,11 +64,11 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     rows = clustering_rows(measured, table, plan)
     figure = Figure(figsize=(13, 5.5), layout="constrained")
     titles = {
-        "variance_ratio_held_out": "variance of Δx left, training clusters' means (1: nothing explained)",
-        "entropy_reduction": "entropy reduction (nats/frame; higher is better)",
+        "variance_ratio_held_out": title("variance ratio by means of training clusters", VARIANCE_RATIO_HELD_OUT),
+        "entropy_reduction": title("entropy reduction", ENTROPY_REDUCTION),
     }
     groups = rows.groupby(["representation", "by", "split", "slice"], sort=False)
-    for axis, (metric, title) in zip(figure.subplots(1, 2), titles.items(), strict=True):
+    for axis, metric in zip(figure.subplots(1, 2), titles, strict=True):
         for color, (names, line) in enumerate(groups):
             label = ", ".join(names if names[-1] != "all" else names[:-1])
             if line["clusters"].isna().all():
@@ -75,7 +81,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
         axis.set_xscale("log", base=2)
         axis.set_xlim(rows["clusters"].min() / 1.2, rows["clusters"].max() * 1.2)  # a panel without a point has none
         axis.set_xlabel("clusters")
-        axis.set_title(title, fontsize=10)
+        axis.set_title(titles[metric], fontsize=10)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     return figure
@@ -110,10 +116,9 @@ def _key_rows(here: Measurements, where: dict[str, Any], key: str, plan: dict[st
             if metric in _INTERVALS:
                 row |= {f"{metric}_ci_{bound}": mine.over_seeds(metric, f"ci_{bound}") for bound in ("low", "high")}
         row |= {name: mine.over_seeds(name) for name in sorted(set(mine.records.metric)) if "_top" in name}
-        kinds = plan["kinds"]["representations"].get(where["representation"]), plan["kinds"]["keys"][key]
-        for column, metric in _PUBLISHED.items():
-            whole = where["slice"] == "all"  # what is published is of whole splits
-            row[column] = published(*kinds, where["split"], 1, metric) if whole else None
+        place = {"split": where["split"], "slice": where["slice"], "horizon": 1}
+        kinds = {"lineage": plan["kinds"]["representations"][where["representation"]], "by": plan["kinds"]["keys"][key]}
+        row |= {column: published(mine, metric, **kinds, **place) for column, metric in _PUBLISHED.items()}
         rows.append(row)
     return rows
 

@@ -1,4 +1,4 @@
-"""Generation stability: whether free runs stay where the data are, and move as they do (not whether they come true).
+"""Free runs: whether they stay where the data are and move as the data do, not whether they come true.
 
 A row is a representation, a predictor and how a free run takes its steps; the row `data` is what held-out frames score.
 """
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from latentdyn.metrics import AUTOCORRELATION_DELTAS, AUTOCORRELATION_LATENTS, ENERGY, STEP_LENGTH
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.sheet import Sheet
+from latentdyn.reporting.titles import title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,10 +21,10 @@ _POOLED = ("unbounded", "energy", "step_length")
 _BY_STEP = ("energy", "step_length", "autocorrelation_latents", "autocorrelation_deltas")  # the last two, by lag
 _STYLES = {"sampled": "-", "mean": "--", "median": "-.", "data": ":"}
 _TITLES = {
-    "energy": "E||x̂ - mean||² over the data's",
-    "step_length": "E||Δx̂|| over the data's",
-    "autocorrelation_latents": "autocorrelation of latents",
-    "autocorrelation_deltas": "autocorrelation of deltas",
+    "energy": title("E||x̂ - mean||² over that of the data", ENERGY),
+    "step_length": title("E||Δx̂|| over that of the data", STEP_LENGTH),
+    "autocorrelation_latents": title("autocorrelation of latents", AUTOCORRELATION_LATENTS),
+    "autocorrelation_deltas": title("autocorrelation of deltas", AUTOCORRELATION_DELTAS),
 }
 
 
@@ -34,15 +36,16 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     """
     rows = free_run_rows(measured, table, plan).dropna(axis="columns", how="all")
     notes = [
-        f"Corpus `{plan['corpus']}`. n free runs of the predictor from held-out contexts, by draws from its densities "
-        "(`sampled`), by their mean or median. `unbounded` is the share that came 10 times as far from the training "
-        "mean as any training frame. `energy` (E||x̂ - training mean||²) and `step_length` (E||Δx̂||) are over those of "
-        "the data, for all steps and at the step named; a run by the mean comes to rest even of the true model: both "
-        "fall.",
+        f"Corpus `{plan['corpus']}`. n free runs of the predictor start from held-out contexts. They take their steps "
+        "by draws from its densities (`sampled`), by the mean or by the median. `unbounded` is the share of runs that "
+        "came 10 times as far from the training mean as any training frame. `energy` (E||x̂ - training mean||²) and "
+        "`step_length` (E||Δx̂||) are divided by those of the data: for all steps, and at the step named. A run by the "
+        "mean slows down and stops even if its model is the true one: both fall.",
         "`autocorrelation_.._l` is at a lag of l frames. `frechet_..` is the squared Fréchet distance of two Gaussians "
-        "(Heusel et al. 2017) from the runs' frames to the data; in the row `data`, from as many training frames: two "
-        "finite samples of one law are not at distance 0, so that this is the floor.",
-        "Intervals are 95 % bootstraps over speakers. `overflow`: frames left the range of floats.",
+        "(Heusel et al. 2017): from the frames of the runs to the data, and in the row `data` from as many training "
+        "frames to the data. Two finite samples of one law are not at distance 0: the row `data` is the smallest "
+        "distance to expect.",
+        "Intervals are 95 % bootstraps over speakers. `overflow` says that frames are beyond the range of floats.",
     ]
     decimals = {name: _decimals(name) for name in rows if pd.api.types.is_float_dtype(rows[name])}
     return Sheet(rows, notes, decimals)
@@ -57,7 +60,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
 
     rows = free_run_rows(measured, table, plan)
     figure = Figure(figsize=(18, 5), layout="constrained")
-    for axis, (metric, title) in zip(figure.subplots(1, len(_TITLES)), _TITLES.items(), strict=True):
+    for axis, metric in zip(figure.subplots(1, len(_TITLES)), _TITLES, strict=True):
         at = sorted(int(name.removeprefix(f"{metric}_")) for name in rows if name.removeprefix(f"{metric}_").isdigit())
         for color, (names, group) in enumerate(rows.groupby(["representation", "predictor", "split"], sort=False)):
             for _, row in group.iterrows():
@@ -65,7 +68,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
                 label = ", ".join([*names, row["mode"]])
                 style = {"color": f"C{color}", "linestyle": _STYLES[row["mode"]], "marker": "o", "markersize": 3}
                 axis.plot(at, values, label=label, **style)
-        axis.set_title(title, fontsize=10)
+        axis.set_title(_TITLES[metric], fontsize=10)
         axis.set_xscale("log", base=2)
         axis.set_xticks(at, [str(step) for step in at])
         axis.set_xlabel("lag (frames)" if "auto" in metric else "step of the run (frames)")

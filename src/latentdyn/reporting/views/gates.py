@@ -1,6 +1,6 @@
 """Gates: a row for each question with a threshold, and each representation, predictor and split that it is asked of.
 
-Rows without a representation answer for all of them: the decision matrix.
+Rows without a representation are those of the decision matrix: they answer for all representations together.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from latentdyn.reporting.gates import (
     judge,
 )
 from latentdyn.reporting.measurements import Measurements, unmeasured
-from latentdyn.reporting.reference import PUBLISHED_FRAME_RATE_HZ
+from latentdyn.reporting.published import MIMI
 from latentdyn.reporting.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -40,16 +40,17 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     """
     rows = gate_rows(measured, table, plan)
     notes = [
-        f"Corpus `{plan['corpus']}`. Each gate was set in the seed documents before its answer was known; `published` "
-        "is the answer that they gave themselves, on other speech and splits. The verdict is about the value; "
-        "`decided` says that its 95 % interval, over speakers, lies on one side of the threshold. An `overflow` meets "
-        "no gate. Where one part of a joint question is not met the whole is not, whatever was not measured.",
-        "`ceiling` is the cosine of the lagged predictor at the latest step, up to the gate's, that has one: a "
-        "forecast from the same start knows no more, so that a gate above it may ask for what is not there to know.",
+        f"Corpus `{plan['corpus']}`. Each gate was set in the seed documents before its answer was known. `published` "
+        "is the answer that they gave themselves, on other speech and splits. The verdict is about the value. "
+        "`decided` says whether its 95 % interval over speakers lies on one side of the threshold. An `overflow` meets "
+        "no gate. If one part of a joint question is not met, the whole is not met, whatever was not measured.",
+        "`ceiling` is the cosine of the lagged predictor at the latest step that has one, up to the step of the gate. "
+        "A forecast from the same start knows no more. Where the threshold is above the ceiling, the gate may ask for "
+        "what the start does not tell.",
     ]
     if table.get("reference"):
-        notes.append(f"`{REPRESENTATION_GAIN.name}` is a ratio of two ΔNLL to that of `{table['reference']}`, each in "
-                     "nats/frame at its own frame rate.")  # fmt: skip
+        notes.append(f"`{REPRESENTATION_GAIN.name}` is the ΔNLL of a representation over that of "
+                     f"`{table['reference']}`, each in nats/frame at its own frame rate.")  # fmt: skip
     if elsewhere := _elsewhere(measured, plan):
         of_mimi = " and ".join(f"`{gate.name}`" for gate in GATES if gate.in_mimi_units)
         notes.append(
@@ -62,7 +63,7 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
     """A panel for each gate that was measured, a line a representation, predictor and split; met is green, else red.
 
-    The threshold is dashed. What overflowed has a line without a point.
+    The threshold is dashed. An overflow has a line without a point.
     """
     from matplotlib.figure import Figure
 
@@ -150,7 +151,11 @@ def _ceiling(question: Question, here: Measurements) -> float | None:
 
 
 def _elsewhere(measured: Measurements, plan: dict[str, Any]) -> list[str]:
-    """The representations that are not Mimi's latents at the published frame rate."""
-    kinds = plan["kinds"]["representations"]
-    rates = {name: measured.where(representation=name).over_seeds("frame_rate_hz") for name in plan["rows"]}
-    return [name for name, rate in rates.items() if (kinds.get(name), rate) != ("mimi", PUBLISHED_FRAME_RATE_HZ)]
+    """The representations that are not Mimi's own latents, of which the thresholds are."""
+    elsewhere = []
+    for name in plan["rows"]:
+        here = measured.where(representation=name)
+        dim, frame_rate_hz = here.over_seeds("dim"), here.over_seeds("frame_rate_hz")
+        if not MIMI.are(plan["kinds"]["representations"][name], dim, frame_rate_hz):
+            elsewhere.append(name)
+    return elsewhere

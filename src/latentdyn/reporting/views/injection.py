@@ -1,4 +1,4 @@
-"""The injection table (seed 003, Appendix A): a forecast's steps pooled, by when truth was injected, over its ceiling.
+"""The injection table (seed 003, Appendix A): all steps of a forecast together, by when truth was injected.
 
 A row is a representation (or a surrogate of one), a predictor, a split and a mode (see diagnostics.injection).
 """
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from latentdyn.metrics import COSINE, DNLL, MAGNITUDE_RATIO, STATE_ERROR_NORMALISED
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.measurements import Measurements, unmeasured
-from latentdyn.reporting.published_injection import EXP_4, INJECTION, SPLIT, published_injection
-from latentdyn.reporting.reference import PUBLISHED_FRAME_RATE_HZ
+from latentdyn.reporting.published import EXP_4, published, values_of
 from latentdyn.reporting.sheet import Sheet
+from latentdyn.reporting.titles import title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,12 +22,14 @@ _WITH_INTERVALS = ("dnll", "cosine", "magnitude_ratio", "state_error", "state_er
                    "reset_dnll", "reset_cosine", "divergence_horizon")  # fmt: skip
 _MEDIANS = ("dnll_median", "magnitude_ratio_median", "state_error_median")
 _PUBLISHED = ("dnll", "cosine", "magnitude_ratio", "state_error")
-_TITLES = {
-    "cosine": "direction: cos(Δx̂, Δx); chance is 0",
-    "dnll": "ΔNLL of the true Δx (nats/frame; lower is better)",
-    "magnitude_ratio_median": "magnitude: ||Δx̂|| / ||Δx||, median",
-    "state_error_normalised": "state error over the data's spread",
+TITLES = {
+    "cosine": title("direction: cos(Δx̂, Δx), 0 by chance", COSINE),
+    "dnll": title("ΔNLL of the true Δx", DNLL),
+    "magnitude_ratio": title("magnitude: ||Δx̂|| / ||Δx||", MAGNITUDE_RATIO),
+    "magnitude_ratio_median": title("magnitude: median of ||Δx̂|| / ||Δx||", MAGNITUDE_RATIO),
+    "state_error_normalised": title("state error over the data's spread", STATE_ERROR_NORMALISED),
 }
+_PANELS = ("cosine", "dnll", "magnitude_ratio_median", "state_error_normalised")
 _SIGNED_LOG = ("dnll", "state_error_normalised")  # an explosion must fit beside the rest
 
 
@@ -41,11 +44,12 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     pooled = pooled.dropna(axis="columns", how="all")
     notes = [
         *injection_notes(pooled, plan),
-        "`skill` is the cosine over the ceiling's on the steps that have one, `skill_nats` the same of `dnll`; above "
-        "1, the ceiling, which is fitted too, is what falls short. "
-        "`reset_..` is an injected step of mode B less the one before. `divergence_horizon` is the first step whose "
-        "mean cosine is within 2 standard errors of chance or whose mean state error exceeds the data's spread; "
-        "one more than there are steps: never. A ceiling falls to chance too, and its horizon bounds a forecast's.",
+        "`skill` is the cosine over that of the ceiling, on the steps that have a ceiling; `skill_nats` is the same of "
+        "`dnll`. The ceiling is fitted too: a skill above 1 says that the ceiling falls short. `reset_..` is a step of "
+        "mode B with injected truth less the step before. `divergence_horizon` is the first step that is lost: its "
+        "mean cosine is within 2 standard errors of chance, or its mean state error exceeds the data's spread. Where "
+        "no step is lost, it is one more than the number of steps. The ceiling is lost at some step too, and no "
+        "forecast can be expected to have a longer horizon.",
     ]
     return Sheet(pooled, notes, injection_decimals(pooled))
 
@@ -53,7 +57,7 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
     """A row of four panels for each representation, predictor and split; a line a mode, with 95 % bands.
 
-    C is D and not drawn. The ceiling is dashed. Where a line ends early, its values overflowed.
+    C equals D and is not drawn. The ceiling is dashed. Where a line ends early, its values overflowed.
     """
     from matplotlib.figure import Figure
 
@@ -61,10 +65,10 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     rows = rows[rows["step"].notna() & (rows["mode"] != "C")]
     groups = rows.groupby(["representation", "predictor", "split"], sort=False)
     figure = Figure(figsize=(18, 0.8 + 3.6 * groups.ngroups), layout="constrained")
-    grid = figure.subplots(groups.ngroups, len(_TITLES), squeeze=False)
+    grid = figure.subplots(groups.ngroups, len(_PANELS), squeeze=False)
     handles = {}
     for axes, (names, group) in zip(grid, groups, strict=True):
-        for axis, (metric, title) in zip(axes, _TITLES.items(), strict=True):
+        for axis, metric in zip(axes, _PANELS, strict=True):
             for mode, line in group.groupby("mode", sort=False):
                 steps, style = line["step"].astype(int), {"color": f"C{MODES.index(mode)}"}
                 values = line[metric].astype(float)
@@ -74,7 +78,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
                 if f"{metric}_ci_low" in line:
                     low, high = (line[f"{metric}_ci_{bound}"].astype(float) for bound in ("low", "high"))
                     axis.fill_between(steps, low, high, alpha=0.15, linewidth=0, **style)
-            axis.set_title(f"{', '.join(names)}\n{title}", fontsize=9)
+            axis.set_title(f"{', '.join(names)}\n{TITLES[metric]}", fontsize=9)
             axis.set_xlabel("step of the forecast (frames)")
             axis.axhline(0 if metric in ("cosine", "dnll") else 1, color="0.6", linewidth=0.6)
             if metric in _SIGNED_LOG:
@@ -118,17 +122,11 @@ def _row(here: Measurements, keys: dict[str, Any], plan: dict[str, Any]) -> dict
 
 
 def published_beside(here: Measurements, keys: dict[str, Any], plan: dict[str, Any], metric: str) -> float | None:
-    """The published value for the row of these keys (representation, predictor, split, mode, step), or None.
-
-    Only beside a row of the same kind, dimension, regime and frame rate. Of two published runs the first.
-    """
-    kinds = plan["kinds"]
-    values = published_injection(
-        kinds["representations"].get(keys["representation"]), round(here.over_seeds("dim") or 0),
-        kinds["predictors"][keys["predictor"]], here.records.regime.iloc[0], keys["mode"], keys["step"], metric,
-    )  # fmt: skip
-    comparable = keys["split"] == SPLIT and here.over_seeds("frame_rate_hz") == PUBLISHED_FRAME_RATE_HZ
-    return values[0] if values and comparable else None
+    """The published value beside the row of these keys (representation, predictor, split, mode, step), or None."""
+    lineage = plan["kinds"]["representations"][keys["representation"]]
+    kind = plan["kinds"]["predictors"][keys["predictor"]]
+    place = {name: keys[name] for name in ("split", "mode", "step")}
+    return published(here, metric, lineage=lineage, by=kind, **place)
 
 
 def injection_decimals(rows: pd.DataFrame) -> dict[str, int]:
@@ -139,23 +137,25 @@ def injection_decimals(rows: pd.DataFrame) -> dict[str, int]:
 def injection_notes(rows: pd.DataFrame, plan: dict[str, Any]) -> list[str]:
     """What a reader of either table of this diagnostic must know."""
     notes = [
-        f"Corpus `{plan['corpus']}`. Forecasts of `ms_per_step` a step. Truth replaces the state that a step starts "
-        "from: A at every step (teacher forcing), B at some, C at step 1 only, D at none; what is before step 1 is "
-        "true in every mode, so that C equals D, and `state_error` (of the state a step starts from) is 0 at step 1. "
-        "`D_median`: steps by the median, `D_sampled`: by draws; the others by the mean.",
-        "All are scored on the true Δx; `dnll` (nats/frame, negative is good) against a diagonal Gaussian of training "
-        "deltas. `ceiling` is no forecast: at step h it is the predictor fitted to contexts that are k = h frames "
-        "stale, on the same frames, which knows just what a forecast from x_0 knows; pooled are those h for which "
-        "there is one. A cosine that falls with h is no failure where the ceiling falls alike; a state error beyond "
-        "the data's spread (`state_error_normalised` above 1; above 1.41 for draws) is.",
-        "Intervals are 95 % bootstraps over speakers; everything fitted saw training speakers only. `overflow` is a "
-        "mean over frames of which `nonfinite` left the range of floats.",
+        f"Corpus `{plan['corpus']}`. A step of a forecast lasts `ms_per_step`. The mode says when the true state "
+        "replaces the state that a step starts from. A: at every step (teacher forcing). B: at some steps. C: at step "
+        "1 only. D: at no step. What is before step 1 is true in every mode. So C equals D, and `state_error`, of the "
+        "state that a step starts from, is 0 at step 1. These modes take their steps by the mean, `D_median` by the "
+        "median and `D_sampled` by draws.",
+        "All are scored on the true Δx. `dnll` (nats/frame, negative is good) is against a diagonal Gaussian of "
+        "training deltas. `ceiling` is no forecast. At step h it is the predictor that was fitted to contexts of "
+        "staleness k = h, on the same frames: it knows exactly what a forecast from x_0 knows. Pooled, it is over the "
+        "h that have such a predictor. A cosine that falls with h is no failure where the ceiling falls too. A state "
+        "error beyond the data's spread is a failure: `state_error_normalised` above 1, and above 1.41 for draws.",
+        "Intervals are 95 % bootstraps over speakers. Everything that is fitted saw training speakers only. `overflow` "
+        "is a mean over frames of which `nonfinite` are beyond the range of floats.",
     ]
     if any(name.startswith("published") and rows[name].notna().any() for name in rows):
-        second = [f"{e.metric} {e.value:g} ({e.mode})" for e in INJECTION if e.source == EXP_4 and e.dim == 512]
+        second = [f"{e.metric} {e.value:g} ({e.mode})" for e in values_of(EXP_4, horizon=None)]
         notes.append(
             "Published: seed document 003, Appendix A, and 004 §2 for unrolled training (other speech, splits and "
-            f"runs). Raw Mimi's MDN was run twice; printed is Exp 3, Exp 4 gave {', '.join(second)}. The ΔNLL of the "
-            "vMF x LogNormal was published for direction and length apart, not for a density on R^D, and is left out."
+            "runs). The MDN on raw Mimi was run twice: Exp 3 is printed, Exp 4 gave "
+            f"{', '.join(second)}. The ΔNLL of the vMF x LogNormal is left out: it was published for direction and "
+            "length apart, not for a density on R^D."
         )
     return notes

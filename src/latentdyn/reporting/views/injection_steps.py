@@ -1,4 +1,4 @@
-"""The injection diagnostic step by step, the ceiling of each step beside it.
+"""The injection table by step, with the ceiling of each step beside it.
 
 A row is a representation, a predictor, a split, a mode and a step, counted from 1.
 """
@@ -22,7 +22,7 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     rows = rows[rows["step"].notna() & (rows["mode"] != "ceiling")].dropna(axis="columns", how="all")
     notes = [
         *injection_notes(rows, plan),
-        "`skill` is the cosine over `ceiling_cosine`, `skill_nats` that of `dnll`; steps without a lagged predictor "
-        "have neither, and where the ceiling's own interval holds 0 they are left blank.",
+        "`skill` is `cosine` over `ceiling_cosine`, `skill_nats` is `dnll` over `ceiling_dnll`. Both are blank at "
+        "steps without a lagged predictor, and where the interval of the ceiling holds 0.",
     ]
     return Sheet(rows, notes, injection_decimals(rows))

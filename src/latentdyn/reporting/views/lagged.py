@@ -1,7 +1,7 @@
-"""The Phase 1 table (seed 001): predictability over the staleness of the context, beside what would fool a reader.
+"""The Phase 1 table (seed 001): how predictability falls with the staleness of the context, beside its controls.
 
 A row is a representation (or a surrogate of one), a predictor, a split, a slice and a horizon. `dnll_seed_sd` is the
-deviation between training seeds.
+standard deviation between training seeds.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from latentdyn.metrics import LAGGED_COLUMNS
+from latentdyn.metrics import COSINE, DNLL_PER_DIM, LAGGED_COLUMNS, R2_DELTA, R2_HEAD, ROLLOUT_GAP
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.measurements import Measurements, unmeasured
-from latentdyn.reporting.reference import PUBLISHED_FRAME_RATE_HZ, published
+from latentdyn.reporting.published import any_published, published
 from latentdyn.reporting.sheet import Sheet
+from latentdyn.reporting.titles import title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,8 +33,8 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
 
     Args:
         measured: what its rows were measured with. table: its section of the config.
-        plan: corpus; rows, the representations in order; kinds, of each predictor and of what stands at the start of
-            each representation.
+        plan: what the config plans for the table: corpus; rows, the representations in order; kinds, those of its
+            predictors and the whole lineage of each row's representation.
 
     Raises:
         UserError: nothing was measured for a row that the table asks for.
@@ -45,19 +46,19 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
     """Six panels over staleness k; a line for each representation, predictor, split and slice of the table.
 
-    Bands are 95 % speaker-bootstrap intervals; a mean cosine of random directions is 0. Surrogates are dashed.
+    Bands are 95 % bootstrap intervals over speakers, of `eval` only. Surrogates are dashed, other splits are dotted.
     """
     from matplotlib.figure import Figure
 
     rows = lagged_rows(measured, table, plan)
     figure = Figure(figsize=(15, 8), layout="constrained")
     titles = {
-        "dnll": "ΔNLL (nats/frame/dimension; lower is better)",
-        "context_gain": "context gain (nats/frame/dimension; lower is better)",
-        "rollout_gap_median": "rollout-context gap, median (nats/frame)",
-        "cosine": "direction: cos(E[Δx|c], Δx); chance is 0",
-        "r2_delta": "share of Δx's variance that the mean explains",
-        "r2_head": "magnitude: R² of E[ln||Δx|| | c]",
+        "dnll": title("ΔNLL a dimension", DNLL_PER_DIM),
+        "context_gain": title("context gain a dimension", DNLL_PER_DIM),
+        "rollout_gap_median": title("rollout-context gap, median", ROLLOUT_GAP),
+        "cosine": title("direction: cos(E[Δx|c], Δx), 0 by chance", COSINE),
+        "r2_delta": title("share of the variance of Δx that the mean explains", R2_DELTA),
+        "r2_head": title("magnitude: R² of E[ln||Δx|| | c]", R2_HEAD),
     }
     panels = dict(zip(titles, figure.subplots(2, 3).flat, strict=True))
     several_slices = rows["slice"].nunique() > 1
@@ -117,14 +118,12 @@ def _row(own: Measurements, twin: Measurements, keys: dict[str, Any], plan: dict
     counted = chosen.records[chosen.records.metric == "nll"]
     row: dict[str, Any] = {**keys, "n": int(counted.n.iloc[0]), "seeds": chosen.records.seed.nunique()}
     frame_rate_hz = chosen.over_seeds("frame_rate_hz")
-    kinds = (
-        plan["kinds"]["representations"].get(keys["representation"]),
-        plan["kinds"]["predictors"][keys["predictor"]],
-    )
+    lineage = plan["kinds"]["representations"][keys["representation"]]
+    kind = plan["kinds"]["predictors"][keys["predictor"]]
     for column, metric in METRICS.items():
         if column in _PUBLISHED:
-            at_rate = frame_rate_hz == PUBLISHED_FRAME_RATE_HZ
-            row[column] = published(*kinds, keys["split"], keys["k"], metric.name) if at_rate else None
+            place = {"split": keys["split"], "slice": keys["slice"], "horizon": keys["k"]}
+            row[column] = published(chosen, metric.name, lineage=lineage, by=kind, **place)
         elif column.endswith(("_ci_low", "_ci_high")):
             quantity, bound = column.rsplit("_ci_", 1)
             row[column] = chosen.over_seeds(quantity, f"ci_{bound}")
@@ -143,39 +142,46 @@ def _row(own: Measurements, twin: Measurements, keys: dict[str, Any], plan: dict
 def _notes(table: dict[str, Any], plan: dict[str, Any]) -> list[str]:
     """What a reader must know to read the table, one sentence or two a note."""
     notes = [
-        f"Corpus `{plan['corpus']}`. Targets are one-step deltas Δx_t; k is the context's staleness, in frames of "
-        "`ms_per_step`. All k of a representation and split are scored on one set of n frames.",
-        "`dnll` (ΔNLL, nats/frame, negative is good) is against a diagonal Gaussian of training deltas, `dnll_full` "
-        "against one with full covariance, `context_gain` against the same density fitted without any context: only "
-        "this one is about the context. Intervals are 95 % bootstraps over speakers. Every fitted thing saw training "
-        "speakers only.",
-        "`level_gain` is NLL[x_t|c] - NLL[x_t] (k = 1 only), against a diagonal Gaussian of frames. White noise scores "
-        "there what its covariance is worth, 0 if its dimensions are uncorrelated; but -.347 nats/dim in `dnll` and "
-        ".707 in `cosine`. `r2_mean` scores ln||E[Δx|c]||, `r2_head` E[ln||Δx|| | c]; `r2_delta` is the share of "
-        "Δx's variance that the mean explains.",
-        "`rollout_gap` is the NLL of the true Δx_t when the W frames of context are the model's own, less the "
-        "teacher-forced NLL; `overflow` says that `rollout_overflow` of its frames exceeded every float.",
+        f"Corpus `{plan['corpus']}`. Targets are the one-step deltas Δx_t. k is the staleness of the context, which "
+        "ends k frames before t; a frame lasts `ms_per_step`. All k of a representation and split are scored on the "
+        "same n frames.",
+        "`dnll` is ΔNLL in nats/frame: the NLL less that of a baseline. Negative is good. The baseline of `dnll` is a "
+        "diagonal Gaussian of training deltas, that of `dnll_full` a Gaussian of training deltas with full covariance. "
+        "The baseline of `context_gain` is the same density, fitted without any context: only `context_gain` measures "
+        "the context. Intervals are 95 % bootstraps over speakers. Everything that is fitted saw training speakers "
+        "only.",
+        "`level_gain` is NLL[x_t|c] - NLL[x_t] (k = 1 only); NLL[x_t] is that of a diagonal Gaussian of frames. The "
+        "`level_gain` of white noise is what its covariance is worth: 0 if its dimensions are uncorrelated. But its "
+        "`dnll` is -.347 nats/dim and its `cosine` .707. `r2_mean` scores ln||E[Δx|c]|| and `r2_head` scores "
+        "E[ln||Δx|| | c], both as predictions of ln||Δx||. `r2_delta` is the share of the variance of Δx that the mean "
+        "explains.",
+        "For `rollout_gap`, the W frames of context are the model's own. It is the NLL of the true Δx_t in this "
+        "context less that in the true context. `overflow` says that `rollout_overflow` of its frames are beyond the "
+        "range of floats.",
     ]
     if {"dnll_direction", "dnll_length", "dnll_factored", "published_dnll_factored"} & set(table["columns"]):
         notes.append(
-            "Of a density by direction and length, Δx = m d: `dnll_direction` is -ln p(d|c) less that of the uniform "
-            "law on the sphere, `dnll_length` -ln p(m|c) less that of one log-normal of training lengths, and "
-            "`dnll_factored` their sum, what seed document 003 calls the ΔNLL of its vMF x LogNormal. Steps of length "
-            "0 are left out. None of them compares with `dnll`, which is in R^D and against a Gaussian."
+            "Some densities are of the direction d and the length m of Δx = m d. `dnll_direction` is -ln p(d|c) less "
+            "that of the uniform law on the sphere. `dnll_length` is -ln p(m|c) less that of one log-normal of "
+            "training lengths. `dnll_factored` is their sum; seed document 003 calls it the ΔNLL of its vMF x "
+            "LogNormal. Steps of length 0 are left out. None of them compares with `dnll`, which is in R^D and "
+            "against a Gaussian."
         )
     if "published_dnll_factored" in table["columns"]:
         notes.append(
-            "`published_dnll_factored` is against a baseline that its source does not give, and hardly moves while the "
-            "cosines published with it fall from .732 to .058: at D = 512 these are worth -196, -56, -5.9 and -.9 nats "
-            "(k = 1, 2, 4, 8) in `dnll_direction`, if κ is that of the mean cosine."
+            "`published_dnll_factored` is against a baseline that its source does not give. It hardly changes with k, "
+            "while the cosines published with it fall from .732 to .058. At D = 512 these cosines are worth -196, -56, "
+            "-5.9 and -.9 nats (k = 1, 2, 4, 8) in `dnll_direction`, if κ is that of the mean cosine."
         )
     if table["surrogates"]:
         notes.append(
-            "Rows named `..__shuffled` (frames of an utterance in random order), `..__white` (Gaussian noise of equal "
-            "covariance), `..__phase_randomised` (equal spectrum and cross-spectrum, Gaussian otherwise) and "
-            "`..__time_reversed` are surrogates: what they score is not due to what they lack."
+            "Rows with `__` in their name are surrogates: latents that lack some structure of the representation. "
+            "`..__shuffled`: the frames of an utterance in random order. `..__white`: Gaussian noise of equal "
+            "covariance. `..__phase_randomised`: Gaussian, with equal spectrum and cross-spectrum. "
+            "`..__time_reversed`: the frames in reverse order. What a surrogate scores is not due to the structure "
+            "that it lacks."
         )
-    if any(kind in {"mimi", "encodec"} for kind in plan["kinds"]["representations"].values()):
+    if any_published(plan["kinds"]["representations"][name] for name in plan["rows"]):
         notes.append(
             "Published values: seed documents 000, 001, 003 (LibriSpeech train-clean-100; other runs and splits)."
         )

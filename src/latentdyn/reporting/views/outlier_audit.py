@@ -1,7 +1,7 @@
-"""The outlier audit: whether a mean stands for its frames, or for a handful of them.
+"""The outlier audit: whether a mean is typical of its frames, or made by a few of them.
 
-In the seed documents a handful of frames made the mean training ΔNLL +2028 and +11857 nats. So beside each mean stand
-the trimmed mean, the quantiles, the mean without the worst frames, and where these frames are.
+In the seed documents a few frames made the mean training ΔNLL +2028 and +11857 nats. So each mean is shown with the
+trimmed mean, the quantiles, the mean without the worst frames, and a list of these frames.
 """
 
 import math
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from latentdyn.diagnostics.summaries import QUANTILES, quantile_name
+from latentdyn.metrics import DNLL
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.sheet import Sheet
+from latentdyn.reporting.titles import title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,12 +32,13 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         UserError: nothing was measured for a row.
     """
     notes = [
-        f"Corpus `{plan['corpus']}`. ΔNLL (nats/frame, against the diagonal Gaussian of training deltas) of single "
-        "frames: its mean `dnll`, the mean without the lowest and highest 5 % (`trimmed`), quantiles, and the mean "
-        "without the frames of highest NLL that are listed below (`without_worst`).",
-        "`path_difference` is the mean difference between the training loss and the score of the very same frames "
-        "(networks only): where train and eval rows differ, it is the data.",
-        "Below: the frames of highest NLL on each representation, predictor and split, at the smallest k.",
+        f"Corpus `{plan['corpus']}`. ΔNLL of single frames, in nats/frame against a diagonal Gaussian of training "
+        "deltas: its mean `dnll`, the mean without the lowest and the highest 5 % (`trimmed`), quantiles, and the mean "
+        "without the frames of highest NLL, which are listed below (`without_worst`).",
+        "`path_difference` is the mean difference between the training loss and the score of the same frames (networks "
+        "only). Where it is about 0, rows of train and eval differ because the data do, not because they are scored "
+        "in another way.",
+        "Below: the frames of highest NLL of each representation, predictor and split, at the smallest k.",
     ]
     return Sheet(outlier_rows(measured, table, plan), notes, _DECIMALS, below=_worst(measured, table, plan))
 
@@ -58,9 +61,9 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
         worst.scatter(mine.delta_norm, mine.dnll.astype(float), s=12, color=f"C{color}")
     quantiles.set_xscale("logit")
     quantiles.set_xlabel("share of frames below (cross: the mean)")
-    quantiles.set_ylabel("ΔNLL (nats/frame)")
+    quantiles.set_ylabel(title("ΔNLL", DNLL))
     worst.set_xlabel("||Δx|| of the frames of highest NLL")
-    worst.set_ylabel("ΔNLL (nats/frame)")
+    worst.set_ylabel(title("ΔNLL", DNLL))
     for axis in (quantiles, worst):
         axis.set_yscale("symlog", linthresh=10)
     if frames.worst_frames.dnll.notna().any():  # a logarithmic axis needs a point

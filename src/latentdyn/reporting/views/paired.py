@@ -1,7 +1,7 @@
 """Differences between rows, with the interval of the difference: both rows are resampled by the same speakers.
 
-Two intervals that overlap may well belong to rows that differ: a speaker who is hard for one is hard for the other.
-Compared are the predictors of each representation, pair by pair, and each representation with its surrogates.
+Two rows may differ although their intervals overlap: a speaker who is hard for one is hard for the other. The
+predictors of each representation are compared pair by pair, and each representation with its surrogates.
 """
 
 from collections.abc import Iterator
@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from latentdyn.errors import UserError
+from latentdyn.metrics import metric as listed
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.sheet import Sheet
+from latentdyn.reporting.titles import title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,12 +28,13 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     Raises:
         UserError: nothing was measured for a row, rows were measured on different speakers, or there is none.
     """
+    directions = [f"`{name}` the {listed(name).better}" for name in table["metrics"]]
     notes = [
-        f"Corpus `{plan['corpus']}`. `difference` is a - b of two means over the same frames, its interval a 95 % "
-        "bootstrap that draws the same speakers for both; `decided` says that it excludes 0. Several seeds are pooled: "
-        "the interval is about other speakers, not about other training runs.",
-        "In nats (`nll`, `dnll`, `level_gain`) the lower of two is better, in `cosine` the higher. Of a metric that is "
-        "not measured at a horizon (`level_gain` beyond k = 1) there is no row.",
+        f"Corpus `{plan['corpus']}`. `difference` is a - b of two means over the same frames. Its interval is a 95 % "
+        "bootstrap that draws the same speakers for both. `decided` says whether the interval excludes 0. Several "
+        "seeds are pooled: the interval tells about other speakers, not about other training runs.",
+        f"Of two values, in {', in '.join(directions)} is better. Where a metric is not measured (`level_gain` beyond "
+        "k = 1), there is no row.",
     ]
     return Sheet(paired_rows(measured, table), notes, _DECIMALS)
 
@@ -52,7 +55,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
         axis.plot(mine["difference"], range(len(mine)), "o", markersize=3)
         axis.set_yticks(range(len(mine)), names, fontsize=7)
         axis.axvline(0, color="0.6", linewidth=0.6)
-        axis.set_title(f"difference in {metric}, 95 % interval over speakers", fontsize=10)
+        axis.set_title(title(f"difference in {metric}, 95 % interval over speakers", listed(metric)), fontsize=10)
     return figure
 
 

@@ -1,8 +1,8 @@
 """What a training regime does to forecasts, beside teacher forcing for as many steps.
 
-A row is a representation (or a surrogate of one), a predictor and a split. The predictors are arms: each continues one
-predictor by a regime of its own. One of them, the control, continues it by teacher forcing, so that what the others
-gain is not what more training gives.
+A row is a representation (or a surrogate of one), a predictor and a split. The predictors are arms: each continues the
+training of the same predictor by a regime of its own. The control continues it by teacher forcing: an arm that gains
+over the control does not gain by longer training.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,9 @@ import pandas as pd
 
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.measurements import Comparison, Measurements, unmeasured
-from latentdyn.reporting.published_injection import INJECTION, PHASE_4
+from latentdyn.reporting.published import PHASE_4, values_of
 from latentdyn.reporting.sheet import Sheet
-from latentdyn.reporting.views.injection import injection_rows, published_beside
+from latentdyn.reporting.views.injection import TITLES, injection_rows, published_beside
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,11 +30,7 @@ _PUBLISHED = {
     **{column: _VALUES[column] for column in ("dnll_A", "cosine_A", "magnitude_ratio_A", "dnll_D", "cosine_D")},
     "shrinkage": ("shrinkage", "D"),
 }
-_TITLES = {
-    "cosine": "direction: cos(Δx̂, Δx); chance is 0",
-    "state_error_normalised": "state error over the data's spread",
-    "magnitude_ratio": "magnitude: ||Δx̂|| / ||Δx||",
-}
+_PANELS = ("cosine", "state_error_normalised", "magnitude_ratio")
 
 
 def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> Sheet:
@@ -65,10 +61,10 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     rows = rows[(rows["mode"] == "D") | ceilings]
     groups = rows.groupby(["representation", "split"], sort=False)
     figure = Figure(figsize=(15, 0.8 + 3.6 * groups.ngroups), layout="constrained")
-    grid = figure.subplots(groups.ngroups, len(_TITLES), squeeze=False)
+    grid = figure.subplots(groups.ngroups, len(_PANELS), squeeze=False)
     handles = {}
     for axes, (names, group) in zip(grid, groups, strict=True):
-        for axis, (metric, title) in zip(axes, _TITLES.items(), strict=True):
+        for axis, metric in zip(axes, _PANELS, strict=True):
             for (mode, predictor), line in group.groupby(["mode", "predictor"], sort=False):
                 ceiling = mode == "ceiling"
                 color = "0.4" if ceiling else f"C{table['predictors'].index(predictor)}"
@@ -78,7 +74,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
                 )[0]
                 low, high = (line[f"{metric}_ci_{bound}"].astype(float) for bound in ("low", "high"))
                 axis.fill_between(steps, low, high, alpha=0.15, linewidth=0, color=color)
-            axis.set_title(f"{', '.join(names)}\n{title}", fontsize=9)
+            axis.set_title(f"{', '.join(names)}\n{TITLES[metric]}", fontsize=9)
             axis.set_xlabel("step of the forecast (frames)")
             axis.axhline(0 if metric == "cosine" else 1, color="0.6", linewidth=0.6)
         axes[1].set_yscale("symlog", linthresh=1)  # an explosion must fit beside the rest
@@ -147,19 +143,21 @@ def _with_interval(name: str, compared: Comparison | None) -> dict[str, float]:
 def _notes(rows: pd.DataFrame, table: dict[str, Any], plan: dict[str, Any]) -> list[str]:
     against = table["against"]
     notes = [
-        f"Corpus `{plan['corpus']}`. Each row is a predictor that was trained on by its `regime` for `steps` "
-        f"optimisation steps at most; `{against}` is the control, by teacher forcing. `.._A`: every step starts from "
-        "truth; `.._D`: forecasts by the mean, `.._D_sampled` by draws, all on the true Δx and pooled over steps. "
-        "`dnll` is in nats/frame against a diagonal Gaussian (negative is good); `state_error_normalised` is over the "
-        "data's spread, above which the forecast is lost; `divergence_horizon` is the first step lost. `nonfinite_D` "
-        "counts frames that left the range of floats; their mean is an `overflow`.",
-        "`d_..` is the row less the control, on the same frames, with a 95 % bootstrap interval that draws the same "
-        "speakers for both; several seeds are pooled. Everything fitted saw training speakers only.",
-        "`shrinkage` is the forecast's `magnitude_ratio_D` over the control's. A ΔNLL that comes down to 0 while steps "
-        "shrink is mean collapse: the forecast stays where it is, and is no better for being bounded. Steps by the "
-        "mean shrink even of the true model, as far as its ceiling does (see the figure).",
-        "A cosine in D is bounded by the ceiling, the lagged predictor fitted to a context as stale as the step is far "
-        "(`skill` is the cosine over it): no regime can bring back what the start does not tell.",
+        f"Corpus `{plan['corpus']}`. Each row is a predictor whose training was continued by its `regime`, for at most "
+        f"`steps` optimisation steps. `{against}` is the control: it was continued by teacher forcing. `.._A`: every "
+        "step starts from truth. `.._D`: forecasts by the mean. `.._D_sampled`: forecasts by draws. All are scored on "
+        "the true Δx and pooled over steps. `dnll` is in nats/frame against a diagonal Gaussian (negative is good). "
+        "`state_error_normalised` is over the data's spread: above 1 the forecast is lost. `divergence_horizon` is the "
+        "first step that is lost. `nonfinite_D` counts frames that are beyond the range of floats; a mean over them is "
+        "an `overflow`.",
+        "`d_..` is the row less the control, on the same frames. Its interval is a 95 % bootstrap that draws the same "
+        "speakers for both. Several seeds are pooled. Everything that is fitted saw training speakers only.",
+        "`shrinkage` is `magnitude_ratio_D` of the row over that of the control. A ΔNLL that falls to 0 while steps "
+        "shrink is mean collapse: the forecast stays where it is. It is bounded, but not better. Steps by the mean "
+        "shrink even with the true model, as much as those of its ceiling do (see the figure).",
+        "A cosine in D is bounded by that of the ceiling: the lagged predictor that was fitted to a context as stale "
+        "as the step is far. `skill` is the cosine over that of the ceiling. No regime can predict what the start of "
+        "the forecast does not tell.",
     ]
     control = plan["steps"].get(against)
     unequal = [
@@ -169,16 +167,15 @@ def _notes(rows: pd.DataFrame, table: dict[str, Any], plan: dict[str, Any]) -> l
     ]
     if unequal:
         notes.append(
-            f"**Not at equal steps:** the control was trained for {control}, but {', '.join(unequal)}: such a "
-            "difference may be that of longer or shorter training."
+            f"**Not at equal steps:** the control was trained for {control}, but {', '.join(unequal)}. Such a "
+            "difference may come from longer or shorter training."
         )
     if any(name.startswith("published") for name in rows):
-        phase_4 = {(e.mode, e.regime, e.metric): e.value for e in INJECTION if e.source == PHASE_4}
-        before, after = (phase_4["D", regime, "dnll"] for regime in ("teacher_forced", "unrolled"))
+        before, after = (e.value for e in values_of(PHASE_4, mode="D", metric="dnll"))  # in the order of the regimes
         notes.append(
-            f"Published, on other speech, splits and runs: of unrolled training, {PHASE_4} (forecasts' ΔNLL "
-            f"{before:+g} before, {after:+g} after; its shrinkage is against itself before, not against a control); of "
-            "scheduled sampling, Exp 1B (seed 003 §1.2), whose ΔNLL is of direction and length apart and left out; of "
-            "teacher forcing, seed 003, Appendix A."
+            f"Published, on other speech, splits and runs. Unrolled training: {PHASE_4}; the ΔNLL of its forecasts was "
+            f"{before:+g} before, {after:+g} after, and its shrinkage is against the same predictor before, not "
+            "against a control. Scheduled sampling: Exp 1B (seed 003 §1.2); its ΔNLL is of direction and length apart "
+            "and is left out. Teacher forcing: seed 003, Appendix A."
         )
     return notes

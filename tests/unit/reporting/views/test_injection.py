@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from latentdyn.reporting.published_injection import INJECTION, published_injection
 
 from latentdyn.diagnostics.injection import Mode
 from latentdyn.diagnostics.records import RECORDS, SUMS, WORST_FRAMES, record
@@ -14,7 +15,6 @@ from latentdyn.errors import UserError
 from latentdyn.metrics import DIM, FRAME_RATE_HZ
 from latentdyn.metrics import metric as metric_named
 from latentdyn.reporting.measurements import Measurements
-from latentdyn.reporting.published_injection import INJECTION, published_injection
 from latentdyn.reporting.sheet import write_sheet
 from latentdyn.reporting.views import injection, injection_steps
 from latentdyn.reporting.views.injection import MODES

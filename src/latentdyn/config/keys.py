@@ -1,0 +1,51 @@
+"""`keys`: coarse views of a context, by which contexts are clustered."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from latentdyn.config.kinds import any_kind_of
+from latentdyn.config.values import Strict
+
+
+class KeyKind(Strict):
+    """A coarse view of a context."""
+
+    kind: str  # each kind's own word
+
+
+class MeanPoolKey(KeyKind):
+    """k-means of the mean of the context's frames."""
+
+    kind: Literal["mean_pool"]
+
+
+class PCAKey(KeyKind):
+    """k-means of the context's principal components."""
+
+    kind: Literal["pca"]
+    dims: PositiveInt = Field(16, description="components kept")
+
+
+class LearnedKey(KeyKind):
+    """k-means of what a reduced-rank regression of the step on the context predicts."""
+
+    kind: Literal["learned"]
+    dims: PositiveInt = Field(16, description="rank of the regression, at most the latent's dimension")
+    ridges: Annotated[list[PositiveFloat], Field(min_length=1)] = Field(
+        [1e-3, 1e-2, 1e-1, 1.0],
+        description="candidates, beside context variances of 1; validation speakers choose",
+    )
+
+
+class PCABinsKey(KeyKind):
+    """Quartiles of the context's first principal components: 4^dims labels."""
+
+    kind: Literal["pca_bins"]
+    dims: int = Field(3, ge=1, le=6, description="components binned")
+
+
+if TYPE_CHECKING:
+    Key = KeyKind
+else:
+    Key = any_kind_of(KeyKind)

@@ -1,0 +1,95 @@
+"""What every kind of measurement answers: its files, the models that it needs, the settings that its step gets.
+
+A kind of measurement is a section of the config: its fields say how measurements of that kind are made, wherever a
+table asks for one. (A kind without settings of its own has no section.)
+"""
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from latentdyn.config.values import Strict
+
+if TYPE_CHECKING:
+    from latentdyn.config.root import Root
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one job measures: a kind, of a corpus's representation, by a predictor or a key.
+
+    regime: how `by` was trained; `clustered` for a key. variant: the name of the settings, where a kind has several.
+    metrics, sums: names of the files with the records and with the sums by speaker (None where there are none).
+    """
+
+    kind: str
+    corpus: str
+    representation: str
+    by: str
+    regime: str
+    seed: int
+    metrics: str
+    sums: str | None = None
+    variant: str | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """What the measurement's files say of themselves."""
+        names = ("corpus", "representation", "by", "regime", "seed")
+        return {"measurement": self.kind} | {name: value for name, value in asdict(self).items() if name in names}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted model that a measurement reads.
+
+    name: in the config. module: that it is made of. settings: that it was fitted with.
+    """
+
+    name: str
+    kind: Literal["predictor", "score"]
+    module: str
+    settings: dict[str, Any]
+
+
+class MeasurementKind(Strict):
+    """How one kind of measurement is made."""
+
+    measurement: ClassVar[str]  # the kind: of the module latentdyn.measurements.{kind}, and of the rule measure_{kind}
+    section: ClassVar[str | None] = None  # of the config, where it has settings
+    purpose: ClassVar[str] = ""  # of that section, in the config's documents
+    by: ClassVar[Literal["predictor", "key"]] = "predictor"
+    metrics: ClassVar[str]  # file names; {variant} stands for the name of the settings
+    sums: ClassVar[str | None] = None
+    needs_gpu: ClassVar[bool] = True
+    minutes: ClassVar[tuple[int, int]] = (30, 100)  # a job's own, and megabytes of latents a minute
+
+    @property
+    def module(self) -> str:
+        """The module that measures."""
+        return f"latentdyn.measurements.{self.measurement}"
+
+    def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
+        """What the step gets: these settings, and those that it shares with other sections."""
+        return self.model_dump(mode="json")
+
+    def models(self, config: "Root", by: str, variant: str | None) -> dict[str, Model]:
+        """The fitted models that are read, by their role."""
+        return {"predictor": predictor_model(config, by)}
+
+    def of(
+        self, config: "Root", corpus: str, representation: str, by: str, seed: int, variant: str | None = None
+    ) -> Measurement:
+        """The measurement of this kind for these names."""
+        regime = "clustered" if self.by == "key" else config.all_predictors[by].regime
+        metrics, sums = (name and name.format(variant=variant) for name in (self.metrics, self.sums))
+        assert metrics
+        return Measurement(self.measurement, corpus, representation, by, regime, seed, metrics, sums, variant)
+
+
+def predictor_model(config: "Root", name: str) -> Model:
+    predictor = config.all_predictors[name]
+    return Model(name, "predictor", predictor.module, predictor.model_dump(mode="json"))
+
+
+def measurement_kinds() -> list[type[MeasurementKind]]:
+    """All kinds of measurement."""
+    return [kind for kind in MeasurementKind.__subclasses__() if "measurement" in vars(kind)]

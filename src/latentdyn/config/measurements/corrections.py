@@ -1,0 +1,31 @@
+"""Forecasts whose states a score model corrects (seed 003 §6.2). Their settings are those of an entry of `corrections`
+and of the section `injection`."""
+
+from typing import TYPE_CHECKING, Any
+
+from latentdyn.config.measurements.base import MeasurementKind, Model
+from latentdyn.config.measurements.injection import Injection
+
+if TYPE_CHECKING:
+    from latentdyn.config.root import Root
+
+
+class CorrectedForecasts(MeasurementKind):
+    """Forecasts with every variant of a correction; `variant` names the correction."""
+
+    measurement = "corrections"
+    metrics = "corrected_{variant}.json"
+    sums = "corrected_{variant}_speakers.parquet"
+    minutes = (60, 100)
+
+    def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
+        assert variant is not None
+        return {
+            "injection": config.section(Injection).settings(config, by, None),
+            "sampling": config.corrections[variant].sampling(),
+        }
+
+    def models(self, config: "Root", by: str, variant: str | None) -> dict[str, Model]:
+        assert variant is not None
+        score = Model(variant, "score", "latentdyn.models.score.network", config.corrections[variant].score_model())
+        return {**config.section(Injection).models(config, by, None), "score": score}

@@ -1,0 +1,38 @@
+"""`free_runs`: long runs of a predictor on its own steps."""
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from latentdyn.config.measurements.base import MeasurementKind
+from latentdyn.config.measurements.lagged import Evaluation
+from latentdyn.config.values import Horizons, Split
+
+if TYPE_CHECKING:
+    from latentdyn.config.root import Root
+
+
+class FreeRuns(MeasurementKind):
+    """Long free runs: bounded, and like the data?"""
+
+    measurement = "free_runs"
+    section = "free_runs"
+    purpose = "long free runs"
+    metrics = "free_runs.json"
+
+    split: Split = Field("eval", description="whose contexts runs start from, and what they are compared with")
+    runs: PositiveInt = Field(64, description="free runs, each from a context of its own")
+    steps: int = Field(256, ge=9, description="frames of a run")
+    at_steps: Horizons = Field([1, 16, 64, 256], description="steps at which energy and step length are told")
+    temperature: PositiveFloat = Field(1.0, description="of the draws")
+    max_frames: PositiveInt = Field(20_000, description="frames of the data to compare with")
+
+    @model_validator(mode="after")
+    def _within_the_run(self) -> "FreeRuns":
+        if max(self.at_steps) > self.steps:
+            raise ValueError("at_steps must be at most steps")
+        return self
+
+    def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
+        resamples = config.section(Evaluation).bootstrap_resamples
+        return {**self.model_dump(mode="json"), "bootstrap_resamples": resamples}

@@ -1,0 +1,51 @@
+"""`injection`: forecasts of a few steps into which truth is injected or not (seed 003 §1.2)."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from latentdyn.config.measurements.base import MeasurementKind, Model, predictor_model
+from latentdyn.config.measurements.lagged import Evaluation
+from latentdyn.config.values import Horizons, Split, no_duplicates
+
+if TYPE_CHECKING:
+    from latentdyn.config.root import Root
+
+
+class Injection(MeasurementKind):
+    """Forecasts of a few steps into which truth is injected or not (seed 003 §1.2)."""
+
+    measurement = "injection"
+    section = "injection"
+    purpose = "forecasts of a few steps"
+    metrics = "injection.json"
+    sums = "injection_speakers.parquet"
+
+    splits: Annotated[list[Split], Field(min_length=1), AfterValidator(no_duplicates)] = Field(
+        ["train", "eval"], description="where segments are drawn from"
+    )
+    utterances: PositiveInt = Field(
+        16,
+        description="of each split, drawn among those that are long enough. The seeds' 16 are few speakers: take "
+        "more for narrow intervals",
+    )
+    segments: PositiveInt = Field(8, description="of each of these utterances")
+    steps: PositiveInt = Field(16, description="of a forecast")
+    injected_steps_b: Horizons = Field([4, 8, 12], description="steps at which mode B is given the truth")
+    draws: NonNegativeInt = Field(8, description="sampled forecasts of a segment; 0 leaves them out")
+    temperature: PositiveFloat = Field(1.0, description="of these draws; below 1 they keep closer to the likeliest")
+
+    @model_validator(mode="after")
+    def _within_the_forecast(self) -> "Injection":
+        if max(self.injected_steps_b) > self.steps:
+            raise ValueError("injected_steps_b must be at most steps")
+        return self
+
+    def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
+        resamples = config.section(Evaluation).bootstrap_resamples
+        return {**self.model_dump(mode="json"), "bootstrap_resamples": resamples}
+
+    def models(self, config: "Root", by: str, variant: str | None) -> dict[str, Model]:
+        """The predictor, and the one whose horizons bound what it can forecast."""
+        names = {"predictor": by, "ceiling": config.origin(by)}
+        return {role: predictor_model(config, name) for role, name in names.items()}

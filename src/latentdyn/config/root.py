@@ -1,0 +1,101 @@
+"""The whole configuration: its sections, that their names resolve, and what follows from them."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, create_model, model_validator
+
+from latentdyn.config.compute import Compute
+from latentdyn.config.corpora import Corpus
+from latentdyn.config.corrections import Correction
+from latentdyn.config.keys import Key
+from latentdyn.config.measurements import MeasurementKind, measurement_kinds
+from latentdyn.config.predictors import Predictor
+from latentdyn.config.representations import Derived, Representation, Surrogate
+from latentdyn.config.tables import Table
+from latentdyn.config.values import Name, Strict
+
+M = TypeVar("M", bound=MeasurementKind)
+
+
+class Root(Strict):
+    """The whole configuration, but for the sections of kinds of measurement."""
+
+    schema_version: Literal[1] = Field(description="the form of the configuration that a file is written in")
+    corpora: dict[Name, Corpus] = Field(description="utterances and their speakers, by name")
+    representations: dict[Name, Representation] = Field(
+        description="encoders, known processes and what is derived from them, by name"
+    )
+    predictors: dict[Name, Predictor] = Field({}, description="models of the next step, by name")
+    keys: dict[Name, Key] = Field({}, description="coarse views of the context, by name")
+    corrections: dict[Name, Correction] = Field({}, description="score models that correct forecasts, by name")
+    tables: Annotated[dict[Name, Table], Field(min_length=1)] = Field(
+        description="what a run makes, by name: at least one"
+    )
+    compute: Compute = Field(Compute(), description="where, and in which arithmetic")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Root":
+        for name in self.predictors.keys() & self.keys.keys():
+            raise ValueError(f"keys.{name}: a predictor has this name too, and rows of tables could not be told apart")
+        for name in self.corrections.keys() & (self.predictors.keys() | self.keys.keys()):
+            raise ValueError(f"corrections.{name}: a predictor or key has this name too, and its folder of results")
+        for section in ("representations", "predictors", "tables"):
+            for name, entry in getattr(self, section).items():
+                entry.check(f"{section}.{name}", self)
+        return self
+
+    def section(self, kind: type[M]) -> M:
+        """The settings of a kind of measurement."""
+        return getattr(self, kind.section) if kind.section else kind()
+
+    def measurement_kinds(self) -> list[MeasurementKind]:
+        """All kinds of measurement, with their settings."""
+        return [self.section(kind) for kind in measurement_kinds()]
+
+    @cached_property
+    def all_representations(self) -> dict[str, Representation]:
+        """The representations of the config, and the surrogates that tables ask for."""
+        asked_for = {name: of for table in self.tables.values() for name, of in table.surrogates_of_rows().items()}
+        return self.representations | {
+            name: Surrogate(kind="surrogate", source=source, method=method)
+            for name, (source, method) in asked_for.items()
+        }
+
+    @cached_property
+    def all_predictors(self) -> dict[str, Predictor]:
+        """The predictors of the config, and the unconditional one beside each."""
+        twins = {f"{name}__unconditional": predictor.unconditional() for name, predictor in self.predictors.items()}
+        return self.predictors | {name: twin for name, twin in twins.items() if twin is not None}
+
+    def origin(self, predictor: str) -> str:
+        """The predictor that another one continues, or that which that one continues, and so on; or itself."""
+        while (start := self.all_predictors[predictor].start) is not None:
+            predictor = start
+        return predictor
+
+    def derivation(self, name: str) -> list[Representation]:
+        """A representation, what it is derived from, and so on to the encoder, process or provided latents."""
+        chain = [self.all_representations[name]]
+        while isinstance(link := chain[-1], Derived):
+            chain.append(self.all_representations[link.source])
+        return chain
+
+    def root(self, name: str) -> Representation:
+        """What stands at the start of a chain of derived representations."""
+        return self.derivation(name)[-1]
+
+    def lineage(self, name: str) -> str:
+        """The kinds from the root to a representation: "mimi", "encodec>pooled"."""
+        return ">".join(link.kind for link in reversed(self.derivation(name)))
+
+
+def _sections() -> dict[str, Any]:
+    kinds = (kind for kind in measurement_kinds() if kind.section)
+    return {str(kind.section): (kind, Field(kind(), description=kind.purpose)) for kind in kinds}
+
+
+if TYPE_CHECKING:
+    Config = Root
+else:
+    Config = create_model("Config", __base__=Root, __doc__="The whole configuration.", **_sections())

@@ -1,0 +1,217 @@
+"""What every kind of table answers: its rows, what they are measured with, what must fit, what its view must know."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, Field, NonNegativeInt
+
+from latentdyn.config.measurements import Measurement, MeasurementKind
+from latentdyn.config.measurements.lagged import Evaluation
+from latentdyn.config.representations import SurrogateMethod
+from latentdyn.config.values import Horizons, Name, Names, Slice, Split, Strict, no_duplicates
+from latentdyn.reporting.naming import view_module
+
+if TYPE_CHECKING:
+    from latentdyn.config.root import Root
+
+Seeds = Annotated[list[NonNegativeInt], Field(min_length=1), AfterValidator(no_duplicates)]
+SplitRows = Annotated[list[Split], Field(min_length=1), AfterValidator(no_duplicates)]
+SliceRows = Annotated[list[Slice], Field(min_length=1), AfterValidator(no_duplicates)]
+SurrogateRows = Annotated[list[SurrogateMethod], AfterValidator(no_duplicates)]
+
+
+class TableKind(Strict):
+    """What a run makes: rows of measurements, for each of some corpora."""
+
+    not_in_figure: ClassVar[frozenset[str]] = frozenset()  # settings that the figure does not depend on
+
+    kind: str  # each kind's own word
+    corpora: Names = Field(description="a table is made for each")
+    seeds: Seeds = Field([0], description="training runs that a row averages")
+
+    def rows(self, config: "Root") -> list[str]:
+        """The representations of the rows, in order."""
+        raise NotImplementedError  # abstract
+
+    def surrogates_of_rows(self) -> dict[str, tuple[str, SurrogateMethod]]:
+        """The surrogates that the table asks for: source and method, by name."""
+        return {}
+
+    def measurements(self, config: "Root", corpus: str) -> list[Measurement]:
+        """All that the rows for one corpus are measured with."""
+        raise NotImplementedError  # abstract
+
+    def check(self, where: str, config: "Root") -> None:
+        """Check what the section alone cannot know.
+
+        Args:
+            where: dotted path of this entry.
+
+        Raises:
+            ValueError: a name is not defined, or rows could not be measured or compared.
+        """
+        for corpus in self.corpora:
+            if corpus not in config.corpora:
+                raise undefined(f"{where}.corpora", corpus, config.corpora)
+            gives = config.corpora[corpus].gives
+            for name in self.rows(config):
+                if config.root(name).made_from != gives:
+                    raise ValueError(
+                        f"{where}: corpus '{corpus}' (kind {config.corpora[corpus].kind}) cannot give representation "
+                        f"'{name}': kind provided goes with corpora of kind latents, known processes with corpora of "
+                        "kind synthetic, every codec with audio"
+                    )
+
+    def plan(self, config: "Root", corpus: str) -> dict[str, Any]:
+        """What the view must know beyond the table's own section.
+
+        Returns:
+            corpus; bootstrap_resamples; rows; kinds: of each row the lineage, of each predictor and key the kind.
+        """
+        by = {m.by for m in self.measurements(config, corpus)}
+        return {
+            "corpus": corpus,
+            "bootstrap_resamples": config.section(Evaluation).bootstrap_resamples,
+            "rows": self.rows(config),
+            "kinds": {
+                "representations": {name: config.lineage(name) for name in self.rows(config)},
+                "predictors": {name: p.kind for name, p in config.all_predictors.items() if name in by},
+                "keys": {name: key.kind for name, key in config.keys.items() if name in by},
+            },
+        }
+
+    def view_code(self, config: "Root") -> list[str]:
+        """The modules that its view picks by name."""
+        return [view_module(self.kind)]
+
+
+class RowsTable(TableKind):
+    """A table whose rows are representations, each followed by its surrogates."""
+
+    representations: Names = Field(description="rows, in this order")
+    surrogates: SurrogateRows = Field([], description="rows after those of each representation: its surrogates")
+
+    def rows(self, config: "Root") -> list[str]:
+        return [
+            row for name in self.representations for row in (name, *(f"{name}__{method}" for method in self.surrogates))
+        ]
+
+    def surrogates_of_rows(self) -> dict[str, tuple[str, SurrogateMethod]]:
+        return {f"{name}__{m}": (name, m) for name in self.representations for m in self.surrogates}
+
+    def check(self, where: str, config: "Root") -> None:
+        for name in self.representations:
+            if name not in config.representations:
+                raise undefined(f"{where}.representations", name, config.representations)
+        super().check(where, config)
+
+    def by_rows(
+        self, config: "Root", kind: type[MeasurementKind], corpus: str, predictors: Iterable[str],
+        variant: str | None = None, *, unconditional: bool = False,
+    ) -> list[Measurement]:  # fmt: skip
+        """The measurements of a kind of every row by every predictor."""
+        pairs = [(row, predictor) for row in self.rows(config) for predictor in predictors]
+        return by_predictors(config, kind, corpus, pairs, self.seeds, variant, unconditional=unconditional)
+
+
+class PredictorTable(RowsTable):
+    """A table of predictors' scores, horizon by horizon."""
+
+    predictors: Names = Field(
+        description="rows; they must share `window_frames` and their longest horizon, so that all are scored on the "
+        "same frames"
+    )
+    horizons: Horizons = Field([1, 2, 4, 8], description="rows; each predictor must be fitted at them")
+    splits: SplitRows = Field(["train", "eval"], description="rows")
+
+    def check(self, where: str, config: "Root") -> None:
+        super().check(where, config)
+        check_predictors(where, config, self.predictors)
+        check_same_frames(where, [frames_of(config, name, name) for name in self.predictors])
+        check_trained(where, config, self.predictors, self.horizons)
+
+    def measurements(self, config: "Root", corpus: str) -> list[Measurement]:
+        return self.by_rows(config, Evaluation, corpus, self.predictors, unconditional=True)
+
+
+class RolloutTable(RowsTable):
+    """A table of forecasts or free runs."""
+
+    predictors: Names = Field(
+        description="rows; each must be fitted at k = 1, and the ceiling is shown at its other horizons. They must "
+        "share `window_frames` and their longest horizon"
+    )
+    splits: SplitRows = Field(
+        ["eval"], description="rows, among those that the section `injection` or `free_runs` measures"
+    )
+
+    def check(self, where: str, config: "Root") -> None:
+        super().check(where, config)
+        check_predictors(where, config, self.predictors)
+        section, measured = self.measured_splits(config)
+        missing = sorted(set(self.splits) - set(measured))
+        if missing:
+            raise ValueError(f"{where}.splits: {', '.join(missing)} not among {section}")
+        # forecasts are made where their ceilings are, which have the horizons of the predictor that they began with
+        check_same_frames(where, [frames_of(config, name, config.origin(name)) for name in self.predictors])
+        check_trained(where, config, self.predictors, [1])
+
+    def measured_splits(self, config: "Root") -> tuple[str, list[Split]]:
+        """Which setting says what splits are measured, and those splits."""
+        raise NotImplementedError  # abstract
+
+
+def by_predictors(
+    config: "Root", kind: type[MeasurementKind], corpus: str, pairs: Iterable[tuple[str, str]], seeds: list[int],
+    variant: str | None = None, *, unconditional: bool = False,
+) -> list[Measurement]:  # fmt: skip
+    """The measurements of a kind, for pairs of representation and predictor.
+
+    Args:
+        seeds: training runs; what is solved in closed form has one.
+        unconditional: measure the predictor without a context too, where there is one.
+    """
+    section = config.section(kind)
+    found = []
+    for representation, name in pairs:
+        for predictor in (name, f"{name}__unconditional") if unconditional else (name,):
+            if predictor in config.all_predictors:
+                drawn = seeds[:1] if config.all_predictors[predictor].closed_form else seeds
+                found += [section.of(config, corpus, representation, predictor, seed, variant) for seed in drawn]
+    return found
+
+
+def undefined(where: str, name: str, defined: Iterable[str]) -> ValueError:
+    """What is told of a name that nothing defines."""
+    return ValueError(f"{where}: '{name}' is not defined (defined: {', '.join(sorted(defined)) or 'none'})")
+
+
+def check_predictors(where: str, config: "Root", names: Iterable[Name]) -> None:
+    for name in names:
+        if name not in config.predictors:
+            raise undefined(f"{where}.predictors", name, config.predictors)
+
+
+def check_trained(where: str, config: "Root", predictors: Iterable[Name], horizons: list[int]) -> None:
+    for name in predictors:
+        missing = sorted(set(horizons) - set(config.predictors[name].horizons))
+        if missing:
+            raise ValueError(f"{where}.horizons: predictor '{name}' is not trained at k = {missing}")
+
+
+def frames_of(config: "Root", name: str, origin: str) -> tuple[str, int, int]:
+    """What decides the frames that a predictor is scored on: its window, and the longest horizon of `origin`."""
+    return f"predictor '{name}'", config.predictors[name].window_frames, config.predictors[origin].horizons[-1]
+
+
+def check_same_frames(where: str, scored: list[tuple[str, int, int]]) -> None:
+    """Check that rows are measured on one set of frames.
+
+    Args:
+        scored: of each, what to call it, its window and its longest horizon.
+    """
+    if len({(window, longest) for _, window, longest in scored}) > 1:
+        raise ValueError(
+            f"{where}: {' and '.join(name for name, *_ in scored)} differ in window_frames or in their longest "
+            "horizon, so their rows would be measured on different frames"
+        )

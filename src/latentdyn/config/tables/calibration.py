@@ -1,0 +1,78 @@
+"""The battery's own certificate."""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from latentdyn.config.measurements import Measurement
+from latentdyn.config.measurements.clusters import Clustering
+from latentdyn.config.measurements.lagged import Evaluation
+from latentdyn.config.representations import Outliers, Process
+from latentdyn.config.tables.base import TableKind, by_predictors, check_predictors, undefined
+from latentdyn.config.values import Fraction, Horizons, Name, Names
+
+if TYPE_CHECKING:
+    from latentdyn.config.root import Root
+
+
+class CalibrationTable(TableKind):
+    """The battery's own certificate: what it measures on known processes beside the exact values."""
+
+    kind: Literal["calibration"]
+    predictors: dict[Name, Name] = Field(
+        description="of each process, a predictor that can represent it; of its outliers, the same one"
+    )
+    keys: dict[Name, Names] = Field({}, description="of a process with clusters, the keys that are to find them")
+    horizons: Horizons = Field(
+        [1, 2, 4, 8], description="k at which values are compared; where a predictor is fitted at fewer, at those"
+    )
+    tolerance: Fraction = Field(
+        0.02, description="of the exact value: near enough where the interval over speakers excludes it"
+    )
+
+    def rows(self, config: "Root") -> list[str]:
+        return list(dict.fromkeys([*self.predictors, *self.keys]))
+
+    def check(self, where: str, config: "Root") -> None:
+        for name in self.predictors:
+            self._check_process(f"{where}.predictors.{name}", config, self._without_outliers(where, config, name))
+        for name in self.keys:
+            self._check_process(f"{where}.keys.{name}", config, name)
+        check_predictors(where, config, self.predictors.values())
+        for key in (key for keys in self.keys.values() for key in keys):
+            if key not in config.keys:
+                raise undefined(f"{where}.keys", key, config.keys)
+        super().check(where, config)
+
+    def _without_outliers(self, where: str, config: "Root", name: str) -> str:
+        """What a representation with outliers is compared with; or the representation itself."""
+        representation = config.representations.get(name)
+        if not isinstance(representation, Outliers):
+            return name
+        if self.predictors.get(representation.source) != self.predictors[name]:
+            raise ValueError(
+                f"{where}.predictors.{name}: it is compared with '{representation.source}', which must be listed with "
+                "the same predictor"
+            )
+        return representation.source
+
+    def _check_process(self, where: str, config: "Root", name: str) -> None:
+        if name not in config.representations:
+            raise ValueError(f"{where}: no representation is named '{name}'")
+        if not isinstance(config.representations[name], Process):
+            raise ValueError(f"{where}: not a process whose exact values are known")
+
+    def measurements(self, config: "Root", corpus: str) -> list[Measurement]:
+        pairs = self.predictors.items()
+        evaluations = by_predictors(config, Evaluation, corpus, pairs, self.seeds, unconditional=True)
+        clustering = config.section(Clustering)
+        return evaluations + [clustering.of(config, corpus, r, k, 0) for r, keys in self.keys.items() for k in keys]
+
+    def plan(self, config: "Root", corpus: str) -> dict[str, Any]:
+        processes = {name: config.representations[name].model_dump(mode="json") for name in self.rows(config)}
+        return {**super().plan(config, corpus), "processes": processes}
+
+    def view_code(self, config: "Root") -> list[str]:
+        """The processes' modules too, whose exact values it shows."""
+        processes = {config.root(name).module for name in self.rows(config)}
+        return [*super().view_code(config), *sorted(processes)]

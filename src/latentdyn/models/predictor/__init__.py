@@ -1,0 +1,1 @@
+"""Predictors: conditional densities of the next step, one model for each horizon."""

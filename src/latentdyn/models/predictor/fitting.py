@@ -1,0 +1,67 @@
+"""How predictors are fitted: a model for each horizon, by its likelihood or in closed form.
+
+The latents are loaded once for all horizons, and all horizons are fitted to the same frames.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+import torch
+
+from latentdyn.errors import UserError
+from latentdyn.models.base import Fitting, Part
+from latentdyn.predictors.base import Predictor, SolvedPredictor, TrainedPredictor, build_predictor
+from latentdyn.stores.latents import LatentsStore
+from latentdyn.stores.windows import Scaling, Windows, common_frames
+from latentdyn.training.likelihood import Likelihood
+from latentdyn.training.regimes import TeacherForced, build_regime
+
+
+class PredictorFitting(Fitting[Predictor]):
+    """A predictor at all its horizons; settings are its section of the config."""
+
+    seed_name = "train"
+
+    def __init__(
+        self, settings: dict[str, Any], store: LatentsStore, frames: pd.DataFrame, seed: int, device: torch.device
+    ) -> None:
+        """Choose the frames that every horizon and the regime can use.
+
+        Raises:
+            UserError: there are none.
+        """
+        super().__init__(settings, store, frames, seed, device)
+        window, horizons = settings["window_frames"], settings["horizons"]
+        self.parts = [Part(f"k{k}", {"k": k}) for k in horizons]
+        self.regime = build_regime(settings["training"]["regime"]) if "training" in settings else TeacherForced()
+        usable = common_frames(frames, store.n_rows, window, horizons, ahead=self.regime.longest - 1)
+        by_split = {split: usable[usable["split"] == split] for split in ("train", "validation")}
+        if by_split["train"].empty:
+            raise UserError(
+                "no training speaker has a usable frame",
+                store.path,
+                "use longer utterances, more speakers, or shorter windows",
+            )
+        held_out = by_split["validation"]
+        self.windows = Windows.of(self.latents, by_split["train"], window)
+        self.held_out = Windows.of(self.latents, held_out, window) if len(held_out) else None
+        self.n_frames = (len(self.windows), len(held_out))
+        self.scaling = Scaling.fit(self.windows)
+
+    def build(self) -> Predictor:
+        return build_predictor(self.settings, self.dim)
+
+    def set_moments(self, model: Predictor) -> None:
+        model.set_scaling(self.scaling)
+
+    def solve(self, model: Predictor, part: Part) -> Iterable[dict[str, float]] | None:
+        return model.solve(self.windows, self.held_out, part.facts["k"]) if isinstance(model, SolvedPredictor) else None
+
+    def objective(self, model: Predictor, part: Part) -> Likelihood:
+        assert isinstance(model, TrainedPredictor)
+        k, batch_size = part.facts["k"], self.settings["training"]["batch_size"]
+        return Likelihood(model, self.windows, self.held_out, k, self.regime, batch_size, (*self.seed_names, k))
+
+
+FITTING = PredictorFitting

@@ -1,0 +1,1 @@
+"""Score models: the score of single latents with noise in them."""

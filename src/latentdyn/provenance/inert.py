@@ -1,0 +1,56 @@
+"""What can't change a result, and so counts for nothing in a digest of code: the whole list, with the reasons.
+
+Docstrings, comments, layout and annotations count for nothing either: `normal` removes those by their form.
+"""
+
+# Modules and definitions. Neither they nor what only they reach counts.
+DEFINITIONS = {
+    "latentdyn:__version__": "a number for people; run records hold it, artifacts don't",
+    "latentdyn.errors": "it holds the texts of an error; a step that raises one makes nothing",
+    "latentdyn.progress": "it draws on the terminal and passes on what it is given",
+    "latentdyn.provenance": "run records lie beside the artifacts and no step reads them",
+    "latentdyn.steps.cli": "it parses the command line and prints errors; what a step computes with is in the step",
+    "latentdyn.devices:describe_device": "run records hold what it says",
+}
+
+# Calls that count for nothing where the call is a whole statement.
+STATEMENTS = {
+    **{f"logging.{level}": "a line of the log" for level in ("debug", "info", "warning", "error", "exception")},
+    "warnings.warn": "a line of the log",
+    "latentdyn.provenance.write_run_record": "run records lie beside the artifacts and no step reads them",
+}
+
+# Calls whose arguments count for nothing: an error's text. The class that is raised still counts. Of other classes,
+# the arguments that are text count for nothing where they are raised: some carry a number that a handler reads.
+ERRORS = {"latentdyn.errors.UserError": "only latentdyn.steps.cli catches one, and prints it"}
+
+_SHOWN = {
+    "ascii", "bar_format", "colour", "desc", "disable", "dynamic_ncols", "leave", "maxinterval", "mininterval",
+    "miniters", "ncols", "postfix", "smoothing", "unit", "unit_divisor", "unit_scale",
+}  # fmt: skip
+_HELP = {"description", "epilog", "help", "metavar", "prog"}
+
+# Keyword arguments that count for nothing, by the call: a full name, or a method's name after a dot.
+KEYWORDS = {
+    "latentdyn.progress.progress": _SHOWN,  # how a bar looks; its total and what it goes through count
+    "tqdm.tqdm": _SHOWN,
+    "argparse.ArgumentParser": _HELP,  # what --help prints; names, types and defaults count
+    ".add_argument": _HELP,
+    ".add_argument_group": _HELP,
+    ".add_parser": _HELP,
+}
+
+# The same for steps that measure. Tables and figures show these, so they count there (`presentation=True`).
+PRESENTATION = {"latentdyn.metrics.Metric": {"better", "decimals", "sentence"}}
+
+# An argument that holds one of these calls does something besides, so what it stands in is never left out: it draws
+# random numbers, takes from an iterator or a queue, or changes a collection.
+ACTIONS = {
+    "next", "setattr", "delattr", "exec", "eval",
+    "add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "popleft", "put", "remove", "reverse",
+    "setdefault", "shuffle", "sort", "update",
+    "read", "readline", "readlines", "send", "write", "writelines",
+    "bernoulli", "bytes", "choice", "exponential", "gamma", "integers", "manual_seed", "multinomial",
+    "multivariate_normal", "normal", "permutation", "permuted", "poisson", "rand", "randint", "randn", "randperm",
+    "random", "rsample", "sample", "seed", "standard_normal", "uniform",
+}  # fmt: skip

@@ -1,0 +1,37 @@
+"""Records of runs: what made an artifact, beside the artifact and outside of its handle."""
+
+import importlib.metadata
+import json
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import latentdyn
+from latentdyn.files import write_json
+
+
+def write_run_record(path: Path, *, started: float, **facts: Any) -> None:
+    """Write who made the artifact beside `path`: command, versions, machine, seconds.
+
+    It is kept out of handles: those hold only what the content determines, so that a rebuild of equal
+    content gives an equal handle.
+    """
+    versions = {}
+    for package in ("torch", "numpy", "zarr", "transformers", "snakemake"):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    record = {
+        "command": sys.argv,
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seconds": round(time.time() - started, 3),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": versions,
+        "latentdyn": latentdyn.__version__,
+        **json.loads(json.dumps(facts, default=str)),
+    }
+    write_json(path, record)

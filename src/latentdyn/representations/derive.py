@@ -1,0 +1,49 @@
+"""Making the store of a derived representation: the same for every kind."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from latentdyn.representations.base import Source, Utterances, build_transform
+from latentdyn.stores.frames import speaker_splits
+from latentdyn.stores.latents import LatentsStore, LatentsWriter
+from latentdyn.stores.lineage import derived_facts
+
+log = logging.getLogger(__name__)
+
+
+def derive_store(
+    source: LatentsStore, settings: Mapping[str, Any], splits: pd.DataFrame, handle: Path
+) -> dict[str, Any]:
+    """Write the derived representation of a whole store; returns its handle.
+
+    The derived store has the utterances of its source, in their order. It is causal where its source and the transform
+    are; where that is not known of the source, it is unknown (None) unless the transform is not causal.
+
+    Args:
+        settings: of the derived representation. splits: columns speaker_id, split.
+
+    Raises:
+        UserError: a speaker has no split, or the transform refuses (its own message).
+    """
+    utterances = Utterances(source, speaker_splits(source, splits))
+    transform = build_transform(settings, Source(source.dim, source.frame_rate_hz))
+    transform.fit(Utterances(source, utterances.split_of, only="train"))
+    facts = {
+        **derived_facts(settings, source.handle),
+        **transform.facts(utterances.table),
+        "causal": source.handle["causal"] if transform.causal else False,
+    }
+    writer = LatentsWriter(
+        handle, transform.dim, transform.frame_rate_hz, transform.dtype, fitted=transform.fitted(), **facts
+    )
+    for utterance in utterances:
+        writer.append(utterance.utterance_id, utterance.speaker_id, *transform.apply(utterance))
+    record = writer.close()
+    before, after = source.handle["nonfinite_frames"], record["nonfinite_frames"]
+    if before or after:
+        log.info("%d non-finite frames, where the source has %d", after, before)
+    return record

@@ -1,0 +1,53 @@
+"""Make one measurement: what a diagnostic makes of a representation and, where it needs them, of fitted models."""
+
+import argparse
+import importlib
+import json
+import time
+from pathlib import Path
+
+import torch
+
+from latentdyn.devices import PRECISIONS, describe_device, gpu_required, pick_device
+from latentdyn.diagnostics.records import Identity, write_metrics, write_sums
+from latentdyn.measurements.naming import measurement_module
+from latentdyn.measurements.subject import Model, Subject
+from latentdyn.provenance import write_run_record
+from latentdyn.steps.cli import run_step
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--identity", type=json.loads, required=True,
+        help="what is measured, as JSON: measurement (its kind), corpus, representation, by, regime, seed",
+    )  # fmt: skip
+    parser.add_argument("--latents", type=Path, required=True, help="handle of the latents")
+    parser.add_argument("--frames", type=Path, required=True, help="handle of the frame index")
+    parser.add_argument(
+        "--models", type=json.loads, default={},
+        help="fitted models by their role, as JSON: the handle of each, and the settings it must have been fitted with",
+    )  # fmt: skip
+    parser.add_argument("--settings", type=json.loads, required=True, help="of this kind of measurement, as JSON")
+    parser.add_argument("--device", default="any", choices=("any", "cpu"), help="cpu: a GPU is of no use to this kind")
+    parser.add_argument("--float32-matmul", default="highest", choices=PRECISIONS, help="arithmetic on a GPU")
+    parser.add_argument("--sums", type=Path, nargs="?", help="parquet of sums over each speaker's frames to write")
+    parser.add_argument("--metrics", type=Path, required=True, help="JSON to write last")
+
+
+def step(arguments: argparse.Namespace) -> None:
+    started = time.time()
+    device = torch.device("cpu")
+    if arguments.device == "any":
+        device = pick_device(require_gpu=gpu_required(), float32_matmul=arguments.float32_matmul)
+    models = {role: Model(Path(m["handle"]), m["settings"]) for role, m in arguments.models.items()}
+    identity = Identity(**arguments.identity)
+    kind = importlib.import_module(measurement_module(identity.measurement))
+    measured = kind.measure(Subject(arguments.latents, arguments.frames, models, device), arguments.settings)
+    if arguments.sums:
+        write_sums(arguments.sums, identity, measured.sums)
+    write_metrics(arguments.metrics, identity, measured.records, measured.worst_frames)
+    write_run_record(arguments.metrics.with_suffix(".run.json"), started=started, device=describe_device(device))
+
+
+if __name__ == "__main__":
+    run_step(__doc__, add_arguments, step)

@@ -1,0 +1,221 @@
+"""What every codec keeps to. A new codec module is found on disk and tested here; it needs an entry in `EXAMPLES`.
+
+Tolerances are shares of the standard deviation of what is compared.
+"""
+
+import numpy as np
+import pytest
+
+from latentdyn.codecs.base import codec_class, codec_kinds, frame_count, open_codec
+from latentdyn.codecs.tiling import TiledCodec
+from latentdyn.errors import UserError
+
+from .examples import EXAMPLES
+
+ENCODED, DECODED = 1e-5, 3e-5
+
+
+@pytest.fixture(scope="module", params=codec_kinds())
+def kind(request):
+    if request.param not in EXAMPLES:
+        pytest.fail(f"add an entry to EXAMPLES (tests/unit/codecs/examples.py) that opens a small '{request.param}'")
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def opened(kind, request):
+    return open_codec({"kind": kind, **EXAMPLES[kind].small(request.getfixturevalue)})
+
+
+@pytest.fixture
+def codec(opened):
+    """A small codec with tiles as short as its start allows, so that a few seconds are many tiles."""
+    assert isinstance(opened, TiledCodec), "these tests set `tile_frames`"
+    opened.tile_frames = max(4, opened.start_look_ahead_frames + 1)
+    return opened
+
+
+@pytest.fixture
+def clip(codec, noise):
+    """(1, 5 tiles and 3 frames) of noise."""
+    return noise("clip", 1, (5 * codec.tile_frames + 3) * codec.hop_samples)
+
+
+def in_one_tile(codec, method, data):
+    tile_frames, codec.tile_frames = codec.tile_frames, 10_000
+    result = method(data)
+    codec.tile_frames = tile_frames
+    return result
+
+
+def moved_frames(before, after):
+    """Indices of the frames (rows) that differ."""
+    return np.flatnonzero((before != after).any(axis=1))
+
+
+def by_frames(codec, audio):
+    return audio.reshape(-1, codec.hop_samples)
+
+
+def test_every_example_is_of_a_codec():
+    assert EXAMPLES.keys() <= set(codec_kinds())
+
+
+def test_facts(codec, kind):
+    assert codec_class(kind).needs_gpu in (True, False)
+    assert min(codec.sample_rate_hz, codec.hop_samples, codec.dim) > 0
+    assert codec.frame_rate_hz == codec.sample_rate_hz / codec.hop_samples
+
+
+def test_encoding_in_tiles_is_encoding_of_the_whole(codec, clip):
+    whole = in_one_tile(codec, codec.encode, clip)
+    tiled = codec.encode(clip)
+    assert tiled.shape == (1, clip.shape[1] // codec.hop_samples, codec.dim) and tiled.dtype == np.float32
+    assert whole.std(axis=1).mean() > 0.1 * whole.std()  # it moves: not all is a constant offset
+    assert np.abs(tiled - whole).max() <= ENCODED * whole.std()
+
+
+def test_stream_is_encode_for_blocks_of_any_size(codec, clip, blocks_of, streamed):
+    whole = codec.encode(clip)[0]
+    hop = codec.hop_samples
+    for sizes in [(1000, 7, 5000), (hop - 1, 1, hop + 1), (10**7,)]:
+        pieces = streamed(codec, blocks_of(clip[0], *sizes))
+        assert pieces.dtype == np.float32
+        np.testing.assert_allclose(pieces, whole, rtol=0, atol=ENCODED * whole.std())
+
+
+def test_rows_of_a_batch_are_apart(codec, clip, noise):
+    other = noise("other", *clip.shape)
+    batch = codec.encode(np.concatenate([clip, other]))
+    for row, single in zip(batch, (clip, other), strict=True):
+        np.testing.assert_allclose(codec.encode(single)[0], row, rtol=0, atol=ENCODED * batch.std())
+
+
+def test_streams_of_one_codec_can_take_turns(codec, clip, noise):
+    clips = [clip[0], noise("other", clip.shape[1])]
+    latents = [codec.encode(one[None])[0] for one in clips]
+    for stream, inputs, expected in [
+        (codec.stream, clips, latents),
+        (codec.decode_stream, latents, [codec.decode(one) for one in latents]),
+    ]:
+        left, right = (stream([one]) for one in inputs)
+        turns = list(zip(left, right, strict=True))
+        for side in (0, 1):
+            np.testing.assert_array_equal(np.concatenate([turn[side] for turn in turns]), expected[side])
+
+
+@pytest.mark.parametrize(("hops", "more"), [(0, 1), (1, -1), (1, 0), (1, 1), (3, 0), (4, 1), (9, -1)])
+def test_lengths(codec, noise, streamed, hops, more):
+    samples = hops * codec.hop_samples + more
+    frames = frame_count(samples, codec.hop_samples)
+    latents = streamed(codec, [noise("short", samples)])
+    assert latents.shape == (frames, codec.dim)
+    audio = codec.decode(latents)
+    assert audio.shape == (frames * codec.hop_samples,) and audio.dtype == np.float32
+    assert np.isfinite(latents).all() and np.isfinite(audio).all()
+
+
+def test_nothing_gives_nothing(codec):
+    assert codec.encode(np.empty((2, 0), np.float32)).shape == (2, 0, codec.dim)
+    assert list(codec.stream([])) == list(codec.stream([np.empty(0, np.float32)])) == []
+    assert codec.decode(np.empty((0, codec.dim), np.float32)).shape == (0,)
+    assert list(codec.decode_stream([])) == []
+
+
+def test_the_end_is_padded_with_zeros(codec, clip, streamed):
+    cut = clip[0, : -codec.hop_samples // 2]
+    padded = np.pad(cut, (0, clip.shape[1] - len(cut)))
+    latents = codec.encode(padded[None])[0]
+    np.testing.assert_allclose(streamed(codec, [cut]), latents, rtol=0, atol=ENCODED * latents.std())
+
+
+def test_encoding_is_causal_as_declared(codec, clip):
+    assert codec.causal, "no test yet for an encoder that is not causal: write it"
+    before, hop, start = codec.encode(clip)[0], codec.hop_samples, codec.start_look_ahead_frames
+    for frame in (start + 1, len(before) // 2, len(before) - 1):
+        changed = clip.copy()
+        changed[:, frame * hop : (frame + 1) * hop] += 0.1
+        moved = moved_frames(before, codec.encode(changed)[0])
+        assert moved[0] == frame
+    changed = clip.copy()
+    changed[:, start * hop : (start + 1) * hop] += 0.1
+    assert moved_frames(before, codec.encode(changed)[0])[0] == 0, "what is declared is not more than there is"
+
+
+def test_decoding_looks_ahead_as_declared(codec, noise):
+    ahead, start = codec.decode_look_ahead_frames, codec.start_look_ahead_frames
+    latents = codec.encode(noise("long", 1, (2 * ahead + 3 * codec.tile_frames) * codec.hop_samples))[0]
+    before = by_frames(codec, codec.decode(latents))
+    for frame in (ahead + start + 1, len(latents) - 1):
+        changed = latents.copy()
+        changed[frame] += latents.std()
+        moved = moved_frames(before, by_frames(codec, codec.decode(changed)))
+        assert frame in moved and moved[0] >= frame - ahead
+        assert (moved[0] < frame) == (ahead > 0), "a decoder that says it is not causal is not"
+    changed = latents.copy()
+    changed[start] += latents.std()
+    assert moved_frames(before, by_frames(codec, codec.decode(changed)))[0] == 0
+
+
+def test_decoding_in_tiles_is_decoding_of_the_whole(codec, clip, noise, blocks_of):
+    latents = codec.encode(clip)[0]
+    whole = in_one_tile(codec, codec.decode, latents)
+    assert whole.shape == (clip.shape[1],) and whole.std() > 0
+    for tile_frames in (codec.tile_frames, codec.tile_frames + 3):
+        codec.tile_frames = tile_frames
+        tiled = codec.decode(latents)
+        assert np.abs(tiled - whole).max() <= DECODED * whole.std()
+        blocks = [latents[:0], latents[:1], latents[1:12], latents[12:12], latents[12:]]
+        np.testing.assert_array_equal(np.concatenate(list(codec.decode_stream(blocks))), tiled)
+
+
+def test_decoding_does_not_depend_on_how_latents_are_stored(codec, clip):
+    stored = codec.encode(clip)[0].astype(np.float16)
+    np.testing.assert_array_equal(codec.decode(stored), codec.decode(stored.astype(np.float32)))
+
+
+def test_the_network_never_gets_more_than_a_tile(codec, noise, monkeypatch):
+    heard, seen = [], []
+    advance, decode_tile = codec._advance, codec._decode_tile
+    monkeypatch.setattr(codec, "_advance", lambda audio, state: heard.append(audio.shape) or advance(audio, state))
+    monkeypatch.setattr(codec, "_decode_tile", lambda tile, state: seen.append(tile) or decode_tile(tile, state))
+    frames = 4 * codec.tile_frames + 3 * codec.decode_look_ahead_frames
+    codec.decode(codec.encode(noise("long", 1, frames * codec.hop_samples))[0])
+    assert {samples for _, samples in heard[:-1]} == {codec.tile_frames * codec.hop_samples}
+    assert max(len(tile.latents) for tile in seen) == codec.tile_frames + 2 * codec.decode_look_ahead_frames
+
+
+def test_audio_comes_while_latents_are_still_being_read(codec, noise):
+    """What is held between the input and the output does not grow with the utterance."""
+    read, waiting = 0, []
+    ahead = codec.decode_look_ahead_frames
+    latents = codec.encode(noise("long", 1, (4 * codec.tile_frames + 3 * ahead) * codec.hop_samples))[0]
+
+    def frames():
+        nonlocal read
+        for row in latents:
+            read += 1
+            yield row[None]
+
+    decoded = 0
+    for piece in codec.decode_stream(frames()):
+        waiting.append(read - decoded)
+        decoded += len(piece) // codec.hop_samples
+    assert decoded == read == len(latents)
+    assert max(waiting) == codec.tile_frames + ahead
+
+
+def test_refuses_what_is_no_audio_and_no_latents(codec):
+    for shape in [(codec.hop_samples,), (1, codec.hop_samples + 1), (1, 1, codec.hop_samples)]:
+        with pytest.raises(ValueError, match=rf"n a multiple of {codec.hop_samples}"):
+            codec.encode(np.zeros(shape, np.float32))
+    for shape in [(codec.dim,), (3, codec.dim + 1), (1, 3, codec.dim)]:
+        with pytest.raises(ValueError, match=rf"expected latents \(T, {codec.dim}\)"):
+            codec.decode(np.zeros(shape, np.float32))
+
+
+def test_a_refusal_is_one_line_that_says_what_to_do(kind):
+    with pytest.raises(UserError) as caught:
+        open_codec({"kind": kind, **EXAMPLES[kind].refused})
+    text = str(caught.value)
+    assert "\n" not in text and "What to do:" in text

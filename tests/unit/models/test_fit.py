@@ -1,0 +1,199 @@
+"""Fitting by parts: what is finished is kept, what is damaged starts again, and other weights can be the start."""
+
+import logging
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from latentdyn.errors import UserError
+from latentdyn.models.base import Fitting, Part
+from latentdyn.models.checkpoint import load_models, save_checkpoint
+from latentdyn.models.fit import fit_model
+from latentdyn.predictors.base import build_predictor
+from latentdyn.stores.latents import open_latents
+from latentdyn.training import loop
+
+TRAINING = {"steps": 20, "batch_size": 8, "learning_rate": 1e-2, "weight_decay": 0.0, "gradient_clip_norm": 1.0,
+            "validate_every_steps": 10, "select": "best_validation", "patience_validations": None}  # fmt: skip
+FORCED = {**TRAINING, "regime": {"kind": "teacher_forced"}}
+UNROLLED = {**TRAINING, "steps": 1, "learning_rate": 1e-6, "regime": {
+    "kind": "unrolled", "unroll_steps": 3, "target": "step", "backpropagate": True, "first_unroll_steps": 2,
+    "grow_steps": 100,
+}}  # fmt: skip
+MDN = {"kind": "mdn", "window_frames": 3, "horizons": [1, 2], "n_components": 2,
+       "network": {"kind": "mlp", "width": 8, "layers": 1}, "training": FORCED}  # fmt: skip
+LINEAR = {"kind": "linear_gaussian", "window_frames": 2, "horizons": [1, 3], "covariance": "full", "ridges": [0.01]}
+SCORE = {"network": {"width": 8, "blocks": 1}, "sigma_min": 0.1, "sigma_max": 1.0, "training": TRAINING}
+MODELS = {"predictor": (MDN, ["k1", "k2"]), "score": (SCORE, ["whole"])}
+
+
+@pytest.fixture
+def fit(make_store, var_process, tmp_path):
+    store, frames = make_store(var_process(np.array([[0.9, 0.2], [0, 0.5]]), 10, 40))
+
+    def fit_(kind, settings, state="state", seed=0, **options):
+        return fit_model(
+            kind, settings, store, frames, seed=seed, state=tmp_path / state, device=torch.device("cpu"), **options
+        )
+
+    return fit_
+
+
+def assert_equal(left, right):
+    assert left.curve.equals(right.curve) and left.weights.keys() == right.weights.keys()
+    for part, weights in left.weights.items():
+        assert weights.keys() == right.weights[part].keys()
+        assert all(torch.equal(value, right.weights[part][name]) for name, value in weights.items()), part
+
+
+def test_curves_name_what_tells_parts_apart(fit):
+    curve = fit("predictor", MDN).curve
+    assert curve.columns.tolist() == ["k", "step", "train_nll", "validation_nll"]
+    assert curve[["k", "step"]].values.tolist() == [[k, step] for k in (1, 2) for step in (0, 10, 20)]
+    assert fit("predictor", LINEAR, "linear").curve.columns.tolist() == ["k", "ridge", "validation_nll"]
+    assert fit("score", SCORE, "score").curve.columns.tolist() == ["step", "train_loss", "validation_loss"]
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_another_seed_gives_other_weights(fit, kind):
+    settings, (part, *_) = MODELS[kind]
+    one, two = (fit(kind, settings, f"seed{seed}", seed).weights[part] for seed in (0, 1))
+    assert any(not torch.equal(value, two[name]) for name, value in one.items())
+
+
+@pytest.mark.parametrize("settings", [LINEAR, MDN], ids=lambda settings: settings["kind"])
+def test_a_finished_horizon_is_not_fitted_twice(fit, monkeypatch, settings):
+    first = fit("predictor", settings)
+    monkeypatch.setattr("latentdyn.predictors.linear_gaussian.LinearGaussian.solve", lambda *_: pytest.fail("again"))
+    monkeypatch.setattr("latentdyn.models.fit.train", lambda *_, **__: pytest.fail("again"))
+    assert_equal(fit("predictor", settings), first)
+
+
+class Killed(Exception):
+    pass
+
+
+DAMAGES = {
+    "truncated": lambda content: content[:-100],
+    "empty": lambda _: b"",
+    "zeros": lambda content: bytes(len(content)),
+    "garbage": lambda _: b"\x00garbage" * 50,
+    "one bit": lambda content: content[:-200] + bytes([content[-200] ^ 1]) + content[-199:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_damaged_state_is_set_aside_and_its_part_starts_again(fit, tmp_path, monkeypatch, caplog, kind, damage):
+    settings, parts = MODELS[kind]
+    expected = fit(kind, settings, "whole")
+    save = loop._save_state
+
+    def killed_after_saving(file, state, *others):
+        save(file, state, *others)
+        if state.step == 15 and file.name == f"{parts[-1]}.pt":
+            raise Killed
+
+    monkeypatch.setattr(loop, "_save_state", killed_after_saving)
+    with pytest.raises(Killed):
+        fit(kind, settings, checkpoint_interval_s=-1)
+    monkeypatch.undo()
+    files = sorted(file.name for file in (tmp_path / "state").iterdir())
+    assert files == sorted([f"{parts[-1]}.pt", *(f"finished_{part}.pt" for part in parts[:-1])])
+    damaged = tmp_path / "state" / f"{parts[-1]}.pt"
+    content = damage(damaged.read_bytes())
+    damaged.write_bytes(content)
+    with caplog.at_level(logging.INFO):
+        again = fit(kind, settings)
+    assert [r.message.count(f"{damaged} is damaged") for r in caplog.records if r.levelname == "WARNING"] == [1]
+    assert "continuing" not in caplog.text
+    assert damaged.with_suffix(".pt.damaged").read_bytes() == content
+    assert_equal(again, expected)
+
+
+def test_a_damaged_finished_part_is_fitted_again(fit, tmp_path):
+    first = fit("predictor", MDN)
+    finished = tmp_path / "state/finished_k2.pt"
+    finished.write_bytes(finished.read_bytes()[:1000])
+    assert_equal(fit("predictor", MDN), first)
+    assert_equal(fit("predictor", MDN), first)  # it was written again
+
+
+# ----------------------------------------------------------------------------------------------------- another kind
+
+
+class Mean(torch.nn.Module):
+    """One vector."""
+
+    def __init__(self, settings, dim):
+        super().__init__()
+        self.register_buffer("unit", torch.zeros(dim))
+        self.mean = torch.nn.Parameter(torch.randn(dim) * settings["spread"])
+
+
+class MeanObjective(loop.Objective):
+    quantity, unit, held_out = "distance", "units", True
+
+    def __init__(self, model, latents):
+        self.model, self.latents = model, latents
+
+    def loss(self, step):
+        return (self.latents - self.model.mean).square().mean()
+
+    def held_out_loss(self):
+        return float(self.loss(0).detach())
+
+
+class MeanFitting(Fitting):
+    seed_name, parts, n_frames = "mean", (Part("odd", {"half": 1}), Part("even", {"half": 0})), (0, 0)
+
+    def build(self):
+        return Mean(self.settings, self.dim)
+
+    def set_moments(self, model):
+        model.unit.fill_(3)
+
+    def objective(self, model, part):
+        return MeanObjective(model, self.latents[part.facts["half"] :: 2])
+
+
+def test_a_kind_says_what_it_is_and_the_rest_follows(fit, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "latentdyn.models.mean.fitting", SimpleNamespace(FITTING=MeanFitting))
+    settings = {"spread": 0.1, "training": {**TRAINING, "steps": 400, "learning_rate": 0.05}}
+    fitted = fit("mean", settings)
+    assert fitted.curve.columns.tolist() == ["half", "step", "train_distance", "validation_distance"]
+    save_checkpoint(tmp_path / "m.json", fitted.weights, kind="mean", settings=settings, dim=2, seed=0, data={})
+    models = load_models(tmp_path / "m.json", "mean", Mean, settings, 2, torch.device("cpu"))
+    assert list(models) == ["odd", "even"]
+    latents = torch.from_numpy(open_latents(tmp_path / "latents.json").load())
+    for half, model in zip((1, 0), models.values(), strict=True):
+        torch.testing.assert_close(model.mean.detach(), latents[half::2].mean(0), rtol=0, atol=0.01)
+        assert model.unit.tolist() == [3, 3]
+
+
+# --------------------------------------------------------------------------------------------- starting from another
+
+
+def test_a_model_is_trained_on_from_the_weights_and_the_scaling_of_another(fit):
+    start = fit("predictor", MDN).weights
+    start["k1"]["frame_mean"] += 1.0  # so that the result shows whose scaling is kept
+    arm = fit("predictor", {**MDN, "horizons": [1], "training": UNROLLED}, "arm", start=start).weights
+    assert arm.keys() == {"k1"}
+    for name, value in start["k1"].items():
+        torch.testing.assert_close(arm["k1"][name], value, rtol=0, atol=2e-6)
+    assert any(not torch.equal(arm["k1"][name], value) for name, value in start["k1"].items())
+
+
+@pytest.mark.parametrize(
+    ("start", "why"),
+    [
+        ({"k1": build_predictor({**MDN, "network": {"kind": "mlp", "width": 9, "layers": 1}}, 2).state_dict()}, "size"),
+        ({"k2": build_predictor(MDN, 2).state_dict()}, "part 'k1' is missing"),
+    ],
+)
+def test_weights_of_another_model_cannot_be_continued(fit, start, why):
+    with pytest.raises(UserError, match=rf"another network or head.*{why}.*starts_from"):
+        fit("predictor", MDN, start=start)

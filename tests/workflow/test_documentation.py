@@ -1,0 +1,134 @@
+"""What the documents tell a reader to type works: Python runs, YAML is a valid configuration, commands plan.
+
+A fenced block that cannot be run has a comment on the line above it that says why: `<!-- not run: reason -->`.
+"""
+
+import re
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+from latentdyn.config import load_config
+from latentdyn.stores.latents import LatentsWriter
+
+from .conftest import ROOT, Checkout, environment, new_checkout
+
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("[bc]*/README.md"))]
+SHOWN = {"", "csv"}  # layouts of files and of folders
+NOT_TYPED_HERE = {"cat", "pip", "scancel", "squeue"}  # they install, act on a cluster, or read what a run has made
+MOST_NOT_RUN = 5
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: where it begins, its language, and why it is not run ("" if it is)."""
+
+    where: str
+    language: str
+    text: str
+    not_run: str
+
+
+def blocks_of(path: Path) -> list[Block]:
+    """All fenced blocks of a document, in their order."""
+    found, lines, start = [], path.read_text().splitlines(), None
+    for i, line in enumerate(lines):
+        if not line.lstrip().startswith("```"):
+            continue
+        if start is None:
+            start = i
+            continue
+        reason = re.fullmatch(r"\s*<!-- not run: (.+) -->", lines[start - 1]) if start else None
+        text = "\n".join(lines[start + 1 : i]) + "\n"
+        language = lines[start].strip().removeprefix("```")
+        name = f"{path.relative_to(ROOT)}:{start + 1}"
+        found.append(Block(name, language, text, reason[1] if reason else ""))
+        start = None
+    assert start is None, f"{path.name}: a block that begins in line {start} has no end"
+    return found
+
+
+BLOCKS = [block for path in DOCUMENTS for block in blocks_of(path)]
+
+
+def runnable(language: str) -> list[Block]:
+    return [block for block in BLOCKS if block.language == language and not block.not_run]
+
+
+def commands(program: str) -> list[str]:
+    """Each different command of the bash blocks that calls `program`, without its comment."""
+    lines = [line.split(" #")[0].strip() for block in runnable("bash") for line in block.text.splitlines()]
+    return list(dict.fromkeys(line for line in lines if line.startswith(f"{program} ")))
+
+
+def test_every_block_is_of_a_language_that_is_tested_and_few_are_not_run():
+    tested = {"bash", "python", "yaml"}
+    assert {block.language for block in BLOCKS} <= tested | SHOWN
+    assert all(runnable(language) for language in tested)
+    markers = sum(path.read_text().count("<!-- not run") for path in DOCUMENTS)
+    assert markers == sum(bool(block.not_run) for block in BLOCKS), "a marker stands right above its block"
+    assert markers <= MOST_NOT_RUN
+
+
+@pytest.mark.parametrize("block", runnable("python"), ids=lambda block: block.where)
+def test_python_runs(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    writer = LatentsWriter(Path("results/demo/logmel/latents.json"), 4, 12.5)  # as the demo leaves it, but small
+    writer.append("u", "s", np.ones((3, 4), np.float32))
+    writer.close()
+    exec(compile(block.text, block.where, "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("block", runnable("yaml"), ids=lambda block: block.where)
+def test_yaml_is_a_valid_configuration_on_top_of_the_demo(block):
+    values = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    update_config(values, yaml.safe_load(block.text))
+    load_config(values)
+
+
+def test_bash_calls_programs_that_are_known():
+    called = {line.split()[0] for block in runnable("bash") for line in block.text.splitlines() if line.strip()}
+    assert called <= {"make", "snakemake"} | NOT_TYPED_HERE
+
+
+@pytest.mark.parametrize("command", commands("make"))
+def test_make_has_the_target(command):
+    make = [*shlex.split(command), "--dry-run"]
+    assert subprocess.run(make, cwd=ROOT, env=environment(), capture_output=True).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout beside what the documents ask a reader to bring."""
+    checkout = new_checkout(tmp_path_factory.mktemp("documentation") / "checkout")
+    (checkout.folder / "slurm").symlink_to("profiles/slurm")
+    for corpus in yaml.safe_load((ROOT / "config/soundstream.yaml").read_text())["corpora"].values():
+        if corpus["kind"] == "librispeech":
+            recording = checkout.folder / corpus["root"] / corpus["subset"] / "19/198/19-198-0000.flac"
+            recording.parent.mkdir(parents=True)
+            recording.touch()  # planning lists files and opens none
+            (checkout.folder / corpus["root"] / "SPEAKERS.TXT").touch()
+    mine = {block.language: block.text for block in blocks_of(ROOT / "docs/own_latents.md")}
+    (checkout.folder / "config/my_latents.yaml").write_text(mine["yaml"])
+    (checkout.folder / "my_latents").mkdir()
+    (checkout.folder / "my_latents/index.csv").write_text(mine["csv"])
+    for name in ("u00", "u01"):
+        np.save(checkout.folder / f"my_latents/{name}.npy", np.zeros((30, 4), np.float32))
+    return checkout
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize("command", dict.fromkeys(line.removesuffix(" -n") for line in commands("snakemake")))
+def test_snakemake_plans_it(reader, command):
+    arguments = shlex.split(command)[1:]
+    dry_run = [] if "--unlock" in arguments else ["-n", "--quiet", "all"]
+    done = subprocess.run(
+        ["snakemake", *arguments, *dry_run], cwd=reader.folder, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
