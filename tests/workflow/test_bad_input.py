@@ -85,10 +85,10 @@ def test_a_store_of_another_version_a_truncated_shard_a_checkpoint_of_another_co
 
     def evaluate(predictor) -> subprocess.CompletedProcess[str]:
         return run(
-            step("evaluate_predictor", finished.folder, latents=latents, frames=frames, checkpoint=checkpoint,
-                 predictor=predictor, identity=IDENTITY, speakers=finished.folder / "s.parquet",
-                 metrics=finished.folder / "m.json",
-                 evaluation={"max_frames": 9, "rollout_frames": 9, "bootstrap_resamples": 9, "worst_frames": 1}),
+            step("measure", finished.folder, latents=latents, frames=frames, identity=IDENTITY,
+                 models={"predictor": {"handle": str(checkpoint), "settings": predictor}},
+                 sums=finished.folder / "s.parquet", metrics=finished.folder / "m.json",
+                 settings={"max_frames": 9, "rollout_frames": 9, "bootstrap_resamples": 9, "worst_frames": 1}),
             finished.folder,
         )  # fmt: skip
 

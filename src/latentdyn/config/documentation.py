@@ -74,7 +74,7 @@ def type_in_words(schema: dict[str, Any]) -> str:
     if "anyOf" in schema:
         return " or ".join(type_in_words(option) for option in schema["anyOf"])
     if len(schema.get("enum", ())) > 12:
-        return "name that is listed below"
+        return "name listed below"
     if "enum" in schema:
         *first, last = (f"`{value}`" for value in schema["enum"])
         return f"{', '.join(first)} or {last}" if first else last

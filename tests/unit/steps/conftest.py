@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -26,5 +27,23 @@ def call() -> Callable[..., None]:
         for option, value in arguments.items():
             command += [f"--{option.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
         module.step(parser.parse_args(command))
+
+    return run
+
+
+@pytest.fixture
+def measure(call: Callable[..., None]) -> Callable[..., None]:
+    """Make a measurement of latents and frames.
+
+    kind: of measurement. models: by role, the handle and the settings that it must be of.
+    """
+
+    def run(
+        kind: str, settings: object, *, models: dict[str, tuple[Path, object]] | None = None, by: str = "p",
+        regime: str = "teacher_forced", **paths: object,
+    ) -> None:  # fmt: skip
+        read = {role: {"handle": str(handle), "settings": of} for role, (handle, of) in (models or {}).items()}
+        call("measure", identity=identity(kind, by, regime=regime), settings=json.dumps(settings),
+             models=json.dumps(read), **paths)  # fmt: skip
 
     return run

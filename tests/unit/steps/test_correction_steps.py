@@ -8,8 +8,6 @@ import pytest
 
 from latentdyn.errors import UserError
 
-from .conftest import identity
-
 CORPUS = {"n_speakers": 12, "utterances_per_speaker": 2, "frames_per_utterance": 40, "frame_rate_hz": 12.5}
 VAR = {"kind": "var", "dim": 2, "seed": 0, "radius": 0.5, "noise": "isotropic", "dtype": "float32"}
 LINEAR = {"kind": "linear_gaussian", "window_frames": 2, "horizons": [1, 2], "covariance": "full", "ridges": [1e-6]}
@@ -18,7 +16,7 @@ TRAINING = {"steps": 6, "batch_size": 32, "learning_rate": 1e-3, "weight_decay":
 MODEL = {"network": {"width": 8, "blocks": 1}, "sigma_min": 0.1, "sigma_max": 1.0, "training": TRAINING}
 SAMPLING = {"sigmas": [0.5], "step_size": 0.2, "n_steps": [1]}
 INJECTION = {"splits": ["eval"], "utterances": 4, "segments": 2, "steps": 6, "injected_steps_b": [3], "draws": 2,
-             "temperature": 1.0}  # fmt: skip
+             "temperature": 1.0, "bootstrap_resamples": 50}  # fmt: skip
 
 
 @pytest.fixture
@@ -38,14 +36,13 @@ def made(call, tmp_path):
     call("train_model", kind="score", settings=json.dumps(MODEL), **of, **trained, state=tmp_path / "b", handle=score)
     assert not (tmp_path / "b").exists()
     assert pd.read_parquet(trained["curve"]).step.tolist() == [0, 3, 6]
-    return {**of, "checkpoint": predictor, "ceiling": predictor, "predictor": json.dumps(LINEAR), "score": score,
-            "score_model": json.dumps(MODEL), "sampling": json.dumps(SAMPLING), "injection": json.dumps(INJECTION),
-            "resamples": 50, "identity": identity("corrections")}  # fmt: skip
+    models = {"predictor": (predictor, LINEAR), "ceiling": (predictor, LINEAR), "score": (score, MODEL)}
+    return {**of, "models": models, "settings": {"sampling": SAMPLING, "injection": INJECTION}}
 
 
-def test_a_table_and_its_figure_follow_from_what_the_steps_wrote(made, call, tmp_path):
+def test_a_table_and_its_figure_follow_from_what_the_steps_wrote(made, call, measure, tmp_path):
     metrics, speakers = tmp_path / "corrected.json", tmp_path / "corrected_speakers.parquet"
-    call("correct_rollouts", **made, metrics=metrics, speakers=speakers)
+    measure("corrections", **made, metrics=metrics, sums=speakers)
     joined = {name: tmp_path / f"{name}.parquet" for name in ("metrics", "speakers", "worst_frames")}
     outputs = dict(zip(("metrics_out", "sums_out", "worst_frames_out"), joined.values(), strict=True))
     call("collect_metrics", metrics=metrics, sums=speakers, **outputs)
@@ -69,8 +66,9 @@ def test_a_table_and_its_figure_follow_from_what_the_steps_wrote(made, call, tmp
     assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_score_model_of_other_settings_is_refused(made, call, tmp_path):
-    other = json.dumps({**MODEL, "sigma_max": 2.0})
+def test_a_score_model_of_other_settings_is_refused(made, measure, tmp_path):
+    score, _ = made["models"]["score"]
+    other = {**made["models"], "score": (score, {**MODEL, "sigma_max": 2.0})}
     with pytest.raises(UserError, match=r"other settings \(sigma_max\).*score\.json"):
-        call("correct_rollouts", **{**made, "score_model": other}, metrics=tmp_path / "m", speakers=tmp_path / "s")
+        measure("corrections", **{**made, "models": other}, metrics=tmp_path / "m", sums=tmp_path / "s")
     assert not (tmp_path / "m").exists()

@@ -13,8 +13,6 @@ from latentdyn.errors import UserError
 from latentdyn.parquet import write_parquet
 from latentdyn.stores.latents import open_latents
 
-from .conftest import identity
-
 CORPUS = {"n_speakers": 12, "utterances_per_speaker": 2, "frames_per_utterance": 60, "frame_rate_hz": 12.5}
 WHITE = {"kind": "var", "dim": 2, "seed": 0, "radius": 0.0, "noise": "isotropic", "dtype": "float32"}
 LINEAR = {"kind": "linear_gaussian", "window_frames": 2, "horizons": [1, 2], "covariance": "full", "ridges": [1e-6]}
@@ -129,21 +127,19 @@ def metrics(path: Path) -> pd.DataFrame:
     return pd.DataFrame(json.loads(path.read_text())["records"])
 
 
-def test_predictors_and_clusters_are_measured_on_the_same_frames(indexed, checkpoint, call, tmp_path):
-    speakers, evaluated, clustered = (tmp_path / name for name in ("speakers.parquet", "metrics.json", "clusters.json"))
-    call("evaluate_predictor", **indexed, checkpoint=checkpoint, predictor=json.dumps(LINEAR), speakers=speakers,
-         evaluation=json.dumps(EVALUATION), identity=identity("lagged"), metrics=evaluated)  # fmt: skip
-    clustering = {"key": json.dumps({"kind": "mean_pool"}), "clustering": json.dumps(CLUSTERING),
-                  "evaluation": json.dumps(SHARED),
-                  "identity": identity("clusters", "pool", regime="clustered")}  # fmt: skip
-    call("cluster_contexts", **indexed, **clustering, metrics=clustered)
+def test_predictors_and_clusters_are_measured_on_the_same_frames(indexed, checkpoint, measure, tmp_path):
+    sums, evaluated, clustered = (tmp_path / name for name in ("speakers.parquet", "metrics.json", "clusters.json"))
+    models = {"predictor": (checkpoint, LINEAR)}
+    measure("lagged", EVALUATION, models=models, **indexed, sums=sums, metrics=evaluated)
+    clustering = {"key": {"kind": "mean_pool"}, "clustering": {**CLUSTERING, **SHARED}}
+    measure("clusters", clustering, by="pool", regime="clustered", **indexed, metrics=clustered)
 
     records = metrics(evaluated)
     assert len(json.loads(evaluated.read_text())["worst_frames"]) == 3 * 3 * 2  # of each split and horizon
-    sums = pd.read_parquet(speakers)
-    assert list(sums) == list(SUMS) and set(sums["split"]) == {"train", "validation", "eval"}
+    table = pd.read_parquet(sums)
+    assert list(table) == list(SUMS) and set(table["split"]) == {"train", "validation", "eval"}
     keys = ["split", "slice", "horizon", "metric"]
-    means = sums.groupby(keys)[["total", "n"]].sum()
+    means = table.groupby(keys)[["total", "n"]].sum()
     value = records.set_index(keys).value
     np.testing.assert_allclose(means.total / means.n, value[means.index])
     dnll = records[(records.metric == "dnll") & (records["split"] == "eval") & (records["slice"] == "all")]
@@ -156,47 +152,61 @@ def test_predictors_and_clusters_are_measured_on_the_same_frames(indexed, checkp
     assert seen.to_dict() == scored.to_dict()
     assert scored["train", "all"] == 150 and scored["train", "utterance_medial"] < 150  # one subsample for both
     again = tmp_path / "again.json"
-    call("cluster_contexts", **indexed, **clustering, metrics=again)
+    measure("clusters", clustering, by="pool", regime="clustered", **indexed, metrics=again)
     assert again.read_bytes() == clustered.read_bytes()
 
 
-def test_a_checkpoint_of_other_settings_is_refused(indexed, checkpoint, call, tmp_path):
+def test_a_measurement_says_what_it_is_of_and_how_it_was_made(indexed, checkpoint, measure, tmp_path):
+    paths = {"sums": tmp_path / "s.parquet", "metrics": tmp_path / "metrics.json"}
+    measure("lagged", EVALUATION, models={"predictor": (checkpoint, LINEAR)}, **indexed, **paths)
+    names = {"measurement": "lagged", "corpus": "c", "representation": "r", "by": "p", "regime": "teacher_forced",
+             "seed": 0}  # fmt: skip
+    assert json.loads(paths["metrics"].read_text())["identity"] == names
+    (row,) = pd.read_parquet(paths["sums"])[list(names)].drop_duplicates().to_dict("records")
+    assert row == names
+    assert json.loads((tmp_path / "metrics.run.json").read_text())["device"]["type"] in ("cpu", "cuda")
+
+
+def test_a_kind_of_measurement_that_there_is_not_is_refused(indexed, measure, tmp_path):
+    with pytest.raises(UserError, match=r"no measurement of kind 'guess'.*clusters, corrections, free_runs, injection"):
+        measure("guess", {}, **indexed, metrics=tmp_path / "m.json")
+
+
+def test_a_checkpoint_of_other_settings_is_refused(indexed, checkpoint, measure, tmp_path):
+    other = {**LINEAR, "covariance": "diagonal"}
     with pytest.raises(UserError, match=r"other settings \(covariance\).*checkpoint.json"):
-        call("evaluate_predictor", **indexed, evaluation=json.dumps(EVALUATION), checkpoint=checkpoint,
-             predictor=json.dumps({**LINEAR, "covariance": "diagonal"}), speakers=tmp_path / "s.parquet",
-             identity=identity("lagged"), metrics=tmp_path / "m.json")  # fmt: skip
+        measure("lagged", EVALUATION, models={"predictor": (checkpoint, other)}, **indexed,
+                sums=tmp_path / "s.parquet", metrics=tmp_path / "m.json")  # fmt: skip
     assert not (tmp_path / "m.json").exists() and not (tmp_path / "s.parquet").exists()
 
 
-def test_an_index_of_other_latents_is_refused(indexed, simulate, call, tmp_path):
+def test_an_index_of_other_latents_is_refused(indexed, simulate, measure, tmp_path):
     other = simulate({**WHITE, "seed": 1}, "other")
+    clustering = {"key": {"kind": "mean_pool"}, "clustering": {**CLUSTERING, **SHARED}}
     with pytest.raises(UserError, match=r"belongs to other latents.*frames.json.*index_frames"):
-        call("cluster_contexts", latents=other, frames=indexed["frames"], evaluation=json.dumps(SHARED),
-             key=json.dumps({"kind": "mean_pool"}), clustering=json.dumps(CLUSTERING),
-             identity=identity("clusters"), metrics=tmp_path / "m.json")  # fmt: skip
+        measure("clusters", clustering, latents=other, frames=indexed["frames"], metrics=tmp_path / "m.json")
 
 
-def test_forecasts_and_free_runs_of_a_checkpoint(indexed, checkpoint, call, tmp_path):
+def test_forecasts_and_free_runs_of_a_checkpoint(indexed, checkpoint, measure, tmp_path):
     forecasts, runs = tmp_path / "injection.json", tmp_path / "free_runs.json"
-    shared = {**indexed, "checkpoint": checkpoint, "predictor": json.dumps(LINEAR), "resamples": 50}
     injection = {"splits": ["eval"], "utterances": 4, "segments": 2, "steps": 6, "injected_steps_b": [3], "draws": 2,
-                 "temperature": 1.0}  # fmt: skip
-    speakers = tmp_path / "injection_speakers.parquet"
-    forecasting = {**shared, "ceiling": checkpoint, "speakers": speakers, "metrics": forecasts,
-                   "identity": identity("injection")}  # fmt: skip
-    call("inject_truth", **forecasting, injection=json.dumps(injection))
+                 "temperature": 1.0, "bootstrap_resamples": 50}  # fmt: skip
+    sums = tmp_path / "injection_speakers.parquet"
+    models = {"predictor": (checkpoint, LINEAR), "ceiling": (checkpoint, LINEAR)}
+    paths = {**indexed, "sums": sums, "metrics": forecasts}
+    measure("injection", injection, models=models, **paths)
     records = metrics(forecasts)
-    sums = pd.read_parquet(speakers)
     pooled, mean = (found[(found["mode"] == "D") & (found.metric == "dnll") & found.step.isna()]
-                    for found in (sums, records))  # fmt: skip
+                    for found in (pd.read_parquet(sums), records))  # fmt: skip
     assert pooled.total.sum() / pooled.n.sum() == pytest.approx(mean.value.item())
     assert {"A", "B", "C", "D", "D_sampled", "ceiling"} <= set(records["mode"].dropna())
     ceilings = records[(records["mode"] == "ceiling") & (records.metric == "cosine") & records.step.notna()]
     assert set(ceilings.step) == {1, 2}  # the horizons that the predictor has
     assert records.horizon.isna().all()  # no table of horizons takes a rollout for its own
-    generation = {"split": "eval", "runs": 4, "steps": 12, "at_steps": [1, 12], "temperature": 1.0, "max_frames": 200}
-    call("measure_free_runs", **shared, free_runs=json.dumps(generation), identity=identity("free_runs"), metrics=runs)
+    free_runs = {"split": "eval", "runs": 4, "steps": 12, "at_steps": [1, 12], "temperature": 1.0, "max_frames": 200,
+                 "bootstrap_resamples": 50}  # fmt: skip
+    measure("free_runs", free_runs, models={"predictor": (checkpoint, LINEAR)}, **indexed, metrics=runs)
     bounded = metrics(runs)[lambda r: (r.metric == "unbounded") & (r["mode"] == "sampled")]
     assert bounded.value.tolist() == [0.0]
     with pytest.raises(UserError, match="utterances"):
-        call("inject_truth", **forecasting, injection=json.dumps({**injection, "steps": 60}))
+        measure("injection", {**injection, "steps": 60}, models=models, **paths)
