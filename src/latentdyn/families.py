@@ -52,10 +52,10 @@ class Family:
         return not self.place.endswith("{}")
 
 
-CODEC = Family("codec", "latentdyn.codecs.{}", "CODEC")
-TRANSFORM = Family("derived representation", "latentdyn.representations.{}", "TRANSFORM")
-PROCESS = Family("process", "latentdyn.processes.{}", "PROCESS")
-PREDICTOR = Family("predictor", "latentdyn.predictors.{}", "PREDICTOR")
-MODEL = Family("fitted model", "latentdyn.models.{}.fitting", "FITTING")
-MEASUREMENT = Family("measurement", "latentdyn.measurements.{}", "measure")
-VIEW = Family("table", "latentdyn.reporting.views.{}", "tabulate")
+CODECS = Family("codec", "latentdyn.codecs.{}", "CODEC")
+TRANSFORMS = Family("derived representation", "latentdyn.representations.{}", "TRANSFORM")
+PROCESSES = Family("process", "latentdyn.processes.{}", "PROCESS")
+PREDICTORS = Family("predictor", "latentdyn.predictors.{}", "PREDICTOR")
+MODELS = Family("fitted model", "latentdyn.models.{}.fitting", "FITTING")
+MEASUREMENTS = Family("measurement", "latentdyn.measurements.{}", "measure")
+VIEWS = Family("table", "latentdyn.reporting.views.{}", "tabulate")

@@ -14,7 +14,7 @@ from snakemake.utils import update_config
 from latentdyn.config import Config, json_schema, load_config
 from latentdyn.config.documentation import all_models, keys_of, type_in_words, with_tables
 from latentdyn.config.kinds import kinds_of
-from latentdyn.config.predictors import MLPNetwork
+from latentdyn.config.networks import MLPNetwork
 from latentdyn.config.representations import Process
 from latentdyn.config.values import Fraction, Name, Names, Split
 from latentdyn.errors import UserError

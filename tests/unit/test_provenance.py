@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import latentdyn
-from latentdyn.families import MODEL, PREDICTOR
+from latentdyn.families import MODELS, PREDICTORS
 from latentdyn.provenance import code_definitions, code_digest, write_run_record
 from latentdyn.provenance.code import Code
 
@@ -382,7 +382,7 @@ STEPS = sorted(
     path.stem for path in (SOURCE / "steps").glob("*.py") if "run_step(__doc__" in path.read_text(encoding="utf-8")
 )
 ENTRIES = [(f"latentdyn.steps.{step}",) for step in STEPS]
-ENTRIES += [(*entry, PREDICTOR.module(kind)) for entry in ENTRIES for kind in PREDICTOR.kinds()]
+ENTRIES += [(*entry, PREDICTORS.module(kind)) for entry in ENTRIES for kind in PREDICTORS.kinds()]
 
 
 def digests(code: Code, entries: Iterable[tuple[str, ...]] = ENTRIES) -> dict[tuple[str, ...], str]:
@@ -436,7 +436,7 @@ def test_no_step_runs_again_for(unedited, edited, file: str, old: str, new: str)
 def test_a_constant_of_a_heads_log_density_re_runs_what_uses_it(unedited, edited, file, old, new, predictor: str):
     after = digests(edited(file, old, new))
     changed = {entry for entry, before in unedited.items() if after[entry] != before}
-    assert changed == {entry for entry in ENTRIES if entry[1:] == (PREDICTOR.module(predictor),)}
+    assert changed == {entry for entry in ENTRIES if entry[1:] == (PREDICTORS.module(predictor),)}
 
 
 def test_a_constant_of_one_diagnostic_changes_no_other(unedited, edited):
@@ -446,13 +446,13 @@ def test_a_constant_of_one_diagnostic_changes_no_other(unedited, edited):
 
 
 def test_training_does_not_depend_on_codecs_and_encoding_not_on_predictors():
-    training = modules("latentdyn.steps.train_model", MODEL.module("predictor"), PREDICTOR.module("mdn"))
+    training = modules("latentdyn.steps.train_model", MODELS.module("predictor"), PREDICTORS.module("mdn"))
     assert {"latentdyn.predictors.mdn", "latentdyn.training.loop", "latentdyn.stores.windows"} <= training
     assert not [name for name in training if name.startswith("latentdyn.codecs")]
     assert not training & {"latentdyn.predictors.linear_gaussian", "latentdyn.models.score.fitting"}
-    evaluating = modules("latentdyn.steps.measure", "latentdyn.measurements.lagged", PREDICTOR.module("mdn"))
+    evaluating = modules("latentdyn.steps.measure", "latentdyn.measurements.lagged", PREDICTORS.module("mdn"))
     assert "latentdyn.models.predictor.loading" in evaluating and "latentdyn.training.loop" not in evaluating
-    score = modules("latentdyn.steps.train_model", MODEL.module("score"))
+    score = modules("latentdyn.steps.train_model", MODELS.module("score"))
     assert not [name for name in score if name.startswith(("latentdyn.predictors", "latentdyn.correction"))]
     encoding = modules("latentdyn.steps.encode_latents", "latentdyn.codecs.mimi")
     assert {"latentdyn.codecs.mimi", "latentdyn.codecs.tiling", "latentdyn.corpus.audio"} <= encoding

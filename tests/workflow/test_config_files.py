@@ -16,18 +16,20 @@ from pydantic import BaseModel
 from snakemake.utils import update_config
 
 from latentdyn.codecs.base import open_codec
-from latentdyn.config import Config, load_config, predictors, representations, values
+from latentdyn.config import Config, load_config, representations, values
 from latentdyn.config.corpora import LibriSpeech, Splits, Synthetic
 from latentdyn.config.corrections import Correction
 from latentdyn.config.keys import KeyKind
 from latentdyn.config.kinds import kinds_of
 from latentdyn.config.measurements import MeasurementKind, measurement_kinds
+from latentdyn.config.networks import NetworkKind
 from latentdyn.config.predictors import PredictorKind
+from latentdyn.config.regimes import RegimeKind
 from latentdyn.config.representations import Encoder, Process, RepresentationKind
 from latentdyn.config.tables import TableKind
 from latentdyn.config.tables.lagged import LaggedColumn
 from latentdyn.config.tables.score_correction import ScoreCorrectionTable
-from latentdyn.config.training import Regime, ScoreTraining, Training
+from latentdyn.config.training import ScoreTraining, Training
 from latentdyn.corpus.splits import SPLITS, split_speakers
 from latentdyn.corpus.synthetic import synthetic_manifest
 from latentdyn.correction.variants import KINDS as VARIANTS
@@ -39,7 +41,7 @@ from latentdyn.diagnostics.free_runs import FreeRunSettings
 from latentdyn.diagnostics.injection import InjectionSettings
 from latentdyn.diagnostics.lagged import EvaluationSettings
 from latentdyn.diagnostics.records import SUMS, WORST_FRAMES
-from latentdyn.families import CODEC, MEASUREMENT, PROCESS, VIEW
+from latentdyn.families import CODECS, MEASUREMENTS, PROCESSES, VIEWS
 from latentdyn.models.score.network import build_score_model
 from latentdyn.predictors.base import SolvedPredictor, build_predictor
 from latentdyn.predictors.network_predictor import NetworkPredictor
@@ -238,11 +240,6 @@ def test_what_a_shell_sees_of_a_users_making_is_quoted(name: str):
 # ---------------------------------------------------------------------------------- settings and who takes them
 
 
-def kinds(union: Any) -> list[type[BaseModel]]:
-    """The members of a discriminated union of config sections."""
-    return list(get_args(get_args(union)[0]))
-
-
 def settings_of(section: type[BaseModel]) -> dict[str, Any]:
     """A section as its rule hands it on: every key, defaults filled in."""
     required = {name: "x" for name, field in section.model_fields.items() if field.is_required() and name != "kind"}
@@ -256,7 +253,7 @@ def kind_of(section: type[BaseModel]) -> str:
 
 @pytest.mark.parametrize("section", kinds_of(Encoder), ids=kind_of)
 def test_a_codec_takes_the_settings_of_its_kind(section: type[BaseModel], monkeypatch: pytest.MonkeyPatch):
-    module = importlib.import_module(CODEC.module(kind_of(section)))
+    module = importlib.import_module(CODECS.module(kind_of(section)))
     codec = create_autospec(module.CODEC)  # refuses what the signature does; needs no weights
     monkeypatch.setattr(module, "CODEC", codec)
     open_codec(settings_of(section))
@@ -279,7 +276,7 @@ def test_a_representation_names_the_module_that_makes_it(section: type[BaseModel
 def test_a_kind_of_measurement_has_a_module_that_measures(kind: type[MeasurementKind]):
     measure = importlib.import_module(kind().module).measure
     assert list(inspect.signature(measure).parameters) == ["subject", "settings"]
-    assert kind().module == MEASUREMENT.module(kind.measurement)
+    assert kind().module == MEASUREMENTS.module(kind.measurement)
 
 
 @pytest.mark.parametrize("section", kinds_of(Process), ids=kind_of)
@@ -314,7 +311,7 @@ def test_an_unconditional_predictor_says_the_same_whatever_the_context(section: 
     assert twin.horizons[-1] == 4
 
 
-@pytest.mark.parametrize("section", kinds(Regime), ids=kind_of)
+@pytest.mark.parametrize("section", kinds_of(RegimeKind), ids=kind_of)
 def test_a_regime_takes_the_settings_of_its_kind(section: type[BaseModel]):
     settings = settings_of(section)
     regime = build_regime(settings)
@@ -323,7 +320,7 @@ def test_a_regime_takes_the_settings_of_its_kind(section: type[BaseModel]):
     assert inspect.signature(type(regime)).parameters.keys() == settings.keys() - {"kind"} | made_of
 
 
-@pytest.mark.parametrize("section", kinds(predictors.Network), ids=kind_of)
+@pytest.mark.parametrize("section", kinds_of(NetworkKind), ids=kind_of)
 def test_a_network_takes_the_settings_of_its_kind(section: type[BaseModel]):
     network = build_network(settings_of(section), 3, 2, 5)
     assert network(torch.zeros(4, 2, 3)).shape == (4, 5)
@@ -342,7 +339,7 @@ def test_a_key_takes_the_settings_of_its_kind(section: type[BaseModel]):
 
 @pytest.mark.parametrize("section", kinds_of(TableKind), ids=kind_of)
 def test_a_kind_of_table_has_a_sheet_and_a_figure(section: type[BaseModel]):
-    view = importlib.import_module(VIEW.module(kind_of(section)))
+    view = importlib.import_module(VIEWS.module(kind_of(section)))
     for function in (view.tabulate, view.draw):
         assert list(inspect.signature(function).parameters) == ["measured", "table", "plan"]
 
@@ -373,13 +370,21 @@ def test_names_that_config_and_code_share_are_the_same():
     assert get_args(values.Split) == SPLITS
     assert get_args(values.Slice) == SLICES
     assert get_args(representations.SurrogateMethod) == METHODS
-    assert {kind_of(section) for section in kinds_of(Process)} == set(PROCESS.kinds())
+    assert {kind_of(section) for section in kinds_of(Process)} == set(PROCESSES.kinds())
     assert {kind_of(section) for section in kinds_of(KeyKind)} == set(KEYS)
     assert ScoreCorrectionTable.model_fields["variants"].default == list(VARIANTS)
 
 
 def test_the_columns_of_the_config_are_those_of_the_table():
-    where = {"representation": "r", "by": "p", "seed": 0, "split": "eval", "slice": "all", "horizon": 1}
+    where = {
+        "representation": "r",
+        "by": "p",
+        "regime": "teacher_forced",
+        "seed": 0,
+        "split": "eval",
+        "slice": "all",
+        "horizon": 1,
+    }
     rate = {**where, "metric": "frame_rate_hz", "value": 12.5, "n": 1, "status": "ok"}
     records = pd.DataFrame([rate, rate | {"metric": "nll"}])
     measured = Measurements(records, pd.DataFrame(columns=list(SUMS)), pd.DataFrame(columns=list(WORST_FRAMES)))

@@ -17,7 +17,7 @@ from latentdyn.corpus.folder import folder_files
 from latentdyn.corpus.librispeech import librispeech_files
 from latentdyn.errors import UserError
 from latentdyn.files import canonical_json
-from latentdyn.families import MODEL
+from latentdyn.families import MODELS
 from latentdyn.provenance import code_digest
 
 try:

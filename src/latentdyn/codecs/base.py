@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 
-from latentdyn.families import CODEC
+from latentdyn.families import CODECS
 
 
 class Codec(Protocol):
@@ -88,7 +88,7 @@ def codec_class(kind: str) -> type[Codec]:
     Raises:
         UserError: there is no such codec.
     """
-    return cast(type[Codec], CODEC.load(kind))
+    return cast(type[Codec], CODECS.load(kind))
 
 
 def frame_count(samples: int, hop_samples: int) -> int:

@@ -1,10 +1,9 @@
 """`corpora`: utterances and their speakers."""
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.values import Fraction, Strict
 
 Source = Literal["audio", "latents", "nothing"]  # what a corpus gives, for representations to be made from
@@ -112,9 +111,3 @@ class Synthetic(CorpusKind):
     utterances_per_speaker: PositiveInt = Field(4, description="each starts anew")
     frames_per_utterance: PositiveInt = Field(200, description="length of an utterance")
     frame_rate_hz: PositiveFloat = Field(12.5, description="how many frames are said to be a second")
-
-
-if TYPE_CHECKING:
-    Corpus = CorpusKind
-else:
-    Corpus = any_kind_of(CorpusKind)

@@ -1,10 +1,9 @@
 """`keys`: coarse views of a context, by which contexts are clustered."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.values import Strict
 
 
@@ -43,9 +42,3 @@ class PCABinsKey(KeyKind):
 
     kind: Literal["pca_bins"]
     dims: int = Field(3, ge=1, le=6, description="components binned")
-
-
-if TYPE_CHECKING:
-    Key = KeyKind
-else:
-    Key = any_kind_of(KeyKind)

@@ -4,53 +4,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from latentdyn.config.kinds import any_kind_of
-from latentdyn.config.training import TeacherForced, Training
-from latentdyn.config.values import Fraction, Horizons, Name, Strict
-from latentdyn.families import PREDICTOR
+from latentdyn.config.networks import MLPNetwork, Network, NoNetwork
+from latentdyn.config.regimes import TeacherForced
+from latentdyn.config.training import Training
+from latentdyn.config.values import Horizons, Name, Strict
+from latentdyn.families import PREDICTORS
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
-
-
-class NoNetwork(Strict):
-    """No context at all: the head by itself."""
-
-    kind: Literal["none"]
-
-
-class LinearNetwork(Strict):
-    """One affine map of the flattened context."""
-
-    kind: Literal["linear"]
-
-
-class MLPNetwork(Strict):
-    """Hidden layers over the flattened context (seed 001 §2.4)."""
-
-    kind: Literal["mlp"]
-    width: PositiveInt = Field(1024, description="units of a hidden layer")
-    layers: PositiveInt = Field(2, description="hidden layers (GELU)")
-    dropout: Fraction = Field(0.0, description="after each hidden layer")
-
-
-class TransformerNetwork(Strict):
-    """Causal self-attention over the frames of the context."""
-
-    kind: Literal["transformer"]
-    width: PositiveInt = Field(256, description="numbers of a token; a multiple of `heads`")
-    layers: PositiveInt = Field(2, description="blocks")
-    heads: PositiveInt = Field(4, description="attention heads of a block")
-    dropout: Fraction = Field(0.0, description="within each block")
-
-    @model_validator(mode="after")
-    def _divides(self) -> "TransformerNetwork":
-        if self.width % self.heads:
-            raise ValueError("width must be a multiple of heads")
-        return self
-
-
-Network = Annotated[NoNetwork | LinearNetwork | MLPNetwork | TransformerNetwork, Field(discriminator="kind")]
 
 
 class PredictorKind(Strict):
@@ -67,7 +28,7 @@ class PredictorKind(Strict):
     @property
     def module(self) -> str:
         """The module that this kind is made of."""
-        return PREDICTOR.module(self.kind)
+        return PREDICTORS.module(self.kind)
 
     @property
     def threads(self) -> int:
@@ -280,9 +241,3 @@ class Gaussian(PredictorKind):
 
     def unconditional(self) -> "PredictorKind | None":
         return None
-
-
-if TYPE_CHECKING:
-    Predictor = PredictorKind
-else:
-    Predictor = any_kind_of(PredictorKind)

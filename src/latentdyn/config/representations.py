@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from latentdyn.config.corpora import Source
-from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.values import Name, Split, Strict, no_duplicates
-from latentdyn.families import CODEC, PROCESS, TRANSFORM, Family
+from latentdyn.families import CODECS, PROCESSES, TRANSFORMS, Family
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -54,7 +53,7 @@ class Encoder(RepresentationKind):
     """Latents that a codec's encoder makes of audio."""
 
     made_from = "audio"
-    family = CODEC
+    family = CODECS
 
 
 class HubEncoder(Encoder):
@@ -87,7 +86,7 @@ class Derived(RepresentationKind):
     """Latents that are made of another representation's."""
 
     made_from = "representation"
-    family = TRANSFORM
+    family = TRANSFORMS
 
     source: Name = Field(description="name of the representation that it is made of")
 
@@ -186,7 +185,7 @@ class Process(RepresentationKind):
     """A random process whose exact predictability is known."""
 
     made_from = "nothing"
-    family = PROCESS
+    family = PROCESSES
 
     dim: PositiveInt = Field(16, description="dimensions")
     seed: NonNegativeInt = Field(0, description="draws the process's own parameters, and its utterances")
@@ -247,9 +246,3 @@ class Switching(Process):
     n_regimes: int = Field(2, ge=2, description="how many, equally likely")
     radius: Annotated[float, Field(gt=0, lt=1)] = Field(0.9, description="spectral radius of each")
     noise: PositiveFloat = Field(1.0, description="deviation of each dimension's noise")
-
-
-if TYPE_CHECKING:
-    Representation = RepresentationKind
-else:
-    Representation = any_kind_of(RepresentationKind)

@@ -6,16 +6,30 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import Field, create_model, model_validator
 
 from latentdyn.config.compute import Compute
-from latentdyn.config.corpora import Corpus
+from latentdyn.config.corpora import CorpusKind
 from latentdyn.config.corrections import Correction
-from latentdyn.config.keys import Key
+from latentdyn.config.keys import KeyKind
+from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.measurements import MeasurementKind, measurement_kinds
-from latentdyn.config.predictors import Predictor
-from latentdyn.config.representations import Derived, Representation, Surrogate
-from latentdyn.config.tables import Table
+from latentdyn.config.predictors import PredictorKind
+from latentdyn.config.representations import Derived, RepresentationKind, Surrogate
+from latentdyn.config.tables import TableKind
 from latentdyn.config.values import Name, Strict
 
 M = TypeVar("M", bound=MeasurementKind)
+
+if TYPE_CHECKING:
+    Corpus = CorpusKind
+    Representation = RepresentationKind
+    Predictor = PredictorKind
+    Key = KeyKind
+    Table = TableKind
+else:  # an entry is of any kind that is defined
+    Corpus = any_kind_of(CorpusKind)
+    Representation = any_kind_of(RepresentationKind)
+    Predictor = any_kind_of(PredictorKind)
+    Key = any_kind_of(KeyKind)
+    Table = any_kind_of(TableKind)
 
 
 class Root(Strict):

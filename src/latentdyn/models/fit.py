@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from latentdyn.errors import UserError
-from latentdyn.families import MODEL
+from latentdyn.families import MODELS
 from latentdyn.models.base import Fitting, Part
 from latentdyn.seeds import seed_for
 from latentdyn.stores.latents import LatentsStore
@@ -55,7 +55,7 @@ def fit_model(
     Raises:
         UserError: no usable frames, a loss that is not finite, or weights to start from that do not fit.
     """
-    fitting: Fitting[Any] = MODEL.load(kind)(settings, store, frames, seed, device)
+    fitting: Fitting[Any] = MODELS.load(kind)(settings, store, frames, seed, device)
     log.info("%d training frames, %d held-out frames, on %s", *fitting.n_frames, device)
     weights, curve = {}, []
     for part in fitting.parts:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from latentdyn.distributions.density import Density
-from latentdyn.families import PREDICTOR
+from latentdyn.families import PREDICTORS
 from latentdyn.stores.windows import Scaling, Windows
 
 _BLOCK = 8192
@@ -88,5 +88,5 @@ class SolvedPredictor(Predictor):
 def build_predictor(settings: dict[str, Any], dim: int) -> Predictor:
     """A fresh predictor of the kind that `settings` names, for one horizon."""
     options = {name: value for name, value in settings.items() if name not in _NOT_OPTIONS}
-    predictor: Predictor = PREDICTOR.load(settings["kind"])(dim=dim, **options)
+    predictor: Predictor = PREDICTORS.load(settings["kind"])(dim=dim, **options)
     return predictor

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from latentdyn.errors import UserError
-from latentdyn.families import PROCESS
+from latentdyn.families import PROCESSES
 from latentdyn.progress import progress
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.latents import LatentsWriter
@@ -58,7 +58,7 @@ def build_process(settings: Mapping[str, Any]) -> Process:
         UserError: there is no such kind, or an option is out of its range.
     """
     options = {name: value for name, value in settings.items() if name not in ("kind", "dtype")}
-    process: Process = PROCESS.load(settings["kind"])(**options)
+    process: Process = PROCESSES.load(settings["kind"])(**options)
     return process
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from latentdyn.families import TRANSFORM
+from latentdyn.families import TRANSFORMS
 from latentdyn.progress import progress
 from latentdyn.stores.latents import LatentsStore
 
@@ -148,5 +148,5 @@ def build_transform(settings: Mapping[str, Any], source: Source) -> Transform:
         UserError: the settings do not fit the source.
     """
     options = {name: value for name, value in settings.items() if name not in ("kind", "source")}
-    kind: type[Transform] = TRANSFORM.load(settings["kind"])
+    kind: type[Transform] = TRANSFORMS.load(settings["kind"])
     return kind(source, **options)

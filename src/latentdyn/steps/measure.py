@@ -9,7 +9,7 @@ import torch
 
 from latentdyn.devices import PRECISIONS, describe_device, gpu_required, pick_device
 from latentdyn.diagnostics.records import Identity, write_metrics, write_sums
-from latentdyn.families import MEASUREMENT
+from latentdyn.families import MEASUREMENTS
 from latentdyn.measurements.subject import Model, Subject
 from latentdyn.provenance import write_run_record
 from latentdyn.steps.cli import run_step
@@ -17,7 +17,7 @@ from latentdyn.steps.cli import run_step
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--identity", type=json.loads, required=True,
+        "--identity", type=Identity.from_json, required=True,
         help="what is measured, as JSON: measurement (its kind), corpus, representation, by, regime, seed",
     )  # fmt: skip
     parser.add_argument("--latents", type=Path, required=True, help="handle of the latents")
@@ -39,12 +39,11 @@ def step(arguments: argparse.Namespace) -> None:
     if arguments.device == "any":
         device = pick_device(require_gpu=gpu_required(), float32_matmul=arguments.float32_matmul)
     models = {role: Model(Path(m["handle"]), m["settings"]) for role, m in arguments.models.items()}
-    identity = Identity(**arguments.identity)
-    measure = MEASUREMENT.load(identity.measurement)
+    measure = MEASUREMENTS.load(arguments.identity.measurement)
     measured = measure(Subject(arguments.latents, arguments.frames, models, device), arguments.settings)
     if arguments.sums:
-        write_sums(arguments.sums, identity, measured.sums)
-    write_metrics(arguments.metrics, identity, measured.records, measured.worst_frames)
+        write_sums(arguments.sums, arguments.identity, measured.sums)
+    write_metrics(arguments.metrics, arguments.identity, measured.records, measured.worst_frames)
     write_run_record(arguments.metrics.with_suffix(".run.json"), started=started, device=describe_device(device))
 
 

@@ -5,7 +5,7 @@ import importlib
 import json
 from pathlib import Path
 
-from latentdyn.families import VIEW
+from latentdyn.families import VIEWS
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.png import write_figure
 from latentdyn.steps.cli import run_step
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def step(arguments: argparse.Namespace) -> None:
     resamples = arguments.plan["bootstrap_resamples"]
     measured = Measurements.read(arguments.metrics, arguments.speakers, arguments.worst_frames, resamples)
-    view = importlib.import_module(VIEW.module(arguments.table["kind"]))
+    view = importlib.import_module(VIEWS.module(arguments.table["kind"]))
     write_figure(view.draw(measured, arguments.table, arguments.plan), arguments.figure)
 
 

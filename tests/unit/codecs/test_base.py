@@ -5,7 +5,7 @@ import pytest
 from latentdyn.codecs.base import codec_class, frame_count, open_codec
 from latentdyn.codecs.logmel import LogMel
 from latentdyn.errors import UserError
-from latentdyn.families import CODEC
+from latentdyn.families import CODECS
 
 
 @pytest.mark.parametrize(("samples", "frames"), [(0, 0), (1, 1), (1919, 1), (1920, 1), (1921, 2), (3840, 2)])
@@ -27,7 +27,7 @@ def test_unknown_kind_names_the_known_ones(kind):
 
 
 def test_only_the_chosen_codec_is_imported(monkeypatch):
-    kinds = CODEC.kinds()
+    kinds = CODECS.kinds()
     for kind in kinds:
         monkeypatch.delitem(sys.modules, f"latentdyn.codecs.{kind}", raising=False)
     open_codec({"kind": "logmel"})
@@ -35,4 +35,4 @@ def test_only_the_chosen_codec_is_imported(monkeypatch):
 
 
 def test_the_neural_codecs_want_a_gpu():
-    assert {kind for kind in CODEC.kinds() if codec_class(kind).needs_gpu} == {"mimi", "encodec"}
+    assert {kind for kind in CODECS.kinds() if codec_class(kind).needs_gpu} == {"mimi", "encodec"}

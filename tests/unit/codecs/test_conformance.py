@@ -9,14 +9,14 @@ import pytest
 from latentdyn.codecs.base import codec_class, frame_count, open_codec
 from latentdyn.codecs.tiling import TiledCodec
 from latentdyn.errors import UserError
-from latentdyn.families import CODEC
+from latentdyn.families import CODECS
 
 from .examples import EXAMPLES
 
 ENCODED, DECODED = 1e-5, 3e-5
 
 
-@pytest.fixture(scope="module", params=CODEC.kinds())
+@pytest.fixture(scope="module", params=CODECS.kinds())
 def kind(request):
     if request.param not in EXAMPLES:
         pytest.fail(f"add an entry to EXAMPLES (tests/unit/codecs/examples.py) that opens a small '{request.param}'")
@@ -59,7 +59,7 @@ def by_frames(codec, audio):
 
 
 def test_every_example_is_of_a_codec():
-    assert EXAMPLES.keys() <= set(CODEC.kinds())
+    assert EXAMPLES.keys() <= set(CODECS.kinds())
 
 
 def test_facts(codec, kind):

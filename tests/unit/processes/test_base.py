@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from latentdyn.errors import UserError
-from latentdyn.families import PROCESS
+from latentdyn.families import PROCESSES
 from latentdyn.processes.base import build_process, monte_carlo, write_process
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.latents import open_latents
@@ -14,7 +14,7 @@ MANIFEST = pd.DataFrame({"utterance_id": ["a1", "a2", "b1"], "speaker_id": ["a",
 KINDS_WITH_PARAMETERS = ["jumps", "prototypes", "switching", "var"]
 
 
-@pytest.mark.parametrize("kind", PROCESS.kinds())
+@pytest.mark.parametrize("kind", PROCESSES.kinds())
 @pytest.mark.parametrize("n_frames", [0, 1, 40])
 def test_an_utterance_is_named_by_its_generator_alone(kind, n_frames):
     process = build_process({"kind": kind, "dim": 6, "seed": 3, "dtype": "float32"})
@@ -35,7 +35,7 @@ def test_the_seed_draws_the_parameters(kind):
     assert not np.allclose(one.utterance(5, numpy_generator("u")), other.utterance(5, numpy_generator("u")))
 
 
-@pytest.mark.parametrize("kind", PROCESS.kinds())
+@pytest.mark.parametrize("kind", PROCESSES.kinds())
 def test_answers_are_those_of_the_horizons_asked_for(kind):
     process = build_process({"kind": kind, "dim": 4})
     answers = process.answers([1, 3])

@@ -10,7 +10,7 @@ import pytest
 from latentdyn.config.kinds import kinds_of
 from latentdyn.config.representations import Derived
 from latentdyn.errors import UserError
-from latentdyn.families import TRANSFORM
+from latentdyn.families import TRANSFORMS
 from latentdyn.representations.base import Source, Utterance, build_transform
 from latentdyn.representations.inversion import chain_inverse, invert_chain, open_chain
 
@@ -72,12 +72,12 @@ def utterance(name: str, latents: np.ndarray) -> Utterance:
 
 
 def test_every_kind_on_the_disk_is_in_the_config_and_the_other_way_round():
-    assert TRANSFORM.kinds() == sorted(SECTIONS)
+    assert TRANSFORMS.kinds() == sorted(SECTIONS)
 
 
 @pytest.mark.parametrize("kind", SECTIONS)
 def test_every_setting_can_be_set_and_no_other(kind):
-    taken = inspect.signature(TRANSFORM.load(kind)).parameters.keys() - {"source"}
+    taken = inspect.signature(TRANSFORMS.load(kind)).parameters.keys() - {"source"}
     assert taken == SECTIONS[kind].model_fields.keys() - {"kind", "source"}
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from latentdyn.config.values import Strict
-from latentdyn.families import MEASUREMENT
+from latentdyn.families import MEASUREMENTS
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -66,7 +66,7 @@ class MeasurementKind(Strict):
     @property
     def module(self) -> str:
         """The module that measures."""
-        return MEASUREMENT.module(self.measurement)
+        return MEASUREMENTS.module(self.measurement)
 
     def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
         """What the step gets: these settings, and those that it shares with other sections."""

@@ -9,7 +9,7 @@ from latentdyn.config.measurements import Measurement, MeasurementKind
 from latentdyn.config.measurements.lagged import Evaluation
 from latentdyn.config.representations import SurrogateMethod
 from latentdyn.config.values import Horizons, Name, Names, Slice, Split, Strict, no_duplicates
-from latentdyn.families import VIEW
+from latentdyn.families import VIEWS
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -82,7 +82,7 @@ class TableKind(Strict):
 
     def view_code(self, config: "Root") -> list[str]:
         """The modules that its view picks by name."""
-        return [VIEW.module(self.kind)]
+        return [VIEWS.module(self.kind)]
 
 
 class RowsTable(TableKind):

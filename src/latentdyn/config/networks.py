@@ -1,0 +1,57 @@
+"""Sections `network`: what reads the context of a predictor."""
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from latentdyn.config.kinds import any_kind_of
+from latentdyn.config.values import Fraction, Strict
+
+
+class NetworkKind(Strict):
+    """From a context to the numbers that a head makes a density of."""
+
+    kind: str  # each kind's own word
+
+
+class NoNetwork(NetworkKind):
+    """No context at all: the head by itself."""
+
+    kind: Literal["none"]
+
+
+class LinearNetwork(NetworkKind):
+    """One affine map of the flattened context."""
+
+    kind: Literal["linear"]
+
+
+class MLPNetwork(NetworkKind):
+    """Hidden layers over the flattened context (seed 001 §2.4)."""
+
+    kind: Literal["mlp"]
+    width: PositiveInt = Field(1024, description="units of a hidden layer")
+    layers: PositiveInt = Field(2, description="hidden layers (GELU)")
+    dropout: Fraction = Field(0.0, description="after each hidden layer")
+
+
+class TransformerNetwork(NetworkKind):
+    """Causal self-attention over the frames of the context."""
+
+    kind: Literal["transformer"]
+    width: PositiveInt = Field(256, description="numbers of a token; a multiple of `heads`")
+    layers: PositiveInt = Field(2, description="blocks")
+    heads: PositiveInt = Field(4, description="attention heads of a block")
+    dropout: Fraction = Field(0.0, description="within each block")
+
+    @model_validator(mode="after")
+    def _divides(self) -> "TransformerNetwork":
+        if self.width % self.heads:
+            raise ValueError("width must be a multiple of heads")
+        return self
+
+
+if TYPE_CHECKING:
+    Network = NetworkKind
+else:
+    Network = any_kind_of(NetworkKind)
