@@ -36,9 +36,24 @@ def test_editing_a_comment_or_a_docstring_does_nothing(finished):
     assert finished.planned() == {}
 
 
+def test_editing_what_cannot_change_a_result_does_nothing(finished):
+    for file, old, new in [
+        ("__init__.py", '__version__ = "', '__version__ = "9.'),  # a release
+        ("files.py", "is not valid JSON", "isn't valid JSON"),  # a word of an error
+        ("stores/lock.py", "no lock can be had", "there is no lock"),  # a line of the log
+        ("progress.py", "_LINE_EVERY_S = 30.0", "_LINE_EVERY_S = 5.0"),
+        ("steps/index_frames.py", 'help="', 'help="the '),
+    ]:
+        finished.edit(f"src/latentdyn/{file}", old, new)
+    assert finished.planned() == {}
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "expected"),
     [
+        ("distributions/student_mixture.py", "tail = 0.5 *", "tail = 0.51 *", NETWORK),
+        ("distributions/von_mises_fisher.py", "-0.5 * z.square()", "-0.51 * z.square()", {}),
+        ("diagnostics/free_runs.py", "_LAGS = (1, 2, 4, 8)", "_LAGS = (1, 2, 4, 9)", {}),
         ("predictors/mdn.py", "1 + 2 * dim", "2 * dim + 1", NETWORK),
         ("predictors/networks.py", "nn.GELU()", "nn.ReLU()", NETWORK),
         ("predictors/linear_gaussian.py", "_BLOCK = 8192", "_BLOCK = 4096", LINE),

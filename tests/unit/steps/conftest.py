@@ -1,12 +1,24 @@
-"""Steps, called as their command line would be."""
+"""Steps, called as their command line would be; what runs then must count in the digest of the step's code."""
 
 import argparse
+import contextlib
 import importlib
+import inspect
 import json
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
 
 import pytest
+
+import latentdyn
+from latentdyn.provenance import code_definitions
+from latentdyn.provenance.modules import is_inert
+
+SOURCE = Path(latentdyn.__file__).parent
 
 
 def identity(measurement: str, by: str = "p", representation: str = "r", regime: str = "teacher_forced") -> str:
@@ -16,7 +28,7 @@ def identity(measurement: str, by: str = "p", representation: str = "r", regime:
 
 
 @pytest.fixture
-def call() -> Callable[..., None]:
+def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Run a step in this process: its own arguments parsed, its errors raised."""
 
     def run(name: str, **arguments: object) -> None:
@@ -26,7 +38,23 @@ def call() -> Callable[..., None]:
         command = []
         for option, value in arguments.items():
             command += [f"--{option.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
-        module.step(parser.parse_args(command))
+        parsed = parser.parse_args(command)
+        entries = [f"latentdyn.steps.{name}"]
+        pick = importlib.import_module
+
+        def noted(name: str, package: str | None = None) -> Any:
+            entries.append(name)
+            return pick(name, package)
+
+        with monkeypatch.context() as patch:  # a rule gives the modules that a step picks by name as entries too
+            patch.setattr(importlib, "import_module", noted)
+            with running() as ran:
+                module.step(parsed)
+        counted = code_definitions(*(name for name in entries if name.startswith("latentdyn")), presentation=True)
+        missed = definitions(ran) - {
+            f"{label.partition(':')[0]}:{name}" for label in counted for name in label.partition(":")[2].split(",")
+        }
+        assert not missed, f"edits of {sorted(missed)} would not run {name} again"
 
     return run
 
@@ -47,3 +75,33 @@ def measure(call: Callable[..., None]) -> Callable[..., None]:
              models=json.dumps(read), **paths)  # fmt: skip
 
     return run
+
+
+@contextlib.contextmanager
+def running() -> Iterator[set[CodeType]]:
+    """The code of the package's functions that run meanwhile."""
+    ran = set[CodeType]()
+
+    def note(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call":
+            ran.add(frame.f_code)
+
+    threading.setprofile(note)
+    sys.setprofile(note)
+    try:
+        yield ran
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)  # type: ignore[arg-type]
+
+
+def definitions(codes: set[CodeType]) -> set[str]:
+    """The top-level definitions that hold these functions, as `module:name`; what can't change a result left out."""
+    names = set[str]()
+    for code in codes:
+        path = Path(code.co_filename)
+        is_function = bool(code.co_flags & inspect.CO_OPTIMIZED)  # not the body of a class or module
+        if path.is_relative_to(SOURCE) and is_function and not code.co_qualname.startswith("<"):
+            module = ".".join(["latentdyn", *path.relative_to(SOURCE).with_suffix("").parts]).removesuffix(".__init__")
+            names.add(f"{module}:{code.co_qualname.partition('.')[0]}")
+    return {name for name in names if not is_inert(name)}
