@@ -9,6 +9,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import latentdyn
+
 ROOT = Path(__file__).parents[2]
 LOCK_LINES = (ROOT / "requirements.lock").read_text().splitlines()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -77,3 +79,9 @@ def test_conda_provides_python_and_pip_and_nothing_that_pip_would_replace(conda_
 def test_every_rule_that_runs_a_step_runs_in_this_environment(rules):
     text = rules.read_text()
     assert text.count("../envs/latentdyn.yaml") == len(re.findall(r"python -m latentdyn\.steps\.", text))
+
+
+def test_the_version_has_one_source_and_the_citation_follows_it():
+    assert PROJECT["dynamic"] == ["version"]  # from latentdyn.__version__
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert str(citation["version"]) == latentdyn.__version__
