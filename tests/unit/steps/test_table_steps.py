@@ -12,7 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latentdyn.config.tables import CalibrationTable, ClusteringTable, LaggedTable, OutlierAuditTable, PairedTable
+from latentdyn.config.tables.calibration import CalibrationTable
+from latentdyn.config.tables.clustering import ClusteringTable
+from latentdyn.config.tables.lagged import LaggedTable
+from latentdyn.config.tables.outlier_audit import OutlierAuditTable
+from latentdyn.config.tables.paired import PairedTable
 from latentdyn.diagnostics.records import SUMS, WORST_FRAMES, Identity, record, write_metrics, write_sums
 from latentdyn.diagnostics.summaries import QUANTILES, quantile_name
 from latentdyn.errors import UserError
