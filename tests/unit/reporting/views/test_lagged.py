@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from latentdyn.config.tables import LaggedColumn
+from latentdyn.config.tables.lagged import LaggedColumn
 from latentdyn.errors import UserError
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.png import write_figure
