@@ -18,6 +18,7 @@ from latentdyn.config.predictors import MLPNetwork
 from latentdyn.config.representations import Process
 from latentdyn.config.values import Fraction, Name, Names, Split
 from latentdyn.errors import UserError
+from latentdyn.metrics import LAGGED_COLUMNS
 
 FOLDER = Path(__file__).parents[2] / "config"
 OVERLAYS = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "config")
@@ -149,7 +150,7 @@ def test_encoders_are_pinned_and_their_rates_match():
 
 def test_defaults_fill_in():
     config = load_config(SMALL)
-    assert config.tables["t"].columns == LAGGED_COLUMNS
+    assert config.tables["t"].columns == [name for name, default in LAGGED_COLUMNS.items() if default]
     assert config.predictors["net"].training.steps == 25_000
     assert config.predictors["net"].network == MLPNetwork(kind="mlp")
     assert config.corpora["speech"].splits.eval == 0.2
