@@ -1,14 +1,14 @@
 """Forecasts whose states are corrected after every step, scored as those of the injection diagnostic.
 
-The segments, draws and scores are those of `diagnostics.injection` under the same names and settings, so that rows
-compare and the variant `none` is its modes D and D_sampled. After step s the state x̂_s is corrected; the step that the
-forecast is said to take is then x̂_s - x̂_{s-1}, corrected states both, and the likelihood of the true step s + 1 is that
-under the density of the corrected context. Step 1 starts from truth, which nobody corrects. Every variant of a split
-draws the same noise, so `langevin` and `noise_only` differ by the score alone.
+The segments, draws and scores are those of `diagnostics.injection` under the same names and settings. So rows compare,
+and the variant `none` is its modes D and D_sampled. After step s the state x̂_s is corrected. The step that counts is
+x̂_s - x̂_{s-1}, between corrected states. The likelihood of the true step s + 1 is under the density that the corrected
+context gives. Step 1 starts from truth, which is not corrected. Every variant of a split draws the same noise, so
+`langevin` and `noise_only` differ by the score alone. A predictor without a mean has no mode D.
 
-`denoising_loss` says what the score is worth: the mean squared error, a dimension, of the noise that the model predicts
-in frames of the split, at the level `sigma` of the correction; `denoising_loss_gaussian`, of the noise that a Gaussian
-of the training frames predicts. A model that scores no better has learnt nothing but covariances.
+`denoising_loss` says how good the score is: the mean squared error, a dimension, of the noise that the model predicts
+in frames of the split, at the level `sigma` of the correction. `denoising_loss_gaussian` is the same of a Gaussian of
+the training frames. A model that scores no better has learnt covariances alone.
 """
 
 from collections.abc import Iterator, Mapping

@@ -3,11 +3,11 @@
 A rollout at staleness k continues true frames x by x̂_s = x̂_{s-1} + Δx̂_s, where Δx̂_s is the mean, the median or a draw
 of p(Δx_s | x̂_{s-k-W+1 .. s-k}).
 
-Steps are counted from 1, and injection at step s replaces the state that step s starts from, x̂_{s-1}, by the true
-x_{s-1}; the older frames of the context stay what they were. All that is before step 1 is true, so that its state error
-is 0 by construction and an injection there changes nothing: of the four modes of seed 004 (Experiment 2), A (truth at
-every step) is teacher forcing, B is truth at some steps, and C (truth at step 1 only, "initial condition only") is the
-same as D (no injection). Published D has no state error at step 1 either (seed 003 §1.2): it did start from truth.
+Steps are counted from 1. An injection at step s replaces the state that step s starts from, x̂_{s-1}, by the true
+x_{s-1}. The older frames of the context stay what they were. All frames before step 1 are true, so the state error of
+step 1 is 0 and an injection there changes nothing. Of the four modes of seed 004 (Experiment 2), A (truth at every
+step) is teacher forcing, B is truth at some steps, and C (truth at step 1 only, "initial condition only") is the same
+as D (no injection). The published D has no state error at step 1 either (seed 003 §1.2), so it started from truth too.
 """
 
 import math
@@ -21,9 +21,9 @@ from latentdyn.distributions.density import Density
 from latentdyn.predictors.base import Predictor
 
 Step = Callable[[Density], Tensor]  # how a density becomes one step a row, (B, D)
-Correct = Callable[[Tensor], Tensor]  # what is done to each new state, (B, D), before anything is made of it
+Correct = Callable[[Tensor], Tensor]  # what is done to each new state, (B, D), before it is used
 
-_BATCH = 512  # rows at once: with many more, every tensor is new memory, and an eighth of the speed is lost to that
+_BATCH = 512  # rows at once: with many more, every tensor is new memory, which costs an eighth of the speed
 
 
 def by_mean(density: Density) -> Tensor:
@@ -39,7 +39,7 @@ def by_draws(generator: torch.Generator, temperature: float = 1.0) -> Step:
 
 
 def or_overflow(values: Tensor) -> Tensor:
-    """+inf in place of NaN: what is no number any more has overflowed on its way."""
+    """+inf in place of NaN: a value that is not a number has overflowed on its way."""
     return torch.where(values.isnan(), math.inf, values)
 
 
@@ -133,7 +133,7 @@ def rollout_modes(
     parts = (field.split(n) for field in (both.states, both.steps, both.nll))
     forced, free = (Rollout(*fields) for fields in zip(*parts, strict=True))
     history = truth.shape[1] - steps
-    known = truth.clone()  # as B knows it when truth first enters: its own states, and then the true one
+    known = truth.clone()  # what B has when truth first enters: its own states, and then the true one
     known[:, history : history + alike - 1] = free.states[:, 1:alike]
     rest = rollout(predictor, known, steps - alike, b[alike:])
     fields = ((free.states, rest.states), (free.steps, rest.steps), (free.nll, rest.nll))

@@ -1,7 +1,7 @@
-"""What every density over a step answers, one density for each row of a batch.
+"""The interface of densities over a step, one density for each row of a batch.
 
-Every density draws. Whether it also has a log-density, a mean, and so on, is its own matter: `gives` says so, and who
-measures it asks first.
+Every density draws. It may also have a log-density, a mean, and so on: `gives` says which, and diagnostics ask it
+first.
 """
 
 import torch

@@ -8,8 +8,15 @@ import pandas as pd
 import pytest
 import torch
 
-from latentdyn.diagnostics.injection import InjectionSettings, draw_segments, evaluate_injection
+from latentdyn.diagnostics.injection import (
+    InjectionSettings,
+    Mode,
+    draw_segments,
+    evaluate_injection,
+    score_forecasts,
+)
 from latentdyn.diagnostics.records import Identity, Record, write_metrics
+from latentdyn.diagnostics.rollout import Rollout
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.distributions.von_mises_fisher import VonMisesFisherLogNormal
 from latentdyn.errors import UserError
@@ -159,6 +166,97 @@ def test_the_divergence_horizon_is_the_first_step_lost(line):
     assert horizon["right"].value == 7 and (horizon["right"].ci_low, horizon["right"].ci_high) == (7, 7)
     assert horizon["wrong"].value == 1
     assert horizon["far"].value == 2  # right by direction at step 1, left behind after it
+
+
+class Planned:
+    """Forecasts of three steps whose cosine and state error at step 2 are set for each of 2 speakers; D = 8.
+
+    Everything else is right. There are 2 segments a speaker, so chance is 1 / sqrt(4 x 8) at each step.
+    """
+
+    def __init__(self, make_store):
+        rng = np.random.default_rng(0)
+        straight = np.zeros((12, 8))
+        straight[:, 0] = np.arange(12)
+        walk = rng.normal(size=(60, 8)).cumsum(0)
+        store, self.frames = make_store({("a", "t0"): walk, ("b", "e0"): straight, ("c", "e1"): straight})
+        self.latents = torch.from_numpy(store.load())
+        train = self.frames[(self.frames["split"] == "train") & (self.frames["t"] >= 1)]
+        self.spread = float(Scaling.fit(Windows.of(self.latents, train, 1)).frame_std.square().sum().sqrt())
+
+    def horizon(self, cosines=(1.0, 1.0), error=0.0):
+        def forecasts(truth, names):
+            speakers = np.array([0, 0, 1, 1])
+            states, steps = truth[:, -4:].clone(), truth[:, -4:].diff(dim=1)
+            states[:, 1, 1] += error * self.spread
+            for row, speaker in enumerate(speakers):
+                cosine = cosines[speaker]
+                steps[row, 1, :2] = torch.tensor([cosine, math.sqrt(1 - cosine**2)])
+            yield Mode("D"), 1, Rollout(states, steps, torch.zeros(4, 3))
+
+        chosen = settings(steps=3, bootstrap_resamples=4000)
+        records, _ = score_forecasts(forecasts, 1, {}, self.latents, self.frames, 12.5, chosen, ("test",))
+        found = by_key(records)
+        assert found["cosine", "D", 2].value == pytest.approx(np.mean(cosines))
+        assert found["state_error_normalised", "D", 2].value == pytest.approx(error, rel=1e-4)
+        return found["divergence_horizon", "D", None].value
+
+
+@pytest.mark.parametrize(
+    ("cosines", "lost"),
+    [
+        # 2 / sqrt(32) = .354 is above what the speakers' standard error asks for
+        ((0.37, 0.37), False),
+        ((0.34, 0.34), True),
+        ((0.47, 0.27), False),
+        ((0.44, 0.24), True),
+        # a mean over 2 speakers that are d apart has the standard error d / (2 sqrt 2): twice that is .424 and .636
+        ((0.80, 0.20), False),
+        ((0.70, 0.10), True),
+        ((0.95, 0.05), True),
+    ],
+)
+def test_a_step_is_lost_within_two_standard_errors_of_chance(make_store, cosines, lost):
+    assert Planned(make_store).horizon(cosines) == (2 if lost else 4)
+
+
+@pytest.mark.parametrize(("error", "lost"), [(0.98, False), (1.02, True)])
+def test_a_step_is_lost_beyond_the_spread_of_the_data(make_store, error, lost):
+    assert Planned(make_store).horizon(error=error) == (2 if lost else 4)
+
+
+class BySpeaker(Fixed):
+    """Another step where the second coordinate is large, as it is in the frames of one speaker."""
+
+    def __init__(self, step, other):
+        super().__init__(step)
+        self.other = torch.tensor(other)
+
+    def density(self, context):
+        steps = torch.where(context[:, -1, 1:] > 50, self.other, self.step)
+        return diagonal_gaussian(steps, torch.zeros_like(steps))
+
+
+@pytest.mark.parametrize(
+    ("cosines", "defined"), [((1.0, -0.2), False), ((1.0, 0.2), True), ((-0.2, -0.8), True), ((-0.2, 0.8), False)]
+)
+def test_skill_is_undefined_where_the_interval_of_the_ceiling_holds_0(make_store, cosines, defined):
+    walk = np.random.default_rng(0).normal(size=(50, 2)).cumsum(0)
+    straight = np.stack([np.arange(12.0), np.zeros(12)], 1)
+    store, frames = make_store({("a", "t0"): walk, ("b", "e0"): straight, ("c", "e1"): straight + np.array([0, 99])})
+    ceiling = BySpeaker(*([c, math.sqrt(1 - c**2)] for c in cosines))
+    arguments = (torch.from_numpy(store.load()), frames, 12.5, settings(), ("test",))
+    found = by_key(evaluate_injection(Fixed([0.6, 0.8]), {2: ceiling}, *arguments)[0])
+    low, high = (getattr(found["cosine", "ceiling", 2], bound) for bound in ("ci_low", "ci_high"))
+    assert (low, high) == pytest.approx((min(cosines), max(cosines)))
+    for step in (2, None):
+        skill = found["skill", "D", step]
+        assert skill.status == ("ok" if defined else "undefined")
+        if defined:
+            assert skill.value == pytest.approx(0.6 / np.mean(cosines))
+            assert (skill.ci_low, skill.ci_high) == pytest.approx(sorted(0.6 / c for c in cosines))
+        else:
+            assert (skill.value, skill.ci_low, skill.ci_high) == (None, None, None)
 
 
 def test_a_median_of_its_own_is_a_mode_of_its_own(line):

@@ -62,8 +62,7 @@ def by_loop(predictor, truth, injected, step, k):
 
 
 @pytest.mark.parametrize("k", [1, 3])
-@pytest.mark.parametrize("step", [by_mean, by_median])
-@pytest.mark.parametrize("kind", [Sensitive, Mixture])
+@pytest.mark.parametrize(("kind", "step"), [(Sensitive, by_mean), (Sensitive, by_median), (Mixture, by_mean)])
 def test_one_batch_of_modes_is_a_loop_over_its_segments(kind, step, k, truth):
     predictor = kind()
     masks = torch.stack([mask(injected) for injected in MODES.values()]).repeat_interleave(len(truth), dim=0)
@@ -193,4 +192,4 @@ def test_a_row_that_fails_leaves_the_others_alone(step, truth):
     found = rollout(Failing(), truth, S, mask([]), step)
     finite = torch.isfinite(found.steps).all(dim=2).all(dim=1)
     assert finite.tolist() == [True, False, True, True]
-    assert found.nll[1].isnan().all()
+    assert found.nll[1].isposinf().all()

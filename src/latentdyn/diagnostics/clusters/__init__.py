@@ -1,9 +1,9 @@
-"""Phase 0: do contexts fall into clusters that tell about the next step (seed 000 §2, 001 §1, 002 §1)?
+"""Phase 0: do contexts fall into clusters that help to predict the next step (seed 000 §2, 001 §1, 002 §1)?
 
-Contexts are clustered by a key; the steps Δx that follow are then compared within and between clusters. Keys, clusters
-and everything else that is fitted see training frames only; a cluster with too few of them says nothing and is left
-out, and how many frames that costs is reported. Beside every number stands what labels permuted among the same frames
-give: C clusters of n frames take (C-1)/(n-1) of the sum of squares without any structure.
+Contexts are clustered by a key. The steps Δx that follow are then compared within and between clusters. Keys, clusters
+and everything else that is fitted see training frames only. A cluster with too few of them is left out, and the share
+of frames that this costs is reported. Beside every number stands the same number for labels that are permuted among the
+same frames: without any structure, C clusters of n frames take (C-1)/(n-1) of the sum of squares.
 
 With m_c the mean of cluster c on the scored frames, m that of all of them, and μ_c, μ those of training frames:
 

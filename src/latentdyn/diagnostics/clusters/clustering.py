@@ -29,7 +29,7 @@ from latentdyn.stores.windows import Scaling
 
 @dataclass(frozen=True)
 class Clustering:
-    """What training frames say about one clustering. Steps are about the training mean, which is thus 0."""
+    """What is fitted to the training frames of one clustering. Steps are less their training mean, which is thus 0."""
 
     n_clusters: int
     kept: np.ndarray  # (C,) bool: clusters with enough training frames

@@ -25,7 +25,7 @@ def cluster_contexts(
     settings: ClusteringSettings,
     seed_names: tuple[object, ...],
 ) -> list[Record]:
-    """Cluster the contexts of a representation by one key, and measure what clusters tell about Δx on every split.
+    """Cluster the contexts of a representation by one key, and measure on every split how much they say of Δx.
 
     Args:
         latents: (n_rows, D) resident. frames: the frame index.
@@ -80,7 +80,7 @@ def cluster_contexts(
 
 
 def _features_and_deltas(key: Key, windows: Windows, scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
-    """Features (n, F) of contexts at staleness 1, and steps (n, D) about the training mean, float32."""
+    """Features (n, F) of contexts at staleness 1, and steps (n, D) less their training mean, float32."""
     mean = scaling.delta_mean.to(windows.latents)
     features, deltas = [], []
     for start in range(0, len(windows), _BLOCK):

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 class ClusteringSettings:
     """The `clustering` section of the config, and what it shares with `evaluation`.
 
-    window_frames, longest_horizon: W and the largest k of the predictors to compare with, which decide the frames.
+    window_frames, longest_horizon: W and the largest k of the predictors to compare with. They decide the frames.
     max_frames: a larger split is subsampled, for fitting too.
     kmeans_iterations, kmeans_restarts, kmeans_frames_per_cluster: faiss's niter, nredo and max_points_per_centroid.
-        faiss fits centroids to at most so many frames a cluster (its default is 256), drawn at random; all frames are
-        then labelled, and everything after is of all.
+        faiss fits centroids to at most so many frames a cluster (its default is 256), drawn at random. All frames are
+        then labelled and measured.
     min_cluster_frames: of training; a smaller cluster is left out.
     variance_prior_frames: τ > 0 of `ClusterMoments.gaussians`.
     permutations: at least 2.

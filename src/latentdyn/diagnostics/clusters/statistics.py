@@ -19,7 +19,7 @@ class ClusterMoments:
 
     @classmethod
     def of(cls, deltas: np.ndarray, labels: np.ndarray, n_clusters: int) -> "ClusterMoments":
-        """Moments of steps (n, D) with labels (n,), best about a nearby point so that nothing cancels."""
+        """Moments of steps (n, D) with labels (n,). Steps should be near 0, so that no digits cancel."""
         first, second = np.zeros((n_clusters, deltas.shape[1])), np.zeros((n_clusters, deltas.shape[1]))
         for start in range(0, len(deltas), _BLOCK):
             x, block = deltas[start : start + _BLOCK].astype(np.float64), labels[start : start + _BLOCK]

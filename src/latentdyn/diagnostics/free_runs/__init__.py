@@ -1,8 +1,10 @@
-"""Is free running bounded, and does it look like the data? Neither asks how near it comes to the true future.
+"""Free runs: do they stay bounded, and do they look like the data?
 
-Even the true model of a process falls back to the mean when run freely by its mean; its states stay where the data are.
-Explosion is growth without bound: a leading growth factor of the mean map above 1, and states that leave the data
-behind. By draws from its densities the true model runs on like the data for ever: `measure_free_runs` compares them.
+Neither question asks how close a run comes to the true future. When the true model of a process runs freely by its
+mean, its states fall back to the mean of the data and stay there. An explosion is growth without bound: small
+differences grow (a growth factor above 1), and the states leave the data behind (`growth`). When the true model runs
+freely by draws from its densities, its states have the distribution of the data at every step (`generation` compares
+the two).
 """
 
 from latentdyn.diagnostics.free_runs.generation import FreeRunSettings, measure_free_runs

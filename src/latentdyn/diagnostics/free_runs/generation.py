@@ -70,14 +70,14 @@ def measure_free_runs(
 
         - unbounded: share of runs that are at some step 10 times as far from the training mean as any training frame;
         - energy: E||x̂ - training mean||² over that of the data; step_length: E||Δx̂|| over the data's E||Δx||. Step None
-          is all steps. They tell explosion, and a mean that has come to rest, from motion like the data's.
+          is all steps. Both are 1 for motion like the data's, large in an explosion, and near 0 for a run at rest.
 
         Of `sampled` and `data` only, where runs count from step 9 on:
 
         - autocorrelation_latents, .._deltas: E[(y_t - m)·(y_{t-lag} - m)] / E||y_t - m||², the lag as step, m = E[y_t];
-        - frechet_latents, .._deltas: `frechet_distance` to the data; of `data`, the distance of as many training frames
-          to it, which is above 0 for two finite samples even of one law. Frames of a run resemble each other, which
-          counts as fewer, so a run of the true model lies somewhat above this.
+        - frechet_latents, .._deltas: `frechet_distance` to the data. That of `data` is the distance of as many training
+          frames to it: two finite samples of one law are not at distance 0. Frames of one run resemble each other, so
+          they count as fewer, and a run of the true model lies somewhat above that distance.
 
         95 % intervals resample speakers, of runs and data alike.
 
@@ -167,7 +167,7 @@ def _motion_records(
 ) -> Iterator[Record]:  # fmt: skip
     squares, lengths = _motion(states[:, 1:], states[:, :-1], mean)
     of_data = dict(zip((ENERGY, STEP_LENGTH), _motion(data.at(0), data.at(1), mean), strict=True))
-    of_data[UNBOUNDED] = torch.ones_like(of_data[ENERGY])  # a share is over nothing
+    of_data[UNBOUNDED] = torch.ones_like(of_data[ENERGY])  # a share is not over anything of the data
     of_runs: dict[tuple[Metric, int | None], Tensor] = {
         (UNBOUNDED, None): (squares.sqrt() > limit).any(dim=1).double(),
         (ENERGY, None): squares.mean(dim=1),

@@ -1,4 +1,4 @@
-"""Growth of free runs by the mean: of a small difference between two runs, and away from the data."""
+"""Growth in free runs by the mean: how a small difference of two runs grows, and how many runs leave the data."""
 
 import copy
 from dataclasses import dataclass
@@ -33,9 +33,9 @@ def free_run_stability(
     Args:
         mean, std: (D,) of training frames. farthest: largest ||x - mean|| of any training frame.
 
-    The growth factor follows Benettin et al. (1980): one run beside another that starts a nudge away, the difference
-    brought back to the nudge's size whenever the context has been renewed, its mean log growth over the second half.
-    Computed in float64.
+    The growth factor follows Benettin et al. (1980). A second run starts a small nudge away from the first. Whenever
+    every frame of the context is new, the difference of the two is scaled back to the size of the nudge. The factor is
+    the mean log growth over the second half of the steps. All is computed in float64.
     """
     twin = copy.deepcopy(predictor).double()
     history, mean, std = history.double(), mean.to(history.device).double(), std.to(history.device).double()
