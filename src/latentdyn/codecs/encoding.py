@@ -1,4 +1,4 @@
-"""From recordings to latents and the level of the audio under each frame, in memory that no clip's length changes."""
+"""From recordings to latents and the level of the audio under each frame. Memory does not grow with a clip's length."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,7 +63,7 @@ def encode_stream(codec: Codec, blocks: Iterator[np.ndarray]) -> Iterator[tuple[
 
 
 class _LevelMeter:
-    """Measures a stream of audio on its way past."""
+    """Measures the level of a stream of audio that passes through."""
 
     def __init__(self, hop_samples: int) -> None:
         self._hop = hop_samples

@@ -32,9 +32,9 @@ class LogMel(TiledCodec):
     Args:
         hop_samples: 1280 at 16 kHz is 12.5 Hz.
         fft_samples: length of the window, at least a hop (a shorter one would skip audio).
-        floor_db: level of the noise floor added to every band. (Raising what is below it would heap a share of all
-            values onto one number, where a density can grow without limit.)
-        device: taken for the sake of one signature; it always runs on the CPU.
+        floor_db: level of the noise floor added to every band. (Clipping at the floor instead would give many
+            values the same number, and there a density can grow without limit.)
+        device: accepted because every codec takes it; this one always runs on the CPU.
 
     Raises:
         UserError: the window is shorter than the hop, or too short for so many bands.

@@ -24,7 +24,7 @@ class SoundStream(TiledCodec):
 
     Args:
         folder: holds soundstream_encoder.tflite and lyragan.tflite.
-        device: taken for the sake of one signature; it always runs on the CPU.
+        device: accepted because every codec takes it; this one always runs on the CPU.
 
     Raises:
         UserError: a file is missing or is not Lyra's graph.

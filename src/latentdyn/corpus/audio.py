@@ -26,7 +26,7 @@ _UNKNOWN_BYTES = 0xFFFFFFFF  # what writes WAV into a pipe cannot go back to fil
 
 
 class AudioFacts(NamedTuple):
-    """What one pass over a recording finds; levels are of the channel average at the file's own rate."""
+    """What one pass over a recording measures; levels are of the channel average at the file's own rate."""
 
     sample_rate_hz: int
     n_channels: int

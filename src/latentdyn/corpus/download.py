@@ -74,7 +74,7 @@ def fetch(url: str, checksum: str, state: Path, *, room_for: Path | None = None,
 
     It goes on only if the server confirms that its file is still the same one (`If-Range` with a strong ETag
     or a date), and starts again otherwise. A broken connection is tried again after pause_s x 1, 2, 4, ...
-    seconds, and given up after 6 failures that brought nothing new.
+    seconds, and given up after 6 failures in a row without new bytes.
 
     Args:
         room_for: a place where the content will need about as much room again; checked before it starts.
@@ -273,7 +273,7 @@ def _check_room(url: str, needs: Iterable[tuple[Path, int]]) -> None:
 
 
 def _check_member(member: tarfile.TarInfo) -> None:
-    """Refuse also what tarfile's data filter lets pass (links that stay inside) or mends (absolute names)."""
+    """Refuse also what tarfile's data filter lets pass (links that stay inside) or corrects (absolute names)."""
     path = PurePosixPath(member.name)
     if path.is_absolute():
         raise tarfile.AbsolutePathError(member)

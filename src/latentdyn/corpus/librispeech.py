@@ -94,7 +94,7 @@ def speaker_sexes(path: Path) -> dict[str, Sex]:
 
 
 def _subset_folder(root: Path, subset: str) -> Path:
-    """The folder of the subset, or the clearest word about why there is none."""
+    """The folder of the subset, or an error that says why there is none."""
     folder = root / subset
     if folder.is_dir():
         return folder

@@ -75,21 +75,21 @@ def build_manifest(corpus: Mapping[str, Any], root: Path, *, workers: int) -> Ma
 
 
 def audio_manifest(recordings: Iterable[Recording], facts: Iterable[AudioFacts | Exclusion]) -> Manifest:
-    """Join recordings with what was found in each."""
+    """The manifest of recordings and of the facts about each."""
     good, bad = [], []
-    for recording, found in zip(recordings, facts, strict=True):
-        if isinstance(found, Exclusion):
-            bad.append((recording, found))
+    for recording, content in zip(recordings, facts, strict=True):
+        if isinstance(content, Exclusion):
+            bad.append((recording, content))
         else:
-            duration_s = found.n_samples / found.sample_rate_hz
+            duration_s = content.n_samples / content.sample_rate_hz
             good.append(
                 (
                     *recording,
-                    found.sha256,
+                    content.sha256,
                     duration_s,
-                    found.sample_rate_hz,
-                    found.n_channels,
-                    found.n_samples,
+                    content.sample_rate_hz,
+                    content.n_channels,
+                    content.n_samples,
                 )
             )
     return Manifest(_table(good, AUDIO_SCHEMA), _excluded_table(bad))
@@ -98,24 +98,33 @@ def audio_manifest(recordings: Iterable[Recording], facts: Iterable[AudioFacts |
 def latents_manifest(
     recordings: Iterable[Recording], facts: Iterable[LatentsFacts | Exclusion], frame_rate_hz: float
 ) -> Manifest:
-    """Join utterances with what was found in each file of latents.
+    """The manifest of utterances and of the facts about each file of latents.
 
-    The dimension most files have (of two that tie, the smaller) is the corpus's; others are set aside as
-    `wrong_dim`.
+    The corpus's dimension is the one that most files have; of two that are equally frequent, the smaller. Files of
+    another dimension are set aside as `wrong_dim`.
     """
     good: list[tuple[Any, ...]] = []
     bad: list[tuple[Recording, Exclusion]] = []
     pairs = list(zip(recordings, facts, strict=True))
-    counts = collections.Counter(found.dim for _, found in pairs if isinstance(found, LatentsFacts))
+    counts = collections.Counter(content.dim for _, content in pairs if isinstance(content, LatentsFacts))
     corpus_dim = min(counts, key=lambda dim: (-counts[dim], dim), default=0)
-    for recording, found in pairs:
-        if isinstance(found, Exclusion):
-            bad.append((recording, found))
-        elif found.dim != corpus_dim:
-            bad.append((recording, Exclusion("wrong_dim", f"D = {found.dim}; most files have {corpus_dim}")))
+    for recording, content in pairs:
+        if isinstance(content, Exclusion):
+            bad.append((recording, content))
+        elif content.dim != corpus_dim:
+            bad.append((recording, Exclusion("wrong_dim", f"D = {content.dim}; most files have {corpus_dim}")))
         else:
-            duration_s = found.n_frames / frame_rate_hz
-            good.append((*recording, found.sha256, duration_s, found.n_frames, found.dim, found.n_nonfinite_frames))
+            duration_s = content.n_frames / frame_rate_hz
+            good.append(
+                (
+                    *recording,
+                    content.sha256,
+                    duration_s,
+                    content.n_frames,
+                    content.dim,
+                    content.n_nonfinite_frames,
+                )
+            )
     return Manifest(_table(good, LATENTS_SCHEMA), _excluded_table(bad))
 
 
@@ -138,7 +147,7 @@ def check_excluded_share(manifest: Manifest, max_share: float, listing: Path) ->
             f"{len(excluded)} of {n_files} files must be set aside ({counts}), more than the allowed share "
             f"of {max_share:g}; the first is {excluded.path.iloc[0]} ({excluded.detail.iloc[0]})",
             f"the lines above list them with their reasons ({listing} too, unless Snakemake has removed it)",
-            "mend or remove these files, or, for audio, loosen the corpus's checks (audio.min_duration_s, "
+            "repair or remove these files, or, for audio, loosen the corpus's checks (audio.min_duration_s, "
             "audio.silence_dbfs, audio.max_excluded_share)",
         )
 
@@ -172,7 +181,7 @@ def _table(rows: list[tuple[Any, ...]], schema: dict[str, str]) -> pd.DataFrame:
 
 
 def _excluded_table(pairs: list[tuple[Recording, Exclusion]]) -> pd.DataFrame:
-    rows = [(r.path, r.utterance_id, r.speaker_id, found.reason, found.detail) for r, found in pairs]
+    rows = [(r.path, r.utterance_id, r.speaker_id, exclusion.reason, exclusion.detail) for r, exclusion in pairs]
     return _table(rows, EXCLUDED_SCHEMA)
 
 

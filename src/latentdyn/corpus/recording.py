@@ -19,7 +19,7 @@ class Recording(NamedTuple):
 
 
 class Exclusion(NamedTuple):
-    """Why a file is set aside: a word to count by, and what exactly was found."""
+    """Why a file is set aside: a word to count by, and what exactly is wrong."""
 
     reason: str
     detail: str

@@ -1,10 +1,10 @@
 """Which speakers train, which choose a checkpoint, and which only evaluation sees.
 
-A speaker's split is a function of the speaker's name and the salt alone: adding, removing or renaming others
-moves nobody. This settles how sexes can be balanced. Splits that know nothing of one another's members
-cannot even out a draw, so each holds the corpus's ratio of the sexes in expectation, with the spread of a
-random sample. Letting the sex enter the hash would not narrow it, and would move a speaker whenever a label
-is corrected. Hence the realised counts are reported, and another `salt` draws again.
+A speaker's split is a function of the speaker's name and the salt alone: adding, removing or renaming other
+speakers moves nobody. For this reason the sexes are not balanced exactly. Each split has the corpus's ratio of
+the sexes on average, with the spread of a random sample. A hash of the sex too would not reduce this spread,
+and a corrected label would then move a speaker. So the counts of each split are reported, and another `salt`
+draws again.
 """
 
 import logging
@@ -76,7 +76,7 @@ def split_speakers(manifest: pd.DataFrame, *, salt: str, validation: float, eval
 
 
 def report_balance(speakers: pd.DataFrame) -> None:
-    """Log the sexes in each split beside what the corpus's ratio lets expect; warn where one is absent.
+    """Log the sexes in each split beside the number that the corpus's ratio makes likely; warn where one is absent.
 
     Args:
         speakers: columns sex, split and duration_s, a row for each speaker.

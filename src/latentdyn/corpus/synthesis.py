@@ -3,7 +3,8 @@
 Invariants:
 - The corpus is a function of (n_speakers, sentences_per_speaker) and of the espeak-ng build: two runs are
   equal byte for byte.
-- Asking for more extends: `voices(n)` starts `voices(n + 2)`, and a speaker's first sentences stay the same.
+- A larger corpus extends a smaller one: `voices(n + 2)` starts with `voices(n)`, and a speaker's first
+  sentences stay the same.
 
 The library keeps state between utterances that no call resets (where it is in the pitch flutter, the glottal
 cycle, its gain control), and seeds its noise from the clock. So each speaker speaks in a fresh process, with
@@ -112,7 +113,7 @@ class Utterance:
     """What a voice said: `samples` (n,) int16, and where its words and phonemes are, in order of time.
 
     Phoneme labels are espeak-ng's IPA without stress marks. The phonemes of a word cover it without gaps;
-    pauses between words belong to nothing. Inside a word, a stop's closure counts to the phoneme before it,
+    pauses between words belong to no word. Inside a word, a stop's closure counts to the phoneme before it,
     because espeak-ng reports a phoneme after the pause that leads into it.
     """
 
@@ -226,7 +227,7 @@ def _load_library() -> tuple[ctypes.CDLL, Path]:
     """
     fix = "install it again into this environment: pip install --force-reinstall espeakng-loader"
     try:
-        import espeakng_loader  # here, so that its absence can be told in words
+        import espeakng_loader  # here, so that a missing package gives the message below
 
         data = Path(espeakng_loader.get_data_path())
         library = ctypes.CDLL(espeakng_loader.get_library_path())
@@ -347,7 +348,7 @@ def write_corpus(folder: Path, handle: Path, *, n_speakers: int, sentences_per_s
 
 
 def _refuse_foreign(folder: Path) -> None:
-    """Let pass what may be replaced: nothing, an empty folder, a demo corpus."""
+    """Raise UserError unless `folder` is absent, empty or a demo corpus: only these may be replaced."""
     is_corpus = (folder / "speakers.csv").is_file() and (folder / "alignments.parquet").is_file()
     is_empty = folder.is_dir() and not any(folder.iterdir())
     if folder.exists() and not is_corpus and not is_empty:

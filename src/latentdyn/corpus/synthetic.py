@@ -10,7 +10,7 @@ from latentdyn.parquet import table_sha256
 def synthetic_manifest(
     n_speakers: int, utterances_per_speaker: int, frames_per_utterance: int, frame_rate_hz: float
 ) -> pd.DataFrame:
-    """A row an utterance: utterance_id, speaker_id, sex (unknown), duration_s, n_frames."""
+    """One row for each utterance: utterance_id, speaker_id, sex (unknown), duration_s, n_frames."""
     rows = [
         (f"s{speaker:04d}-u{utterance:04d}", f"s{speaker:04d}", None, frames_per_utterance)
         for speaker in range(n_speakers)
