@@ -7,6 +7,7 @@ import ast
 from collections.abc import Iterator
 
 from latentdyn.provenance.modules import ASSIGNMENTS, FUNCTIONS, IMPORTS, PACKAGE, Package, Unit
+from latentdyn.provenance.trees import walk
 
 _CHANGING_METHODS = {
     "add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "register", "remove", "setdefault",
@@ -31,7 +32,7 @@ def acts_on_import(package: Package, unit: Unit) -> bool:
         )
     if isinstance(statement, ASSIGNMENTS):
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        stored = [n for target in targets for n in ast.walk(target) if isinstance(getattr(n, "ctx", None), ast.Store)]
+        stored = [n for target in targets for n in walk(target) if isinstance(getattr(n, "ctx", None), ast.Store)]
         plain = all(isinstance(node, (ast.Name, ast.Tuple, ast.List, ast.Starred)) for node in stored)
         return not plain or unit.binds.keys() <= {"_"} or _changes_state(package, unit)
     return bool(unit.form(True)) and not _is_main_guard(statement)
@@ -68,7 +69,7 @@ def _sees_subclasses(package: Package, unit: Unit, seen: set[Unit]) -> bool:
 
 def _changes_state(package: Package, unit: Unit) -> bool:
     """Whether what it evaluates on import calls code that changes the state of a module of the package."""
-    called = [part for part in unit.evaluated() if any(isinstance(node, ast.Call) for node in ast.walk(part))]
+    called = [part for part in unit.evaluated() if any(isinstance(node, ast.Call) for node in walk(part))]
     if not called:
         return False
     pending, seen = package.resolve(unit.module.gather(*called).found, unit.module)[0], {unit}
@@ -86,7 +87,7 @@ def _writes(unit: Unit) -> bool:
     if not isinstance(unit.statement, (*FUNCTIONS, ast.ClassDef)):
         return False
     for statement in unit.form(True):
-        for node in ast.walk(statement):
+        for node in walk(statement):
             if isinstance(node, ast.Global):
                 return True
             if isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):

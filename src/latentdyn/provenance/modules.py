@@ -10,6 +10,7 @@ from pathlib import Path
 from latentdyn.provenance.inert import DEFINITIONS, PRESENTATION
 from latentdyn.provenance.normal import imported_names, is_for_type_checkers, normal_form, without_presentation
 from latentdyn.provenance.references import Reference, References, bindings
+from latentdyn.provenance.trees import text_of, walk
 
 PACKAGE = "latentdyn"
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -44,7 +45,7 @@ class Unit:
         plain = self.is_import or (
             isinstance(self.statement, FUNCTIONS)
             and not self.statement.decorator_list
-            and not any(isinstance(node, ast.Call) for part in self.evaluated() for node in ast.walk(part))
+            and not any(isinstance(node, ast.Call) for part in self.evaluated() for node in walk(part))
         )
         if plain and len(self.binds) == 1 and len(self.module.bound[name := next(iter(self.binds))]) == 1:
             return False, 0, name
@@ -79,7 +80,7 @@ class Module:
     def __init__(self, name: str, file: Path | None) -> None:
         self.name, self.is_package = name, file is None or file.name == "__init__.py"
         tree = ast.parse(file.read_text(encoding="utf-8") if file else "")
-        nodes = list(ast.walk(tree))
+        nodes = list(walk(tree))
         self.aliases = imported_names(tree, nodes, name, self.is_package)
         self._used = {node.id for node in nodes if isinstance(node, ast.Name)}
         self.units = [Unit(self, statement, position) for position, statement in enumerate(_split(tree.body))]
@@ -176,7 +177,7 @@ def is_inert(name: str) -> bool:
 
 
 def _digest(form: list[ast.stmt]) -> str:
-    return hashlib.sha256("\n".join(map(ast.dump, form)).encode()).hexdigest()
+    return hashlib.sha256("\n".join(map(text_of, form)).encode()).hexdigest()
 
 
 def _split(body: list[ast.stmt]) -> Iterator[ast.stmt]:

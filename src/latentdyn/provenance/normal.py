@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from latentdyn.provenance.inert import ACTIONS, ERRORS, KEYWORDS, PRESENTATION, STATEMENTS
+from latentdyn.provenance.trees import walk
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -38,7 +39,7 @@ def normal_form(statement: ast.stmt, aliases: Mapping[str, str]) -> list[ast.stm
 
 def without_presentation(statement: ast.stmt, aliases: Mapping[str, str]) -> ast.stmt:
     """The normal form without what only tables and figures show. The tree is changed in place."""
-    for node in ast.walk(statement):
+    for node in walk(statement):
         if isinstance(node, ast.Call) and (shown := PRESENTATION.get(full_name(node.func, aliases))):
             node.keywords = [keyword for keyword in node.keywords if keyword.arg not in shown]
     return statement
@@ -184,7 +185,7 @@ def _tidy(node: ast.AST) -> None:
 
 def _drop_texts_of_errors(function: Function) -> None:
     """Remove local variables that hold only text and, now that texts of errors are gone, are used nowhere."""
-    while names := _unused_texts(list(ast.walk(function))):
+    while names := _unused_texts(list(walk(function))):
         _WithoutVariables(names).visit(function)
 
 
@@ -209,7 +210,7 @@ def _unused_texts(nodes: list[ast.AST]) -> set[str]:
         elif isinstance(node, (ast.Global, ast.Nonlocal)):
             used.update(node.names)
         elif isinstance(node, ast.ClassDef):  # what looks like its variables are attributes
-            used.update(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
+            used.update(n.id for n in walk(node) if isinstance(n, ast.Name))
     if used & {"eval", "exec", "locals", "vars"}:
         return set()
     return {name for name, n in stores.items() if n == 0 and name not in used}
@@ -255,7 +256,7 @@ def _is_text(node: ast.expr) -> bool:
 
 def _acts(node: ast.expr) -> bool:
     """Whether evaluating it does something besides: see `ACTIONS`."""
-    for inner in ast.walk(node):
+    for inner in walk(node):
         if isinstance(inner, (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)):
             return True
         if isinstance(inner, ast.Call) and _last_name(inner.func) in ACTIONS:
@@ -265,7 +266,7 @@ def _acts(node: ast.expr) -> bool:
 
 def _is_harmless(test: ast.expr) -> bool:
     """Whether evaluating a condition does nothing, whatever its values are."""
-    calls = [inner for inner in ast.walk(test) if isinstance(inner, ast.Call)]
+    calls = [inner for inner in walk(test) if isinstance(inner, ast.Call)]
     return not _acts(test) and all(isinstance(c.func, ast.Name) and c.func.id in _HARMLESS for c in calls)
 
 
@@ -283,7 +284,7 @@ def _bound_in_functions(statement: ast.stmt) -> set[str]:
     """Names that a function or class gives a meaning of its own, imports aside."""
     defines = isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
     names = set[str]()
-    for node in ast.walk(statement):
+    for node in walk(statement):
         if isinstance(node, ast.arg):
             names.add(node.arg)
         elif defines and isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):

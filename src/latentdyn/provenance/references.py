@@ -4,6 +4,7 @@ import ast
 from typing import NamedTuple
 
 from latentdyn.provenance.normal import absolute_source
+from latentdyn.provenance.trees import walk
 
 _NAMESPACE = frozenset({"globals", "eval", "exec"})  # these see every name of the module
 _NAMESPACE_IF_BARE = frozenset({"vars", "dir"})
@@ -68,7 +69,7 @@ class References(ast.NodeVisitor):
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         outside = [*node.decorator_list, *node.args.defaults, *(d for d in node.args.kw_defaults if d)]
-        annotated = [a.annotation for a in ast.walk(node.args) if isinstance(a, ast.arg) and a.annotation]
+        annotated = [a.annotation for a in walk(node.args) if isinstance(a, ast.arg) and a.annotation]
         for part in (*outside, *annotated, *([node.returns] if node.returns else [])):
             self.visit(part)
         self._inside(node.body, node.args)
@@ -101,7 +102,7 @@ class References(ast.NodeVisitor):
         names = _Bindings(self.module, self.is_package)
         for part in body:
             names.visit(part)
-        scope: dict[str, list[Reference]] = {a.arg: [] for a in ast.walk(arguments) if isinstance(a, ast.arg)}
+        scope: dict[str, list[Reference]] = {a.arg: [] for a in walk(arguments) if isinstance(a, ast.arg)}
         self._scopes.append({n: r for n, r in (scope | names.found).items() if n not in names.nonlocals})
         for part in body:
             self.visit(part)
@@ -171,7 +172,7 @@ class _Bindings(ast.NodeVisitor):
         pass
 
     def _comprehension(self, node: ast.AST) -> None:
-        for inner in ast.walk(node):
+        for inner in walk(node):
             if isinstance(inner, ast.NamedExpr):
                 self.found.setdefault(inner.target.id, [])
 
@@ -198,4 +199,4 @@ def bindings(statement: ast.stmt, module: str, is_package: bool) -> dict[str, li
 
 
 def _stored(target: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return {n.id for n in walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
