@@ -23,7 +23,7 @@ rule train_score:
         runtime=minutes(120, mb_per_minute=50),
     params:
         float32_matmul=CONFIG.compute.float32_matmul,
-        code=code_digest("latentdyn.steps.train_model", MODEL.module("score")),
+        code=code_digest("latentdyn.steps.train_model", MODELS.module("score")),
         settings=lambda w: canonical_json(correction_of(w).score_model()),
         state="results/.state/train_score/{corpus}/{representation}/{correction}/seed{seed}",
     shell:

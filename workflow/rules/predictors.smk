@@ -24,7 +24,7 @@ rule train_predictor:
         runtime=minutes(120, mb_per_minute=50),
     params:
         float32_matmul=CONFIG.compute.float32_matmul,
-        code=lambda w: code_digest("latentdyn.steps.train_model", MODEL.module("predictor"), predictor_of(w).module),
+        code=lambda w: code_digest("latentdyn.steps.train_model", MODELS.module("predictor"), predictor_of(w).module),
         settings=lambda w: predictor_of(w).canonical(),
         state="results/.state/train_predictor/{corpus}/{representation}/{predictor}/seed{seed}",
     shell:

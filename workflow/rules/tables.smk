@@ -44,7 +44,9 @@ rule tabulate_metrics:
         mem_mb=2000,
         runtime=10,
     params:
-        code=lambda w: code_digest("latentdyn.steps.tabulate_metrics", *table_of(w).view_code(CONFIG)),
+        code=lambda w: code_digest(
+            "latentdyn.steps.tabulate_metrics", *table_of(w).view_code(CONFIG, "tabulate"), presentation=True
+        ),
         table=lambda w: table_of(w).canonical(),
         plan=plan_of,
     shell:
@@ -74,7 +76,9 @@ rule plot_metrics:
         mem_mb=2000,
         runtime=10,
     params:
-        code=lambda w: code_digest("latentdyn.steps.plot_metrics", *table_of(w).view_code(CONFIG)),
+        code=lambda w: code_digest(
+            "latentdyn.steps.plot_metrics", *table_of(w).view_code(CONFIG, "draw"), presentation=True
+        ),
         table=lambda w: canonical_json(table_of(w).model_dump(mode="json", exclude=set(table_of(w).not_in_figure))),
         plan=plan_of,
     shell:

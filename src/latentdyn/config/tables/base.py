@@ -1,7 +1,7 @@
 """What every kind of table answers: its rows, what they are measured with, what must fit, what its view must know."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeInt
 
@@ -80,9 +80,9 @@ class TableKind(Strict):
             },
         }
 
-    def view_code(self, config: "Root") -> list[str]:
-        """The modules that its view picks by name."""
-        return [VIEWS.module(self.kind)]
+    def view_code(self, config: "Root", function: Literal["tabulate", "draw"]) -> list[str]:
+        """The code that makes its sheet or its figure and is picked by name, as entries of a code digest."""
+        return [f"{VIEWS.module(self.kind)}:{function}"]
 
 
 class RowsTable(TableKind):

@@ -72,7 +72,7 @@ class CalibrationTable(TableKind):
         processes = {name: config.representations[name].model_dump(mode="json") for name in self.rows(config)}
         return {**super().plan(config, corpus), "processes": processes}
 
-    def view_code(self, config: "Root") -> list[str]:
+    def view_code(self, config: "Root", function: Literal["tabulate", "draw"]) -> list[str]:
         """The processes' modules too, whose exact values it shows."""
         processes = {config.root(name).module for name in self.rows(config)}
-        return [*super().view_code(config), *sorted(processes)]
+        return [*super().view_code(config, function), *sorted(processes)]
