@@ -150,19 +150,6 @@ def source_of(wildcards):
     return f"results/{wildcards.corpus}/{representation_of(wildcards).source}/latents.json"
 
 
-def measured(wildcards, files):
-    """The files of all measurements that a table's rows are made of.
-
-    Args:
-        files: which of a measurement's files: metrics or sums.
-    """
-    folders = [
-        (f"results/{m.corpus}/{m.representation}/{m.by}" + ("" if m.regime == "clustered" else f"/seed{m.seed}"), m)
-        for m in table_of(wildcards).measurements(CONFIG, wildcards.corpus)
-    ]
-    return [f"{folder}/{getattr(m, files)}" for folder, m in folders if getattr(m, files)]
-
-
 def plan_of(wildcards):
     """What a table's view must know beyond the table's own section."""
     return canonical_json(table_of(wildcards).plan(CONFIG, wildcards.corpus))

@@ -1,12 +1,23 @@
-# Measurements: what a diagnostic makes of one representation, by a fitted predictor or by a key. The config knows their
-# kinds, and there is one rule for each: measure_lagged, measure_injection, measure_corrections, measure_free_runs,
+# Measurements: what a diagnostic makes of a representation, by a fitted predictor, a key or nothing else. The config knows
+# their kinds, and there is one rule for each: measure_lagged, measure_injection, measure_corrections, measure_free_runs,
 # measure_clusters. A kind says which models it reads, how its files are named, and whether it wants a GPU.
 
 
 def measured_by(kind):
-    """The folder of what measures: a predictor's training run, or a key."""
-    by = "{key}" if kind.by == "key" else "{predictor}/seed{seed}"
-    return "results/{corpus}/{representation}/" + by
+    """The folder of what measures: a predictor's training run, a key, or the representation itself."""
+    by = {"predictor": "/{predictor}/seed{seed}", "key": "/{key}", "representation": ""}
+    return "results/{corpus}/{representation}" + by[kind.by]
+
+
+def measured(wildcards, file):
+    """The files of all measurements that a table's rows are made of: their metrics, or their sums by speaker."""
+    return [
+        f"{measured_by(CONFIG.measurement_kind(m.kind))}/{getattr(m, file)}".format(
+            corpus=m.corpus, representation=m.representation, predictor=m.by, key=m.by, seed=m.seed
+        )
+        for m in table_of(wildcards).measurements(CONFIG, wildcards.corpus)
+        if getattr(m, file)
+    ]
 
 
 def files_of(kind):
@@ -61,7 +72,7 @@ for kind in CONFIG.measurement_kinds():
             beside(kind, "benchmarks", "tsv")
         conda:
             "../envs/latentdyn.yaml"
-        threads: threads_of if kind.by == "predictor" else 2
+        threads: kind.threads or threads_of
         resources:
             gpu=int(kind.needs_gpu),
             mem_mb=memory(3000, copies=1.2),

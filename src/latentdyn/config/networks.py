@@ -1,10 +1,9 @@
 """Sections `network`: what reads the context of a predictor."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.values import Fraction, Strict
 
 
@@ -49,9 +48,3 @@ class TransformerNetwork(NetworkKind):
         if self.width % self.heads:
             raise ValueError("width must be a multiple of heads")
         return self
-
-
-if TYPE_CHECKING:
-    Network = NetworkKind
-else:
-    Network = any_kind_of(NetworkKind)

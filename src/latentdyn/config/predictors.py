@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from latentdyn.config.networks import MLPNetwork, Network, NoNetwork
+from latentdyn.config.kinds import any_kind_of
+from latentdyn.config.networks import MLPNetwork, NetworkKind, NoNetwork
 from latentdyn.config.regimes import TeacherForced
 from latentdyn.config.training import Training
 from latentdyn.config.values import Horizons, Name, Strict
@@ -12,6 +13,10 @@ from latentdyn.families import PREDICTORS
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
+
+    Network = NetworkKind
+else:
+    Network = any_kind_of(NetworkKind)
 
 
 class PredictorKind(Strict):

@@ -1,10 +1,9 @@
 """Sections `training.regime`: which contexts a predictor learns from."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.values import Horizons, Strict
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -81,9 +80,3 @@ class SampledUnroll(RegimeKind):
     draws: PositiveInt = Field(1, description="M: rollouts of each start")
     target: Target = Field("state", description=_TARGET)
     backpropagate: bool = Field(True, description=_BACKPROPAGATE)
-
-
-if TYPE_CHECKING:
-    Regime = RegimeKind
-else:
-    Regime = any_kind_of(RegimeKind)

@@ -67,6 +67,11 @@ class Root(Strict):
         """All kinds of measurement, with their settings."""
         return [self.section(kind) for kind in measurement_kinds()]
 
+    def measurement_kind(self, measurement: str) -> MeasurementKind:
+        """The kind of this name, with its settings."""
+        (kind,) = (kind for kind in self.measurement_kinds() if kind.measurement == measurement)
+        return kind
+
     @cached_property
     def all_representations(self) -> dict[str, Representation]:
         """The representations of the config, and the surrogates that tables ask for."""

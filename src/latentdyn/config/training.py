@@ -1,11 +1,17 @@
 """Sections `training`: how gradient descent fits a model."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from latentdyn.config.regimes import Regime, TeacherForced
+from latentdyn.config.kinds import any_kind_of
+from latentdyn.config.regimes import RegimeKind, TeacherForced
 from latentdyn.config.values import Strict
+
+if TYPE_CHECKING:
+    Regime = RegimeKind
+else:
+    Regime = any_kind_of(RegimeKind)
 
 
 class _GradientDescent(Strict):

@@ -27,8 +27,9 @@ _MADE_BY = "measure"
 class Identity:
     """What a file of measurements is of.
 
-    measurement: its kind (lagged, injection, corrections, free_runs, clusters). by: what measured it, a predictor or a
-    key. regime: how the predictor was trained; `clustered` of a key. seed: of the training; 0 of a key.
+    measurement: its kind (lagged, injection, corrections, free_runs, clusters). by: what measured it: a predictor, a
+    key, or the representation itself. regime: how the predictor was trained; `clustered` of a key, `none` without
+    either. seed: of the training; 0 without one.
     """
 
     measurement: str

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one job measures: a kind, of a corpus's representation, by a predictor or a key.
+    """What one job measures: a kind, of a corpus's representation, by a predictor, by a key, or by nothing else.
 
-    regime: how `by` was trained; `clustered` for a key. variant: the name of the settings, where a kind has several.
+    by: what measures; the representation itself where nothing else does. regime: how `by` was trained, `clustered` for
+    a key, `none` without either. variant: the name of the settings, where a kind has several.
     metrics, sums: names of the files with the records and with the sums by speaker (None where there are none).
     """
 
@@ -57,7 +58,7 @@ class MeasurementKind(Strict):
     measurement: ClassVar[str]  # the kind: of the module latentdyn.measurements.{kind}, and of the rule measure_{kind}
     section: ClassVar[str | None] = None  # of the config, where it has settings
     purpose: ClassVar[str] = ""  # of that section, in the config's documents
-    by: ClassVar[Literal["predictor", "key"]] = "predictor"
+    by: ClassVar[Literal["predictor", "key", "representation"]] = "predictor"  # what measures
     metrics: ClassVar[str]  # file names; {variant} stands for the name of the settings
     sums: ClassVar[str | None] = None
     needs_gpu: ClassVar[bool] = True
@@ -68,19 +69,25 @@ class MeasurementKind(Strict):
         """The module that measures."""
         return MEASUREMENTS.module(self.measurement)
 
+    @property
+    def threads(self) -> int | None:
+        """Threads of its job; None: as many as its predictor wants."""
+        return None if self.by == "predictor" else 2
+
     def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
         """What the step gets: these settings, and those that it shares with other sections."""
         return self.model_dump(mode="json")
 
     def models(self, config: "Root", by: str, variant: str | None) -> dict[str, Model]:
         """The fitted models that are read, by their role."""
-        return {"predictor": predictor_model(config, by)}
+        return {"predictor": predictor_model(config, by)} if self.by == "predictor" else {}
 
     def of(
         self, config: "Root", corpus: str, representation: str, by: str, seed: int, variant: str | None = None
     ) -> Measurement:
         """The measurement of this kind for these names."""
-        regime = "clustered" if self.by == "key" else config.all_predictors[by].regime
+        regimes = {"key": "clustered", "representation": "none"}
+        regime = regimes.get(self.by) or config.all_predictors[by].regime
         metrics, sums = (name and name.format(variant=variant) for name in (self.metrics, self.sums))
         assert metrics
         return Measurement(self.measurement, corpus, representation, by, regime, seed, metrics, sums, variant)

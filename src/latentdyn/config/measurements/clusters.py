@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from latentdyn.config.measurements.base import MeasurementKind, Model
+from latentdyn.config.measurements.base import MeasurementKind
 from latentdyn.config.measurements.lagged import Evaluation
 from latentdyn.config.values import Horizons
 
@@ -47,6 +47,3 @@ class Clustering(MeasurementKind):
         shared = {"max_frames", "principal_dims", "bootstrap_resamples"}
         clustering = self.model_dump(mode="json") | config.section(Evaluation).model_dump(mode="json", include=shared)
         return {"key": config.keys[by].model_dump(mode="json"), "clustering": clustering}
-
-    def models(self, config: "Root", by: str, variant: str | None) -> dict[str, Model]:
-        return {}
