@@ -123,6 +123,7 @@ def test_all_of_a_module_counts_that_looks_up_its_own_names(package: Make, call:
         IMPORT_F + "def step(f):\n    return f\n",
         IMPORT_F + "def step(x):\n    f = x\n    return [f for f in f]\n",
         IMPORT_F + "step = lambda f: f\n",
+        IMPORT_F + "class D:\n    f: int = 0\n",
         IMPORT_F + "step = [f for f in 'ab']\n",
         "import latentdyn.other\ndef step():\n    return latentdyn.__version__\n",
         "import latentdyn.other\nfrom latentdyn.other import C\ndef step(c: C) -> C:\n    d: C = c\n    return d\n",
@@ -251,6 +252,10 @@ CANNOT = {
         "def step(x):\n    return x\n",
         "def step(x):\n    log.info('%d', f(x))\n    if len(x) > 1:\n        log.warning('b')\n"
         "    warnings.warn('c')\n    logging.debug('d')\n    return x\n",
+    ),
+    "a line of the log in a handler": (
+        "def step(x):\n    try:\n        f(x)\n    except OSError:\n        pass\n",
+        "def step(x):\n    try:\n        f(x)\n    except OSError:\n        log.info('a')\n",
     ),
     "a run record": (
         "def step(x):\n    return x\n", "def step(x):\n    write_run_record(x, device=g())\n    return x\n"

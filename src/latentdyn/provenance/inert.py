@@ -13,9 +13,11 @@ DEFINITIONS = {
     "latentdyn.devices:describe_device": "run records hold what it says",
 }
 
+_LEVELS = ("critical", "debug", "error", "exception", "info", "log", "warning")
+
 # Calls that count for nothing where the call is a whole statement.
 STATEMENTS = {
-    **{f"logging.{level}": "a line of the log" for level in ("debug", "info", "warning", "error", "exception")},
+    **{f"logging.{level}": "a line of the log" for level in _LEVELS},
     "warnings.warn": "a line of the log",
     "latentdyn.provenance.write_run_record": "run records lie beside the artifacts and no step reads them",
 }

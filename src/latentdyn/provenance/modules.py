@@ -162,11 +162,10 @@ class Package:
                 for unit in module.bound[path[0]]:
                     units.add(unit)
                     pending += [Reference(to.module, (*to.path, *path[1:])) for to in unit.binds[path[0]]]
-            elif module is not by:
-                if self.module(f"{name}.{path[0]}") is not None:
-                    pending.append(Reference(f"{name}.{path[0]}", path[1:]))
-                elif not path[0].startswith("__"):  # a name that is made in some way that isn't seen here
-                    pending.append(Reference(name, ()))
+            elif module.is_package and self.module(f"{name}.{path[0]}") is not None:
+                pending.append(Reference(f"{name}.{path[0]}", path[1:]))
+            elif module is not by and not path[0].startswith("__"):  # a name that is made in some way unseen here
+                pending.append(Reference(name, ()))
         return units, loaded
 
 

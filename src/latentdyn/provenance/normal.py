@@ -169,6 +169,10 @@ class _Normalizer(ast.NodeTransformer):
         self._scopes.append(scope or self._scopes[-1])
         self.generic_visit(node)
         self._scopes.pop()
+        return node
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
         _tidy(node)
         return node
 

@@ -30,7 +30,14 @@ class References(ast.NodeVisitor):
         self._scopes: list[dict[str, list[Reference]]] = []
 
     def visit_Name(self, node: ast.Name) -> None:
-        self._add(node.id, ())
+        # outside of functions, what is stored is what the statement itself binds, or a name of a class
+        if not isinstance(node.ctx, ast.Store) or self._scopes:
+            self._add(node.id, ())
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        if isinstance(node.target, ast.Name):
+            self._add(node.target.id, ())
+        self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         path: list[str] = []
