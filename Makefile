@@ -13,8 +13,10 @@ demo: $(VENV)/.ready ## from spoken sentences to the Phase 1 table, and the cali
 	snakemake --cores $(CORES) --configfile config/calibration.yaml
 	@cat results/demo/tables/phase1_lagged.md results/known_answers/tables/calibration.md
 
+# Slipcover prints the coverage. What a workflow's jobs run is not in it: they are processes of their own.
 test: $(VENV)/.ready check ## style, types and every test; those on a cluster where Slurm is installed, and you are root
-	pytest -n auto --dist worksteal --cov --cov-report term:skip-covered --durations 10 -m "not cluster"
+	python -m slipcover --source src/latentdyn --skip-covered -m pytest -n auto --dist worksteal --durations 10 \
+		-m "not cluster"
 	pytest -n 2 -m cluster tests/cluster
 
 test-cluster: $(VENV)/.ready slurm ## the tests on a cluster, for which Slurm is installed if it is missing

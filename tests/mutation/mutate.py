@@ -139,11 +139,14 @@ def main() -> None:
         for package in sorted({concerned_tests(mutant.file)[-1] for mutant in tried}):
             if not passes(Path(folder) / "0", package, arguments.limit):
                 sys.exit(f"{package} fails, or takes longer than {arguments.limit:g} s, without any mistake")
-        verdicts = list(tqdm(pool.map(lambda m: survives(m, checkouts, arguments.limit), tried), total=len(tried)))
-    survivors = [mutant for mutant, alive in zip(tried, verdicts, strict=True) if alive]
-    print(f"{len(tried)} of {len(everything)} mistakes tried, {len(survivors)} survive")
-    for mutant in survivors:
-        print(f"{mutant.file}:{mutant.line}\t{mutant.before}  ->  {mutant.after}")
+        survivors = 0
+        verdicts = pool.map(lambda mutant: survives(mutant, checkouts, arguments.limit), tried)
+        for mutant, alive in zip(tried, tqdm(verdicts, total=len(tried)), strict=True):
+            if alive:
+                survivors += 1
+                tqdm.write(f"{mutant.file}:{mutant.line}\t{mutant.before}  ->  {mutant.after}")
+                sys.stdout.flush()
+    print(f"{len(tried)} of {len(everything)} mistakes tried, {survivors} survive")
     sys.exit(bool(survivors))
 
 
