@@ -14,19 +14,9 @@ from typing import Literal
 
 Better = Literal["lower", "higher", "neither"]
 
-_PARTS = (  # pattern of the suffix, what it says of the metric; the sentence of the metric follows
-    (r"ci_low|ci_high", "A bound of the 95 % interval over speakers. "),
-    (r"median", "The median over frames. "),
-    (r"trimmed", "The mean over frames without the lowest and the highest 5 %. "),
-    (r"min|max", "The lowest or the highest frame. "),
-    (r"q0\.\d+", "A quantile over frames. "),
-    (r"top\d+", "Only along the first principal axes of the training deltas. "),
-    (r"permuted", "With permuted labels. "),
-    (r"permuted_sd", "Standard deviation over permutations of the labels. "),
-    (r"seed_sd", "Standard deviation between training seeds. "),
-    (r"nonfinite", "Frames whose value is not finite. "),
-)
-_SUFFIXED = re.compile(rf"(.+)_({'|'.join(pattern for pattern, _ in _PARTS)})")
+# what may follow the name of a metric, after an underscore; PARTS, below, says what each is
+_PART = r"ci_low|ci_high|median|trimmed|min|max|q0\.\d+|top\d+|permuted|permuted_sd|seed_sd|nonfinite"
+_SUFFIXED = re.compile(rf"(.+)_({_PART})")
 
 
 @dataclass(frozen=True)
@@ -46,18 +36,17 @@ class Metric:
     whole_split: bool = False
 
     def part(self, name: str) -> "Metric":
-        """The metric `{self.name}_{name}`: another summary of the same quantity.
+        """The metric `{self.name}_{name}`: another summary of the same quantity. The sentence stays that of the metric.
 
         Raises:
             KeyError: there is no such part.
         """
-        for pattern, said in _PARTS:
-            if re.fullmatch(pattern, name):
-                part = replace(self, name=f"{self.name}_{name}", sentence=said + self.sentence)
-                if name == "nonfinite":
-                    return replace(part, unit="frames", decimals=0, better="lower")
-                return replace(part, better="neither") if name.endswith("_sd") else part
-        raise KeyError(f"a metric has no part named {name!r}")
+        if re.fullmatch(_PART, name) is None:
+            raise KeyError(f"a metric has no part named {name!r}")
+        part = replace(self, name=f"{self.name}_{name}")
+        if name == "nonfinite":
+            return replace(part, unit="frames", decimals=0, better="lower")
+        return replace(part, better="neither") if name.endswith("_sd") else part
 
 
 def metric(name: str) -> Metric:
@@ -250,6 +239,20 @@ LAGGED_COLUMNS = {
 # fmt: on
 
 
+PARTS = {
+    "ci_low`, `ci_high": "the bounds of the 95 % interval over speakers",
+    "median": "the median over frames",
+    "trimmed": "the mean over frames without the lowest and the highest 5 %",
+    "min`, `max": "the lowest and the highest frame",
+    "q{share}": "a quantile over frames",
+    "top{m}": "along the first m principal axes of the training deltas only",
+    "permuted": "the mean over permutations of the labels",
+    "permuted_sd": "the standard deviation over permutations of the labels",
+    "seed_sd": "the standard deviation between training seeds",
+    "nonfinite": "how many frames have a value that is not finite",
+}
+
+
 def markdown() -> str:
     """The text of docs/metrics.md."""
     lines = [
@@ -258,22 +261,16 @@ def markdown() -> str:
         "Generated from `src/latentdyn/metrics.py`: `python -m latentdyn.metrics > docs/metrics.md`. Equations are in",
         "[models.md](models.md#metrics), files in [data.md](data.md#metrics).",
         "",
-        "`{metric}_{part}` is another summary of the same quantity. The unit stays, but for `nonfinite`.",
+        "`{metric}_{part}` is another summary of the same quantity, in the same unit (`nonfinite`: frames).",
         "",
-        "| part | what it says |",
+        "| part | what it is |",
         "|---|---|",
-        *(f"| {_codes(pattern)} | {sentence.strip()} |" for pattern, sentence in _PARTS),
+        *(f"| `{name}` | {said} |" for name, said in PARTS.items()),
     ]
     for kind, metrics in {**MEASURED, "tables only": _OF_TABLES}.items():
         lines += ["", f"## {kind}", "", "| metric | unit | better | what it is |", "|---|---|---|---|"]
         lines += [f"| `{m.name}` | {m.unit} | {m.better} | {m.sentence} |" for m in metrics]
     return "\n".join(lines) + "\n"
-
-
-def _codes(pattern: str) -> str:
-    """The parts that a pattern stands for, as code."""
-    names = pattern.replace(r"0\.\d+", "{share}").replace(r"\d+", "{m}").split("|")
-    return ", ".join(f"`{name}`" for name in names)
 
 
 if __name__ == "__main__":
