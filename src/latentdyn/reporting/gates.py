@@ -1,9 +1,9 @@
 """Gates: questions whose thresholds the seed documents set before the answer was known, and what measurements answer.
 
-A gate is met, not met or not measured; no missing number ever passes for an answer. Several gates are joined by
-Kleene's logic: where one part is not met the whole is not, whatever was not measured. An overflow meets no gate.
+A gate is met, not met or not measured; a missing number is never taken for an answer. Several gates are joined by
+Kleene's logic: if one part is not met, the whole is not met, whatever was not measured. An overflow meets no gate.
 
-`decided` says that the 95 % interval lies on one side of the threshold; a verdict alone is about the value.
+The verdict is about the value. `decided` says whether the 95 % interval lies on one side of the threshold.
 """
 
 import math
@@ -18,7 +18,7 @@ Verdict = Literal["met", "not met", "not measured"]
 
 @dataclass(frozen=True)
 class Question:
-    """source: where it was asked. published: the seed documents' own outcome."""
+    """source: where the seed documents ask it. published: their own answer."""
 
     name: str
     source: str
@@ -30,9 +30,9 @@ class Question:
 class Gate(Question):
     """A question that one value answers.
 
-    metric, and mode, step (None: pooled), horizon: of the record. least_steps: that a forecast must have for the answer
-    to show. relative: the value is a ratio to the same of a reference representation. in_mimi_units: the threshold was
-    set in nats a frame, or latent units, of Mimi at 12.5 Hz.
+    metric, mode, step (None: all steps pooled), horizon: of the record that answers. least_steps: a forecast with fewer
+    steps cannot answer. relative: the value is a ratio to that of a reference representation. in_mimi_units: the
+    threshold was set in nats a frame, or latent units, of Mimi at 12.5 Hz.
     """
 
     metric: str
@@ -48,7 +48,8 @@ class Gate(Question):
 
 @dataclass(frozen=True)
 class Judgement:
-    """value, ci_low, ci_high: what was measured; None or NaN where there is none. why: it is not measured."""
+    """value, ci_low, ci_high: what was measured; None or NaN where there is none. why: the reason why
+    it is not measured."""
 
     verdict: Verdict
     decided: bool = False
@@ -133,7 +134,7 @@ def judge(gate: Gate, here: Measurements, reference: Measurements | None = None)
 def compare(
     value: float, ci_low: float | None, ci_high: float | None, comparison: Literal[">", "<"], threshold: float
 ) -> Judgement:
-    """The verdict on a value and its interval; +inf, an overflow, meets nothing, and NaN is nothing measured."""
+    """The verdict on a value and its interval. An overflow (+inf) meets no gate; NaN counts as not measured."""
     if math.isnan(value):
         return unmeasured("undefined")
     met = math.isfinite(value) and (value > threshold if comparison == ">" else value < threshold)

@@ -1,4 +1,4 @@
-"""A table on its way to people: rows, how each column is written, and what a reader must know; in three forms."""
+"""A table for readers, in three forms: its rows, how each column is written, and what a reader must know."""
 
 import math
 from collections.abc import Sequence

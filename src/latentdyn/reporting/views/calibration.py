@@ -164,7 +164,7 @@ def _of_record(here: Measurements, metric: str, name: str) -> _Measured:
 
 
 def _scale(answers: list[Answer]) -> float:
-    """Against what a difference in nats is small where the exact value is 0."""
+    """What a difference in nats is compared with where the exact value is 0."""
     gains = [abs(a.value) for a in answers if a.metric == "dnll"]
     return max(gains, default=1.0)
 
@@ -209,7 +209,7 @@ def _row(
 
 
 def _outlier_rows(measured: Measurements, name: str, source: str, table: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The median where it was, the mean elsewhere: against the same predictor on the same frames without outliers."""
+    """Two rows a horizon: with outliers the median must not move and the mean must, against the frames without."""
     if name not in table["predictors"]:
         return
     predictor = table["predictors"][name]

@@ -111,6 +111,6 @@ def _row(mine: Measurements, keys: dict[str, Any]) -> dict[str, Any]:
 
 
 def _decimals(column: str) -> int:
-    """Those of the metric that a column is of, at a step or lag or over all of them."""
+    """The digits of a column's metric; a column may be of one step or lag, or of all together."""
     name, _, step = column.rpartition("_")
     return listed(name if step.isdigit() else column).decimals

@@ -113,8 +113,8 @@ def gate_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any
 
 def _judged(measured: Measurements, keys: dict[str, Any], reference: str | None) -> dict[Question, Judgement]:
     here, theirs = (measured.of_row(**{**keys, "representation": name}) for name in (keys["representation"], reference))
-    asked = [gate for gate in GATES if not (gate.relative and keys["representation"] == reference)]
-    judged: dict[Question, Judgement] = {gate: judge(gate, here, theirs if reference else None) for gate in asked}
+    gates = [gate for gate in GATES if not (gate.relative and keys["representation"] == reference)]
+    judged: dict[Question, Judgement] = {gate: judge(gate, here, theirs if reference else None) for gate in gates}
     if all(answer.verdict == "not measured" for answer in judged.values()):
         raise unmeasured(keys)
     return judged | {FULL_SWEEP: every([judged[gate] for gate in FULL_SWEEP_PARTS])}
@@ -141,7 +141,7 @@ def _row(question: Question, keys: dict[str, Any], answer: Judgement, ceiling: f
 
 
 def _ceiling(question: Question, here: Measurements) -> float | None:
-    """The lagged predictor's cosine at the latest step that has one, up to that of a gate of a forecast's cosine."""
+    """For a gate of a cosine at a step: that of the lagged predictor at the latest step that has one, up to this."""
     if not (isinstance(question, Gate) and question.metric == "cosine" and question.step):
         return None
     ceiling = here.where(mode="ceiling")
@@ -151,7 +151,7 @@ def _ceiling(question: Question, here: Measurements) -> float | None:
 
 
 def _elsewhere(measured: Measurements, plan: dict[str, Any]) -> list[str]:
-    """The representations that are not Mimi's own latents, of which the thresholds are."""
+    """The representations that are not Mimi's own latents: the thresholds were set on these."""
     elsewhere = []
     for name in plan["rows"]:
         here = measured.where(representation=name)

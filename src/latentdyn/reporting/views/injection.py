@@ -88,7 +88,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
 
 
 def injection_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> pd.DataFrame:
-    """A row for each representation, predictor, split, mode and step; step None is all of them pooled."""
+    """A row for each representation, predictor, split, mode and step; step None stands for all steps pooled."""
     rows = []
     for representation in plan["rows"]:
         for predictor in table["predictors"]:

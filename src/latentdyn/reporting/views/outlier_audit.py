@@ -95,7 +95,7 @@ def outlier_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, 
 
 
 def _without_worst(here: Measurements) -> float | None:
-    """Mean ΔNLL over the frames that are not among the worst, seeds pooled; None where an overflow hides it."""
+    """Mean ΔNLL over the frames that are not among the worst, seeds pooled; None if it overflowed."""
     sums, worst = here.speakers[here.speakers.metric == "dnll"], here.worst_frames.dnll.astype(float)
     total, n = sums.total.sum() - worst.sum(), sums.n.sum() - worst.count()
     return float(total / n) if n and math.isfinite(total) else None

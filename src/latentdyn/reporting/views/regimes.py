@@ -1,8 +1,8 @@
 """What a training regime does to forecasts, beside teacher forcing for as many steps.
 
 A row is a representation (or a surrogate of one), a predictor and a split. The predictors are arms: each continues the
-training of the same predictor by a regime of its own. The control continues it by teacher forcing: an arm that gains
-over the control does not gain by longer training.
+training of the same predictor by a regime of its own. The control continues it by teacher forcing, so that what an arm
+gains over the control is not due to longer training.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -124,7 +124,7 @@ def _row(
 
 
 def _decimals(column: str) -> int:
-    """Those of the metric that a column, a difference, an interval or a published value is of."""
+    """The digits of the metric of a column: a value, a difference, a bound of an interval or a published value."""
     column = column.removeprefix("published_").removeprefix("d_").removesuffix("_ci_low").removesuffix("_ci_high")
     return listed(_VALUES[column][0] if column in _VALUES else column).decimals
 

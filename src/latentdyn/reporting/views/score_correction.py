@@ -108,8 +108,8 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
 
 
 def correction_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any], by_step: bool) -> pd.DataFrame:
-    """A row for each representation, predictor, split, forecast and variant, all steps pooled (step None); `by_step`
-    has one for each step in its place. The ceiling is a variant of no forecast."""
+    """A row for each representation, predictor, split, forecast and variant, with all steps pooled (step None), or a
+    row for each step if `by_step`. The ceiling is a variant without a forecast."""
     rows = []
     for representation in plan["rows"]:
         for predictor in table["predictors"]:
@@ -164,8 +164,8 @@ def _row(here: Measurements, mine: Measurements, who: dict[str, Any], step: int 
 
 
 def _verdicts(rows: pd.DataFrame) -> Iterator[str]:
-    """The gate of each representation, predictor, split and forecast, by the scored variant that gets furthest among
-    those that keep the cosine; where none does, among all."""
+    """The gate of each representation, predictor, split and forecast. It is judged by one variant with a score: the one
+    with the longest horizon among those that keep the cosine, or among all if none keeps it."""
     forecasts = rows[rows["forecast"].notna()]
     for names, group in forecasts.groupby(["representation", "predictor", "split", "forecast"], sort=False):
         none = group[group["variant"] == "none"]

@@ -71,7 +71,7 @@ def test_the_tolerance_is_the_tables(handmade):
     measured = handmade.measured
     assert verdict(tabulate(measured, {"x": WHITE}), "dnll") == "no"
     sheet = tabulate(measured, {"x": WHITE}, tolerance=0.06)
-    assert verdict(sheet, "dnll") == "6 %" and "within 6 % of itself" in sheet.notes[0]
+    assert verdict(sheet, "dnll") == "6 %" and "at most 6 % of `exact`" in sheet.notes[0]
 
 
 def test_an_exact_value_by_monte_carlo_may_be_two_standard_errors_off(handmade):

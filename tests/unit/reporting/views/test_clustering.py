@@ -17,7 +17,10 @@ from latentdyn.reporting.views.clustering import draw
 
 TABLE = {"representations": ["r"], "surrogates": [], "keys": ["pool"], "predictors": [], "seeds": [0],
          "splits": ["eval"], "slices": ["all"]}  # fmt: skip
-KINDS = {"representations": {"r": "mimi", "mel": "logmel"}, "keys": {"pool": "mean_pool", "pc": "pca"}}
+KINDS = {
+    "representations": {"r": "mimi", "mel": "logmel", "r__shuffled": "mimi>surrogate", "low": "mimi>pooled"},
+    "keys": {"pool": "mean_pool", "pc": "pca"},
+}
 CLUSTERED = {
     "mass_excluded": 0.125,
     "variance_ratio": (0.9, 0.85, 0.95),
@@ -34,7 +37,7 @@ PREDICTED = {"r2_delta": (0.25, 0.2, 0.3), "r2_delta_top8": (0.4, 0.3, 0.5), "dn
 
 
 def clusters(handmade, n: int = 64, key: str = "pool", values: Any = CLUSTERED, **where: Any):
-    return handmade.add(values, predictor=key, clusters=n, **where)
+    return handmade.add(values, predictor=key, regime="clustered", clusters=n, **where)
 
 
 def tabulate(measured: Measurements, **table: Any) -> Sheet:
@@ -120,7 +123,8 @@ def test_an_overflow_of_a_predictor_stays_one(handmade):
         ("r", "pc", "eval", (0.988, 0.995)),
         ("r", "pc", "train", None),
         ("mel", "pool", "eval", None),
-        ("r__shuffled", "pool", "eval", None),  # `plan` gives a surrogate no kind
+        ("r__shuffled", "pool", "eval", None),
+        ("low", "pool", "eval", None),  # at another frame rate
     ],
 )
 def test_published_values_stand_beside_rows_of_their_kind_only(handmade, representation, key, split, expected):

@@ -17,7 +17,12 @@ PLAN = {
     "corpus": "c",
     "rows": ["mimi", "other"],
     "kinds": {
-        "representations": {"mimi": "mimi", "other": "encodec"},
+        "representations": {
+            "mimi": "mimi",
+            "other": "encodec>pooled",
+            "far": "logmel",
+            "mimi__white": "mimi>surrogate",
+        },
         "predictors": {"vmf": "vmf_lognormal", "net": "mdn"},
     },
 }
@@ -31,7 +36,7 @@ def add(handmade, cosine: float, horizon: float, dnll: float, state_error: float
     handmade.add(pooled, mode="D", horizon=None, **who)
     for step, value in ((2, 0.5), (8, 0.25)):
         handmade.add({"cosine": value}, mode="ceiling", step=step, horizon=None, **who)
-    handmade.add({"frame_rate_hz": 12.5}, horizon=None, **who)
+    handmade.add({"frame_rate_hz": 12.5, "dim": 512}, horizon=None, **who)
     handmade.add({"dnll": (dnll, dnll - 1, dnll + 1)}, speakers={"dnll": {s: (4 * dnll, 4) for s in "ab"}}, **who)
 
 

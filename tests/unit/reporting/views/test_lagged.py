@@ -20,11 +20,12 @@ PLAN = {
     "corpus": "c",
     "rows": ["mimi"],
     "kinds": {
-        "representations": {"mimi": "mimi", "mel": "logmel"},
+        "representations": {"mimi": "mimi", "mel": "logmel", "mimi__shuffled": "mimi>surrogate",
+                            "mimi_outliers": "mimi>outliers", "native": "encodec"},
         "predictors": {"net": "mdn", "net__unconditional": "mdn", "line": "linear_gaussian", "vmf": "vmf_lognormal"},
     },
-}
-VALUES = {"nll": 90.0, "dnll": (-10.0, -11.0, -8.0), "cosine": (0.5, 0.4, 0.6), "speakers": 4.0, "dim": 8.0,
+}  # fmt: skip
+VALUES = {"nll": 90.0, "dnll": (-10.0, -11.0, -8.0), "cosine": (0.5, 0.4, 0.6), "speakers": 4.0, "dim": 512.0,
           "nll_nonfinite": 2.0, "frame_rate_hz": 12.5, "rollout_gap": 3.0, "rollout_overflow": 0.0}  # fmt: skip
 MIMI = {"representation": "mimi", "predictor": "net"}
 
@@ -135,8 +136,9 @@ def test_a_twin_measured_on_other_speakers_is_refused(handmade):
         ("mimi", "net", "train", 2, [11856.85, None, None, None]),
         ("mimi", "line", "eval", 1, [None] * 4),  # published for the seed's kind of network
         ("mel", "net", "eval", 1, [None] * 4),  # and encoder
-        ("mimi__shuffled", "net", "eval", 1, [None] * 4),  # and for speech as it is: `plan` gives these no kind
+        ("mimi__shuffled", "net", "eval", 1, [None] * 4),  # and for its latents as they are
         ("mimi_outliers", "net", "eval", 1, [None] * 4),
+        ("native", "net", "eval", 1, [None] * 4),  # published at 12.5 Hz
     ],
 )
 def test_published_values_stand_beside_rows_of_their_kind_only(handmade, representation, predictor, split, k, expected):
@@ -176,9 +178,19 @@ def test_scores_of_direction_and_length_are_told_apart_from_those_in_r_d(handmad
     assert ("None of them compares with `dnll`" in text, "-196, -56, -5.9 and -.9" in text) == (apart, published)
 
 
-def test_published_values_are_of_their_frame_rate(handmade):
-    handmade.add({**VALUES, "frame_rate_hz": 6.25}, **MIMI)
-    assert rows(handmade.measured, ["published_dnll"]).isna().all(axis=None)
+@pytest.mark.parametrize(
+    ("values", "where"),
+    [
+        ({"frame_rate_hz": 6.25}, {}),
+        ({"dim": 256.0}, {}),
+        ({}, {"slice": "high_energy"}),  # published of whole splits
+        ({}, {"regime": "unrolled"}),
+    ],
+)
+def test_a_row_that_differs_in_anything_has_no_published_value(handmade, values, where):
+    handmade.add({**VALUES, **values}, **MIMI, **where)
+    slices = [where.get("slice", "all")]
+    assert rows(handmade.measured, ["published_dnll"], slices=slices).isna().all(axis=None)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +227,8 @@ def test_notes_say_whether_anything_is_published_and_what_surrogates_are(handmad
 DRAWN_TABLE = {"representations": ["r"], "surrogates": ["white"], "predictors": ["p"], "seeds": [0],
                "splits": ["train", "eval"], "slices": ["all"], "horizons": [1, 2]}  # fmt: skip
 DRAWN_PLAN = {"corpus": "c", "rows": ["r", "r__white"],
-              "kinds": {"representations": {"r": "logmel"}, "predictors": {"p": "mdn"}}}  # fmt: skip
+              "kinds": {"representations": {"r": "logmel", "r__white": "logmel>surrogate"},
+                        "predictors": {"p": "mdn"}}}  # fmt: skip
 TITLES = {"dnll": "ΔNLL", "gain": "context gain", "gap": "rollout", "cosine": "direction", "share": "share",
           "head": "magnitude"}  # fmt: skip
 

@@ -17,7 +17,10 @@ TABLE = {"predictors": ["tf", "arm"], "against": "tf", "seeds": [0], "splits": [
 PLAN = {
     "corpus": "c",
     "rows": ["r"],
-    "kinds": {"representations": {"r": "mimi"}, "predictors": {"tf": "mdn", "arm": "mdn", "base": "mdn"}},
+    "kinds": {
+        "representations": {"r": "mimi", "s": "logmel"},
+        "predictors": {"tf": "mdn", "arm": "mdn", "base": "mdn"},
+    },
     "steps": {"tf": 500, "arm": 500},
 }
 # of two speakers with as many frames, by mode and metric
