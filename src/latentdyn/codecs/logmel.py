@@ -75,9 +75,9 @@ class LogMel(TiledCodec):
         self._window = window.astype(np.float32)
         self._step_samples = max(1, fft_samples // 4)  # Griffin-Lim needs windows that overlap by three quarters
         self._reach = reach(fft_samples, self._step_samples)
-        # the reach, half a window from a frame's end to its centre, and the rounding to steps and to frames
-        margin = (self._reach + 2) * self._step_samples + fft_samples // 2
-        self.decode_look_ahead_frames = -(-margin // hop_samples) + 1
+        # the reach, the rounding to a step, and half a window, because a frame's window is centred before its end
+        margin = (self._reach + 1) * self._step_samples + (fft_samples + 1) // 2
+        self.decode_look_ahead_frames = -(-margin // hop_samples)
 
     def _start(self, batch: int) -> MutableMapping[str, np.ndarray]:
         return {"past": np.zeros((batch, self._fft_samples - self.hop_samples), np.float32)}
@@ -97,18 +97,17 @@ class LogMel(TiledCodec):
     def _decode_tile(self, tile: Tile, state: None) -> np.ndarray:
         hop, step = self.hop_samples, self._step_samples
         start, stop = tile.start * hop, tile.stop * hop
-        known_samples = (tile.first + len(tile.latents)) * hop
         first, last = max(0, start // step - self._reach), -(-stop // step) + self._reach
-        end = last * step
-        if tile.at_end and end > known_samples:
-            last, end = known_samples // step, known_samples
         magnitudes = self._magnitudes(tile, np.arange(first, last + 1) * step)
         phases = starting_phases(first, *magnitudes.shape)
-        audio = griffin_lim(magnitudes, phases, self._window, step, end - first * step)
+        audio = griffin_lim(magnitudes, phases, self._window, step, (last - first) * step)
         return np.asarray(audio[start - first * step : stop - first * step], np.float32)
 
     def _magnitudes(self, tile: Tile, centres: np.ndarray) -> np.ndarray:
-        """The spectra, (M, bins), of windows centred at these samples of the utterance, by interpolation in time."""
+        """The spectra, (M, bins), of windows centred at these samples of the utterance, by interpolation in time.
+
+        The first and the last latent stand for what is before and after the utterance.
+        """
         ends = (tile.first + np.arange(len(tile.latents)) + 1) * self.hop_samples
         known = ends - self._fft_samples / 2
         levels_db = np.stack([np.interp(centres, known, band) for band in tile.latents.T.astype(np.float64)], axis=1)

@@ -23,15 +23,12 @@ class Tile:
     Attributes:
         latents: (t, D) float32, the frames [first, first + t): [start, stop) and the decoder's look-ahead on
             both sides, as far as the utterance reaches.
-        at_end: the utterance is known to end with `latents`. Of a decoder that looks ahead, the last tile always
-            says so.
     """
 
     latents: np.ndarray
     first: int
     start: int
     stop: int
-    at_end: bool
 
 
 class TiledCodec(abc.ABC):
@@ -141,10 +138,9 @@ def cut_latents(blocks: Iterable[np.ndarray], dim: int, tile_frames: int, margin
     """
     held, first, start = np.empty((0, dim), np.float32), 0, 0
 
-    def next_tile(at_end: bool) -> Tile:
+    def next_tile() -> Tile:
         stop = min(start + tile_frames, first + len(held))
-        latents = held[: stop + margin_frames - first].copy()
-        return Tile(latents, first, start, stop, at_end and len(latents) == len(held))
+        return Tile(held[: stop + margin_frames - first].copy(), first, start, stop)
 
     for block in blocks:
         if block.ndim != 2 or block.shape[1] != dim:
@@ -152,11 +148,11 @@ def cut_latents(blocks: Iterable[np.ndarray], dim: int, tile_frames: int, margin
         for offset in range(0, len(block), tile_frames):
             held = np.concatenate([held, block[offset : offset + tile_frames]], dtype=np.float32)
             while start + tile_frames + margin_frames <= first + len(held):
-                yield (tile := next_tile(at_end=False))
+                yield (tile := next_tile())
                 start = tile.stop
                 first, held = _drop(held, first, start - margin_frames)
     while start < first + len(held):
-        yield (tile := next_tile(at_end=True))
+        yield (tile := next_tile())
         start = tile.stop
         first, held = _drop(held, first, start - margin_frames)
 

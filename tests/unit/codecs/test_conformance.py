@@ -38,8 +38,8 @@ def codec(opened):
 
 @pytest.fixture
 def clip(codec, noise):
-    """(1, 5 tiles and 3 frames) of noise."""
-    return noise("clip", 1, (5 * codec.tile_frames + 3) * codec.hop_samples)
+    """(1, n) of noise: 5 tiles, 3 frames, and as many more as a tile's margins, so that no margin holds all of it."""
+    return noise("clip", 1, (5 * codec.tile_frames + 3 + 2 * codec.decode_look_ahead_frames) * codec.hop_samples)
 
 
 def in_one_tile(codec, method, data):
@@ -143,9 +143,9 @@ def test_encoding_is_causal_as_declared(codec, clip):
     assert moved_frames(before, codec.encode(changed)[0])[0] == 0, "what is declared is not more than there is"
 
 
-def test_decoding_looks_ahead_as_declared(codec, noise):
+def test_decoding_looks_ahead_as_declared(codec, clip):
     ahead, start = codec.decode_look_ahead_frames, codec.start_look_ahead_frames
-    latents = codec.encode(noise("long", 1, (2 * ahead + 3 * codec.tile_frames) * codec.hop_samples))[0]
+    latents = codec.encode(clip)[0]
     before = by_frames(codec, codec.decode(latents))
     for frame in (ahead + start + 1, len(latents) - 1):
         changed = latents.copy()
@@ -175,22 +175,21 @@ def test_decoding_does_not_depend_on_how_latents_are_stored(codec, clip):
     np.testing.assert_array_equal(codec.decode(stored), codec.decode(stored.astype(np.float32)))
 
 
-def test_the_network_never_gets_more_than_a_tile(codec, noise, monkeypatch):
+def test_the_network_never_gets_more_than_a_tile(codec, clip, monkeypatch):
     heard, seen = [], []
     advance, decode_tile = codec._advance, codec._decode_tile
     monkeypatch.setattr(codec, "_advance", lambda audio, state: heard.append(audio.shape) or advance(audio, state))
     monkeypatch.setattr(codec, "_decode_tile", lambda tile, state: seen.append(tile) or decode_tile(tile, state))
-    frames = 4 * codec.tile_frames + 3 * codec.decode_look_ahead_frames
-    codec.decode(codec.encode(noise("long", 1, frames * codec.hop_samples))[0])
+    codec.decode(codec.encode(clip)[0])
     assert {samples for _, samples in heard[:-1]} == {codec.tile_frames * codec.hop_samples}
     assert max(len(tile.latents) for tile in seen) == codec.tile_frames + 2 * codec.decode_look_ahead_frames
 
 
-def test_audio_comes_while_latents_are_still_being_read(codec, noise):
+def test_audio_comes_while_latents_are_still_being_read(codec, clip):
     """What is held between the input and the output does not grow with the utterance."""
     read, waiting = 0, []
     ahead = codec.decode_look_ahead_frames
-    latents = codec.encode(noise("long", 1, (4 * codec.tile_frames + 3 * ahead) * codec.hop_samples))[0]
+    latents = codec.encode(clip)[0]
 
     def frames():
         nonlocal read

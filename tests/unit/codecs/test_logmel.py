@@ -88,6 +88,30 @@ def test_decoded_audio_has_the_spectrum_it_was_made_from(noise):
     assert np.abs(again - latents).mean() < 2 < 8 < np.abs(shuffled - latents).mean()
 
 
+@pytest.mark.parametrize(
+    "settings", [{}, {"hop_samples": 96}, {"hop_samples": 90}, {"hop_samples": 33, "fft_samples": 129}]
+)
+def test_the_margins_of_a_tile_hold_every_spectrum_that_its_audio_depends_on(noise, monkeypatch, settings):
+    codec = LogMel(**{"fft_samples": 160, "hop_samples": 128, "n_mels": 8, **settings})
+    codec.tile_frames, known, wanted = 3, [], []
+
+    def magnitudes(tile, centres):
+        ends = np.array([tile.first + 1, tile.first + len(tile.latents)]) * codec.hop_samples
+        known.append(ends - codec._fft_samples / 2)
+        wanted.append(centres[[0, -1]])
+        return np.ones((len(centres), codec._fft_samples // 2 + 1))
+
+    monkeypatch.setattr(codec, "_magnitudes", magnitudes)
+    frames = 2 * codec.decode_look_ahead_frames + 9
+    codec.decode(noise("latents", frames, 8))
+    assert min(wanted[-1]) > 0  # of the last tile, the margin before it
+    assert known[-1][0] <= wanted[-1][0]
+    assert wanted[0][1] <= known[0][1] < (frames - 1) * codec.hop_samples  # of the first tile, the one after it
+    # and no reach is shorter than the windows that an iteration mixes, times the iterations
+    stop = 3 * codec.hop_samples
+    assert wanted[0][1] >= stop + 33 * 3 * codec._step_samples
+
+
 def test_decodes_at_the_default_settings():
     codec = LogMel()
     assert codec.decode(codec.encode(sine(1000)[None])[0]).shape == (10 * HOP,)
