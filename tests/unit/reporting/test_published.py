@@ -5,11 +5,11 @@ import importlib
 from dataclasses import replace
 
 import pytest
+from latentdyn.reporting.naming import view_module
 
 from latentdyn.reporting import published as module
 from latentdyn.reporting.gates import NATS_BEYOND_PCA, STATE_ERROR_BELOW_MIMI
 from latentdyn.reporting.measurements import Measurements
-from latentdyn.reporting.naming import view_module
 from latentdyn.reporting.published import (
     ENCODEC,
     ENTRIES,

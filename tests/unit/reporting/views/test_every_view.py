@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from latentdyn.reporting.naming import view_module
 
 from latentdyn.errors import UserError
-from latentdyn.reporting.naming import view_module
 from latentdyn.reporting.png import write_figure
 from latentdyn.reporting.sheet import write_sheet
 from tests.unit.reporting.views.everything import KINDS, everything, nothing, plan_of, table_of

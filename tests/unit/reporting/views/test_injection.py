@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from latentdyn.reporting.published_injection import INJECTION, published_injection
 
 from latentdyn.diagnostics.injection import Mode
 from latentdyn.diagnostics.records import RECORDS, SUMS, WORST_FRAMES, record
