@@ -13,8 +13,6 @@ shell.prefix(_ENVIRONMENT)
 
 from latentdyn.config import load_config
 from latentdyn.config.representations import Derived, Encoder, Process, Provided
-from latentdyn.corpus.folder import folder_files
-from latentdyn.corpus.librispeech import librispeech_files
 from latentdyn.errors import UserError
 from latentdyn.files import canonical_json
 from latentdyn.families import MODELS
@@ -39,9 +37,9 @@ def of_family(family):
     return [name for name, r in CONFIG.all_representations.items() if isinstance(r, family)]
 
 
-DOWNLOADED = [n for n, c in CONFIG.corpora.items() if c.kind == "librispeech" and c.url]
-SPOKEN = [n for n, c in CONFIG.corpora.items() if c.kind == "demo"]
-NUMBERED = [n for n, c in CONFIG.corpora.items() if c.kind == "synthetic"]
+def corpora_by(rule):
+    """The corpora whose audio, or whose manifest, a rule makes."""
+    return [name for name, corpus in CONFIG.corpora.items() if rule in (corpus.audio_by, corpus.manifest_by)]
 
 
 wildcard_constraints:
@@ -109,34 +107,14 @@ def readable(function):
 
 def corpus_root(wildcards):
     """The folder of a corpus's audio; of kind latents, its CSV."""
-    corpus = corpus_of(wildcards)
-    if corpus.kind == "latents":
-        return corpus.index
-    if wildcards.corpus in DOWNLOADED:
-        return f"results/{wildcards.corpus}/audio/LibriSpeech"
-    return f"results/{wildcards.corpus}/audio" if wildcards.corpus in SPOKEN else corpus.root
+    return corpus_of(wildcards).location(f"results/{wildcards.corpus}/audio")
 
 
 @readable
 def corpus_files(wildcards):
     """What a manifest is built from: every file of a tree that exists, or the handle of one that is made here."""
     corpus = corpus_of(wildcards)
-    if wildcards.corpus in DOWNLOADED + SPOKEN:
-        return f"results/{wildcards.corpus}/audio.json"
-    if corpus.kind == "latents":
-        from latentdyn.corpus.latents_index import (
-            latents_recordings,
-        )  # numpy, only where it is needed
-
-        files = [Path(corpus.index).parent / recording.path for recording in latents_recordings(Path(corpus.index))]
-        return [
-            Path(corpus.index),
-            *(file for file in files if file.is_file()),
-        ]  # a missing one is set aside
-    root = Path(corpus.root)
-    if corpus.kind == "librispeech":
-        return [root / "SPEAKERS.TXT", *librispeech_files(root, corpus.subset)]
-    return folder_files(root)
+    return f"results/{wildcards.corpus}/audio.json" if corpus.audio_by else corpus.files()
 
 
 def encoder_files(wildcards):

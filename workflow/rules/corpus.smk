@@ -11,7 +11,7 @@ rule download_corpus:
     log:
         "results/{corpus}/logs/download_corpus.log",
     wildcard_constraints:
-        corpus=one_of(DOWNLOADED),
+        corpus=one_of(corpora_by("download_corpus")),
     conda:
         "../envs/latentdyn.yaml"
     resources:
@@ -35,7 +35,7 @@ rule synthesize_demo:
     log:
         "results/{corpus}/logs/synthesize_demo.log",
     wildcard_constraints:
-        corpus=one_of(SPOKEN),
+        corpus=one_of(corpora_by("synthesize_demo")),
     conda:
         "../envs/latentdyn.yaml"
     resources:
@@ -58,7 +58,7 @@ rule number_utterances:
     log:
         "results/{corpus}/logs/number_utterances.log",
     wildcard_constraints:
-        corpus=one_of(NUMBERED),
+        corpus=one_of(corpora_by("number_utterances")),
     conda:
         "../envs/latentdyn.yaml"
     resources:
@@ -85,7 +85,7 @@ rule build_manifest:
     benchmark:
         "results/{corpus}/benchmarks/build_manifest.tsv"
     wildcard_constraints:
-        corpus=one_of(n for n in CONFIG.corpora if n not in NUMBERED),
+        corpus=one_of(corpora_by("build_manifest")),
     conda:
         "../envs/latentdyn.yaml"
     threads: 2

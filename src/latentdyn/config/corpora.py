@@ -1,5 +1,6 @@
 """`corpora`: utterances and their speakers."""
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -37,9 +38,31 @@ class CorpusKind(Strict):
     """Utterances and their speakers."""
 
     gives: ClassVar[Source]
+    manifest_by: ClassVar[str] = "build_manifest"  # the rule that makes its manifest
 
     kind: str  # each kind's own word
     splits: Splits = Field(Splits(), description="which speakers are held out")
+
+    @property
+    def audio_by(self) -> str | None:
+        """The rule that makes its audio; None where nothing makes it."""
+        return None
+
+    def location(self, made: str) -> str:
+        """What its recordings' paths are relative to.
+
+        Args:
+            made: the folder of audio that a rule makes for this corpus.
+        """
+        raise NotImplementedError  # abstract; a corpus without recordings has none
+
+    def files(self) -> list[Path]:
+        """Every file that its manifest is built from and that nothing makes, as far as it exists.
+
+        Raises:
+            UserError: the files cannot be listed.
+        """
+        return []
 
 
 class AudioCorpus(CorpusKind):
@@ -64,6 +87,21 @@ class LibriSpeech(AudioCorpus):
         description="`md5:` or `sha256:` and the digest of that archive, which is never unpacked unverified",
     )
 
+    @property
+    def audio_by(self) -> str | None:
+        return "download_corpus" if self.url else None
+
+    def location(self, made: str) -> str:
+        return self.root or f"{made}/LibriSpeech"
+
+    def files(self) -> list[Path]:
+        if self.root is None:
+            return []
+        from latentdyn.corpus.librispeech import librispeech_files
+
+        root = Path(self.root)
+        return [root / "SPEAKERS.TXT", *librispeech_files(root, self.subset)]
+
     @model_validator(mode="after")
     def _one_source(self) -> "LibriSpeech":
         if (self.root is None) == (self.url is None):
@@ -79,6 +117,14 @@ class Folder(AudioCorpus):
     kind: Literal["folder"]
     root: str = Field(description="the folder; recordings may lie at any depth")
 
+    def location(self, made: str) -> str:
+        return self.root
+
+    def files(self) -> list[Path]:
+        from latentdyn.corpus.folder import folder_files
+
+        return folder_files(Path(self.root))
+
 
 class Demo(AudioCorpus):
     """Sentences of our own, spoken offline by espeak-ng voices. No download."""
@@ -86,6 +132,13 @@ class Demo(AudioCorpus):
     kind: Literal["demo"]
     n_speakers: int = Field(24, ge=4, le=48, description="voices, women and men in turn")
     sentences_per_speaker: int = Field(20, ge=1, le=60, description="recordings of each")
+
+    @property
+    def audio_by(self) -> str | None:
+        return "synthesize_demo"
+
+    def location(self, made: str) -> str:
+        return made
 
 
 class Latents(CorpusKind):
@@ -100,11 +153,22 @@ class Latents(CorpusKind):
     )
     frame_rate_hz: PositiveFloat = Field(description="frames a second of these latents")
 
+    def location(self, made: str) -> str:
+        return self.index
+
+    def files(self) -> list[Path]:
+        from latentdyn.corpus.latents_index import latents_recordings  # and with it numpy, only where it is needed
+
+        index = Path(self.index)
+        files = [index.parent / recording.path for recording in latents_recordings(index)]
+        return [index, *(file for file in files if file.is_file())]  # a missing one is set aside
+
 
 class Synthetic(CorpusKind):
     """Speakers and utterances without audio, for representations that are drawn from a known process."""
 
     gives = "nothing"
+    manifest_by = "number_utterances"
 
     kind: Literal["synthetic"]
     n_speakers: int = Field(60, ge=3, description="all draw from the same process; intervals resample them")
