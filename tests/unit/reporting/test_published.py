@@ -5,8 +5,8 @@ import importlib
 from dataclasses import replace
 
 import pytest
-from latentdyn.reporting.naming import view_module
 
+from latentdyn.families import VIEWS
 from latentdyn.reporting import published as module
 from latentdyn.reporting.gates import NATS_BEYOND_PCA, STATE_ERROR_BELOW_MIMI
 from latentdyn.reporting.measurements import Measurements
@@ -72,7 +72,7 @@ def test_nothing_else_gets_it(entry):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("lineage", ["mimi>novel", "encodec>pooled>novel", "mimi>pca>novel", "novel"])
 def test_no_view_gives_a_new_kind_a_published_value(kind, lineage):
-    tabulate = importlib.import_module(view_module(kind)).tabulate
+    tabulate = importlib.import_module(VIEWS.module(kind)).tabulate
     for predictor, regime in (("mdn", "teacher_forced"), ("mdn", "unrolled"), ("vmf_lognormal", "scheduled_sampling")):
         rows = tabulate(everything(regime=regime), table_of(kind), plan_of(lineage, predictor)).rows
         shown = [name for name in rows if name.startswith("published_")]
@@ -90,7 +90,7 @@ def test_no_view_gives_a_new_kind_a_published_value(kind, lineage):
     ],
 )
 def test_the_views_that_print_one(kind, predictor, regime, column, value):
-    tabulate = importlib.import_module(view_module(kind)).tabulate
+    tabulate = importlib.import_module(VIEWS.module(kind)).tabulate
     rows = tabulate(everything(regime=regime), table_of(kind), plan_of("mimi", predictor)).rows
     assert rows[column].dropna().iloc[0] == value
 

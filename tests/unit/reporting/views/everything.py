@@ -2,7 +2,6 @@
 
 import functools
 import math
-import pkgutil
 from dataclasses import asdict
 from itertools import product
 from typing import Any
@@ -11,11 +10,11 @@ import pandas as pd
 
 from latentdyn.diagnostics.records import RECORDS, SUMS, WORST_FRAMES, record
 from latentdyn.diagnostics.summaries import QUANTILES, quantile_name
+from latentdyn.families import VIEWS
 from latentdyn.metrics import DIM, FRAME_RATE_HZ, LAGGED_COLUMNS, MEASURED
-from latentdyn.reporting import views
 from latentdyn.reporting.measurements import Measurements
 
-KINDS = sorted(module.name for module in pkgutil.iter_modules(views.__path__))
+KINDS = VIEWS.kinds()
 # units of what counts, and of facts of the latents: they cannot overflow
 _COUNTED = {"frames", "speakers", "dimensions", "Hz", "utterances", "segments", "clusters", "steps"}
 _PARTS = {  # by kind of measurement; of others, the median

@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from latentdyn.reporting.naming import view_module
 
 from latentdyn.errors import UserError
+from latentdyn.families import VIEWS
 from latentdyn.reporting.png import write_figure
 from latentdyn.reporting.sheet import write_sheet
 from tests.unit.reporting.views.everything import KINDS, everything, nothing, plan_of, table_of
@@ -24,7 +24,7 @@ def kind(request):
 
 @pytest.fixture
 def view(kind):
-    return importlib.import_module(view_module(kind))
+    return importlib.import_module(VIEWS.module(kind))
 
 
 def test_a_view_has_a_sheet_and_a_figure(view):
@@ -64,6 +64,6 @@ def test_an_overflow_is_told_and_drawn(kind, view, tmp_path):
 
 
 def test_tables_need_no_library_of_figures():
-    imports = "; ".join(f"import {view_module(kind)}" for kind in KINDS)
+    imports = "; ".join(f"import {VIEWS.module(kind)}" for kind in KINDS)
     code = f"{imports}; import sys; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
