@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """A mistake in the input that the user can mend: what is wrong, where, and what to do about it.
+    """A mistake in the input that the user can fix: what is wrong, where, and what to do about it.
 
     Steps print it as one paragraph without a traceback and exit with status 1.
     """

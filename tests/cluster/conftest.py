@@ -18,7 +18,7 @@ from .slurm import Slurm, wait_until, why_not_here
 PREDICTOR = "results/tiny/mel/net/seed0"
 LATENTS = "results/tiny/mel/parts/0of1"
 # two threads would wait for each other on busy cores
-ONE_THREAD = ("--set-threads", "train_predictor=1", "evaluate_predictor=1", "cluster_contexts=1")
+ONE_THREAD = ("--set-threads", "train_predictor=1", "measure_lagged=1", "measure_clusters=1")
 _FAST = Path(__file__).with_name("fast_snakemake.py")
 _PATIENCE_S = 240  # several times what is needed on two busy cores
 

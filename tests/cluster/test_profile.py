@@ -16,9 +16,9 @@ from .slurm import Slurm
 pytestmark = pytest.mark.cluster
 
 LOCAL = {"split_speakers", "partition_manifest", "collect_metrics", "tabulate_metrics", "plot_metrics"}
-ONCE = ("build_manifest", "encode_latents", "merge_latents", "index_frames", "diagnostics_cluster_contexts")
+ONCE = ("build_manifest", "encode_latents", "merge_latents", "index_frames", "diagnostics_measure_clusters")
 CPU = dict.fromkeys(ONCE, 1)  # the last is a group of two
-GPU = {"train_predictor": 2, "evaluate_predictor": 2}  # a predictor with a context and one without, at all horizons
+GPU = {"train_predictor": 2, "measure_lagged": 2}  # a predictor with a context and one without, at all horizons
 
 
 def rules(jobs: list[dict[str, str]]) -> Counter[str]:
@@ -43,7 +43,7 @@ def test_jobs_go_where_they_belong_and_make_the_tables_of_a_local_run(fresh, slu
     assert {job["partition"] for job in on_gpu} == {"gpu"} and rules(on_gpu) == GPU
     others = [job for job in jobs if job not in on_gpu]
     assert {(job["partition"], job["gpus"]) for job in others} == {("cpu", "N/A")} and rules(others) == CPU
-    (group,) = [job for job in jobs if rules([job]) == {"diagnostics_cluster_contexts": 1}]
+    (group,) = [job for job in jobs if rules([job]) == {"diagnostics_measure_clusters": 1}]
     assert group["mem"] == "6000M"  # twice 3000, for they run at once
     for table in ("phase1_lagged", "phase0"):
         assert fresh.read(f"tables/{table}.csv") == finished_once.read(f"tables/{table}.csv")

@@ -68,6 +68,15 @@ def edited(path: str, value: Any) -> dict[str, Any]:
     return values
 
 
+class OnceEach(yaml.SafeLoader):
+    """Refuses a mapping that names a key twice. YAML would silently keep the last one."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value]
+        assert len(set(names)) == len(names), f"a key stands twice among {names}"
+        return super().construct_mapping(node, deep)
+
+
 def refusal(values: dict[str, Any]) -> str:
     with pytest.raises(UserError) as caught:
         load_config(values)
@@ -92,6 +101,11 @@ def merged(*names: str) -> Config:
 @pytest.mark.parametrize("name", ["config", *OVERLAYS])
 def test_a_shipped_file_is_valid(name: str):
     assert merged(name).tables
+
+
+@pytest.mark.parametrize("name", ["config", *OVERLAYS])
+def test_a_shipped_file_names_each_key_once(name: str):
+    assert yaml.load((FOLDER / f"{name}.yaml").read_text(), OnceEach) == read(name)
 
 
 @pytest.mark.parametrize("name", OVERLAYS)

@@ -62,8 +62,8 @@ def test_only_what_continues_a_predictor_is_trained_again_with_it(compared):
         return compared.planned()
 
     tables = {"collect_metrics": 2, "tabulate_metrics": 2, "plot_metrics": 2}
-    assert other("unrolled", learning_rate=1e-4) == {"train_predictor": 1, "inject_truth": 1, **tables}
+    assert other("unrolled", learning_rate=1e-4) == {"train_predictor": 1, "measure_injection": 1, **tables}
     planned = other("net", learning_rate=1e-4)  # all of them, unless the weights turn out the same
-    assert planned == {"train_predictor": 3, "inject_truth": 3, **tables}
+    assert planned == {"train_predictor": 3, "measure_injection": 3, **tables}
     compared.configure(with_arms)
     assert compared.planned() == {}

@@ -12,9 +12,9 @@ pytestmark = pytest.mark.workflow
 # that goes with each.
 VIEWS = {"tabulate_metrics": 1, "plot_metrics": 1}
 TABLES = {"collect_metrics": 1, **VIEWS}
-LINE = {"train_predictor": 1, "evaluate_predictor": 1, **TABLES}
-NETWORK = {"train_predictor": 2, "evaluate_predictor": 2, **TABLES}
-BOTH_PREDICTORS = {"train_predictor": 4, "evaluate_predictor": 4, **TABLES}
+LINE = {"train_predictor": 1, "measure_lagged": 1, **TABLES}
+NETWORK = {"train_predictor": 2, "measure_lagged": 2, **TABLES}
+BOTH_PREDICTORS = {"train_predictor": 4, "measure_lagged": 4, **TABLES}
 FROM_FRAMES = {"index_frames": 1, **BOTH_PREDICTORS}
 FROM_ENCODING = {"encode_latents": 2, "merge_latents": 1, **FROM_FRAMES}
 FROM_MANIFEST = {"partition_manifest": 2, "split_speakers": 1, **FROM_ENCODING}
@@ -53,20 +53,20 @@ def test_editing_what_cannot_change_a_result_does_nothing(finished):
     [
         ("distributions/student_mixture.py", "tail = 0.5 *", "tail = 0.51 *", NETWORK),
         ("distributions/von_mises_fisher.py", "-0.5 * z.square()", "-0.51 * z.square()", {}),
-        ("diagnostics/free_runs.py", "_LAGS = (1, 2, 4, 8)", "_LAGS = (1, 2, 4, 9)", {}),
+        ("diagnostics/free_runs/generation.py", "_LAGS = (1, 2, 4, 8)", "_LAGS = (1, 2, 4, 9)", {}),
         ("predictors/mdn.py", "1 + 2 * dim", "2 * dim + 1", NETWORK),
         ("predictors/networks.py", "nn.GELU()", "nn.ReLU()", NETWORK),
         ("predictors/linear_gaussian.py", "_BLOCK = 8192", "_BLOCK = 4096", LINE),
         ("predictors/flow.py", "passes=2", "passes=3", {}),
         ("predictors/base.py", "_BLOCK = 8192", "_BLOCK = 4096", BOTH_PREDICTORS),
         ("training/likelihood.py", "_VALIDATION_FRAMES = 16_384", "_VALIDATION_FRAMES = 8192", BOTH_PREDICTORS),
-        ("diagnostics/summaries.py", "_TRIM = 0.05", "_TRIM = 0.1", {"evaluate_predictor": 4, **TABLES}),
+        ("diagnostics/summaries.py", "_TRIM = 0.05", "_TRIM = 0.1", {"measure_lagged": 4, **TABLES}),
         ("stores/frames.py", "_MEDIAL = (0.1, 0.9)", "_MEDIAL = (0.2, 0.8)", FROM_FRAMES),
         ("codecs/logmel.py", "_TILE_FRAMES = 256", "_TILE_FRAMES = 64", FROM_ENCODING),
         ("codecs/mimi.py", "transpose(1, 2).cpu()", "transpose(2, 1).cpu()", {}),
         ("corpus/splits.py", "    if u < eval", "    if u <= eval", {"split_speakers": 1, **FROM_FRAMES}),
         ("reporting/published.py", 'PHASE_1, MIMI, "nll"', 'PHASE_1, MIMI, "nll_"', VIEWS),
-        ("reporting/views/lagged.py", "alpha=0.15", "alpha=0.2", VIEWS),
+        ("reporting/views/lagged.py", "alpha=0.15", "alpha=0.2", {"plot_metrics": 1}),
         ("reporting/views/paired.py", '"decided"', '"sure"', {}),
         ("config/corpora.py", "le=48", "le=47", {}),
     ],
@@ -84,7 +84,7 @@ def test_editing_code_re_runs_what_it_affects(finished, file, old, new, expected
         (lambda c: c["tables"]["phase1_lagged"].update(columns=["k", "dnll"]), {"tabulate_metrics": 1}),
         (lambda c: c["tables"]["phase1_lagged"].update(slices=["all", "high_energy"]), VIEWS),
         (lambda c: c["tables"]["phase1_lagged"].update(seeds=[0, 1]), NETWORK),  # a closed form draws nothing
-        (lambda c: c.update(evaluation={"worst_frames": 3}), {"evaluate_predictor": 4, **TABLES}),
+        (lambda c: c.update(evaluation={"worst_frames": 3}), {"measure_lagged": 4, **TABLES}),
         (lambda c: c["corpora"]["tiny"]["splits"].update(salt="tiny28"), {"split_speakers": 1, **FROM_FRAMES}),
         (lambda c: c["representations"]["mel"].update(n_mels=9), FROM_ENCODING),
         (lambda c: c["representations"].update(unused={"kind": "logmel"}), {}),

@@ -17,6 +17,6 @@ class Compute(Strict):
     )
     float32_matmul: Literal["highest", "high", "medium"] = Field(
         "highest",
-        description="matrix products on a GPU: float32; TF32 (`high`) or bfloat16 (`medium`) where it is faster. Run"
-        " records say what was used",
+        description="matrix products on a GPU: in float32, or, where that is faster, in TF32 (`high`) or bfloat16 "
+        "(`medium`). Run records say what was used",
     )

@@ -13,7 +13,7 @@ Source = Literal["audio", "latents", "nothing"]  # what a corpus gives, for repr
 class Splits(Strict):
     """Which share of the speakers is held out. A hash of (salt, speaker) decides, so adding speakers moves nobody."""
 
-    salt: str = Field("latentdyn", description="another one draws other splits")
+    salt: str = Field("latentdyn", description="another salt draws other splits")
     validation: Fraction = Field(
         0.1, description="share of the speakers held out of training, to choose steps and ridges"
     )
@@ -84,7 +84,7 @@ class LibriSpeech(AudioCorpus):
     checksum: str | None = Field(
         None,
         pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$",
-        description="`md5:` or `sha256:` and the digest of that archive, which is never unpacked unverified",
+        description="`md5:` or `sha256:` and the digest of that archive. It is verified before it is unpacked",
     )
 
     @property
@@ -112,7 +112,7 @@ class LibriSpeech(AudioCorpus):
 
 
 class Folder(AudioCorpus):
-    """Any folder of audio files (.wav, .flac, .ogg, .mp3, .opus); a file's parent folder names its speaker."""
+    """Any folder of audio files (.wav, .flac, .ogg, .mp3, .opus). The folder that holds a file names its speaker."""
 
     kind: Literal["folder"]
     root: str = Field(description="the folder; recordings may lie at any depth")
@@ -130,8 +130,8 @@ class Demo(AudioCorpus):
     """Sentences of our own, spoken offline by espeak-ng voices. No download."""
 
     kind: Literal["demo"]
-    n_speakers: int = Field(24, ge=4, le=48, description="voices, women and men in turn")
-    sentences_per_speaker: int = Field(20, ge=1, le=60, description="recordings of each")
+    n_speakers: int = Field(24, ge=4, le=48, description="voices; women and men alternate")
+    sentences_per_speaker: int = Field(20, ge=1, le=60, description="recordings of each voice")
 
     @property
     def audio_by(self) -> str | None:
@@ -172,6 +172,6 @@ class Synthetic(CorpusKind):
 
     kind: Literal["synthetic"]
     n_speakers: int = Field(60, ge=3, description="all draw from the same process; intervals resample them")
-    utterances_per_speaker: PositiveInt = Field(4, description="each starts anew")
+    utterances_per_speaker: PositiveInt = Field(4, description="all are drawn independently")
     frames_per_utterance: PositiveInt = Field(200, description="length of an utterance")
-    frame_rate_hz: PositiveFloat = Field(12.5, description="how many frames are said to be a second")
+    frame_rate_hz: PositiveFloat = Field(12.5, description="how many frames count as one second")

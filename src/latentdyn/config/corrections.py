@@ -25,10 +25,10 @@ class Correction(Strict):
     sigma_max: PositiveFloat = Field(1.0, description="highest noise level of the training")
     training: ScoreTraining = Field(ScoreTraining(), description="how it is fitted")
     sigmas: Annotated[list[PositiveFloat], Field(min_length=1), AfterValidator(no_duplicates)] = Field(
-        [0.1, 0.5], description="levels at which states are corrected"
+        [0.1, 0.5], description="noise levels at which states are corrected"
     )
     step_size: PositiveFloat = Field(
-        0.2, description="η of a Langevin step over the level's square; 1 without noise denoises in one step"
+        0.2, description="η of a Langevin step is this times σ². With 1, a step without noise denoises completely"
     )
     n_steps: Horizons = Field([1, 2, 3], description="Langevin steps after every step of a forecast")
 

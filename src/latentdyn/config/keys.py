@@ -33,7 +33,7 @@ class LearnedKey(KeyKind):
     dims: PositiveInt = Field(16, description="rank of the regression, at most the latent's dimension")
     ridges: Annotated[list[PositiveFloat], Field(min_length=1)] = Field(
         [1e-3, 1e-2, 1e-1, 1.0],
-        description="candidates, beside context variances of 1; validation speakers choose",
+        description="candidates for the ridge, where context variances are 1; validation speakers choose one",
     )
 
 

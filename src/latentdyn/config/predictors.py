@@ -79,9 +79,9 @@ class NetworkPredictor(PredictorKind):
     network: Network = Field(MLPNetwork(kind="mlp"), description="reads the context")
     context_normalisation: Literal["standard", "deltas", "none"] = Field(
         "standard",
-        description="how the network sees the context: in deviations of the training frames; as the newest frame "
-        "like that and the steps between the older ones in deviations of the training deltas; or as it "
-        "is",
+        description="how the network sees the context. `standard`: in deviations of the training frames. `deltas`: the "
+        "newest frame in deviations of the training frames, and the steps between frames in deviations of the training "
+        "deltas. `none`: as it is",
     )
     context_clip: PositiveFloat | None = Field(
         None, description="normalised contexts are clamped to plus and minus this"
@@ -89,8 +89,8 @@ class NetworkPredictor(PredictorKind):
     training: Training = Field(Training(), description="how it is fitted")
     starts_from: Name | None = Field(
         None,
-        description="whose weights it is trained on from; only `training`, `horizons` and clamps may differ. Its "
-        "forecasts' ceilings are those of that predictor",
+        description="the predictor whose weights its training starts from. Only `training`, `horizons` and clamps may "
+        "differ from it. The ceilings of forecasts are those of that predictor",
     )
 
     @property
@@ -170,7 +170,7 @@ class VMFLogNormal(NetworkPredictor):
 
     kind: Literal["vmf_lognormal"]
     kappa_depends_on_magnitude: bool = Field(
-        False, description="let long steps have another concentration than short ones"
+        False, description="long steps may have another concentration than short ones"
     )
     mu_logm_min: float = Field(-5.0, description="lower clamp of the mean log length")
     mu_logm_max: float = Field(12.0, description="upper clamp of the mean log length")
@@ -194,7 +194,7 @@ class Flow(NetworkPredictor):
 
     kind: Literal["flow"]
     target_axes: Literal["natural", "principal"] = Field(
-        "natural", description="axes whose halves transform each other, as for mdn"
+        "natural", description="axes whose halves transform each other; values as for mdn"
     )
     univariate: Literal["affine", "spline"] = Field("spline", description="maps of one dimension; affine is far faster")
     transforms: PositiveInt = Field(3, description="coupling layers")
@@ -203,7 +203,7 @@ class Flow(NetworkPredictor):
     features: PositiveInt = Field(
         64, description="numbers that the network makes of the context, to condition the flow"
     )
-    mean_samples: PositiveInt = Field(16, description="draws, in pairs, that estimate its mean")
+    mean_samples: PositiveInt = Field(16, description="draws, in pairs, from which its mean is estimated")
 
 
 class LinearGaussian(PredictorKind):
@@ -215,7 +215,7 @@ class LinearGaussian(PredictorKind):
     covariance: Literal["diagonal", "full"] = Field("full", description="form of the residual's covariance")
     ridges: Annotated[list[NonNegativeFloat], Field(min_length=1)] = Field(
         [1e-4, 1e-3, 1e-2, 1e-1, 1.0],
-        description="candidates, in units of the mean context variance; validation speakers choose",
+        description="candidates for the ridge, in units of the mean context variance; validation speakers choose one",
     )
 
     def unconditional(self) -> "PredictorKind | None":

@@ -8,12 +8,12 @@ from latentdyn.config.values import Horizons, Strict
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Target = Literal["step", "state"]
-_TARGET = "what is asked: the true step, or the way from where the context has led to the true next state"
-_BACKPROPAGATE = "through the generated states; false takes them as given, and needs less memory"
+_TARGET = "what it must predict: the true step, or the way from the state where the step starts to the true next state"
+_BACKPROPAGATE = "gradients go through the generated states; false takes the states as given, and needs less memory"
 
 
 class RegimeKind(Strict):
-    """Which contexts a predictor learns from, and what is asked of it there."""
+    """Which contexts a predictor learns from, and what it must predict there."""
 
     kind: str  # each kind's own word
 
@@ -29,19 +29,19 @@ class NoisyContext(RegimeKind):
 
     kind: Literal["noisy_context"]
     max_noise: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.2, description="the share of a context frame's variance that is noise is uniform below this"
+        0.2, description="largest share of a context frame's variance that is noise; shares are uniform below it"
     )
     target: Target = Field("state", description=_TARGET)
 
 
 class ScheduledSampling(RegimeKind):
-    """Rollouts by the mean into which truth is put back ever more rarely (Exp 1B, seed 003 §1.2)."""
+    """Rollouts by the mean. Truth is put back into them, more and more rarely (Exp 1B, seed 003 §1.2)."""
 
     kind: Literal["scheduled_sampling"]
     unroll_steps: int = Field(16, ge=2, description="K: steps of a rollout")
     p_teacher_start: Probability = Field(0.2, description="probability that a step starts from the true state")
-    p_teacher_end: Probability = Field(0.0, description="the same in the end")
-    decay_steps: PositiveInt = Field(2000, description="parameter updates from the one to the other")
+    p_teacher_end: Probability = Field(0.0, description="the same probability at the end")
+    decay_steps: PositiveInt = Field(2000, description="parameter updates until p_teacher_end is reached")
     target: Target = Field("step", description=_TARGET)
     backpropagate: bool = Field(False, description=_BACKPROPAGATE)
 
@@ -52,7 +52,7 @@ class Unrolled(RegimeKind):
     kind: Literal["unrolled"]
     first_unroll_steps: PositiveInt = Field(2, description="steps of a rollout at first")
     unroll_steps: int = Field(16, ge=2, description="K: steps of a rollout in the end")
-    grow_steps: PositiveInt = Field(2000, description="parameter updates from the one to the other")
+    grow_steps: PositiveInt = Field(2000, description="parameter updates until rollouts have unroll_steps")
     target: Target = Field("step", description=_TARGET)
     backpropagate: bool = Field(True, description=_BACKPROPAGATE)
 
@@ -64,10 +64,10 @@ class Unrolled(RegimeKind):
 
 
 class MultiHorizon(RegimeKind):
-    """Rollouts by the mean that are asked at some steps only, near ones and far ones."""
+    """Rollouts by the mean. Only some of their steps count, near ones and far ones."""
 
     kind: Literal["multi_horizon"]
-    at_steps: Horizons = Field([1, 2, 4, 8], description="those steps")
+    at_steps: Horizons = Field([1, 2, 4, 8], description="the steps that count")
     target: Target = Field("state", description=_TARGET)
     backpropagate: bool = Field(True, description=_BACKPROPAGATE)
 

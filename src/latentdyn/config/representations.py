@@ -162,22 +162,22 @@ SurrogateMethod = Literal["shuffled", "white", "phase_randomised", "time_reverse
 
 
 class Surrogate(Derived):
-    """Another representation with some of its structure destroyed: what remains predictable is not that structure."""
+    """Another representation with some of its structure destroyed. What stays predictable is not due to it."""
 
     kind: Literal["surrogate"]
     method: SurrogateMethod = Field(description="what is kept and what is destroyed")
 
 
 class Outliers(Derived):
-    """Another representation with a few of its frames scaled up, to see which numbers a handful of frames moves."""
+    """Another representation with a few of its frames scaled up, to see which numbers these few frames change."""
 
     kind: Literal["outliers"]
     share: Annotated[float, Field(gt=0, lt=1)] = Field(
-        1e-4, description="probability that a frame of the affected speakers is one"
+        1e-4, description="probability that a frame of the affected speakers becomes an outlier"
     )
-    factor: float = Field(1e3, description="what multiplies these frames")
+    factor: float = Field(1e3, description="these frames are multiplied by it")
     splits: Annotated[list[Split], Field(min_length=1), AfterValidator(no_duplicates)] = Field(
-        ["eval"], description="whose speakers are affected"
+        ["eval"], description="splits whose speakers are affected"
     )
 
 
@@ -188,7 +188,7 @@ class Process(RepresentationKind):
     family = PROCESSES
 
     dim: PositiveInt = Field(16, description="dimensions")
-    seed: NonNegativeInt = Field(0, description="draws the process's own parameters, and its utterances")
+    seed: NonNegativeInt = Field(0, description="random seed of the process's own parameters and of its utterances")
 
 
 class VAR(Process):
@@ -204,7 +204,7 @@ class VAR(Process):
 
 
 class Jumps(Process):
-    """Steps of either sign along a direction that the context gives: no mean, much information."""
+    """Steps of either sign along a direction that the context gives. No mean predicts them, but a density does."""
 
     kind: Literal["jumps"]
     amplitude: PositiveFloat = Field(4.0, description="a: length of the jump")
@@ -240,7 +240,7 @@ class VMFSteps(Process):
 
 
 class Switching(Process):
-    """Two linear systems, one of which a fair coin picks at every frame."""
+    """Several linear systems, one of which is drawn at every frame."""
 
     kind: Literal["switching"]
     n_regimes: int = Field(2, ge=2, description="how many, equally likely")

@@ -46,7 +46,7 @@ class Root(Strict):
     tables: Annotated[dict[Name, Table], Field(min_length=1)] = Field(
         description="what a run makes, by name: at least one"
     )
-    compute: Compute = Field(Compute(), description="where, and in which arithmetic")
+    compute: Compute = Field(Compute(), description="where jobs run, and in which arithmetic")
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Root":

@@ -20,12 +20,12 @@ class _GradientDescent(Strict):
     learning_rate: PositiveFloat = Field(1e-3, description="AdamW's step size, constant")
     weight_decay: NonNegativeFloat = Field(1e-4, description="AdamW's decoupled decay")
     gradient_clip_norm: PositiveFloat = Field(1.0, description="larger gradients are scaled down to this norm")
-    validate_every_steps: PositiveInt = Field(500, description="steps between two points of the held-out curve")
+    validate_every_steps: PositiveInt = Field(500, description="updates between two points of the held-out curve")
     select: Literal["best_validation", "last"] = Field(
-        "best_validation", description="whose weights are kept: the step best on the validation speakers, or the last"
+        "best_validation", description="which weights are kept: the best on the validation speakers, or the last"
     )
     patience_validations: PositiveInt | None = Field(
-        None, description="stop after so many validations without a new best; null trains all steps"
+        None, description="stop after this many validations without a new best; null trains all steps"
     )
 
 
@@ -33,7 +33,7 @@ class Training(_GradientDescent):
     """Maximum likelihood (seed 001, Appendix B)."""
 
     steps: PositiveInt = Field(25000, description="parameter updates")
-    batch_size: PositiveInt = Field(256, description="frames in a step; of generated contexts, frames to start from")
+    batch_size: PositiveInt = Field(256, description="frames in an update; of rollouts, frames to start from")
     regime: Regime = Field(TeacherForced(kind="teacher_forced"), description="which contexts it learns from")
 
 
@@ -41,4 +41,4 @@ class ScoreTraining(_GradientDescent):
     """Denoising, at a noise level drawn for every frame (Song & Ermon 2019)."""
 
     steps: PositiveInt = Field(10000, description="parameter updates")
-    batch_size: PositiveInt = Field(512, description="frames in a step")
+    batch_size: PositiveInt = Field(512, description="frames in an update")

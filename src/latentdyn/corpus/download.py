@@ -1,7 +1,7 @@
 """A corpus from its address: fetched in pieces that survive interruptions, verified, then unpacked.
 
-Nothing is unpacked before its checksum is right, and nothing that is unpacked can land outside its folder:
-the checksum says that an archive is the publisher's, not that it is harmless.
+Nothing is unpacked before its checksum is right, and nothing that is unpacked can land outside its folder. A right
+checksum says that an archive is the publisher's, not that it is harmless.
 """
 
 import contextlib

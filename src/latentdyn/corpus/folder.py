@@ -1,6 +1,6 @@
-"""Any folder of recordings: the folder that a file lies in names its speaker.
+"""Any folder of recordings: the folder that holds a file names its speaker.
 
-Hidden files and folders are passed over. The demo corpus is such a folder with a `speakers.csv` that knows
+Hidden files and folders are left out. The demo corpus is such a folder with a `speakers.csv` that knows
 the speakers' sex. Imports nothing heavy.
 """
 

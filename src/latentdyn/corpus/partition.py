@@ -1,4 +1,4 @@
-"""A corpus's utterances in parts, so that several jobs can work side by side.
+"""A corpus's utterances in parts, so that several jobs can work at the same time.
 
 An utterance's part is a function of its name and the number of parts: adding an utterance changes one part
 and leaves the files of the others as they were, byte for byte.

@@ -1,4 +1,4 @@
-"""Which speakers train, which choose a checkpoint, and which only evaluation sees.
+"""Which speakers are trained on, which ones choose a checkpoint, and which ones only evaluation sees.
 
 A speaker's split is a function of the speaker's name and the salt alone: adding, removing or renaming other
 speakers moves nobody. For this reason the sexes are not balanced exactly. Each split has the corpus's ratio of

@@ -1,4 +1,4 @@
-"""A mixture whose components are diagonal in other axes than the coordinates'."""
+"""A mixture whose components are diagonal in axes other than those of the coordinates."""
 
 from dataclasses import dataclass
 

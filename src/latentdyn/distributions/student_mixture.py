@@ -1,7 +1,7 @@
 """Mixtures of Student's t (Peel & McLachlan 2000, Robust mixture modelling using the t distribution, eq. 3).
 
 A multivariate t is a Gaussian whose covariance is divided by u ~ χ²_ν / ν, one u for all dimensions of a draw: steps
-that are large in every dimension at once are no surprise to it. As ν grows it becomes the Gaussian.
+that are large in every dimension at once are less unlikely than under a Gaussian. As ν grows, it becomes the Gaussian.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Steps by direction and length (seed 004 §4): d on the unit sphere by von Mises-Fisher, m by LogNormal, x = m d.
 
 With dx = m^(D-1) dm dd, the density on R^D is p(x) = p(d) p(m) / m^(D-1): in nats there, it compares with a Gaussian
-mixture's. `log_prob_factors` are the two without the Jacobian: the published numbers of seed 003 §1.1 are of their sum.
+mixture's. `log_prob_factors` are the two factors without the Jacobian. Seed 003 §1.1 published numbers of their sum.
 """
 
 import math

@@ -16,7 +16,7 @@ class NetworkPredictor(TrainedPredictor):
         network: kind and options of the network (see networks).
         context_normalisation: `standard` (deviations of training frames); `deltas` (the newest frame in deviations of
             training frames, and instead of the older ones the steps between frames, in deviations of training steps: no
-            information is lost, and steps are not small beside a level that wanders); or `none` (the latents' own
+            information is lost, and steps are not small beside frames that wander); or `none` (the latents' own
             units).
         context_clip: normalised contexts are clamped to plus and minus this, so that an outlier does not lead the
             network far from all training data; None clamps nothing.

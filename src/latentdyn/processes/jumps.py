@@ -1,4 +1,4 @@
-"""Sign-symmetric jumps Δx_t = a b_t u_t + s ε_t: predictable to a density, and to no mean whatever.
+"""Sign-symmetric jumps Δx_t = a b_t u_t + s ε_t: a density predicts them, no mean does.
 
 b_t = ±1 is fair, ε_t ~ N(0, I), and u_t = R Δx_{t-1} / ||Δx_{t-1}|| (R orthogonal) is uniform on the sphere and known
 from two frames of context (W >= 2). E[Δx | c] = 0, so its R² is 0, its clusters explain nothing and its mean has no

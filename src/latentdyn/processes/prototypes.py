@@ -2,7 +2,7 @@
 
 i_{t+1} = i_t + 1 (mod K) walks a loop of K anchors, so that Δx_t = p_{i_t} + η_t - η_{t-1} with p_i = a_i - a_{i-1}:
 the context tells which prototype comes next, and the noise is what no cluster explains. Anchors follow one another
-smoothly (moving sums of normals): neighbours stay apart in a mean over a window shorter than the loop, too.
+smoothly (moving sums of normals): so neighbours also differ in a mean over a window, if that is shorter than the loop.
 """
 
 import math

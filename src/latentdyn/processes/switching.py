@@ -1,4 +1,4 @@
-"""Hidden switching x_t = A_{s_t} x_{t-1} + e_t, s_t fair and independent: a mixture is right, one Gaussian is not.
+"""Hidden switching x_t = A_{s_t} x_{t-1} + e_t, s_t fair and independent: a mixture fits, one Gaussian does not.
 
 A_i = radius x orthogonal and e_t ~ N(0, noise² I), so that Δx_t given x_{t-1} is an equal mixture of
 N((A_i - I) x_{t-1}, noise² I). Given the regimes, x_t is a sum of rotated isotropic normals of falling size: its

@@ -1,11 +1,12 @@
-"""Gaussian vector autoregression x_t = A x_{t-1} + e_t with A = radius x orthogonal: every answer is closed.
+"""Gaussian vector autoregression x_t = A x_{t-1} + e_t with A = radius x orthogonal: every answer has a closed form.
 
 With the context ending at t-k only x_{t-k} matters (the process is Markov), and Δx_t = M x_{t-k} + N(0, C_k):
 
     M = (A - I) A^{k-1},  P_k = Σ_{i=0}^{k-2} A^i Q A^iᵀ,  C_k = (A - I) P_k (A - I)ᵀ + Q,
     S = A S Aᵀ + Q,       G = (A - I) S (A - I)ᵀ + Q       (covariances of x_t and of Δx_t; Lütkepohl 2005, §2.1)
 
-Radius 0 is white noise; a radius above 1 explodes, which a diagnostic must tell from a poor predictor.
+Radius 0 is white noise. With a radius above 1 the process explodes; a diagnostic must not take that for a poor
+predictor.
 """
 
 import math

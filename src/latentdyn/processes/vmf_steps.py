@@ -1,7 +1,7 @@
 """Steps with a known direction and a free length: Δx_t = m d, d ~ vMF(μ_t, κ), ln m ~ N(mu_logm, sigma²).
 
-μ_t = -x_{t-1} / ||x_{t-1}|| points at the origin, which keeps x bounded and, all being isotropic, spreads μ_t evenly
-over the sphere. The true density is in the family of the vMF x LogNormal head.
+μ_t = -x_{t-1} / ||x_{t-1}|| points at the origin, which keeps x bounded. Everything is isotropic, so μ_t is uniform on
+the sphere. The true density is in the family of the vMF x LogNormal head.
 
 With M(κ) = E e^{κ w}, w the cosine of a uniform direction with any fixed one: ln C_D(κ) = -ln area(S^{D-1}) - ln M(κ)
 and A_D(κ) = (ln M)' (Mardia & Jupp 2000, §9.3.2), so that no Bessel function is needed.

@@ -1,6 +1,6 @@
 """Say what counts in the digest of a step's code, so that one can see why it runs again.
 
-    python -m latentdyn.provenance latentdyn.steps.train_predictor latentdyn.predictors.mdn
+    python -m latentdyn.provenance latentdyn.steps.train_model latentdyn.predictors.mdn
 
 prints the digest, and a line for each definition: the start of its own digest, and its name. Compare the lines of two
 versions (with diff) to see which definition changed.

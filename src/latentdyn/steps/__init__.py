@@ -1,1 +1,1 @@
-"""One thin command per Snakemake rule: parse arguments, one library call. Nothing imports these."""
+"""One thin command for each kind of job: parse arguments, call the library, write files. Nothing imports these."""

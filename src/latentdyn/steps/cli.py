@@ -14,8 +14,8 @@ def run_step(
 ) -> None:
     """Parse the command line, run the step, and exit with 0, 1 (the input is wrong) or 130 (interrupted).
 
-    A mistake that the user can mend (`UserError`) and a full disk are told in one paragraph; anything else is
-    a defect of ours and keeps its traceback.
+    A mistake that the user can fix (`UserError`) and a full disk are reported in one paragraph. Anything else is a
+    defect of ours and keeps its traceback.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)

@@ -1,4 +1,4 @@
-"""Download a corpus's archive, going on where an earlier run broke off; verify its checksum; unpack it."""
+"""Download a corpus's archive, continuing where an earlier run stopped; verify its checksum; unpack it."""
 
 import argparse
 from pathlib import Path

@@ -1,7 +1,8 @@
-"""The frame index: one row a frame, saying whose it is, when it is, and which slices of the data it is in.
+"""The frame index: a row for each frame. It says whose the frame is, when it is, and which slices it is in.
 
 `NAME.parquet`: row (in the latents store), utterance_id, speaker_id, split, t (frame number within the utterance),
-position (t over the utterance's length, in [0, 1]), energy_db, valid (every latent finite), and a column a slice:
+position (t over the utterance's length, in [0, 1]), energy_db, valid (every latent finite), and a column for
+each slice:
 
 - all: every frame;
 - high_energy: at or above the utterance's own median level, so that a quiet speaker counts like a loud one;

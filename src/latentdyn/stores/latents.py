@@ -13,8 +13,8 @@ Rows that belong to no utterance (after a merge, up to a shard's end) are NaN. `
 last: schema version, lineage (see stores.lineage), shape, rate, size and sha256 of each shard, sha256 of each fitted
 array, and a digest of the whole content. Without a handle there is no store.
 
-While a store is being written, its writer holds the lock `NAME.lock` (see stores.lock), which is gone from a finished
-one. It lies beside the store, for Snakemake deletes the store before another job may write it.
+While a store is being written, its writer holds the lock `NAME.lock` (see stores.lock). A finished store has none. The
+lock lies beside the store, because Snakemake deletes the store before another job may write it.
 """
 
 import hashlib

@@ -1,11 +1,11 @@
-"""Locks: what one process writes, no other one writes at the same time.
+"""Locks: no two processes write the same artifact at the same time.
 
-A lock is the system's (flock) on a file that is there for nothing else, and is given back when its process ends,
-however it ends: what a killed process left locked is free. So a second job refuses to work beside the first (Snakemake
-was killed, its jobs were not, and it was started again).
+A lock is one of the operating system (flock), on a file that exists for nothing else. It is released when its process
+ends, in whatever way: after a process was killed, its lock is free. So a second job refuses to work beside the first.
+This happens if Snakemake was killed, its jobs were not, and it was started again.
 
-The file must not be among a rule's outputs: Snakemake deletes those before the second job, and a lock on a deleted
-file counts for nothing.
+The file must not be among a rule's outputs. Snakemake deletes those before the second job, and a lock on a deleted file
+protects nothing.
 """
 
 import fcntl
@@ -22,28 +22,28 @@ log = logging.getLogger(__name__)
 
 
 class Lock:
-    """Held from its making until it is released, nobody refers to it any more, or the process ends."""
+    """Held until it is released, until nothing refers to it any more, or until the process ends."""
 
-    def __init__(self, file: Path, guarded: Path) -> None:
-        """Lock `file`, which says whose it is meanwhile; `guarded` is what nobody else shall write.
+    def __init__(self, file: Path, protected: Path) -> None:
+        """Lock `file`, which then says who holds it. `protected` is what no other process may write.
 
         Raises:
             UserError: another holds it.
         """
         self._file = file
-        self._close = weakref.finalize(self, os.close, _locked(file, guarded))
+        self._close = weakref.finalize(self, os.close, _locked(file, protected))
 
     def release(self) -> None:
-        """Give it back and leave the file, which is only text now."""
+        """Release it and leave the file, which is only text now."""
         self._close()
 
     def delete(self) -> None:
-        """Delete the file and give the lock back, in this order: whoever waits for it sees that the file is gone."""
+        """Delete the file and release the lock, in this order: whoever waits for it sees that the file is gone."""
         self._file.unlink(missing_ok=True)
         self._close()
 
 
-def _locked(path: Path, guarded: Path) -> int:
+def _locked(path: Path, protected: Path) -> int:
     """A descriptor of the locked file."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def _locked(path: Path, guarded: Path) -> int:
             os.close(file)
             raise UserError(
                 f"this work is already being done: {owner or 'by another process'}",
-                guarded,
+                protected,
                 "wait until that job is done, or end it (scancel, kill), and run the same command again",
             ) from None
         except OSError as error:  # a file system mounted without locks

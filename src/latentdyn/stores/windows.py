@@ -1,7 +1,7 @@
 """Context windows from one resident tensor: a batch is one vectorised gather, on the device where training runs.
 
 Target frame t, staleness k, W frames of context: c = x[t-k-W+1 .. t-k], Δx_t = x_t - x_{t-1} (seed 001 §2.3). One set
-of frames serves every k (those valid for the longest), so that the rows of a table compare.
+of frames serves every k (those valid for the longest), so that the rows of a table can be compared.
 """
 
 from dataclasses import dataclass

@@ -25,22 +25,22 @@ class Clustering(MeasurementKind):
 
     window_frames: PositiveInt = Field(8, description="W: frames of context, the newest x_{t-1}")
     longest_horizon: PositiveInt = Field(
-        8, description="the frames are those of predictors with this W and this longest k, so that rows compare"
+        8, description="frames are those of predictors with this W and this longest k, so that rows can be compared"
     )
     cluster_counts: Horizons = Field(
         [64, 128, 256, 512, 1024], description="numbers of clusters of k-means, one after another"
     )
     min_cluster_frames: PositiveInt = Field(
-        20, description="a cluster with fewer training frames is left out (and its share of the frames reported)"
+        20, description="a cluster with fewer training frames is left out, and its share of the frames is reported"
     )
     variance_prior_frames: PositiveFloat = Field(
-        20.0, description="frames that the variance of all steps counts for in that of a cluster"
+        20.0, description="the variance of all steps counts like this many frames in the variance of a cluster"
     )
     permutations: int = Field(10, ge=2, description="permutations of the labels: the random baseline")
-    kmeans_iterations: PositiveInt = Field(25, description="of Lloyd's algorithm")
-    kmeans_restarts: PositiveInt = Field(3, description="runs of k-means, the best of which is kept")
+    kmeans_iterations: PositiveInt = Field(25, description="iterations of Lloyd's algorithm")
+    kmeans_restarts: PositiveInt = Field(3, description="runs of k-means; the best one is kept")
     kmeans_frames_per_cluster: PositiveInt = Field(
-        256, description="at most so many frames a cluster fit the centroids; all frames are labelled"
+        256, description="centroids are fitted to at most this many frames a cluster; all frames are labelled"
     )
 
     def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:

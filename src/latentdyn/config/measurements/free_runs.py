@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 class FreeRuns(MeasurementKind):
-    """Long free runs: bounded, and like the data?"""
+    """Long free runs: do they stay bounded, and are they like the data?"""
 
     measurement = "free_runs"
     section = "free_runs"
     purpose = "long free runs"
     metrics = "free_runs.json"
 
-    split: Split = Field("eval", description="whose contexts runs start from, and what they are compared with")
+    split: Split = Field("eval", description="runs start from its contexts, and are compared with its frames")
     runs: PositiveInt = Field(64, description="free runs, each from a context of its own")
     steps: int = Field(256, ge=9, description="frames of a run")
-    at_steps: Horizons = Field([1, 16, 64, 256], description="steps at which energy and step length are told")
-    temperature: PositiveFloat = Field(1.0, description="of the draws")
+    at_steps: Horizons = Field([1, 16, 64, 256], description="steps at which energy and step length are reported")
+    temperature: PositiveFloat = Field(1.0, description="temperature of the draws")
     max_frames: PositiveInt = Field(20_000, description="frames of the data to compare with")
 
     @model_validator(mode="after")

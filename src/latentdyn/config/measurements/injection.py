@@ -26,14 +26,14 @@ class Injection(MeasurementKind):
     )
     utterances: PositiveInt = Field(
         16,
-        description="of each split, drawn among those that are long enough. The seeds' 16 are few speakers: take "
-        "more for narrow intervals",
+        description="utterances of each split, drawn among those that are long enough. The 16 of the seed documents "
+        "are few speakers: take more for narrow intervals",
     )
-    segments: PositiveInt = Field(8, description="of each of these utterances")
-    steps: PositiveInt = Field(16, description="of a forecast")
+    segments: PositiveInt = Field(8, description="segments of each of these utterances")
+    steps: PositiveInt = Field(16, description="steps of a forecast")
     injected_steps_b: Horizons = Field([4, 8, 12], description="steps at which mode B is given the truth")
-    draws: NonNegativeInt = Field(8, description="sampled forecasts of a segment; 0 leaves them out")
-    temperature: PositiveFloat = Field(1.0, description="of these draws; below 1 they keep closer to the likeliest")
+    draws: NonNegativeInt = Field(8, description="forecasts by draws of each segment; 0 leaves them out")
+    temperature: PositiveFloat = Field(1.0, description="of these draws; below 1 they stay closer to what is likeliest")
 
     @model_validator(mode="after")
     def _within_the_forecast(self) -> "Injection":

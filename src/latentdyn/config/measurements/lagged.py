@@ -20,11 +20,13 @@ class Evaluation(MeasurementKind):
 
     max_frames: PositiveInt = Field(200_000, description="frames scored in each split; a larger split is subsampled")
     rollout_frames: PositiveInt = Field(4096, description="of these, frames whose context the model generates itself")
-    energy_draws: int = Field(16, ge=2, description="draws of the density for the energy score, on as many frames")
+    energy_draws: int = Field(
+        16, ge=2, description="draws of each density for the energy score, on `rollout_frames` frames"
+    )
     bootstrap_resamples: PositiveInt = Field(1000, description="resamples of the speakers for 95 % intervals")
     worst_frames: NonNegativeInt = Field(20, description="frames of highest NLL listed for each split and horizon")
     principal_dims: Annotated[list[PositiveInt], AfterValidator(no_duplicates), AfterValidator(sorted)] = Field(
         [8],
         description="m: R² of the step and variance ratios of clusters are also taken along the first m principal "
-        "axes of the training deltas; an m beyond the dimension is passed over",
+        "axes of the training deltas; an m above the dimension is left out",
     )

@@ -152,7 +152,7 @@ class RolloutTable(RowsTable):
         missing = sorted(set(self.splits) - set(measured))
         if missing:
             raise ValueError(f"{where}.splits: {', '.join(missing)} not among {section}")
-        # forecasts are made where their ceilings are, which have the horizons of the predictor that they began with
+        # forecasts and ceilings share frames; a ceiling has the horizons of the predictor that training began with
         check_same_frames(where, [frames_of(config, name, config.origin(name)) for name in self.predictors])
         check_trained(where, config, self.predictors, [1])
 
@@ -182,7 +182,7 @@ def by_predictors(
 
 
 def undefined(where: str, name: str, defined: Iterable[str]) -> ValueError:
-    """What is told of a name that nothing defines."""
+    """The error for a name that nothing defines."""
     return ValueError(f"{where}: '{name}' is not defined (defined: {', '.join(sorted(defined)) or 'none'})")
 
 

@@ -1,4 +1,4 @@
-"""The battery's own certificate."""
+"""The calibration: what the diagnostics measure on known processes, beside the exact values."""
 
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,18 +16,19 @@ if TYPE_CHECKING:
 
 
 class CalibrationTable(TableKind):
-    """The battery's own certificate: what it measures on known processes beside the exact values."""
+    """What the diagnostics measure on known processes, beside the exact values."""
 
     kind: Literal["calibration"]
     predictors: dict[Name, Name] = Field(
-        description="of each process, a predictor that can represent it; of its outliers, the same one"
+        description="for each process, a predictor that can represent it; for its outliers, the same one"
     )
-    keys: dict[Name, Names] = Field({}, description="of a process with clusters, the keys that are to find them")
+    keys: dict[Name, Names] = Field({}, description="for a process with clusters, the keys that should find them")
     horizons: Horizons = Field(
-        [1, 2, 4, 8], description="k at which values are compared; where a predictor is fitted at fewer, at those"
+        [1, 2, 4, 8], description="k at which values are compared, as far as a predictor is fitted at them"
     )
     tolerance: Fraction = Field(
-        0.02, description="of the exact value: near enough where the interval over speakers excludes it"
+        0.02,
+        description="share of the exact value: a smaller difference agrees, whatever the interval",
     )
 
     def rows(self, config: "Root") -> list[str]:

@@ -31,10 +31,10 @@ class ClusteringTable(RowsTable):
     predictors: Annotated[list[Name], AfterValidator(no_duplicates)] = Field(
         [],
         description="further rows, at k = 1 on the same frames: what the whole context tells. They must share "
-        "`window_frames` and the longest horizon with Clustering",
+        "`window_frames` and the longest horizon with the section `clustering`",
     )
     splits: SplitRows = Field(["eval"], description="rows")
-    slices: SliceRows = Field(["all"], description="rows; high_energy needs audio")
+    slices: SliceRows = Field(["all"], description="rows; `high_energy` needs audio")
 
     def check(self, where: str, config: "Root") -> None:
         super().check(where, config)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class FreeRunsTable(RolloutTable):
-    """Long free runs beside the data: bounded, moving, of the same distribution?"""
+    """Long free runs beside the data: are they bounded, do they move, have they the same distribution?"""
 
     kind: Literal["free_runs"]
 

@@ -15,7 +15,7 @@ class RegimesTable(ForecastTable):
     """Training regimes beside teacher forcing for as many steps (seed 003 §1.2, seed 004 §2)."""
 
     kind: Literal["regimes"]
-    against: Name = Field(description="the control: the one of the predictors that trained on by teacher forcing")
+    against: Name = Field(description="the control: the predictor among them that trained on by teacher forcing")
 
     @field_validator("against")
     @classmethod

@@ -1,4 +1,4 @@
-"""The stability table: a row for each way of stepping, columns by step and by lag, the floor in the row of the data."""
+"""The table of free runs: a row for each mode, columns by step and by lag, the floor in the row of the data."""
 
 import math
 
