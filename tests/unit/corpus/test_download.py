@@ -62,8 +62,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = server.content[start:]
         if server.break_after:
             body = body[: server.break_after.pop(0)]
+        server.n_sent += len(body)  # before the client can have them, or a test may look too early
         self.wfile.write(body)
-        server.n_sent += len(body)
 
 
 @pytest.fixture
