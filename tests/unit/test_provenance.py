@@ -446,7 +446,7 @@ def test_a_constant_of_a_heads_log_density_re_runs_what_uses_it(unedited, edited
 
 
 def test_a_constant_of_one_diagnostic_changes_no_other(unedited, edited):
-    after = digests(edited("diagnostics/free_runs/generation.py", "_LAGS = (1, 2, 4, 8)", "_LAGS = (1, 2, 4, 9)"))
+    after = digests(edited("diagnostics/free_runs/comparison.py", "_LAGS = (1, 2, 4, 8)", "_LAGS = (1, 2, 4, 9)"))
     changed = {entry for entry, before in unedited.items() if after[entry] != before}
     assert changed == {("latentdyn.steps.measure", MEASUREMENTS.module("free_runs"))}
 

@@ -53,7 +53,7 @@ def test_editing_what_cannot_change_a_result_does_nothing(finished):
     [
         ("distributions/student_mixture.py", "tail = 0.5 *", "tail = 0.51 *", NETWORK),
         ("distributions/von_mises_fisher.py", "-0.5 * z.square()", "-0.51 * z.square()", {}),
-        ("diagnostics/free_runs/generation.py", "_LAGS = (1, 2, 4, 8)", "_LAGS = (1, 2, 4, 9)", {}),
+        ("diagnostics/free_runs/comparison.py", "_LAGS = (1, 2, 4, 8)", "_LAGS = (1, 2, 4, 9)", {}),
         ("predictors/mdn.py", "1 + 2 * dim", "2 * dim + 1", NETWORK),
         ("predictors/networks.py", "nn.GELU()", "nn.ReLU()", NETWORK),
         ("predictors/linear_gaussian.py", "_BLOCK = 8192", "_BLOCK = 4096", LINE),

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval, mean_intervals, speaker_totals
 from latentdyn.diagnostics.capabilities import find_missing, missing
-from latentdyn.diagnostics.free_runs.growth import free_run_stability
+from latentdyn.diagnostics.free_runs.growth import free_run_growth
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
 from latentdyn.diagnostics.scores import FACT, fit_log_lengths, score_energies, score_frames
@@ -367,7 +367,7 @@ def _free_run_records(
     lacks: set[str],
     names: tuple[object, ...],
 ) -> Iterator[Record]:
-    """Free runs from held-out frames, at the predictor's smallest k (science §1, generation stability)."""
+    """Free runs from held-out frames, at the predictor's smallest k (science §1, stability of free runs)."""
     history = predictor.window_frames + k - 1
     where = {"split": "eval", "horizon": k, "step": _FREE_STEPS}
     held_out = usable[(usable["split"] == "eval") & (usable["t"] >= history)]
@@ -381,6 +381,6 @@ def _free_run_records(
     context = latents[rows[:, None] + torch.arange(-history, 0, device=latents.device)]
     mean, std = scaling.frame_mean.to(latents), scaling.frame_std.to(latents)
     farthest = max(float((latents[block] - mean).norm(dim=1).max()) for block in train.rows.split(2048))
-    runs = free_run_stability(predictor, context, k, mean=mean, std=std, farthest=farthest, steps=_FREE_STEPS)
+    runs = free_run_growth(predictor, context, k, mean=mean, std=std, farthest=farthest, steps=_FREE_STEPS)
     yield record(SPECTRAL_RADIUS, runs.growth, runs.runs, **where)
     yield record(UNBOUNDED, runs.unbounded, runs.runs, **where)

@@ -5,8 +5,8 @@ import pytest
 import scipy.linalg
 import torch
 
-from latentdyn.diagnostics.free_runs import FreeRunSettings, free_run_stability, measure_free_runs
-from latentdyn.diagnostics.free_runs.generation import frechet_distance
+from latentdyn.diagnostics.free_runs import FreeRunSettings, free_run_growth, measure_free_runs
+from latentdyn.diagnostics.free_runs.comparison import frechet_distance
 from latentdyn.diagnostics.rollout import free_run
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.distributions.von_mises_fisher import VonMisesFisherLogNormal
@@ -35,28 +35,26 @@ def rotation(dim: int, radius: float) -> torch.Tensor:
     return radius * torch.linalg.qr(torch.randn(dim, dim, generator=generator)).Q
 
 
-def stability(matrix: torch.Tensor, window: int = 3, steps: int = 200):
+def growth_of(matrix: torch.Tensor, window: int = 3, steps: int = 200):
     dim = len(matrix)
     history = torch.randn(8, window, dim, generator=torch.Generator().manual_seed(1))
     predictor = LinearMap(matrix, window)
-    return free_run_stability(
-        predictor, history, 1, mean=torch.zeros(dim), std=torch.ones(dim), farthest=4.0, steps=steps
-    )
+    return free_run_growth(predictor, history, 1, mean=torch.zeros(dim), std=torch.ones(dim), farthest=4.0, steps=steps)
 
 
 @pytest.mark.parametrize("radius", [0.5, 0.9, 1.0, 1.05])
 def test_the_growth_factor_of_a_linear_map_is_its_spectral_radius(radius):
-    found = stability(rotation(6, radius))
+    found = growth_of(rotation(6, radius))
     assert found.growth == pytest.approx(radius, rel=1e-4)
     assert found.unbounded == (1.0 if radius > 1 else 0.0)
 
 
 def test_the_largest_of_unequal_factors_counts():
-    assert stability(torch.diag(torch.tensor([0.2, 0.97, 0.5])), steps=600).growth == pytest.approx(0.97, rel=1e-3)
+    assert growth_of(torch.diag(torch.tensor([0.2, 0.97, 0.5])), steps=600).growth == pytest.approx(0.97, rel=1e-3)
 
 
 def test_what_is_no_number_is_unbounded():
-    found = stability(1e200 * torch.eye(3, dtype=torch.float64))
+    found = growth_of(1e200 * torch.eye(3, dtype=torch.float64))
     assert found.unbounded == 1.0
 
 

@@ -17,7 +17,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from latentdyn.stores.lock import Lock
-lock = Lock(Path(sys.argv[1]), Path("guarded"))
+lock = Lock(Path(sys.argv[1]), Path("protected"))
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -45,9 +45,9 @@ def start():
 
 def test_a_lock_that_is_held_is_refused_with_its_owner_and_what_it_guards(tmp_path, start):
     process = start(tmp_path / "file")
-    with pytest.raises(UserError, match=rf"process {process.pid} on .*, Slurm job 4711\. Where: guarded\."):
-        Lock(tmp_path / "file", Path("guarded"))
-    Lock(tmp_path / "another", Path("guarded"))
+    with pytest.raises(UserError, match=rf"process {process.pid} on .*, Slurm job 4711\. Where: protected\."):
+        Lock(tmp_path / "file", Path("protected"))
+    Lock(tmp_path / "another", Path("protected"))
 
 
 def test_the_lock_of_a_killed_process_is_free_though_its_file_still_names_it(tmp_path, start):
@@ -55,16 +55,16 @@ def test_the_lock_of_a_killed_process_is_free_though_its_file_still_names_it(tmp
     process.kill()
     process.wait()
     assert str(process.pid) in (tmp_path / "file").read_text()
-    lock = Lock(tmp_path / "file", Path("guarded"))
+    lock = Lock(tmp_path / "file", Path("protected"))
     assert (tmp_path / "file").read_text().startswith(f"process {os.getpid()} on ")
     with pytest.raises(UserError, match=f"process {os.getpid()} on"):  # nor is it shared within a process
-        Lock(tmp_path / "file", Path("guarded"))
+        Lock(tmp_path / "file", Path("protected"))
     lock.release()
 
 
 @pytest.mark.parametrize("way", ["release", "delete", "forget"])
 def test_a_lock_is_given_back(tmp_path, start, way):
-    lock = Lock(tmp_path / "file", Path("guarded"))
+    lock = Lock(tmp_path / "file", Path("protected"))
     if way == "forget":
         del lock
         gc.collect()
@@ -88,7 +88,7 @@ def test_the_lock_of_a_deleted_file_counts_for_nothing(tmp_path, monkeypatch, st
 
     monkeypatch.setattr(module.fcntl, "flock", late)
     with pytest.raises(UserError, match="already being done"):
-        Lock(tmp_path / "file", Path("guarded"))
+        Lock(tmp_path / "file", Path("protected"))
 
 
 def test_without_locks_work_goes_on_with_a_warning(tmp_path, monkeypatch, caplog):
@@ -96,5 +96,5 @@ def test_without_locks_work_goes_on_with_a_warning(tmp_path, monkeypatch, caplog
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(module.fcntl, "flock", unsupported)
-    Lock(tmp_path / "file", Path("guarded"))
+    Lock(tmp_path / "file", Path("protected"))
     assert "no lock can be had" in caplog.text and "Operation not supported" in caplog.text

@@ -3,11 +3,11 @@
 Neither question asks how close a run comes to the true future. When the true model of a process runs freely by its
 mean, its states fall back to the mean of the data and stay there. An explosion is growth without bound: small
 differences grow (a growth factor above 1), and the states leave the data behind (`growth`). When the true model runs
-freely by draws from its densities, its states have the distribution of the data at every step (`generation` compares
+freely by draws from its densities, its states have the distribution of the data at every step (`comparison` compares
 the two).
 """
 
-from latentdyn.diagnostics.free_runs.generation import FreeRunSettings, measure_free_runs
-from latentdyn.diagnostics.free_runs.growth import Stability, free_run_stability
+from latentdyn.diagnostics.free_runs.comparison import FreeRunSettings, measure_free_runs
+from latentdyn.diagnostics.free_runs.growth import Growth, free_run_growth
 
-__all__ = ["FreeRunSettings", "Stability", "free_run_stability", "measure_free_runs"]
+__all__ = ["FreeRunSettings", "Growth", "free_run_growth", "measure_free_runs"]

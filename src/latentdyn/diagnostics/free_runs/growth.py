@@ -14,7 +14,7 @@ _NUDGE = 1e-6  # of the training frames' deviation: small enough to be linear, l
 
 
 @dataclass(frozen=True)
-class Stability:
+class Growth:
     """growth: factor a step by which a small difference of two free runs grows in the long run; of a linear mean map,
     its spectral radius. unbounded: share of runs that left the data behind within `steps`. runs: how many."""
 
@@ -25,9 +25,9 @@ class Stability:
 
 
 @torch.no_grad()
-def free_run_stability(
+def free_run_growth(
     predictor: Predictor, history: Tensor, k: int, *, mean: Tensor, std: Tensor, farthest: float, steps: int = 256
-) -> Stability:
+) -> Growth:
     """Run freely from true histories (B, H, D), H >= W + k - 1.
 
     Args:
@@ -42,7 +42,7 @@ def free_run_stability(
     states = free_run(twin, history, steps, k)
     distance = (states[:, history.shape[1] :] - mean).norm(dim=2)
     left = ~(distance <= LEFT_BEHIND * farthest).all(dim=1)  # not >, so that what is not a number counts
-    return Stability(_growth(twin, history, k, std, steps), float(left.double().mean()), len(history), steps)
+    return Growth(_growth(twin, history, k, std, steps), float(left.double().mean()), len(history), steps)
 
 
 def _growth(predictor: Predictor, history: Tensor, k: int, std: Tensor, steps: int) -> float:
