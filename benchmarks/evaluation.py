@@ -21,7 +21,7 @@ from latentdyn.predictors.mdn import MDN
 from latentdyn.stores.windows import Scaling, Windows
 from latentdyn.training.likelihood import mean_nll
 from latentdyn.training.regimes import TeacherForced
-from measure import in_turns, machine, parse, ratio, seconds, table
+from measure import in_turns, machine, paper_mdn, parse, ratio, seconds, table
 
 W, HORIZON = 8, 4
 
@@ -45,7 +45,7 @@ def main() -> None:
     latents = torch.randn(first + arguments.frames, arguments.dim)
     windows = Windows(latents, torch.arange(first, len(latents)), W)
     scaling = Scaling.fit(windows)
-    predictor = MDN(arguments.dim, W, network={"kind": "mlp"})
+    predictor = paper_mdn(arguments.dim, W)
     predictor.set_scaling(scaling)
     predictor.eval()
     few = windows.rows[: arguments.loop_frames]

@@ -26,7 +26,7 @@ from latentdyn.stores.windows import Scaling, Windows
 from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.loop import TrainingSettings, train
 from latentdyn.training.regimes import TeacherForced
-from measure import cpu_name, parse, save_mimi, table
+from measure import cpu_name, paper_mdn, parse, save_mimi, table
 
 W, HORIZONS, STEPS = 8, (1, 2, 4, 8), 25_000  # seed 001, Appendix B
 _BATCH, _SCORED, _ROLLED = 256, 200_000, 4096  # as the config's defaults
@@ -69,7 +69,7 @@ def main() -> None:
 
 def fresh(scaling: Scaling, device: torch.device) -> MDN:
     torch.manual_seed(0)
-    predictor = MDN(len(scaling.frame_mean), W, network={"kind": "mlp"}).to(device)
+    predictor = paper_mdn(len(scaling.frame_mean), W).to(device)
     predictor.set_scaling(scaling)
     return predictor.eval()
 
@@ -106,7 +106,7 @@ def step_row(windows: Windows, scaling: Scaling, steps: int, device: torch.devic
 def encoding_row(clip_s: float, device: torch.device, small: bool) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         save_mimi(folder, small)
-        mimi = Mimi(folder, tile_s=clip_s if device.type == "cuda" else 2.56, device=str(device))
+        mimi = Mimi(folder, revision=None, tile_s=clip_s if device.type == "cuda" else 2.56, device=str(device))
     n = mimi.hop_samples * round(24_000 * clip_s / mimi.hop_samples)
     audio = np.random.default_rng(0).normal(scale=0.1, size=(1, n)).astype(np.float32)
     mimi.encode(audio)

@@ -9,10 +9,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from latentdyn.predictors.mdn import MDN
 
 
 def parse(parser: argparse.ArgumentParser, quick: Mapping[str, object]) -> argparse.Namespace:
@@ -96,6 +99,15 @@ def peak_rss_mb() -> float:
         import resource  # not on Windows
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes on macOS
+
+
+def paper_mdn(dim: int, window_frames: int) -> "MDN":
+    """A fresh MDN of the paper's size, which is that of the config's defaults."""
+    from latentdyn.config.predictors import MDN as Settings
+    from latentdyn.predictors.base import build_predictor
+
+    settings = Settings(kind="mdn", window_frames=window_frames)
+    return cast("MDN", build_predictor(settings.model_dump(mode="json"), dim))
 
 
 def save_mimi(folder: str, small: bool = False) -> None:

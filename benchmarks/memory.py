@@ -10,6 +10,7 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,24 +35,24 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=30, help="training steps (default 30)")
     parser.add_argument("--clips", type=float, nargs="+", default=[10, 60, 600], metavar="S", help="lengths, s")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
-    parser.add_argument("--peak-of", nargs=2, help=argparse.SUPPRESS)  # a measurement, in its own process
+    parser.add_argument("--peak-of", nargs=3, help=argparse.SUPPRESS)  # a measurement, in its own process
     arguments = parse(parser, quick={"dim": 8, "frames": [3200], "steps": 2, "clips": [1.0]})
     torch.set_num_threads(arguments.threads)
     if arguments.peak_of:
-        what, path = arguments.peak_of
-        print(
-            json.dumps(peak_of_encoding(Path(path)) if what == "encoding" else peak_of_fit(Path(path), arguments.steps))
-        )
+        what, path, settings = arguments.peak_of
+        peak_of = {"fit": peak_of_fit, "encoding": peak_of_encoding}[what]
+        print(json.dumps(peak_of(Path(path), json.loads(settings))))
         return
     print(f"{machine()}\n")
-    options = ["--steps", arguments.steps, "--threads", arguments.threads, "--peak-of"]
+    mdn, logmel = settings_of_both(arguments.steps)
+    options = ["--threads", arguments.threads, "--peak-of"]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         rows = []
         for n_frames in arguments.frames:
             store_mb = n_frames * arguments.dim * 4 / 1e6
             peak = in_fresh_process(
-                __file__, *options, "fit", write_store(folder / f"{n_frames}.json", n_frames, arguments.dim)
+                __file__, *options, "fit", write_store(folder / f"{n_frames}.json", n_frames, arguments.dim), mdn
             )
             rows.append([n_frames, f"{store_mb:.0f}", *(f"{mb:.0f}" for mb in peak.values())])
             rows[-1].append(f"{peak['fit'] - store_mb:.0f}")
@@ -65,9 +66,20 @@ def main() -> None:
         print(table(header, rows) + "\n")
         rows = []
         for clip_s in arguments.clips:
-            peak = in_fresh_process(__file__, *options, "encoding", write_clip(folder / "clip.flac", clip_s))
+            peak = in_fresh_process(__file__, *options, "encoding", write_clip(folder / "clip.flac", clip_s), logmel)
             rows.append([f"{clip_s:g} s", f"+{peak['encoding']:.1f}"])
         print(table(["clip", "encoding, MB"], rows))
+
+
+def settings_of_both(steps: int) -> tuple[str, str]:
+    """The paper's MDN and the log-mel codec, as JSON: the processes that are measured do without the config."""
+    from latentdyn.config.predictors import MDN
+    from latentdyn.config.representations import LogMel
+    from latentdyn.config.training import Training
+
+    training = Training(steps=steps, validate_every_steps=max(1, steps // 2))
+    mdn = MDN(kind="mdn", horizons=[1, 8], training=training)
+    return mdn.canonical(), LogMel(kind="logmel", sample_rate_hz=RATE_HZ).canonical()
 
 
 def write_store(handle: Path, n_frames: int, dim: int) -> Path:
@@ -78,25 +90,14 @@ def write_store(handle: Path, n_frames: int, dim: int) -> Path:
     return handle
 
 
-def peak_of_fit(handle: Path, steps: int) -> dict[str, float]:
+def peak_of_fit(handle: Path, settings: dict[str, Any]) -> dict[str, float]:
     before = peak_rss_mb()
     store = open_latents(handle)
     splits = pd.DataFrame({"speaker_id": store.utterances.speaker_id.unique()})
     splits["split"] = np.where(splits.index % 10 == 0, "validation", "train")
-    training = {
-        "steps": steps,
-        "batch_size": 256,
-        "learning_rate": 1e-3,
-        "weight_decay": 1e-4,
-        "gradient_clip_norm": 1.0,
-        "validate_every_steps": max(1, steps // 2),
-        "select": "best_validation",
-        "patience_validations": None,
-        "regime": {"kind": "teacher_forced"},
-    }
     fit_model(
         "predictor",
-        {"kind": "mdn", "window_frames": 8, "horizons": [1, 8], "network": {"kind": "mlp"}, "training": training},
+        settings,
         store,
         index_frames(store, splits),
         seed=0,
@@ -112,8 +113,8 @@ def write_clip(path: Path, clip_s: float) -> Path:
     return path
 
 
-def peak_of_encoding(path: Path) -> dict[str, float]:
-    codec = open_codec({"kind": "logmel", "sample_rate_hz": RATE_HZ})
+def peak_of_encoding(path: Path, settings: dict[str, Any]) -> dict[str, float]:
+    codec = open_codec(settings)
     part = pd.DataFrame({"utterance_id": ["clip"], "path": [path.name], "sample_rate_hz": [RATE_HZ]})
     part["n_samples"] = soundfile.info(path).frames
     with tempfile.TemporaryDirectory() as folder:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from latentdyn.diagnostics.rollout import rollout, rollout_modes
 from latentdyn.predictors.mdn import MDN
-from measure import in_turns, machine, parse, ratio, seconds, table
+from measure import in_turns, machine, paper_mdn, parse, ratio, seconds, table
 
 W, STEPS = 8, 16
 MODES = {"A": range(1, STEPS + 1), "B": (4, 8, 12), "C": (1,), "D": ()}
@@ -30,7 +30,7 @@ def main() -> None:
     arguments = parse(parser, quick={"dim": 8, "segments": 4, "loop_segments": 1, "repeats": 1})
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    predictor = MDN(arguments.dim, W, network={"kind": "mlp", "width": 1024, "layers": 2}).eval()
+    predictor = paper_mdn(arguments.dim, W).eval()
     truth = torch.randn(arguments.segments, W + STEPS, arguments.dim)
     few = truth[: arguments.loop_segments]
     expected = loop(predictor, few)

@@ -29,12 +29,11 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 from torch.utils.data import DataLoader, Dataset
 
 from latentdyn.distributions.gaussian_mixture import mixture_nll
-from latentdyn.predictors.mdn import MDN
 from latentdyn.stores.windows import Windows
 from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.loop import TrainingSettings, train
 from latentdyn.training.regimes import TeacherForced
-from measure import in_turns, machine, parse, ratio, seconds, table
+from measure import in_turns, machine, paper_mdn, parse, ratio, seconds, table
 
 W, K, WIDTH, BATCH, HORIZON = 8, 8, 1024, 256, 1
 CLAMP = (-5.0, 3.0)
@@ -184,7 +183,7 @@ def time_our_loop(windows: Windows, state_file: Path, steps: int) -> tuple[float
         patience_validations=None,
     )
     timed = Timed(windows.latents, windows.rows, windows.window_frames)
-    predictor = MDN(windows.latents.shape[1], W, network={"kind": "mlp"})
+    predictor = paper_mdn(windows.latents.shape[1], W)
     objective = Likelihood(predictor, timed, None, HORIZON, TeacherForced(), BATCH, ("benchmark",))
     train(predictor, objective, settings, state_file=state_file)
     starts = np.array(gathered)[1:]  # the first step allocates the optimizer's moments

@@ -46,7 +46,7 @@ class EnCodec(TiledCodec):
 
     needs_gpu = True
 
-    def __init__(self, checkpoint: str, revision: str | None = None, tile_s: float = 2.56, device: str = "cpu") -> None:
+    def __init__(self, checkpoint: str, revision: str | None, tile_s: float, device: str = "cpu") -> None:
         model = load_model(EncodecModel, "encodec", checkpoint, revision, device)
         config = model.config
         if (

@@ -42,11 +42,11 @@ class LogMel(TiledCodec):
 
     def __init__(
         self,
-        sample_rate_hz: int = 16000,
-        hop_samples: int = 1280,
-        fft_samples: int = 1280,
-        n_mels: int = 64,
-        floor_db: float = -80.0,
+        sample_rate_hz: int,
+        hop_samples: int,
+        fft_samples: int,
+        n_mels: int,
+        floor_db: float,
         device: str = "cpu",
     ) -> None:
         if fft_samples < hop_samples:

@@ -32,7 +32,7 @@ class Mimi(TiledCodec):
 
     needs_gpu = True
 
-    def __init__(self, checkpoint: str, revision: str | None = None, tile_s: float = 2.56, device: str = "cpu") -> None:
+    def __init__(self, checkpoint: str, revision: str | None, tile_s: float, device: str = "cpu") -> None:
         model = load_model(MimiModel, "mimi", checkpoint, revision, device)
         config = model.config
         if not config.use_causal_conv or config.audio_channels != 1 or config.trim_right_ratio != 1:

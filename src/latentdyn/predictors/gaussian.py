@@ -21,7 +21,7 @@ class Gaussian(SolvedPredictor):
     location: Tensor
     factor: Tensor
 
-    def __init__(self, dim: int, window_frames: int, *, covariance: str = "diagonal", mean: str = "fitted") -> None:
+    def __init__(self, dim: int, window_frames: int, *, covariance: str, mean: str) -> None:
         super().__init__(dim, window_frames)
         self.covariance, self.mean = covariance, mean
         self.register_buffer("location", torch.zeros(dim))

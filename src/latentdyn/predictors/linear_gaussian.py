@@ -26,9 +26,7 @@ class LinearGaussian(SolvedPredictor):
     bias: Tensor
     factor: Tensor
 
-    def __init__(
-        self, dim: int, window_frames: int, *, covariance: str = "full", ridges: Sequence[float] = (1e-2,)
-    ) -> None:
+    def __init__(self, dim: int, window_frames: int, *, covariance: str, ridges: Sequence[float]) -> None:
         super().__init__(dim, window_frames)
         self.covariance, self.ridges = covariance, tuple(ridges)
         self.register_buffer("weight", torch.zeros(window_frames * dim, dim))

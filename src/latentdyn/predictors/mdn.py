@@ -27,11 +27,11 @@ class MDN(NetworkPredictor):
         dim: int,
         window_frames: int,
         *,
-        target_axes: str = "natural",
-        components: str = "gaussian",
-        n_components: int = 8,
-        log_sigma_min: float = -5.0,
-        log_sigma_max: float = 3.0,
+        target_axes: str,
+        components: str,
+        n_components: int,
+        log_sigma_min: float,
+        log_sigma_max: float,
         **network: Any,
     ) -> None:
         numbers = 1 + 2 * dim + (components == "student_t")  # of a component: weight, means, log sigmas, ν

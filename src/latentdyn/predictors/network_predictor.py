@@ -29,8 +29,8 @@ class NetworkPredictor(TrainedPredictor):
         outputs: int,
         *,
         network: dict[str, Any],
-        context_normalisation: str = "standard",
-        context_clip: float | None = None,
+        context_normalisation: str,
+        context_clip: float | None,
     ) -> None:
         super().__init__(dim, window_frames)
         self.context_normalisation, self.context_clip = context_normalisation, context_clip

@@ -43,9 +43,7 @@ class Linear(nn.Module):
 class MLP(nn.Module):
     """`layers` hidden layers of `width` GELU units over the flattened context (seed 001 §2.4)."""
 
-    def __init__(
-        self, dim: int, window_frames: int, outputs: int, *, width: int = 1024, layers: int = 2, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, dim: int, window_frames: int, outputs: int, *, width: int, layers: int, dropout: float) -> None:
         super().__init__()
         sizes = [window_frames * dim, *[width] * layers]
         hidden = [nn.Sequential(nn.Linear(i, o), nn.GELU(), nn.Dropout(dropout)) for i, o in itertools.pairwise(sizes)]
@@ -69,10 +67,10 @@ class Transformer(nn.Module):
         window_frames: int,
         outputs: int,
         *,
-        width: int = 256,
-        layers: int = 2,
-        heads: int = 4,
-        dropout: float = 0.0,
+        width: int,
+        layers: int,
+        heads: int,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.tokens = nn.Linear(dim, width)
@@ -95,4 +93,4 @@ def _first(layer: nn.Linear, x: Tensor, n: int | None) -> Tensor:
     return layer(x) if n is None else F.linear(x, layer.weight[:n], layer.bias[:n])
 
 
-_KINDS = {"none": Constant, "linear": Linear, "mlp": MLP, "transformer": Transformer}
+_KINDS: dict[str, type[nn.Module]] = {"none": Constant, "linear": Linear, "mlp": MLP, "transformer": Transformer}

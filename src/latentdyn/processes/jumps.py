@@ -21,7 +21,7 @@ class Jumps:
 
     kind = "jumps"
 
-    def __init__(self, dim: int = 16, seed: int = 0, *, amplitude: float = 4.0, noise: float = 0.5) -> None:
+    def __init__(self, dim: int, seed: int, *, amplitude: float, noise: float) -> None:
         """
         Args:
             amplitude: a, the jump's length. noise: s, deviation of each dimension's noise.

@@ -19,9 +19,7 @@ class Prototypes:
 
     kind = "prototypes"
 
-    def __init__(
-        self, dim: int = 16, seed: int = 0, *, n_prototypes: int = 16, separation: float = 4.0, noise: float = 1.0
-    ) -> None:
+    def __init__(self, dim: int, seed: int, *, n_prototypes: int, separation: float, noise: float) -> None:
         """
         Args:
             n_prototypes: K, anchors on the loop; a mean over K frames no longer tells where it is.

@@ -25,7 +25,7 @@ class ScaleMixture:
 
     kind = "scale_mixture"
 
-    def __init__(self, dim: int = 16, seed: int = 0, *, sd: float = 0.45) -> None:
+    def __init__(self, dim: int, seed: int, *, sd: float) -> None:
         """
         Args:
             seed: accepted like every process's; there are no parameters to draw. sd: deviation of the log scale.

@@ -21,9 +21,7 @@ class Switching:
 
     kind = "switching"
 
-    def __init__(
-        self, dim: int = 16, seed: int = 0, *, n_regimes: int = 2, radius: float = 0.9, noise: float = 1.0
-    ) -> None:
+    def __init__(self, dim: int, seed: int, *, n_regimes: int, radius: float, noise: float) -> None:
         """
         Args:
             radius: of the eigenvalues of every A_i. noise: deviation of each dimension of e_t.

@@ -28,7 +28,7 @@ class VAR:
 
     kind = "var"
 
-    def __init__(self, dim: int = 32, seed: int = 0, *, radius: float = 0.9, noise: str = "isotropic") -> None:
+    def __init__(self, dim: int, seed: int, *, radius: float, noise: str) -> None:
         """
         Args:
             radius: of A's eigenvalues. noise: covariance Q of e_t, the identity or one with correlated dimensions.

@@ -22,9 +22,7 @@ class VMFSteps:
 
     kind = "vmf_steps"
 
-    def __init__(
-        self, dim: int = 32, seed: int = 0, *, kappa: float = 40.0, mu_logm: float = 0.0, sigma: float = 0.3
-    ) -> None:
+    def __init__(self, dim: int, seed: int, *, kappa: float, mu_logm: float, sigma: float) -> None:
         """
         Args:
             seed: accepted like every process's; there are no parameters to draw.

@@ -6,6 +6,7 @@ from latentdyn.codecs.base import codec_class, frame_count, open_codec
 from latentdyn.codecs.logmel import LogMel
 from latentdyn.errors import UserError
 from latentdyn.families import CODECS
+from tests.settings import codec_of
 
 
 @pytest.mark.parametrize(("samples", "frames"), [(0, 0), (1, 1), (1919, 1), (1920, 1), (1921, 2), (3840, 2)])
@@ -14,7 +15,7 @@ def test_frames_are_samples_over_hop_rounded_up(samples, frames):
 
 
 def test_opens_by_kind_with_the_settings_of_the_section():
-    codec = open_codec({"kind": "logmel", "dtype": "float16", "n_mels": 32, "hop_samples": 640})
+    codec = codec_of("logmel", dtype="float16", n_mels=32, hop_samples=640)
     assert isinstance(codec, LogMel)
     assert (codec.dim, codec.hop_samples, codec.frame_rate_hz) == (32, 640, 25.0)
 
@@ -30,7 +31,7 @@ def test_only_the_chosen_codec_is_imported(monkeypatch):
     kinds = CODECS.kinds()
     for kind in kinds:
         monkeypatch.delitem(sys.modules, f"latentdyn.codecs.{kind}", raising=False)
-    open_codec({"kind": "logmel"})
+    codec_of("logmel")
     assert [kind for kind in kinds if f"latentdyn.codecs.{kind}" in sys.modules] == ["logmel"]
 
 

@@ -6,10 +6,11 @@ Tolerances are shares of the standard deviation of what is compared.
 import numpy as np
 import pytest
 
-from latentdyn.codecs.base import codec_class, frame_count, open_codec
+from latentdyn.codecs.base import codec_class, frame_count
 from latentdyn.codecs.tiling import TiledCodec
 from latentdyn.errors import UserError
 from latentdyn.families import CODECS
+from tests.settings import codec_of
 
 from .examples import EXAMPLES
 
@@ -25,7 +26,7 @@ def kind(request):
 
 @pytest.fixture(scope="module")
 def opened(kind, request):
-    return open_codec({"kind": kind, **EXAMPLES[kind].small(request.getfixturevalue)})
+    return codec_of(kind, **EXAMPLES[kind].small(request.getfixturevalue))
 
 
 @pytest.fixture
@@ -216,6 +217,6 @@ def test_refuses_what_is_no_audio_and_no_latents(codec):
 
 def test_a_refusal_is_one_line_that_says_what_to_do(kind):
     with pytest.raises(UserError) as caught:
-        open_codec({"kind": kind, **EXAMPLES[kind].refused})
+        codec_of(kind, **EXAMPLES[kind].refused)
     text = str(caught.value)
     assert "\n" not in text and "What to do:" in text

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from latentdyn.codecs.base import open_codec
+from tests.settings import codec_of
 
 from .examples import save_encodec
 
@@ -16,7 +16,7 @@ HOP = 320
 
 @pytest.fixture(scope="module")
 def encodec(encodec_folder):
-    return open_codec({"kind": "encodec", "checkpoint": str(encodec_folder), "tile_s": 0.4, "dtype": "float32"})
+    return codec_of("encodec", checkpoint=str(encodec_folder), tile_s=0.4)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def share(difference, whole):
 def test_the_full_size(tmp_path, noise, deviation):
     """The one test on the architecture of the released model: every other one has fewer channels."""
     folder = save_encodec(tmp_path)
-    codec = open_codec({"kind": "encodec", "checkpoint": str(folder), "tile_s": 0.2, "dtype": "float32"})
+    codec = codec_of("encodec", checkpoint=str(folder), tile_s=0.2)
     assert (codec.sample_rate_hz, codec.hop_samples, codec.dim, codec.frame_rate_hz) == (24000, HOP, 128, 75)
     assert codec.causal and codec.start_look_ahead_frames == 6
     audio = noise("clip", 1, 38 * HOP)

@@ -11,10 +11,10 @@ import soundfile
 
 from latentdyn.codecs.base import frame_count
 from latentdyn.codecs.encoding import encode_recordings, encode_stream
-from latentdyn.codecs.logmel import LogMel
 from latentdyn.codecs.tiling import cut
 from latentdyn.errors import UserError
 from latentdyn.stores.spool import Spool
+from tests.settings import codec_of
 
 HOP = 4
 
@@ -85,7 +85,7 @@ def test_a_codec_that_runs_ahead_of_its_audio_is_found_out():
 
 # ------------------------------------------------------------------------------------------ whole recordings
 
-CODEC = LogMel(n_mels=16)
+CODEC = codec_of("logmel", n_mels=16)
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from latentdyn.codecs.logmel import LogMel
 from latentdyn.errors import UserError
+from tests.settings import codec_of
 
 RATE, HOP = 16000, 1280
 
@@ -16,14 +16,14 @@ def power(latents):
 
 
 def test_facts():
-    codec = LogMel()
+    codec = codec_of("logmel")
     assert (codec.sample_rate_hz, codec.hop_samples, codec.dim, codec.frame_rate_hz) == (RATE, HOP, 64, 12.5)
 
 
 @pytest.mark.parametrize(("amplitude", "expected"), [(1.0, 1.0), (0.1, 0.01)])
 @pytest.mark.parametrize("hz", [500, 1000, 3000.3])
 def test_bands_add_up_to_the_power_of_a_sine(hz, amplitude, expected):
-    latents = LogMel().encode(sine(hz, amplitude=amplitude)[None])[0]
+    latents = codec_of("logmel").encode(sine(hz, amplitude=amplitude)[None])[0]
     np.testing.assert_allclose(power(latents), expected, rtol=2e-3)
 
 
@@ -32,14 +32,14 @@ def test_the_loudest_band_is_the_one_of_the_frequency():
 
     centres = mel_frequencies(66, fmax=RATE / 2)[1:-1]
     for hz in (300, 1000, 5000):
-        loudest = LogMel().encode(sine(hz)[None])[0].argmax(axis=1)
+        loudest = codec_of("logmel").encode(sine(hz)[None])[0].argmax(axis=1)
         assert (loudest == np.abs(centres - hz).argmin()).all()
 
 
 def test_matches_librosa_up_to_scale(noise):
     import librosa
 
-    codec = LogMel(hop_samples=320, fft_samples=1024, floor_db=-200.0)
+    codec = codec_of("logmel", hop_samples=320, fft_samples=1024, floor_db=-200.0)
     audio = noise("librosa", 20 * 320)
     padded = np.pad(audio, (1024 - 320, 0))
     reference = librosa.feature.melspectrogram(
@@ -50,12 +50,13 @@ def test_matches_librosa_up_to_scale(noise):
 
 
 def test_silence_is_the_floor():
-    np.testing.assert_allclose(LogMel(floor_db=-70).encode(np.zeros((1, 3 * HOP), np.float32)), -70, rtol=1e-6)
+    latents = codec_of("logmel", floor_db=-70).encode(np.zeros((1, 3 * HOP), np.float32))
+    np.testing.assert_allclose(latents, -70, rtol=1e-6)
 
 
 @pytest.mark.parametrize("settings", [{}, {"hop_samples": 320, "fft_samples": 1024}])
 def test_batched_single_and_streamed_agree(noise, blocks_of, streamed, settings):
-    codec = LogMel(**settings)
+    codec = codec_of("logmel", **settings)
     hop = codec.hop_samples
     clips = [noise("a", 300 * hop), noise("b", 300 * hop)]
     batch = codec.encode(np.stack(clips))
@@ -69,7 +70,7 @@ def test_batched_single_and_streamed_agree(noise, blocks_of, streamed, settings)
 
 
 def test_a_frame_hears_its_window_and_nothing_after_its_hop(noise):
-    codec = LogMel(hop_samples=320, fft_samples=1024)
+    codec = codec_of("logmel", hop_samples=320, fft_samples=1024)
     audio = noise("causal", 1, 30 * 320)
     changed = audio.copy()
     changed[:, 10 * 320 : 11 * 320] += 0.5
@@ -78,7 +79,7 @@ def test_a_frame_hears_its_window_and_nothing_after_its_hop(noise):
 
 
 def test_decoded_audio_has_the_spectrum_it_was_made_from(noise):
-    codec = LogMel(hop_samples=320, fft_samples=1024)
+    codec = codec_of("logmel", hop_samples=320, fft_samples=1024)
     loudness = 10 ** (np.sin(2 * np.pi * 3 * np.arange(12800) / RATE) - 1)
     latents = codec.encode((noise("decoded", 12800) * loudness)[None].astype(np.float32))[0]
     decoded = codec.decode(latents)
@@ -92,7 +93,7 @@ def test_decoded_audio_has_the_spectrum_it_was_made_from(noise):
     "settings", [{}, {"hop_samples": 96}, {"hop_samples": 90}, {"hop_samples": 33, "fft_samples": 129}]
 )
 def test_the_margins_of_a_tile_hold_every_spectrum_that_its_audio_depends_on(noise, monkeypatch, settings):
-    codec = LogMel(**{"fft_samples": 160, "hop_samples": 128, "n_mels": 8, **settings})
+    codec = codec_of("logmel", **{"fft_samples": 160, "hop_samples": 128, "n_mels": 8, **settings})
     codec.tile_frames, known, wanted = 3, [], []
 
     def magnitudes(tile, centres):
@@ -113,12 +114,12 @@ def test_the_margins_of_a_tile_hold_every_spectrum_that_its_audio_depends_on(noi
 
 
 def test_decodes_at_the_default_settings():
-    codec = LogMel()
+    codec = codec_of("logmel")
     assert codec.decode(codec.encode(sine(1000)[None])[0]).shape == (10 * HOP,)
 
 
 def test_refuses_windows_that_skip_audio_and_empty_bands():
     with pytest.raises(UserError, match="skips audio"):
-        LogMel(hop_samples=1280, fft_samples=1024)
+        codec_of("logmel", hop_samples=1280, fft_samples=1024)
     with pytest.raises(UserError, match="200 mel bands are too many"):
-        LogMel(hop_samples=320, fft_samples=512, n_mels=200)
+        codec_of("logmel", hop_samples=320, fft_samples=512, n_mels=200)

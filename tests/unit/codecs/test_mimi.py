@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from latentdyn.codecs.base import open_codec
 from latentdyn.errors import UserError
+from tests.settings import codec_of
 
 from .examples import SMALL_MIMI, save_mimi
 
@@ -17,7 +17,7 @@ HOP = 1920
 
 @pytest.fixture(scope="module")
 def mimi(mimi_folder):
-    return open_codec({"kind": "mimi", "checkpoint": str(mimi_folder), "tile_s": 0.4, "dtype": "float32"})
+    return codec_of("mimi", checkpoint=str(mimi_folder), tile_s=0.4)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def share(difference, whole):
 def test_the_full_size(tmp_path, noise, deviation):
     """The one test on the architecture of the released model: every other one has fewer channels."""
     folder = save_mimi(tmp_path)
-    codec = open_codec({"kind": "mimi", "checkpoint": str(folder), "tile_s": 0.4, "dtype": "float32"})
+    codec = codec_of("mimi", checkpoint=str(folder), tile_s=0.4)
     assert (codec.sample_rate_hz, codec.hop_samples, codec.dim, codec.frame_rate_hz) == (24000, HOP, 512, 12.5)
     audio = noise("clip", 1, 13 * HOP)
     encode, decode = whole_clip(folder)
@@ -107,4 +107,4 @@ def test_the_model_never_hears_more_than_a_tile(mimi, noise):
 def test_a_mimi_that_cannot_work_in_tiles_is_refused(tmp_path, change):
     folder = save_mimi(tmp_path, **SMALL_MIMI, **change)
     with pytest.raises(UserError, match=r"cannot work in tiles.*kyutai/mimi"):
-        open_codec({"kind": "mimi", "checkpoint": str(folder)})
+        codec_of("mimi", checkpoint=str(folder))

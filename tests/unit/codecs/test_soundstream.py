@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from latentdyn.codecs.logmel import LogMel
 from latentdyn.codecs.soundstream import SoundStream
 from latentdyn.errors import UserError
+from tests.settings import codec_of
 
 HOP = 320
 
@@ -76,7 +76,7 @@ def test_the_future_moves_no_earlier_frame(soundstream, speech):
 
 @pytest.mark.real_data
 def test_decoding_resembles_the_speech(soundstream, speech):
-    mel = LogMel(hop_samples=320, fft_samples=1024)
+    mel = codec_of("logmel", hop_samples=320, fft_samples=1024)
     generator = np.random.default_rng(0)
     for clip, latents in zip(speech, soundstream.encode(speech), strict=True):
         decoded = soundstream.decode(latents)

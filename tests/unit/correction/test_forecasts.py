@@ -10,8 +10,8 @@ from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.errors import UserError
 from latentdyn.models.score.network import ScoreModel
 from latentdyn.predictors.base import Predictor
-from latentdyn.processes.var import VAR
 from latentdyn.seeds import numpy_generator
+from tests.settings import process_of
 
 DIM = 4
 SETTINGS = InjectionSettings(splits=("eval",), utterances=12, segments=4, steps=5, injected_steps_b=(3,), draws=2,
@@ -40,7 +40,7 @@ class Drifting(Predictor):
 
 @pytest.fixture(scope="module")
 def process():
-    return VAR(DIM, radius=0.6)
+    return process_of("var", dim=DIM, radius=0.6)
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.distributions.von_mises_fisher import VonMisesFisherLogNormal
 from latentdyn.errors import UserError
 from latentdyn.predictors.base import Predictor
-from latentdyn.predictors.linear_gaussian import LinearGaussian
-from latentdyn.processes.var import VAR
+from latentdyn.processes.base import Process
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.windows import Scaling, Windows, common_frames
+from tests.settings import predictor_of, process_of
 
 
 class LinearMap(Predictor):
@@ -77,14 +77,14 @@ GENERATION = FreeRunSettings(
 )
 
 
-def var_and_its_model(make_store, process: VAR, n_frames: int):
+def var_and_its_model(make_store, process: Process, n_frames: int):
     """A store of the process, 30 speakers each for train and eval, and the linear model fitted to it."""
     speakers = [f"{'te'[i % 2]}{i}" for i in range(60)]
     store, frames = make_store({(s, s): process.utterance(n_frames, numpy_generator("var", s)) for s in speakers})
     latents = torch.from_numpy(store.load())
     usable = common_frames(frames, store.n_rows, 2, [1])
     train = Windows.of(latents, usable[usable["split"] == "train"], 2)
-    model = LinearGaussian(store.dim, 2, ridges=(1e-8,))
+    model = predictor_of("linear_gaussian", store.dim, window_frames=2, ridges=[1e-8])
     model.set_scaling(Scaling.fit(train))
     model.solve(train, None, 1)
     return model, latents, frames
@@ -96,7 +96,7 @@ def generated(*arguments, **changes):
 
 
 def test_draws_of_the_true_model_run_on_like_the_data_and_its_mean_comes_to_rest(make_store):
-    process = VAR(4, radius=0.8)
+    process = process_of("var", dim=4, radius=0.8)
     found = generated(*var_and_its_model(make_store, process, 600), runs=400)
     for metric in ("energy", "step_length"):
         for step in (None, 40, 80):
@@ -125,7 +125,7 @@ def test_draws_of_the_true_model_run_on_like_the_data_and_its_mean_comes_to_rest
 
 
 def test_colder_draws_move_less_and_are_another_law(make_store):
-    model = var_and_its_model(make_store, VAR(4, radius=0.8), 600)
+    model = var_and_its_model(make_store, process_of("var", dim=4, radius=0.8), 600)
     warm, cold = generated(*model), generated(*model, temperature=0.25)
     # the noise of a linear model is scaled by √T, so its states are too
     assert cold["energy", "sampled", None].value == pytest.approx(0.25 * warm["energy", "sampled", None].value, rel=0.1)
@@ -133,7 +133,7 @@ def test_colder_draws_move_less_and_are_another_law(make_store):
 
 
 def test_an_unstable_process_is_flagged_as_unbounded(make_store):
-    model = var_and_its_model(make_store, VAR(4, radius=1.05), 40)
+    model = var_and_its_model(make_store, process_of("var", dim=4, radius=1.05), 40)
     found = generated(*model, steps=256, at_steps=(16, 256))
     assert found["unbounded", "sampled", None].value == found["unbounded", "mean", None].value == 1
     energies = [found["energy", "sampled", step].value for step in (16, 256)]
@@ -150,7 +150,7 @@ class Exploding(LinearMap):
 
 
 def test_an_explosion_beyond_every_float_is_an_overflow(make_store):
-    _, latents, frames = var_and_its_model(make_store, VAR(4, radius=0.8), 40)
+    _, latents, frames = var_and_its_model(make_store, process_of("var", dim=4, radius=0.8), 40)
     found = generated(Exploding(torch.eye(4), 2), latents, frames, runs=8)
     for mode in ("sampled", "mean", "median"):
         assert found["unbounded", mode, None].value > 0

@@ -21,10 +21,9 @@ from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.distributions.von_mises_fisher import VonMisesFisherLogNormal
 from latentdyn.errors import UserError
 from latentdyn.predictors.base import Predictor
-from latentdyn.predictors.linear_gaussian import LinearGaussian
-from latentdyn.processes.var import VAR
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.windows import Scaling, Windows, common_frames
+from tests.settings import predictor_of, process_of
 
 SETTINGS = {"splits": ("eval",), "utterances": 2, "segments": 2, "steps": 4, "injected_steps_b": (3,), "draws": 0,
             "temperature": 1.0, "bootstrap_resamples": 200}  # fmt: skip
@@ -45,7 +44,7 @@ def fitted(latents, frames, horizons):
     train = Windows.of(latents, usable[usable["split"] == "train"], 1)
     predictors = {}
     for k in horizons:
-        predictors[k] = LinearGaussian(latents.shape[1], 1, ridges=(1e-8,))
+        predictors[k] = predictor_of("linear_gaussian", latents.shape[1], window_frames=1, ridges=[1e-8])
         predictors[k].set_scaling(Scaling.fit(train))
         predictors[k].solve(train, None, k)
     return predictors
@@ -56,7 +55,7 @@ HORIZONS = [1, 2, 3, 4, 6]
 
 @pytest.fixture(scope="module")
 def answers():
-    process = VAR(8, radius=0.8)
+    process = process_of("var", dim=8, radius=0.8)
     return process, {(a.metric, a.horizon): a.value for a in process.answers(HORIZONS)}
 
 

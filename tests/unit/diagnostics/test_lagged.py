@@ -12,6 +12,7 @@ from latentdyn.models.fit import fit_model
 from latentdyn.predictors.base import Predictor, build_predictor
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.windows import Scaling, Windows, common_frames
+from tests.settings import settings_of
 
 HORIZONS = [1, 2, 4]
 LINEAR = {"kind": "linear_gaussian", "window_frames": 1, "horizons": HORIZONS, "covariance": "full", "ridges": [1e-8]}
@@ -267,8 +268,8 @@ def test_training_and_evaluation_score_the_same_frames_alike(make_store, var_pro
                 "validate_every_steps": 5, "select": "last", "patience_validations": None,
                 "regime": {"kind": "teacher_forced"}}  # fmt: skip
     network = {"kind": "mlp", "width": 8, "layers": 1, "dropout": 0.5}  # dropout must be off in both
-    mdn = {"kind": "mdn", "window_frames": 2, "horizons": [1], "n_components": 2, "network": network}
-    mdn |= {"training": training}
+    small = {"window_frames": 2, "horizons": [1], "n_components": 2, "network": network}
+    mdn = settings_of("predictors", "mdn", **small, training=training)
     store, frames, predictors = fitted(make_store, var_process(rotation(3, 0.5), 10, 50), mdn, tmp_path)
     evaluation = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",))
     differences = [r.value for r in evaluation.records if r.metric == "path_difference"]

@@ -11,7 +11,7 @@ from latentdyn.distributions.gaussian_mixture import DiagonalGaussianMixture, di
 from latentdyn.distributions.rotated import RotatedMixture
 from latentdyn.distributions.student_mixture import DiagonalStudentMixture
 from latentdyn.distributions.von_mises_fisher import VonMisesFisherLogNormal
-from latentdyn.predictors.base import build_predictor
+from tests.settings import predictor_of
 
 N, T = 40_000, 0.4
 SIGMA = torch.tensor([0.5, 1.0, 2.0])
@@ -75,7 +75,7 @@ def test_directions_and_log_lengths_have_a_temperature_each():
 def test_a_flow_draws_from_a_normal_at_the_temperature():
     torch.manual_seed(0)
     options = {"window_frames": 2, "univariate": "affine", "hidden_width": 8, "features": 3, "transforms": 2}
-    predictor = build_predictor({"kind": "flow", "network": {"kind": "linear"}, **options}, 3).eval()
+    predictor = predictor_of("flow", 3, network={"kind": "linear"}, **options).eval()
     with torch.inference_mode():
         density = predictor.density(torch.randn(5, 2, 3))
         z = torch.randn(5, 3, generator=generator())

@@ -15,6 +15,7 @@ from latentdyn.models.fit import fit_model
 from latentdyn.predictors.base import build_predictor
 from latentdyn.stores.latents import open_latents
 from latentdyn.training import loop
+from tests.settings import settings_of
 
 TRAINING = {"steps": 20, "batch_size": 8, "learning_rate": 1e-2, "weight_decay": 0.0, "gradient_clip_norm": 1.0,
             "validate_every_steps": 10, "select": "best_validation", "patience_validations": None}  # fmt: skip
@@ -23,8 +24,11 @@ UNROLLED = {**TRAINING, "steps": 1, "learning_rate": 1e-6, "regime": {
     "kind": "unrolled", "unroll_steps": 3, "target": "step", "backpropagate": True, "first_unroll_steps": 2,
     "grow_steps": 100,
 }}  # fmt: skip
-MDN = {"kind": "mdn", "window_frames": 3, "horizons": [1, 2], "n_components": 2,
-       "network": {"kind": "mlp", "width": 8, "layers": 1}, "training": FORCED}  # fmt: skip
+MDN, WIDER = (
+    settings_of("predictors", "mdn", window_frames=3, horizons=[1, 2], n_components=2,
+                network={"kind": "mlp", "width": width, "layers": 1}, training=FORCED)
+    for width in (8, 9)
+)  # fmt: skip
 LINEAR = {"kind": "linear_gaussian", "window_frames": 2, "horizons": [1, 3], "covariance": "full", "ridges": [0.01]}
 SCORE = {"network": {"width": 8, "blocks": 1}, "sigma_min": 0.1, "sigma_max": 1.0, "training": TRAINING}
 MODELS = {"predictor": (MDN, ["k1", "k2"]), "score": (SCORE, ["whole"])}
@@ -190,7 +194,7 @@ def test_a_model_is_trained_on_from_the_weights_and_the_scaling_of_another(fit):
 @pytest.mark.parametrize(
     ("start", "why"),
     [
-        ({"k1": build_predictor({**MDN, "network": {"kind": "mlp", "width": 9, "layers": 1}}, 2).state_dict()}, "size"),
+        ({"k1": build_predictor(WIDER, 2).state_dict()}, "size"),
         ({"k2": build_predictor(MDN, 2).state_dict()}, "part 'k1' is missing"),
     ],
 )

@@ -9,13 +9,14 @@ from latentdyn.models.checkpoint import save_checkpoint
 from latentdyn.models.predictor.loading import load_predictors
 from latentdyn.predictors.base import build_predictor
 from latentdyn.stores.windows import Scaling
+from tests.settings import settings_of
 
 MLP = {"kind": "mlp", "width": 16, "layers": 1}
 
 
 def settings(**options):
-    return {"kind": "flow", "window_frames": 3, "horizons": [1], "training": {}, "transforms": 3, "hidden_width": 16,
-            "hidden_layers": 1, "features": 4, "mean_samples": 16, "network": MLP} | options  # fmt: skip
+    small = {"window_frames": 3, "horizons": [1], "hidden_width": 16, "hidden_layers": 1, "features": 4, "network": MLP}
+    return settings_of("predictors", "flow", **small | options)
 
 
 def flow_of(dim, **options):

@@ -6,8 +6,8 @@ import torch
 
 from latentdyn.diagnostics.scores import score_frames
 from latentdyn.errors import UserError
-from latentdyn.predictors.base import build_predictor
 from latentdyn.stores.windows import Scaling
+from tests.settings import predictor_of
 
 TRANSITION = np.array([[0.8, 0.3], [-0.2, 0.7]])
 
@@ -21,7 +21,7 @@ def data(make_store, var_process, windows_of):
 
 
 def fitted(train, validation, k=1, **options):
-    predictor = build_predictor({"kind": "gaussian", "window_frames": 2, "horizons": [1, 3], **options}, 2)
+    predictor = predictor_of("gaussian", 2, window_frames=2, horizons=[1, 3], **options)
     predictor.set_scaling(Scaling.fit(train))
     return predictor, list(predictor.solve(train, validation, k))
 

@@ -7,12 +7,11 @@ import torch
 
 from latentdyn.distributions.student_mixture import bounded_log_dofs
 from latentdyn.errors import UserError
-from latentdyn.predictors.base import build_predictor
 from latentdyn.stores.windows import Scaling
+from tests.settings import predictor_of
 
-SETTINGS = {"kind": "mdn", "window_frames": 3, "horizons": [1], "n_components": 2, "log_sigma_min": -5.0,
-            "log_sigma_max": 3.0, "network": {"kind": "mlp", "width": 16, "layers": 2}, "training": {}}  # fmt: skip
-LINEAR = {"kind": "linear_gaussian", "window_frames": 2, "horizons": [1, 2], "covariance": "full", "ridges": [1e-6]}
+MDN = {"kind": "mdn", "window_frames": 3, "n_components": 2, "network": {"kind": "mlp", "width": 16}}
+LINEAR = {"kind": "linear_gaussian", "window_frames": 2, "ridges": [1e-6]}
 HEADS = {
     "mdn": {"kind": "mdn", "n_components": 2},
     "student": {"kind": "mdn", "n_components": 2, "components": "student_t"},
@@ -33,7 +32,7 @@ NETWORKS = {
 def test_the_training_loss_is_the_density_in_natural_units(head, network, axes, scaling):
     torch.manual_seed(0)
     options = {"window_frames": 3, "target_axes": axes, "network": NETWORKS[network]}
-    predictor = build_predictor({**HEADS[head], **options}, 4).eval()
+    predictor = predictor_of(dim=4, **HEADS[head], **options).eval()
     predictor.set_scaling(scaling)
     context, delta = 3 * torch.randn(7, 3, 4), torch.randn(7, 4)
     nll = predictor.nll(context, delta)
@@ -49,7 +48,7 @@ def test_the_training_loss_is_the_density_in_natural_units(head, network, axes, 
 @pytest.mark.parametrize("head", HEADS)
 def test_draws_have_the_mean_and_log_norm_that_the_density_says(head, scaling):
     torch.manual_seed(0)
-    predictor = build_predictor({**HEADS[head], "window_frames": 3, "network": {"kind": "linear"}}, 4).eval()
+    predictor = predictor_of(dim=4, **HEADS[head], window_frames=3, network={"kind": "linear"}).eval()
     predictor.set_scaling(scaling)
     with torch.inference_mode():
         density = predictor.density(torch.randn(1, 3, 4).expand(10_000, -1, -1))
@@ -71,7 +70,7 @@ def test_the_mean_step_is_the_mean_of_the_density(head, network, axes, scaling):
     torch.manual_seed(0)
     options = {"window_frames": 3, "network": NETWORKS[network]}
     options |= {"kind": "vmf_lognormal"} if head == "vmf" else {**HEADS[head], "target_axes": axes}
-    predictor = build_predictor(options, 4).eval()
+    predictor = predictor_of(dim=4, **options).eval()
     predictor.set_scaling(scaling)
     context = 3 * torch.randn(7, 3, 4)
     step, unit = predictor.mean_step(context), scaling.delta_std.max()
@@ -84,7 +83,7 @@ def test_the_mean_step_is_the_mean_of_the_density(head, network, axes, scaling):
 @pytest.mark.parametrize("components", ["gaussian", "student_t"])
 def test_the_mean_step_of_an_mdn_needs_weights_and_means_only(components):
     torch.manual_seed(0)
-    predictor = build_predictor({**SETTINGS, "components": components}, 4)
+    predictor = predictor_of(dim=4, **MDN, components=components)
     context, last = torch.randn(7, 3, 4), predictor.network.layers[-1]
     before = predictor.mean_step(context)
     with torch.no_grad():
@@ -98,7 +97,7 @@ def test_the_mdn_reports_how_much_of_it_is_at_the_clamp(components, scaling):
     torch.manual_seed(0)
     clamp = {"log_sigma_min": -0.1, "log_sigma_max": 0.3}
     options = {"components": components, "target_axes": "principal"}
-    predictor = build_predictor({**SETTINGS, **clamp, **options}, 4)
+    predictor = predictor_of(dim=4, **MDN, **clamp, **options)
     with torch.no_grad():  # two components of equal weight, half of all log sigmas at either bound
         for parameter in predictor.network.layers[-1].parameters():
             parameter.zero_()
@@ -111,7 +110,7 @@ def test_the_mdn_reports_how_much_of_it_is_at_the_clamp(components, scaling):
 
 def test_each_student_component_has_its_own_degrees_of_freedom_and_starts_at_20():
     torch.manual_seed(0)
-    predictor = build_predictor({**SETTINGS, "components": "student_t"}, 4)
+    predictor = predictor_of(dim=4, **MDN, components="student_t")
     context, last = torch.randn(7, 3, 4), predictor.network.layers[-1]
     dofs = predictor.density(context).mixture.log_dofs.exp()
     assert dofs.shape == (7, 2) and (dofs > 10).all() and (dofs < 40).all()
@@ -130,7 +129,7 @@ def test_a_student_mdn_finds_heavy_tails():
     for components in ("gaussian", "student_t"):
         torch.manual_seed(0)
         options = {"components": components, "n_components": 1, "network": {"kind": "none"}}
-        predictor = build_predictor({**SETTINGS, **options}, 4)
+        predictor = predictor_of(dim=4, **MDN | options)
         optimizer = torch.optim.Adam(predictor.parameters(), lr=0.05)
         for _ in range(150):
             optimizer.zero_grad()
@@ -147,7 +146,7 @@ def test_a_student_mdn_finds_heavy_tails():
 
 def test_a_context_free_mdn_in_principal_axes_is_the_full_covariance_gaussian(scaling):
     options = {"target_axes": "principal", "n_components": 1, "network": {"kind": "none"}}
-    predictor = build_predictor({**SETTINGS, **options}, 4)
+    predictor = predictor_of(dim=4, **MDN | options)
     with torch.no_grad():
         for parameter in predictor.parameters():
             parameter.zero_()  # one component, mean 0 and sigma 1 in the axes' units
@@ -168,7 +167,7 @@ def test_a_context_free_mdn_in_principal_axes_is_the_full_covariance_gaussian(sc
 
 def test_the_mdn_is_the_same_density_in_other_units():
     torch.manual_seed(0)
-    predictor, rescaled = build_predictor(SETTINGS, 4), build_predictor(SETTINGS, 4)
+    predictor, rescaled = predictor_of(dim=4, **MDN), predictor_of(dim=4, **MDN)
     rescaled.load_state_dict(predictor.state_dict())
     ones = torch.ones(4)
     rescaled.set_scaling(Scaling(0 * ones, 10 * ones, 0 * ones, 10 * ones, 100 * torch.eye(4)))
@@ -184,7 +183,7 @@ def test_the_linear_predictor_recovers_a_var_and_equals_scikit_learn(make_store,
     transition = np.array([[0.8, 0.3], [-0.2, 0.7]])
     store, frames = make_store(var_process(transition, 20, 500))
     train = windows_of(store, frames, 2, [1, 2], "train")
-    predictor = build_predictor({**LINEAR, "covariance": covariance}, 2)
+    predictor = predictor_of(dim=2, **LINEAR, covariance=covariance)
     predictor.set_scaling(Scaling.fit(train))
     list(predictor.solve(train, None, 1))
     context, delta = train.batch(slice(None), 1)
@@ -203,7 +202,7 @@ def test_the_linear_predictor_recovers_a_var_and_equals_scikit_learn(make_store,
 def test_held_out_speakers_choose_the_ridge(make_store, var_process, windows_of):
     store, frames = make_store(var_process(0.5 * np.eye(2), 10, 60))
     train, validation = (windows_of(store, frames, 2, [1], split) for split in ("train", "validation"))
-    predictor = build_predictor({**LINEAR, "ridges": [1e-6, 1e6]}, 2)
+    predictor = predictor_of(dim=2, **LINEAR | {"ridges": [1e-6, 1e6]})
     predictor.set_scaling(Scaling.fit(train))
     trials = list(predictor.solve(train, validation, 1))
     assert [t["ridge"] for t in trials] == [1e-6, 1e6]
@@ -215,6 +214,6 @@ def test_held_out_speakers_choose_the_ridge(make_store, var_process, windows_of)
 
 def test_several_ridges_without_held_out_speakers_are_refused(make_store, var_process, windows_of):
     store, frames = make_store(var_process(0.5 * np.eye(2), 3, 60))
-    predictor = build_predictor({**LINEAR, "ridges": [1e-6, 1.0]}, 2)
+    predictor = predictor_of(dim=2, **LINEAR | {"ridges": [1e-6, 1.0]})
     with pytest.raises(UserError, match="held-out training speakers"):
         predictor.solve(windows_of(store, frames, 2, [1], "train"), None, 1)

@@ -10,16 +10,17 @@ from latentdyn.distributions.bessel import mean_resultant_length
 from latentdyn.distributions.von_mises_fisher import VonMisesFisherLogNormal
 from latentdyn.predictors.base import build_predictor
 from latentdyn.stores.windows import Scaling
+from tests.settings import settings_of
 
 D, W = 8, 2
-SETTINGS = {"kind": "vmf_lognormal", "window_frames": W, "horizons": [1], "network": {"kind": "none"}, "training": {}}
 SLOPE = pytest.mark.parametrize("dependent", [False, True])
 
 
 def predictor_of(dim: int = D, rms: float = 3.0, **settings):
     """A predictor for steps with mean 0, the same in all directions, of RMS length `rms`."""
     torch.manual_seed(0)
-    predictor = build_predictor({**SETTINGS, **settings}, dim)
+    settings = {"window_frames": W, "network": {"kind": "none"}} | settings
+    predictor = build_predictor(settings_of("predictors", "vmf_lognormal", **settings), dim)
     zeros, ones = torch.zeros(dim, dtype=torch.float64), torch.ones(dim, dtype=torch.float64)
     sd = rms / dim**0.5
     predictor.set_scaling(Scaling(zeros, ones, zeros, sd * ones, sd**2 * torch.eye(dim, dtype=torch.float64)))

@@ -9,6 +9,7 @@ from latentdyn.families import PROCESSES
 from latentdyn.processes.base import build_process, monte_carlo, write_process
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.latents import open_latents
+from tests.settings import process_of, settings_of
 
 MANIFEST = pd.DataFrame({"utterance_id": ["a1", "a2", "b1"], "speaker_id": ["a", "a", "b"], "n_frames": [7, 3, 5]})
 KINDS_WITH_PARAMETERS = ["jumps", "prototypes", "switching", "var"]
@@ -17,11 +18,11 @@ KINDS_WITH_PARAMETERS = ["jumps", "prototypes", "switching", "var"]
 @pytest.mark.parametrize("kind", PROCESSES.kinds())
 @pytest.mark.parametrize("n_frames", [0, 1, 40])
 def test_an_utterance_is_named_by_its_generator_alone(kind, n_frames):
-    process = build_process({"kind": kind, "dim": 6, "seed": 3, "dtype": "float32"})
+    process = process_of(kind, dim=6, seed=3)
     assert (process.kind, process.dim) == (kind, 6)
     x = process.utterance(n_frames, numpy_generator("u"))
     assert (x.shape, x.dtype) == ((n_frames, 6), np.float64)
-    again = build_process({"kind": kind, "dim": 6, "seed": 3})
+    again = process_of(kind, dim=6, seed=3)
     again.utterance(9, numpy_generator("another"))  # what was drawn before does not matter
     np.testing.assert_array_equal(again.utterance(n_frames, numpy_generator("u")), x)
     if n_frames > 1:
@@ -31,19 +32,19 @@ def test_an_utterance_is_named_by_its_generator_alone(kind, n_frames):
 
 @pytest.mark.parametrize("kind", KINDS_WITH_PARAMETERS)
 def test_the_seed_draws_the_parameters(kind):
-    one, other = (build_process({"kind": kind, "dim": 6, "seed": seed}) for seed in (0, 1))
+    one, other = (process_of(kind, dim=6, seed=seed) for seed in (0, 1))
     assert not np.allclose(one.utterance(5, numpy_generator("u")), other.utterance(5, numpy_generator("u")))
 
 
 @pytest.mark.parametrize("kind", PROCESSES.kinds())
 def test_answers_are_those_of_the_horizons_asked_for(kind):
-    process = build_process({"kind": kind, "dim": 4})
+    process = process_of(kind, dim=4)
     answers = process.answers([1, 3])
     assert {answer.horizon for answer in answers} <= {1, 3} and any(answer.horizon == 1 for answer in answers)
     assert len({(answer.metric, answer.horizon) for answer in answers}) == len(answers)
     assert all(np.isfinite([answer.value, answer.error]).all() and "|" not in answer.formula for answer in answers)
     assert process.answers([3]) == [answer for answer in answers if answer.horizon == 3]
-    assert build_process({"kind": kind, "dim": 4}).answers([1, 3]) == answers  # Monte Carlo by name
+    assert process_of(kind, dim=4).answers([1, 3]) == answers  # Monte Carlo by name
 
 
 def test_an_unknown_kind_is_refused():
@@ -79,11 +80,11 @@ def test_an_unknown_kind_is_refused():
 )
 def test_an_option_out_of_range_is_refused(kind, option, value):
     with pytest.raises(UserError, match=rf"{option} is {value!r}\. Where: options of the process {kind}\. .*make it"):
-        build_process({"kind": kind, option: value})
+        process_of(kind, **{option: value})
 
 
 def test_a_store_holds_the_manifests_utterances(tmp_path):
-    settings = {"kind": "var", "dim": 3, "dtype": "float32"}
+    settings = settings_of("representations", "var", dim=3)
     write_process(settings, MANIFEST, tmp_path / "latents.json", 12.5, ("n", 1))
     process = build_process(settings)
     store = open_latents(tmp_path / "latents.json")
@@ -97,7 +98,7 @@ def test_a_store_holds_the_manifests_utterances(tmp_path):
 
 
 def test_an_utterance_does_not_depend_on_the_others(tmp_path):
-    settings = {"kind": "jumps", "dim": 3, "dtype": "float32"}
+    settings = settings_of("representations", "jumps", dim=3)
     for name, manifest in (("all", MANIFEST), ("last", MANIFEST[2:])):
         write_process(settings, manifest, tmp_path / f"{name}.json", 12.5, ("n", 1))
     ((_, alone, _),) = open_latents(tmp_path / "last.json").iterate()
@@ -106,7 +107,7 @@ def test_an_utterance_does_not_depend_on_the_others(tmp_path):
 
 
 def test_an_explosion_beyond_the_dtype_is_refused(tmp_path):
-    settings = {"kind": "var", "dim": 2, "radius": 10.0}
+    settings = settings_of("representations", "var", dim=2, radius=10.0)
     manifest = MANIFEST.assign(n_frames=30)
     with pytest.raises(UserError, match=r"var overflows float16 after \d frames.*utterance a1.*float32"):
         write_process({**settings, "dtype": "float16"}, manifest, tmp_path / "latents.json", 12.5, ("n",))

@@ -7,14 +7,15 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-from latentdyn.processes.jumps import Jumps, sign_information
+from latentdyn.processes.jumps import sign_information
+from tests.settings import process_of
 
 
 @pytest.mark.parametrize(
     ("dim", "amplitude", "noise", "dnll"), [(16, 4, 0.5, -12.182), (64, 8, 1, -21.488), (512, 22.6, 1, -176.44)]
 )
 def test_known_values(exact, dim, amplitude, noise, dnll):
-    answers = exact(Jumps(dim, amplitude=amplitude, noise=noise))
+    answers = exact(process_of("jumps", dim=dim, amplitude=amplitude, noise=noise))
     assert answers["dnll", 1].value == answers["dnll_full", 1].value == pytest.approx(dnll, rel=4e-5)
 
 
@@ -31,7 +32,7 @@ def test_the_sign_is_worth_between_nothing_and_one_bit():
 @pytest.mark.parametrize(("amplitude", "noise"), [(4.0, 0.5), (1.0, 0.7)])
 def test_the_true_density_scores_as_answered_on_utterances(exact, simulate, agrees, amplitude, noise):
     dim = 16
-    process = Jumps(dim, 1, amplitude=amplitude, noise=noise)
+    process = process_of("jumps", dim=dim, seed=1, amplitude=amplitude, noise=noise)
     delta = np.diff(simulate(process, 200, 200), axis=1)
     direction = delta[:, :-1] @ process.rotation.T
     direction /= np.linalg.norm(direction, axis=2, keepdims=True)
@@ -49,7 +50,7 @@ def test_the_true_density_scores_as_answered_on_utterances(exact, simulate, agre
 
 
 def test_the_axis_is_uniform_and_the_first_jump_like_any_other(simulate):
-    process = Jumps(3, amplitude=4.0, noise=0.5)
+    process = process_of("jumps", dim=3, amplitude=4.0, noise=0.5)
     delta = np.diff(simulate(process, 4000, 4), axis=1)
     expected = (16 / 3 + 0.25) * np.eye(3)
     for t in range(3):
@@ -57,6 +58,6 @@ def test_the_axis_is_uniform_and_the_first_jump_like_any_other(simulate):
 
 
 def test_no_mean_is_answered(exact):
-    answers = exact(Jumps(), (1, 2))
+    answers = exact(process_of("jumps"), (1, 2))
     assert (answers["r2_delta", 1].value, answers["variance_ratio", 1].value) == (0, 1)
     assert not any(metric == "cosine" or k == 2 for metric, k in answers)

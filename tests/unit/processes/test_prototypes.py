@@ -4,7 +4,7 @@ import faiss
 import numpy as np
 import pytest
 
-from latentdyn.processes.prototypes import Prototypes
+from tests.settings import process_of
 
 WINDOW, CLUSTERS = 8, 64
 
@@ -28,7 +28,7 @@ def cluster_means(delta, labels, n_clusters):
 
 @pytest.mark.parametrize("settings", [{}, {"dim": 5, "n_prototypes": 7, "separation": 2.0, "noise": 0.5}])
 def test_the_positions_explain_what_is_answered(exact, simulate, settings):
-    process = Prototypes(seed=1, **settings)
+    process = process_of("prototypes", seed=1, **settings)
     x = simulate(process, 100, 200)
     labels = np.concatenate([positions(process, utterance)[1:] for utterance in x])
     delta = np.diff(x, axis=1).reshape(-1, process.dim)
@@ -39,7 +39,7 @@ def test_the_positions_explain_what_is_answered(exact, simulate, settings):
 
 
 def test_the_loop_is_walked_once_round_from_a_uniform_start(simulate):
-    process = Prototypes()
+    process = process_of("prototypes")
     starts = [positions(process, utterance)[0] for utterance in simulate(process, 800, 20)]
     counts = np.bincount(starts, minlength=16)
     assert np.square(counts - 50).sum() / 50 < 37.7  # chi-squared with 15 degrees of freedom, .999 quantile
@@ -48,7 +48,7 @@ def test_the_loop_is_walked_once_round_from_a_uniform_start(simulate):
 @pytest.mark.parametrize("key", ["mean_pool", "pca"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_k_means_on_contexts_finds_the_positions(exact, simulate, key, seed):
-    process = Prototypes(seed=seed)
+    process = process_of("prototypes", seed=seed)
     x = simulate(process, 160, 200).astype(np.float32)
     context = np.lib.stride_tricks.sliding_window_view(x, WINDOW, axis=1)[:, :-1].transpose(0, 1, 3, 2)
     delta = np.diff(x, axis=1)[:, WINDOW - 1 :].reshape(-1, process.dim)

@@ -8,14 +8,14 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 
 from latentdyn.processes.jumps import sign_information
-from latentdyn.processes.switching import Switching
+from tests.settings import process_of
 
 
 @pytest.mark.parametrize(
     "options", [{}, {"dim": 4, "n_regimes": 3, "radius": 0.5, "noise": 2.0}, {"dim": 2, "radius": 0.8}]
 )
 def test_the_true_density_scores_as_answered_on_utterances(exact, simulate, agrees, options):
-    process = Switching(seed=1, **options)
+    process = process_of("switching", seed=1, **options)
     x = simulate(process, 300, 150)
     delta, previous = np.diff(x, axis=1), x[:, :-1]
     means = np.stack([previous @ a.T - previous for a in process.transitions])
@@ -34,14 +34,14 @@ def test_the_true_density_scores_as_answered_on_utterances(exact, simulate, agre
 
 
 def test_frames_are_stationary_and_isotropic(simulate):
-    process = Switching(3, radius=0.8)
+    process = process_of("switching", dim=3, radius=0.8)
     x = simulate(process, 4000, 12)
     for t in (0, 11):
         np.testing.assert_allclose(np.cov(x[:, t].T), np.eye(3) / (1 - 0.64), atol=0.25)
 
 
 def test_one_regime_is_a_linear_process(exact):
-    process = Switching(4, n_regimes=1, radius=0.7, noise=0.5)
+    process = process_of("switching", dim=4, n_regimes=1, radius=0.7, noise=0.5)
     answers = exact(process)
     nll = 2 * math.log(2 * math.pi * math.e * 0.25)
     assert (answers["nll", 1].value, answers["nll", 1].error) == (pytest.approx(nll), 0)
@@ -53,7 +53,7 @@ def test_one_regime_is_a_linear_process(exact):
 
 def test_two_regimes_tell_their_sign_apart_along_one_axis(exact):
     """Given x, the regimes' means are ±½ (A_1 - A_2) x about their middle: a sign in noise."""
-    process = Switching(2, 3, radius=0.4)
+    process = process_of("switching", dim=2, seed=3, radius=0.4)
     x = process.frame_std * np.random.default_rng(0).standard_normal((4000, 2))
     half = 0.5 * np.linalg.norm(x @ (process.transitions[0] - process.transitions[1]).T, axis=1)
     information = np.array([sign_information(ratio) for ratio in half])

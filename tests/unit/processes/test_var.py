@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from latentdyn.processes.var import VAR
+from tests.settings import process_of
 
 HORIZONS = (1, 2, 5)
 
@@ -40,7 +40,7 @@ def by_conditioning(transition, noise, k, window=3):
 @pytest.mark.parametrize("noise", ["isotropic", "correlated"])
 @pytest.mark.parametrize("radius", [0.0, 0.3, 0.9])
 def test_closed_forms_are_the_joint_gaussian_conditioned(exact, radius, noise):
-    process = VAR(8, 1, radius=radius, noise=noise)
+    process = process_of("var", dim=8, seed=1, radius=radius, noise=noise)
     answers = exact(process, HORIZONS)
     for k in HORIZONS:
         for metric, value in by_conditioning(process.transition, process.noise_covariance, k).items():
@@ -62,7 +62,7 @@ def test_the_reference_gives_the_known_values_of_32_dimensions():
 
 
 def test_the_noise_is_what_was_asked_for():
-    isotropic, correlated = VAR(8), VAR(8, noise="correlated")
+    isotropic, correlated = (process_of("var", dim=8, noise=noise) for noise in ("isotropic", "correlated"))
     np.testing.assert_array_equal(isotropic.noise_covariance, np.eye(8))
     spectrum = np.linalg.eigvalsh(correlated.noise_covariance)
     assert spectrum[[0, -1]] == pytest.approx([0.25, 4]) and spectrum.prod() == pytest.approx(1)
@@ -70,7 +70,7 @@ def test_the_noise_is_what_was_asked_for():
 
 
 def test_utterances_are_stationary_and_as_predictable_as_answered(exact, simulate, agrees):
-    process = VAR(3, 2, noise="correlated")
+    process = process_of("var", dim=3, seed=2, noise="correlated")
     x = simulate(process, 400, 300)
     answers = exact(process, HORIZONS)
     for t in (0, 299):
@@ -89,7 +89,7 @@ def test_utterances_are_stationary_and_as_predictable_as_answered(exact, simulat
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_one_dimension_by_hand(exact, seed):
-    process = VAR(1, seed, radius=0.6)
+    process = process_of("var", dim=1, seed=seed, radius=0.6)
     a = float(process.transition[0, 0])  # 0.6 or -0.6
     answers = exact(process)
     assert answers["dnll", 1].value == pytest.approx(-0.5 * math.log(2 / (1 + a)))
@@ -100,7 +100,7 @@ def test_one_dimension_by_hand(exact, seed):
 
 
 def test_white_noise_scores_on_deltas_and_gains_nothing_on_levels(exact):
-    answers = exact(VAR(128, radius=0.0), (1, 2))
+    answers = exact(process_of("var", dim=128, radius=0.0), (1, 2))
     assert answers["dnll", 1].value / 128 == pytest.approx(-0.5 * math.log(2))
     assert answers["cosine", 1].value == pytest.approx(math.sqrt(0.5), abs=3e-3)
     assert answers["level_gain", 1].value == pytest.approx(0)
@@ -110,7 +110,7 @@ def test_white_noise_scores_on_deltas_and_gains_nothing_on_levels(exact):
 
 
 def test_an_unstable_process_grows_by_its_radius(exact, simulate):
-    process = VAR(4, radius=1.05)
+    process = process_of("var", dim=4, radius=1.05)
     x = simulate(process, 3, 400)
     growth = np.linalg.norm(x[:, -1], axis=1) / np.linalg.norm(x[:, -101], axis=1)
     np.testing.assert_allclose(growth, 1.05**100, rtol=0.01)
@@ -123,5 +123,5 @@ def test_an_unstable_process_grows_by_its_radius(exact, simulate):
 
 
 def test_what_is_bounded_is_said_where_it_is_known(exact):
-    assert exact(VAR(4))["unbounded", 1].value == 0
-    assert ("unbounded", 1) not in exact(VAR(4, radius=1.0))
+    assert exact(process_of("var", dim=4))["unbounded", 1].value == 0
+    assert ("unbounded", 1) not in exact(process_of("var", dim=4, radius=1.0))

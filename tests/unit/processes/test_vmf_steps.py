@@ -7,7 +7,8 @@ import pytest
 from scipy.special import gammaln
 from scipy.stats import lognorm, norm, vonmises_fisher
 
-from latentdyn.processes.vmf_steps import VMFSteps, cosine_moments
+from latentdyn.processes.vmf_steps import cosine_moments
+from tests.settings import process_of
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_the_mean_cosine_in_three_dimensions_by_hand(kappa):
 
 @pytest.mark.parametrize(("dim", "kappa"), [(2, 3.0), (16, 40.0), (32, 40.0), (32, 2.0)])
 def test_the_entropy_of_the_direction_is_scipys(exact, dim, kappa):
-    nll = exact(VMFSteps(dim, kappa=kappa, mu_logm=0.2, sigma=0.4))["nll", 1].value
+    nll = exact(process_of("vmf_steps", dim=dim, kappa=kappa, mu_logm=0.2, sigma=0.4))["nll", 1].value
     # h(Δx) = h(d) + h(m) + (D-1) E[ln m]
     expected = vonmises_fisher(np.eye(dim)[0], kappa).entropy() + lognorm.entropy(0.4, scale=math.exp(0.2))
     assert nll == pytest.approx(expected + (dim - 1) * 0.2, abs=1e-9)
@@ -54,7 +55,8 @@ def test_the_entropy_of_the_direction_is_scipys(exact, dim, kappa):
 
 @pytest.mark.parametrize(("kappa", "gain"), [(282.964, -56.2), (498.660, -119.6), (806.318, -196.3)])
 def test_the_context_gain_follows_from_the_cosine(exact, kappa, gain):
-    assert exact(VMFSteps(512, kappa=kappa))["context_gain", 1].value == pytest.approx(gain, abs=0.06)
+    answers = exact(process_of("vmf_steps", dim=512, kappa=kappa))
+    assert answers["context_gain", 1].value == pytest.approx(gain, abs=0.06)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_the_context_gain_follows_from_the_cosine(exact, kappa, gain):
     [(2, {"kappa": 3.0}), (3, {"kappa": 0.5}), (32, {}), (8, {"kappa": 20.0, "mu_logm": 1.5, "sigma": 0.6})],
 )
 def test_the_true_density_scores_as_answered_on_utterances(exact, simulate, agrees, dim, options):
-    process = VMFSteps(dim, **options)
+    process = process_of("vmf_steps", dim=dim, **options)
     x = simulate(process, 200, 200)
     delta, previous = np.diff(x, axis=1), x[:, :-1]
     length = np.linalg.norm(delta, axis=2)
@@ -85,12 +87,12 @@ def test_the_true_density_scores_as_answered_on_utterances(exact, simulate, agre
 
 
 def test_frames_stay_as_near_the_origin_at_the_end_as_at_the_start(simulate):
-    norms = np.linalg.norm(simulate(VMFSteps(), 200, 300), axis=2)
+    norms = np.linalg.norm(simulate(process_of("vmf_steps", dim=32), 200, 300), axis=2)
     assert norms.max() < 5
     assert norms[:, 10:60].mean() == pytest.approx(norms[:, -50:].mean(), rel=0.03)
 
 
 def test_what_the_head_recovers_is_answered(exact):
-    answers = exact(VMFSteps(kappa=25.0))
+    answers = exact(process_of("vmf_steps", dim=32, kappa=25.0))
     assert (answers["kappa", 1].value, answers["r2_head", 1].value) == (25, 0)
     assert answers["dnll_full", 1].value == answers["dnll", 1].value

@@ -24,6 +24,7 @@ from latentdyn.files import canonical_json
 from latentdyn.metrics import METRICS, metric
 from latentdyn.parquet import write_parquet
 from latentdyn.reporting.measurements import Measurements
+from tests.settings import settings_of
 
 ROWS = {"corpora": ["c"], "representations": ["x"]}
 PREDICTED = {**ROWS, "predictors": ["p", "q"], "horizons": [1], "splits": ["eval"]}
@@ -45,7 +46,7 @@ PLAN = {
         "predictors": {"p": "mdn", "p__unconditional": "mdn", "q": "linear_gaussian"},
         "keys": {"pool": "mean_pool"},
     },
-    "processes": {"x": {"kind": "var", "dim": 2, "seed": 0, "radius": 0.0, "dtype": "float32"}},
+    "processes": {"x": settings_of("representations", "var", dim=2, radius=0.0)},
 }
 NLL = {"p": 4.0, "p__unconditional": 7.0, "q": 5.0}  # of each frame of each speaker
 

@@ -14,9 +14,10 @@ from latentdyn.training import likelihood
 from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.loop import TrainingSettings, train
 from latentdyn.training.regimes import TeacherForced
+from tests.settings import settings_of
 
-MDN = {"kind": "mdn", "window_frames": 2, "horizons": [1], "n_components": 2, "log_sigma_min": -5.0,
-       "log_sigma_max": 3.0, "network": {"kind": "mlp", "width": 16, "layers": 1, "dropout": 0.3}}  # fmt: skip
+NETWORK = {"kind": "mlp", "width": 16, "layers": 1, "dropout": 0.3}
+MDN = settings_of("predictors", "mdn", window_frames=2, horizons=[1], n_components=2, network=NETWORK)
 SETTINGS = TrainingSettings(
     steps=40, batch_size=32, learning_rate=1e-2, weight_decay=1e-4, gradient_clip_norm=1.0, validate_every_steps=10,
     select="best_validation", patience_validations=None,

@@ -13,12 +13,12 @@ from latentdyn.stores.windows import Scaling, Windows, common_frames
 from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.loop import TrainingSettings, train
 from latentdyn.training.regimes import REGIMES, TeacherForced, build_regime
+from tests.settings import settings_of
 
 DIM, WINDOW, STEPS = 2, 3, 5
-MDN = {"kind": "mdn", "window_frames": WINDOW, "horizons": [1], "n_components": 3,
-       "network": {"kind": "mlp", "width": 16, "layers": 1}}  # fmt: skip
-VMF = {"kind": "vmf_lognormal", "window_frames": WINDOW, "horizons": [1],
-       "network": {"kind": "mlp", "width": 16, "layers": 1}}  # fmt: skip
+NETWORK = {"kind": "mlp", "width": 16, "layers": 1}
+MDN = settings_of("predictors", "mdn", window_frames=WINDOW, horizons=[1], n_components=3, network=NETWORK)
+VMF = settings_of("predictors", "vmf_lognormal", window_frames=WINDOW, horizons=[1], network=NETWORK)
 GENERATED = {"unroll_steps": STEPS, "target": "step", "backpropagate": True}
 SCHEDULED = {"kind": "scheduled_sampling", **GENERATED, "p_teacher_start": 0.0, "p_teacher_end": 0.0, "decay_steps": 1}
 UNROLLED = {"kind": "unrolled", **GENERATED, "first_unroll_steps": 2, "grow_steps": 100}

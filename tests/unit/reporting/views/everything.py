@@ -13,6 +13,7 @@ from latentdyn.diagnostics.summaries import QUANTILES, quantile_name
 from latentdyn.families import VIEWS
 from latentdyn.metrics import DIM, FRAME_RATE_HZ, LAGGED_COLUMNS, MEASURED
 from latentdyn.reporting.measurements import Measurements
+from tests.settings import settings_of
 
 KINDS = VIEWS.kinds()
 # units of what counts, and of facts of the latents: they cannot overflow
@@ -55,7 +56,7 @@ def plan_of(lineage: str = "var", predictor: str = "linear_gaussian", key: str =
         "kinds": {"representations": {"r": lineage}, "predictors": predictors, "keys": {"key": key}},
         "steps": {"p": 5, "q": 5},
         "sampling": {"sigmas": [0.5], "step_size": 0.2, "n_steps": [2]},
-        "processes": {"r": {"kind": "var", "dim": 2, "seed": 0, "radius": 0.5}},
+        "processes": {"r": settings_of("representations", "var", dim=2, radius=0.5)},
     }
 
 

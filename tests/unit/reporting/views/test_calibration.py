@@ -17,13 +17,14 @@ from latentdyn.reporting.png import write_figure
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.views import calibration
 from latentdyn.reporting.views.calibration import calibration_rows, draw
+from tests.settings import settings_of
 
-WHITE = {"kind": "var", "dim": 2, "seed": 0, "radius": 0.0, "dtype": "float32"}
+WHITE = settings_of("representations", "var", dim=2, radius=0.0)
 DNLL = -math.log(2)  # of WHITE
 EXACT = {"dnll": DNLL, "dnll_full": DNLL, "r2_delta": 0.5, "level_gain": 0.0, "unbounded": 0.0}
-JUMPS = {"kind": "jumps", "dim": 2, "seed": 0}
-VMF = {"kind": "vmf_steps", "dim": 3, "seed": 0}
-UNSTABLE = {"kind": "var", "dim": 2, "seed": 0, "radius": 1.05}
+JUMPS = settings_of("representations", "jumps", dim=2)
+VMF = settings_of("representations", "vmf_steps", dim=3)
+UNSTABLE = settings_of("representations", "var", dim=2, radius=1.05)
 TABLE = {"predictors": {"x": "p"}, "keys": {}, "horizons": [1], "seeds": [0], "tolerance": 0.02}
 
 
@@ -249,12 +250,11 @@ def test_a_process_that_is_compared_with_nothing_is_an_error(handmade, process, 
 
 
 # the figure
-DRAWN_WHITE = {"kind": "var", "dim": 2, "seed": 0, "radius": 0.0}
 PROCESSES = {
-    "white": DRAWN_WHITE,
+    "white": WHITE,
     "shaken": {"kind": "outliers", "source": "white"},
-    "unstable": {**DRAWN_WHITE, "radius": 1.05},  # in the panel of ratios alone
-    "mixture": {"kind": "scale_mixture", "dim": 2, "seed": 0},
+    "unstable": UNSTABLE,  # in the panel of ratios alone
+    "mixture": settings_of("representations", "scale_mixture", dim=2),
 }
 DRAWN_TABLE = {"predictors": dict.fromkeys(PROCESSES, "p"), "keys": {}, "horizons": [1], "seeds": [0],
                "tolerance": 0.02}  # fmt: skip
