@@ -1,10 +1,10 @@
 """Config, rules and code hold together: shipped files plan, rules and steps agree, settings fit who takes them."""
 
-import dataclasses
 import importlib
 import inspect
 import re
 from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any, get_args
 from unittest.mock import Mock, create_autospec
 
@@ -16,12 +16,16 @@ from pydantic import BaseModel
 from snakemake.utils import update_config
 
 from latentdyn.codecs.base import open_codec
-from latentdyn.config import Config, load_config, representations, values
+from latentdyn.config import Config, load_config, predictors, representations, values
 from latentdyn.config.corpora import LibriSpeech, Splits, Synthetic
-from latentdyn.config.corrections import Correction
+from latentdyn.config.corrections import Correction, ScoreNetwork
 from latentdyn.config.keys import KeyKind
 from latentdyn.config.kinds import kinds_of
 from latentdyn.config.measurements import MeasurementKind, measurement_kinds
+from latentdyn.config.measurements.clusters import Clustering
+from latentdyn.config.measurements.free_runs import FreeRuns
+from latentdyn.config.measurements.injection import Injection
+from latentdyn.config.measurements.lagged import Evaluation
 from latentdyn.config.networks import NetworkKind
 from latentdyn.config.predictors import PredictorKind
 from latentdyn.config.regimes import RegimeKind
@@ -35,14 +39,13 @@ from latentdyn.corpus.synthetic import synthetic_manifest
 from latentdyn.correction.variants import KINDS as VARIANTS
 from latentdyn.correction.variants import SamplingSettings
 from latentdyn.diagnostics.clusters import ClusteringSettings
-from latentdyn.diagnostics.clusters.keys import KINDS as KEYS
-from latentdyn.diagnostics.clusters.keys import KeySettings, fit_key
+from latentdyn.diagnostics.clusters.keys import KEYS, build_key
 from latentdyn.diagnostics.free_runs import FreeRunSettings
 from latentdyn.diagnostics.injection import InjectionSettings
 from latentdyn.diagnostics.lagged import EvaluationSettings
 from latentdyn.diagnostics.records import SUMS, WORST_FRAMES
-from latentdyn.families import CODECS, MEASUREMENTS, PROCESSES, VIEWS
-from latentdyn.models.score.network import build_score_model
+from latentdyn.families import CODECS, MEASUREMENTS, PREDICTORS, PROCESSES, VIEWS
+from latentdyn.models.score.network import ScoreModel, build_score_model
 from latentdyn.predictors.base import SolvedPredictor, build_predictor
 from latentdyn.predictors.network_predictor import NetworkPredictor
 from latentdyn.predictors.networks import build_network
@@ -54,6 +57,7 @@ from latentdyn.stores.frames import SLICES
 from latentdyn.stores.windows import Scaling, Windows
 from latentdyn.training.loop import TrainingSettings
 from latentdyn.training.regimes import REGIMES, build_regime
+from tests.settings import kind_of
 
 from .conftest import ROOT, Checkout
 
@@ -246,11 +250,6 @@ def settings_of(section: type[BaseModel]) -> dict[str, Any]:
     return section.model_validate({"kind": kind_of(section), **required}).model_dump(mode="json")
 
 
-def kind_of(section: type[BaseModel]) -> str:
-    (kind,) = get_args(section.model_fields["kind"].annotation)
-    return kind
-
-
 @pytest.mark.parametrize("section", kinds_of(Encoder), ids=kind_of)
 def test_a_codec_takes_the_settings_of_its_kind(section: type[BaseModel], monkeypatch: pytest.MonkeyPatch):
     module = importlib.import_module(CODECS.module(kind_of(section)))
@@ -330,11 +329,14 @@ def test_a_network_takes_the_settings_of_its_kind(section: type[BaseModel]):
 
 @pytest.mark.parametrize("section", kinds_of(KeyKind), ids=kind_of)
 def test_a_key_takes_the_settings_of_its_kind(section: type[BaseModel]):
-    settings = KeySettings(**settings_of(section))
+    settings = settings_of(section)
+    taken = inspect.signature(type(build_key(settings))).parameters.keys()
+    assert taken == settings.keys() - {"kind"}, "every setting can be set"
     latents = torch.randn(100, 6, generator=torch.Generator().manual_seed(0))
     windows = Windows(latents, torch.arange(10, 100), window_frames=4)
-    key = fit_key(dataclasses.replace(settings, dims=2), windows, windows, Scaling.fit(windows))
-    assert key.features(latents[None, :4]).shape == (1, 6 if settings.kind == "mean_pool" else 2)
+    few = {"dims": 2} if "dims" in settings else {}
+    key = build_key(settings | few).fit(windows, windows, Scaling.fit(windows))
+    assert key.features(latents[None, :4]).shape == (1, few.get("dims", 6))
 
 
 @pytest.mark.parametrize("section", kinds_of(TableKind), ids=kind_of)
@@ -352,7 +354,7 @@ def test_what_measures_takes_the_settings_of_its_kind():
     FreeRunSettings(**kinds["free_runs"].settings(config, "vmf", None))
     clusters = kinds["clusters"].settings(config, "pca", None)
     ClusteringSettings(**clusters["clustering"])
-    KeySettings(**clusters["key"])
+    build_key(clusters["key"])
     corrections = kinds["corrections"].settings(config, "vmf", "score")
     SamplingSettings(**corrections["sampling"])
     InjectionSettings(**corrections["injection"])
@@ -364,6 +366,31 @@ def test_training_and_splits_take_their_sections():
     assert build_score_model(Correction().score_model(), dim=3).sigma_max == Correction().sigma_max
     inspect.signature(split_speakers).bind(Mock(), **Splits().model_dump())
     inspect.signature(synthetic_manifest).bind(**Synthetic(kind="synthetic").model_dump(exclude={"kind", "splits"}))
+
+
+def takers() -> Iterator[tuple[type[BaseModel], Callable[..., Any]]]:
+    """Every section of settings, with what the code makes of it."""
+    yield from ((section, section.family.load(kind_of(section))) for section in kinds_of(RepresentationKind))
+    yield from ((section, PREDICTORS.load(kind_of(section))) for section in kinds_of(PredictorKind))
+    yield predictors.NetworkPredictor, NetworkPredictor  # which takes what a head hands on as **network
+    yield from ((section, type(build_network(settings_of(section), 3, 2, 5))) for section in kinds_of(NetworkKind))
+    yield from ((section, REGIMES[kind_of(section)]) for section in kinds_of(RegimeKind))
+    yield from ((section, KEYS[kind_of(section)]) for section in kinds_of(KeyKind))
+    yield from ((section, TrainingSettings) for section in (Training, ScoreTraining))
+    yield from ((Correction, SamplingSettings), (Correction, ScoreModel), (ScoreNetwork, ScoreModel))
+    yield from ((Evaluation, EvaluationSettings), (Injection, InjectionSettings), (FreeRuns, FreeRunSettings))
+    yield from ((Clustering, ClusteringSettings), (Evaluation, ClusteringSettings))
+    yield from ((Splits, split_speakers), (Synthetic, synthetic_manifest))
+
+
+def test_defaults_live_in_the_config_alone():
+    again = [
+        f"{taker.__name__}: {name}"
+        for section, taker in takers()
+        for name, parameter in inspect.signature(taker).parameters.items()
+        if name in section.model_fields and parameter.default is not parameter.empty
+    ]
+    assert not again, "the config says these defaults too, and the two may differ"
 
 
 def test_names_that_config_and_code_share_are_the_same():

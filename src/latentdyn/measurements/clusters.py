@@ -3,7 +3,7 @@
 from typing import Any
 
 from latentdyn.diagnostics.clusters import ClusteringSettings, cluster_contexts
-from latentdyn.diagnostics.clusters.keys import KeySettings
+from latentdyn.diagnostics.clusters.keys import build_key
 from latentdyn.measurements.subject import Measured, Subject
 
 
@@ -11,7 +11,7 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
     """Measure `subject` by the entry `key` of `keys`, as the section `clustering` of the config says."""
     return Measured(
         cluster_contexts(
-            KeySettings(**settings["key"]),
+            build_key(settings["key"]),
             subject.latents,
             subject.frames,
             ClusteringSettings(**settings["clustering"]),

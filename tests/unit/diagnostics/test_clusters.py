@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from latentdyn.diagnostics.clusters import ClusteringSettings, KeySettings, cluster_contexts
+from latentdyn.diagnostics.clusters import ClusteringSettings, cluster_contexts
+from latentdyn.diagnostics.clusters.keys import PCA, Learned, MeanPool, PCABins
 from latentdyn.diagnostics.clusters.quantisers import fit_bins, fit_kmeans
 from latentdyn.diagnostics.clusters.statistics import ClusterMoments, gaussian_nll, squared_distances
 from latentdyn.errors import UserError
@@ -28,10 +29,10 @@ SETTINGS = ClusteringSettings(
     bootstrap_resamples=200,
 )
 KEYS = {
-    "mean_pool": KeySettings("mean_pool"),
-    "pca": KeySettings("pca", dims=4),
-    "learned": KeySettings("learned", dims=3),
-    "pca_bins": KeySettings("pca_bins", dims=1),
+    "mean_pool": MeanPool(),
+    "pca": PCA(dims=4),
+    "learned": Learned(dims=3, ridges=(1e-3, 1e-2, 1e-1, 1.0)),
+    "pca_bins": PCABins(dims=1),
 }
 
 
@@ -276,7 +277,7 @@ def test_more_clusters_than_training_frames_are_refused(make_store):
     with pytest.raises(UserError, match="1024 clusters are asked for, and there are 81 training frames"):
         measure(store, frames, cluster_counts=(64, 1024))
     with pytest.raises(UserError, match=r"4096 clusters .* 81 training frames.*dims of the key"):
-        cluster_contexts(KeySettings("pca_bins", dims=6), torch.from_numpy(store.load()), frames, SETTINGS, ())
+        cluster_contexts(PCABins(dims=6), torch.from_numpy(store.load()), frames, SETTINGS, ())
 
 
 def test_clusters_that_are_all_too_small_are_refused(make_store):

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from latentdyn.diagnostics.clusters.keys import KeySettings, fit_key
+from latentdyn.diagnostics.clusters.keys import PCA, Learned, MeanPool, PCABins
 from latentdyn.errors import UserError
 from latentdyn.stores.windows import Scaling, Windows, common_frames
+
+RIDGES = (1e-3, 1e-2, 1e-1, 1.0)
 
 
 def windows_of(store, frames, window, split="train"):
@@ -34,24 +36,24 @@ def test_mean_pool_by_hand():
     one = torch.ones(2, dtype=torch.float64)
     scaling = Scaling(one, torch.tensor([1.0, 2.0], dtype=torch.float64), 0 * one, one, torch.eye(2))
     windows = Windows(latents, torch.tensor([3]), 3)
-    key = fit_key(KeySettings("mean_pool"), windows, None, scaling)
+    key = MeanPool().fit(windows, None, scaling)
     # ([-1, -.5] + [1, 1.5] + [3, -.5]) / 3
     np.testing.assert_allclose(key.features(windows.batch(slice(None), 1)[0]), [[1, 1 / 6]], rtol=1e-6)
 
 
 def test_principal_components_are_scikit_learns(speech):
-    from sklearn.decomposition import PCA
+    from sklearn import decomposition
 
     train, _, scaling = speech
-    key = fit_key(KeySettings("pca", dims=4), train, None, scaling)
+    key = PCA(dims=4).fit(train, None, scaling)
     x, _ = standardised(train, scaling)
-    expected = PCA(4).fit(x.reshape(len(x), -1))
+    expected = decomposition.PCA(4).fit(x.reshape(len(x), -1))
     assert key.weight.shape == (12, 4)
     cosines = (key.weight.double().numpy() * expected.components_.T).sum(axis=0)
     np.testing.assert_allclose(np.abs(cosines), 1, atol=1e-4)  # signs are free
     features = key.features(train.batch(slice(None), 1)[0]).numpy()
     np.testing.assert_allclose(features.var(axis=0, ddof=1), expected.explained_variance_, rtol=1e-4)
-    binned = fit_key(KeySettings("pca_bins", dims=4), train, None, scaling)
+    binned = PCABins(dims=4).fit(train, None, scaling)
     torch.testing.assert_close(binned.weight, key.weight)
 
 
@@ -61,7 +63,7 @@ def test_the_learned_key_of_full_rank_spans_the_ridge_regression(speech):
     train, _, scaling = speech
     x, y = standardised(train, scaling)
     x = x.reshape(len(x), -1)
-    key = fit_key(KeySettings("learned", dims=4, ridges=(0.1,)), train, None, scaling)
+    key = Learned(dims=4, ridges=(0.1,)).fit(train, None, scaling)
     fitted = Ridge(alpha=0.1 * len(x)).fit(x, y).predict(x)
     features = key.features(train.batch(slice(None), 1)[0]).double().numpy()
     # the features are the fitted steps in other axes of the same lengths
@@ -83,10 +85,10 @@ def test_the_learned_key_of_low_rank_is_the_best_there_is(speech):
     fitted = x @ np.linalg.lstsq(x, y, rcond=None)[0]
     _, singular, _ = np.linalg.svd(fitted, full_matrices=False)
     best = np.square(y - fitted).sum() + np.square(singular[2:]).sum()
-    key = fit_key(KeySettings("learned", dims=2, ridges=(1e-9,)), train, None, scaling)
+    key = Learned(dims=2, ridges=(1e-9,)).fit(train, None, scaling)
     context = train.batch(slice(None), 1)[0]
     assert error(key.features(context).double().numpy()) == pytest.approx(best, rel=1e-4)
-    pca = fit_key(KeySettings("pca", dims=2), train, None, scaling)
+    pca = PCA(dims=2).fit(train, None, scaling)
     assert error(pca.features(context).double().numpy()) > 1.02 * best
 
 
@@ -102,7 +104,7 @@ def test_a_step_that_one_direction_decides_is_found_where_variance_points_elsewh
     store, frames = make_store(utterances)
     train = windows_of(store, frames, 1)
     scaling = Scaling.fit(train)
-    key = fit_key(KeySettings("learned", dims=1), train, windows_of(store, frames, 1, "validation"), scaling)
+    key = Learned(dims=1, ridges=RIDGES).fit(train, windows_of(store, frames, 1, "validation"), scaling)
     x, y = standardised(train, scaling)
     feature = key.features(train.batch(slice(None), 1)[0])[:, 0].numpy()
     assert abs(np.corrcoef(feature, x[:, 0, 2])[0, 1]) > 0.99
@@ -118,7 +120,7 @@ def test_held_out_speakers_choose_the_ridge(make_store):
     scaling = Scaling.fit(train)
 
     def weight(ridges):
-        return fit_key(KeySettings("learned", 2, ridges), train, validation, scaling).weight
+        return Learned(2, ridges).fit(train, validation, scaling).weight
 
     # 24 weights a dimension from 72 frames overfit; the step is -x_{t-1} plus noise, so that shrinking all loses too
     chosen = weight((1e-6, 1.0, 1e6))
@@ -133,17 +135,15 @@ def test_what_is_fitted_sees_its_training_windows_only(make_store, var_process):
     for name, utterances in (("a", data), ("b", changed)):
         store, frames = make_store(utterances, name)
         train = windows_of(store, frames, 2)
-        weights.append(fit_key(KeySettings("pca", dims=3), train, None, Scaling.fit(train)).weight)
+        weights.append(PCA(dims=3).fit(train, None, Scaling.fit(train)).weight)
     torch.testing.assert_close(weights[0], weights[1], rtol=0, atol=0)
 
 
 def test_impossible_keys_are_refused(speech):
     train, _, scaling = speech
     with pytest.raises(UserError, match="pca key of 13 dimensions is asked for where there are 12"):
-        fit_key(KeySettings("pca", dims=13), train, None, scaling)
+        PCA(dims=13).fit(train, None, scaling)
     with pytest.raises(UserError, match="learned key of 5 dimensions is asked for where there are 4"):
-        fit_key(KeySettings("learned", dims=5), train, None, scaling)
+        Learned(dims=5, ridges=RIDGES).fit(train, None, scaling)
     with pytest.raises(UserError, match="held-out training speakers"):
-        fit_key(KeySettings("learned", dims=2), train, None, scaling)
-    with pytest.raises(ValueError, match="umap"):
-        fit_key(KeySettings("umap"), train, None, scaling)
+        Learned(dims=2, ridges=RIDGES).fit(train, None, scaling)

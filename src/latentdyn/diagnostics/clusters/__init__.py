@@ -18,7 +18,6 @@ With m_c the mean of cluster c on the scored frames, m that of all of them, and 
 """
 
 from latentdyn.diagnostics.clusters.evaluation import cluster_contexts
-from latentdyn.diagnostics.clusters.keys import KeySettings
 from latentdyn.diagnostics.clusters.settings import ClusteringSettings
 
-__all__ = ["ClusteringSettings", "KeySettings", "cluster_contexts"]
+__all__ = ["ClusteringSettings", "cluster_contexts"]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from latentdyn.diagnostics.clusters.clustering import Clustering
-from latentdyn.diagnostics.clusters.keys import Key, KeySettings, fit_key
+from latentdyn.diagnostics.clusters.keys import Key, KeyKind, PCABins
 from latentdyn.diagnostics.clusters.quantisers import BINS, fit_bins, fit_kmeans
 from latentdyn.diagnostics.clusters.settings import ClusteringSettings
 from latentdyn.diagnostics.records import Record
@@ -19,7 +19,7 @@ _BLOCK = 8192
 
 
 def cluster_contexts(
-    key: KeySettings,
+    kind: KeyKind,
     latents: Tensor,
     frames: pd.DataFrame,
     settings: ClusteringSettings,
@@ -28,6 +28,7 @@ def cluster_contexts(
     """Cluster the contexts of a representation by one key, and measure on every split how much they say of Δx.
 
     Args:
+        kind: of the key.
         latents: (n_rows, D) resident. frames: the frame index.
         seed_names: what names the subsample, k-means, the permutations and the bootstrap.
 
@@ -51,17 +52,17 @@ def cluster_contexts(
         for split, part in usable.groupby("split", observed=True)
     }
     windows = {split: Windows.of(latents, part, settings.window_frames) for split, part in chosen.items()}
-    counts = [BINS**key.dims] if key.kind == "pca_bins" else list(settings.cluster_counts)
+    counts = [BINS**kind.dims] if isinstance(kind, PCABins) else list(settings.cluster_counts)
     if max(counts) > len(windows["train"]):
         raise UserError(
             f"{max(counts)} clusters are asked for, and there are {len(windows['train'])} training frames",
-            "dims of the key" if key.kind == "pca_bins" else "cluster_counts, max_frames",
+            "dims of the key" if isinstance(kind, PCABins) else "cluster_counts, max_frames",
             "ask for fewer clusters, or use a larger corpus",
         )
-    fitted = fit_key(key, windows["train"], windows.get("validation"), scaling)
-    features, deltas = _features_and_deltas(fitted, windows["train"], scaling)
+    key = kind.fit(windows["train"], windows.get("validation"), scaling)
+    features, deltas = _features_and_deltas(key, windows["train"], scaling)
     quantisers = {
-        n: fit_bins(features) if key.kind == "pca_bins" else fit_kmeans(features, n, settings, seed_names)
+        n: fit_bins(features) if isinstance(kind, PCABins) else fit_kmeans(features, n, settings, seed_names)
         for n in progress(counts, desc="clusters", unit="clustering", leave=False)
     }
     axes = scaling.delta_axes()[1].numpy()
@@ -69,7 +70,7 @@ def cluster_contexts(
     models: dict[int, Clustering] = {}
     for split in sorted(chosen, key=lambda split: split != "train"):  # the others are measured by what train gives
         if split != "train":
-            features, deltas = _features_and_deltas(fitted, windows[split], scaling)
+            features, deltas = _features_and_deltas(key, windows[split], scaling)
         for n in progress(counts, desc=split, unit="clustering", leave=False):
             labels = quantisers[n](features)
             where = {"split": split, "horizon": 1, "clusters": n}

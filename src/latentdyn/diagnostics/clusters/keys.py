@@ -1,17 +1,12 @@
 """Keys: a few features of a context, to cluster it by (Phase 0; seed 000 §2, 002 §1).
 
-Every key is a linear map of the standardised context, fitted on training frames only:
-
-- mean_pool: the mean over the W frames, (D,);
-- pca: the first `dims` principal components of the flattened context;
-- pca_bins: the same, for quartile bins in place of k-means (see quantisers);
-- learned: the `dims` combinations of the context that predict Δx best together: reduced-rank ridge regression
-  (Izenman 1975; with a ridge, Mukherjee & Zhu 2011). No linear key of this size predicts the mean of Δx better.
+Every key is a linear map of the standardised context, fitted on training frames only.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -21,21 +16,7 @@ from latentdyn.stores.windows import Scaling, Windows
 
 log = logging.getLogger(__name__)
 
-KINDS = ("mean_pool", "pca", "learned", "pca_bins")
 _BLOCK = 8192
-
-
-@dataclass(frozen=True)
-class KeySettings:
-    """One key of the config.
-
-    dims: features of pca, learned and pca_bins. ridges: penalties λ of learned, beside variances of 1 (contexts are
-    standardised); validation speakers choose.
-    """
-
-    kind: str
-    dims: int = 16
-    ridges: Sequence[float] = (1e-3, 1e-2, 1e-1, 1.0)
 
 
 @dataclass(frozen=True)
@@ -55,34 +36,98 @@ class Key:
         return (context - self.frame_mean) / self.frame_std
 
 
-def fit_key(settings: KeySettings, train: Windows, validation: Windows | None, scaling: Scaling) -> Key:
-    """Fit a key at staleness 1.
+class KeyKind:
+    """One kind of key; subclasses hold its settings, which are the keys of an entry of the config's section `keys`."""
 
-    Args:
-        validation: held-out training speakers, who choose among several ridges.
+    kind: ClassVar[str]
 
-    Raises:
-        UserError: more dimensions than there are, or several ridges and nobody to choose among them.
+    def fit(self, train: Windows, validation: Windows | None, scaling: Scaling) -> Key:
+        """Fit a key at staleness 1.
+
+        Args:
+            validation: held-out training speakers, who choose among several ridges.
+            scaling: moments of the training frames.
+
+        Raises:
+            UserError: more dimensions than there are, or several ridges and nobody to choose among them.
+        """
+        raise NotImplementedError  # abstract
+
+
+@dataclass(frozen=True)
+class MeanPool(KeyKind):
+    """The mean over the W frames, (D,)."""
+
+    kind = "mean_pool"
+
+    def fit(self, train: Windows, validation: Windows | None, scaling: Scaling) -> Key:
+        return _unweighted(train, scaling)
+
+
+@dataclass(frozen=True)
+class PCA(KeyKind):
+    """The first `dims` principal components of the flattened context."""
+
+    kind = "pca"
+    dims: int
+
+    def fit(self, train: Windows, validation: Windows | None, scaling: Scaling) -> Key:
+        _check_dims(self.kind, self.dims, train.window_frames * train.dim)
+        key = _unweighted(train, scaling)
+        _, vectors = torch.linalg.eigh(_Moments.of(key, train).gram)  # ascending
+        return _weighted(key, vectors[:, -self.dims :].flip(1), train)
+
+
+@dataclass(frozen=True)
+class PCABins(PCA):
+    """The components of PCA, for quartile bins in place of k-means (see quantisers)."""
+
+    kind = "pca_bins"
+
+
+@dataclass(frozen=True)
+class Learned(KeyKind):
+    """The `dims` combinations of the context that predict Δx best together: reduced-rank ridge regression (Izenman
+    1975; with a ridge, Mukherjee & Zhu 2011). No linear key of this size predicts the mean of Δx better.
+
+    ridges: penalties λ, beside variances of 1 (contexts are standardised); validation speakers choose.
     """
-    if settings.kind not in KINDS:
-        raise ValueError(f"{settings.kind} is not one of the keys {KINDS}")
-    plain = Key(scaling.frame_mean.to(train.latents), scaling.frame_std.to(train.latents))
-    if settings.kind == "mean_pool":
-        return plain
-    most = train.dim if settings.kind == "learned" else train.window_frames * train.dim
-    if settings.dims > most:
+
+    kind = "learned"
+    dims: int
+    ridges: Sequence[float]
+
+    def fit(self, train: Windows, validation: Windows | None, scaling: Scaling) -> Key:
+        _check_dims(self.kind, self.dims, train.dim)
+        key = _unweighted(train, scaling)
+        moments = _Moments.of(key, train)
+        values, vectors = torch.linalg.eigh(moments.gram)
+        return _weighted(key, _reduced_rank(self, key, moments, values, vectors, validation), train)
+
+
+KEYS: dict[str, type[KeyKind]] = {kind.kind: kind for kind in (MeanPool, PCA, Learned, PCABins)}
+
+
+def build_key(settings: Mapping[str, Any]) -> KeyKind:
+    """The kind of key that an entry of `keys` describes."""
+    return KEYS[settings["kind"]](**{name: value for name, value in settings.items() if name != "kind"})
+
+
+def _unweighted(train: Windows, scaling: Scaling) -> Key:
+    return Key(scaling.frame_mean.to(train.latents), scaling.frame_std.to(train.latents))
+
+
+def _weighted(key: Key, weight: Tensor, train: Windows) -> Key:
+    return Key(key.frame_mean, key.frame_std, weight.to(train.latents))
+
+
+def _check_dims(kind: str, dims: int, most: int) -> None:
+    if dims > most:
         raise UserError(
-            f"a {settings.kind} key of {settings.dims} dimensions is asked for where there are {most}",
+            f"a {kind} key of {dims} dimensions is asked for where there are {most}",
             "dims of the key",
             f"choose at most {most}",
         )
-    moments = _Moments.of(plain, train)
-    values, vectors = torch.linalg.eigh(moments.gram)  # ascending
-    if settings.kind == "learned":
-        weight = _reduced_rank(settings, plain, moments, values, vectors, validation)
-    else:
-        weight = vectors[:, -settings.dims :].flip(1)
-    return Key(plain.frame_mean, plain.frame_std, weight.to(train.latents))
 
 
 @dataclass(frozen=True)
@@ -113,7 +158,7 @@ class _Moments:
 
 
 def _reduced_rank(
-    settings: KeySettings, key: Key, moments: _Moments, values: Tensor, vectors: Tensor, validation: Windows | None
+    settings: Learned, key: Key, moments: _Moments, values: Tensor, vectors: Tensor, validation: Windows | None
 ) -> Tensor:
     """Weights (W D, dims) of the features B V: B = (Sxx + λ)⁻¹ Sxy is the ridge solution, V the leading eigenvectors of
     Sxyᵀ B. The rank-`dims` prediction of the step is then x B V Vᵀ."""
