@@ -50,6 +50,6 @@ def test_the_recipes_give_tables(checkout: Checkout):
     assert math.isnan(rows.r2_head["laplace"]) and rows.r2_head.drop("laplace").notna().all()  # it has no such mean
     assert rows.context_gain["drift"] < 0  # these frames do fall back to their mean
     assert rows.published_dnll.to_dict() == pytest.approx(
-        {"line": math.nan, "drift": math.nan, "laplace": math.nan, "jittered": -1.25}, nan_ok=True
-    )  # what is published is of an MDN
+        {"line": math.nan, "drift": math.nan, "laplace": -1.25, "jittered": math.nan}, nan_ok=True
+    )  # it is of a predictor of this kind
     assert json.loads(checkout.read("even/latents.json"))["lineage"][-1]["kind"] == "standardised"

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.settings import settings_of
+
 from .conftest import CONFIG, Checkout, environment, new_checkout, speak
 
 pytestmark = pytest.mark.workflow
 
-ENCODE = {**CONFIG["representations"]["mel"], "dtype": "float32"}
-TRAIN = {**CONFIG["predictors"]["net"], "training": {
+ENCODE = settings_of("representations", **CONFIG["representations"]["mel"])
+TRAIN = settings_of("predictors", **CONFIG["predictors"]["net"]) | {"training": {
     "steps": 400, "batch_size": 64, "learning_rate": 1e-3, "weight_decay": 1e-4, "gradient_clip_norm": 1.0,
     "validate_every_steps": 50, "select": "best_validation", "patience_validations": None,
     "regime": {"kind": "teacher_forced"},
