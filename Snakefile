@@ -13,6 +13,7 @@ include: "workflow/rules/corpus.smk"
 include: "workflow/rules/representations.smk"
 include: "workflow/rules/predictors.smk"
 include: "workflow/rules/correction.smk"
+include: "workflow/rules/measuring.smk"
 include: "workflow/rules/measurements.smk"
 include: "workflow/rules/tables.smk"
 
