@@ -32,7 +32,8 @@ class Family:
         try:
             return getattr(importlib.import_module(self.module(kind)), self.holds)
         except (ModuleNotFoundError, AttributeError) as error:
-            if isinstance(error, ModuleNotFoundError) and error.name != self.module(kind):
+            missing = error.name if isinstance(error, ModuleNotFoundError) else None
+            if missing and not f"{self.module(kind)}.".startswith(f"{missing}."):
                 raise  # the module is there, and lacks something that it imports
             raise UserError(
                 f"there is no {self.noun} of kind '{kind}'",

@@ -65,6 +65,21 @@ def read_json(path: Path, *, made_by: str) -> Any:
         raise UserError(f"this file is not valid JSON ({error})", path, f"delete it and rerun rule {made_by}") from None
 
 
+def read_handle(path: Path, *, of: str, holds: set[str], made_by: str) -> dict[str, Any]:
+    """Read the handle of an artifact.
+
+    Args:
+        of: what the artifact is called. holds: keys that every version of its handle has, and no other handle has all.
+
+    Raises:
+        UserError: the file is missing, is not JSON, or is the handle of something else.
+    """
+    facts = read_json(path, made_by=made_by)
+    if not isinstance(facts, dict) or not holds <= facts.keys():
+        raise UserError(f"this is no handle of {of}", path, f"give the one that rule {made_by} writes")
+    return facts
+
+
 def file_sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,9 @@
 """What the configuration accepts, what it refuses and how it says so, and that its documents say the same."""
 
 import copy
+import datetime
 import json
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -431,6 +433,24 @@ def test_a_mistake_is_refused_by_its_dotted_path(path: str, value: Any, message:
 )
 def test_a_paired_table_with_a_pair_is_accepted(pairs: dict[str, Any]):
     assert "pairs" in load_config(edited("tables.pairs", PAIRED | pairs)).tables
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        (
+            "representations.audio",
+            {"kind": "logmel"},
+            r"representations\.audio: the workflow has a folder of this name",
+        ),
+        ("predictors.logs", {"kind": "ar1"}, r"predictors\.logs: the workflow has a folder of this name"),
+        ("representations.v", {"kind": "var", "radius": math.inf}, r"representations\.v\.radius: .* finite number"),
+        ("corpora.speech.splits", {"salt": datetime.date(2026, 1, 1)}, r"corpora\.speech\.splits\.salt: a date"),
+        ("tables.exact.predictors", {}, r"tables\.exact\.predictors: .* at least 1"),
+    ],
+)
+def test_names_and_values_that_the_workflow_cannot_hold_are_refused(place: str, value: Any, words: str):
+    assert re.search(words, refusal(edited(place, value)))
 
 
 def test_all_mistakes_are_told_at_once():

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentdyn.errors import UserError
-from latentdyn.files import atomic_path, canonical_json, file_sha256, read_json, write_json, write_text
+from latentdyn.files import atomic_path, canonical_json, file_sha256, read_handle, read_json, write_json, write_text
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10)
@@ -112,3 +112,13 @@ def test_a_broken_file_is_told_without_a_traceback(tmp_path: Path, content: byte
 def test_a_digest_is_that_of_the_bytes(tmp_path: Path):
     (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-4's example
     assert file_sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_handle_of_something_else_is_refused_and_not_said_to_be_deleted(tmp_path):
+    path = tmp_path / "frames.json"
+    path.write_text('{"digest": "x"}')
+    with pytest.raises(UserError, match=r"no handle of latents.*frames\.json.*rule encode") as error:
+        read_handle(path, of="latents", holds={"files"}, made_by="encode_latents")
+    assert "delete" not in str(error.value)
+    path.write_text('{"digest": "x", "files": {}}')
+    assert read_handle(path, of="latents", holds={"files"}, made_by="encode_latents")["files"] == {}

@@ -241,7 +241,7 @@ CANNOT = {
     "the text of an assertion": ("def step(x):\n    assert x\n", "def step(x):\n    assert x, f(x)\n"),
     "a variable that holds a text of an error": (
         "def step(x):\n    fix = 'a'\n    if x:\n        raise UserError('a', x, fix)\n",
-        "def step(x):\n    fix = ', '.join(g())\n    where = f'{fix}' if x else 'c'\n"
+        "def step(x):\n    fix = ', '.join(x.names)\n    where = f'{fix}' if x else 'c'\n"
         "    if x:\n        raise UserError('a', where, fix)\n",
     ),
     "a variable that holds the text of another error": (
@@ -250,7 +250,7 @@ CANNOT = {
     ),
     "a line of the log": (
         "def step(x):\n    return x\n",
-        "def step(x):\n    log.info('%d', f(x))\n    if len(x) > 1:\n        log.warning('b')\n"
+        "def step(x):\n    log.info('%d %s', len(x), x.name)\n    if len(x) > 1:\n        log.warning('b')\n"
         "    warnings.warn('c')\n    logging.debug('d')\n    return x\n",
     ),
     "a line of the log in a handler": (
@@ -258,11 +258,12 @@ CANNOT = {
         "def step(x):\n    try:\n        f(x)\n    except OSError:\n        log.info('a')\n",
     ),
     "a run record": (
-        "def step(x):\n    return x\n", "def step(x):\n    write_run_record(x, device=g())\n    return x\n"
+        "def step(x):\n    return x\n",
+        "def step(x):\n    write_run_record(x.with_suffix('.json'), device=describe_device(x))\n    return x\n",
     ),
     "how a bar looks": (
         "def step(x):\n    return progress(x, desc='a', unit='b'), tqdm(total=3)\n",
-        "def step(x):\n    return progress(x, leave=False), tqdm(desc=f(x), total=3, mininterval=2)\n",
+        "def step(x):\n    return progress(x, leave=False), tqdm(desc=str(x), total=3, mininterval=2)\n",
     ),
     "help": (
         "def add(parser):\n    parser.add_argument('--a', type=int, help='a')\nP = argparse.ArgumentParser()\n",
@@ -316,6 +317,34 @@ CAN = {
     ),
     "a condition that does something": (
         "def step(x):\n    return x\n", "def step(x):\n    if f(x):\n        log.info('a')\n    return x\n"
+    ),
+    "a line of the log that changes a tensor": (
+        "def step(x):\n    return x\n",
+        "def step(x):\n    log.info('%g', x.clamp_(max=1.0).max())\n    return x\n",
+    ),
+    "a line of the log that takes from an iterator": (
+        "def step(x):\n    return x\n",
+        "def step(x):\n    log.info('%s', list(x))\n    return x\n",
+    ),
+    "a line of the log that goes through an iterator": (
+        "def step(x):\n    return x\n",
+        "def step(x):\n    log.info('%s', ', '.join(str(i) for i in x))\n    return x\n",
+    ),
+    "a line of the log that changes a table": (
+        "def step(x):\n    return x\n",
+        "def step(x):\n    log.info('%s', x.replace(0, 1, inplace=True))\n    return x\n",
+    ),
+    "a line of the log that calls what nobody knows": (
+        "def step(x):\n    return x\n",
+        "def step(x):\n    log.info('%s', f(x))\n    return x\n",
+    ),
+    "a condition that takes from an iterator": (
+        "def step(x):\n    return x\n",
+        "def step(x):\n    if not any(x):\n        log.info('a')\n    return x\n",
+    ),
+    "what is no main guard": (
+        "def step(): ...\n",
+        "def step(): ...\nif __name__ != '__main__':\n    print(1)\n",
     ),
     "a log that is no logger": (
         "def step():\n    log = []\n    log.error(1)\n    return log\n",

@@ -17,6 +17,12 @@ def load_config(values: dict[str, Any]) -> Config:
     Raises:
         UserError: names each mistake by its dotted path.
     """
+    if (odd := _not_json(values)) is not None:
+        raise UserError(
+            f"the configuration is not valid: {odd}: a date or another value that is neither text nor number",
+            "the merged config (config/config.yaml and every --configfile, --config)",
+            "put quotes around it, if it is meant as text",
+        )
     try:
         return Config.model_validate_json(json.dumps(values))
     except ValidationError as error:
@@ -26,6 +32,17 @@ def load_config(values: dict[str, Any]) -> Config:
             "the merged config (config/config.yaml and every --configfile, --config)",
             "correct the keys named above; config/README.md lists every key",
         ) from None
+
+
+def _not_json(value: Any, path: str = "") -> str | None:
+    """The dotted path of a key or value that JSON cannot hold; None without one."""
+    if isinstance(value, dict):
+        found = (_not_json(inner, f"{path}.{key}".lstrip(".")) for key, inner in value.items())
+        odd_key = (f"{path}.{key}".lstrip(".") for key in value if not isinstance(key, str))
+        return next(odd_key, None) or next((name for name in found if name), None)
+    if isinstance(value, list):
+        return next((name for i, inner in enumerate(value) if (name := _not_json(inner, f"{path}.{i}"))), None)
+    return None if value is None or isinstance(value, (str, int, float, bool)) else path
 
 
 def _describe(mistake: Any) -> str:

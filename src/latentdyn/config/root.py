@@ -32,6 +32,16 @@ else:  # an entry is of any kind that is defined
     Table = any_kind_of(TableKind)
 
 
+# Folders of the workflow, beside which names of the config become folders.
+_OF_RUNS = {"logs", "benchmarks"}
+_RESERVED = {
+    "representations": {"audio", "measured", "tables", "figures", "parts", "paper", *_OF_RUNS},
+    "predictors": {"parts", *_OF_RUNS},
+    "keys": {"parts", *_OF_RUNS},
+    "corrections": {"parts", *_OF_RUNS},
+}
+
+
 class Root(Strict):
     """The whole configuration, but for the sections of kinds of measurement."""
 
@@ -50,6 +60,9 @@ class Root(Strict):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Root":
+        for section, reserved in _RESERVED.items():
+            for name in getattr(self, section).keys() & reserved:
+                raise ValueError(f"{section}.{name}: the workflow has a folder of this name; choose another one")
         for name in self.predictors.keys() & self.keys.keys():
             raise ValueError(f"keys.{name}: a predictor has this name too, and rows of tables could not be told apart")
         for name in self.corrections.keys() & (self.predictors.keys() | self.keys.keys()):

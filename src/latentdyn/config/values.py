@@ -17,7 +17,7 @@ Slice = Literal["all", "high_energy", "utterance_medial"]
 class Strict(BaseModel):
     """A section of the config: unknown keys are refused, nothing is coerced silently, nothing changes later."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
     def canonical(self) -> str:
         """The section as canonical JSON: what a rule passes to its step and what triggers a re-run."""

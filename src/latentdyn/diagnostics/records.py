@@ -20,7 +20,7 @@ from latentdyn.metrics import Metric
 from latentdyn.parquet import read_parquet, write_parquet
 
 SCHEMA_VERSION = 2
-_MADE_BY = "measure"
+_MADE_BY = "measure_{kind}"
 
 
 @dataclass(frozen=True)

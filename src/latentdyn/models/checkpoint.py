@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from latentdyn.errors import UserError
-from latentdyn.files import atomic_path, file_sha256, read_json, write_json
+from latentdyn.files import atomic_path, file_sha256, read_handle, write_json
 
 SCHEMA_VERSION = 2
 WHOLE = "whole"  # the part that a model of one part consists of; its tensors have no prefix
@@ -77,7 +77,7 @@ def read_checkpoint(handle: Path, kind: str, settings: dict[str, Any] | None, di
         UserError: missing or damaged files, another schema version, or a model of another kind, other settings or
             another dimension.
     """
-    facts = read_json(handle, made_by=f"train_{kind}")
+    facts = read_handle(handle, of="a fitted model", holds={"data", "dim"}, made_by=f"train_{kind}")
     fix = f"delete {handle} and let Snakemake train it again"
     if facts.get("schema_version") != SCHEMA_VERSION:
         raise UserError(f"this checkpoint has schema version {facts.get('schema_version')}", handle, fix)

@@ -42,7 +42,7 @@ def _is_main_guard(statement: ast.stmt) -> bool:
     """`if __name__ == "__main__"`: it runs nothing on import."""
     if not isinstance(statement, ast.If) or statement.orelse or not isinstance(statement.test, ast.Compare):
         return False
-    return isinstance(statement.test.left, ast.Name) and statement.test.left.id == "__name__"
+    return ast.unparse(statement.test) == "__name__ == '__main__'"
 
 
 def _of_package(package: Package, unit: Unit, parts: list[ast.expr]) -> Iterator[Unit]:

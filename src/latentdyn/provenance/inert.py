@@ -45,14 +45,11 @@ KEYWORDS = {
 # The same for steps that measure. Tables and figures show these, so they count there (`presentation=True`).
 PRESENTATION = {"latentdyn.metrics.Metric": {"better", "decimals", "sentence"}}
 
-# An argument that holds one of these calls does something besides, so what it stands in is never left out: it draws
-# random numbers, takes from an iterator or a queue, or changes a collection.
-ACTIONS = {
-    "next", "setattr", "delattr", "exec", "eval",
-    "add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "popleft", "put", "remove", "reverse",
-    "setdefault", "shuffle", "sort", "update",
-    "read", "readline", "readlines", "send", "write", "writelines",
-    "bernoulli", "bytes", "choice", "exponential", "gamma", "integers", "manual_seed", "multinomial",
-    "multivariate_normal", "normal", "permutation", "permuted", "poisson", "rand", "randint", "randn", "randperm",
-    "random", "rsample", "sample", "seed", "standard_normal", "uniform",
+# Calls that only look. What stands in a line of the log, in a text or in the look of a bar is left out only where all
+# its calls are among these: any other one might change a tensor, take from an iterator or draw random numbers. The
+# second take from what they are given, so they only look where that is no name: a name may stand for an iterator.
+LOOKS = {
+    "abs", "bool", "describe_device", "float", "format", "int", "isinstance", "len", "repr", "round", "str", "type",
+    "with_suffix",
 }  # fmt: skip
+LOOKS_AT_VALUES = {"all", "any", "join", "list", "map", "max", "min", "set", "sorted", "sum", "tuple"}

@@ -8,7 +8,7 @@ import ast
 from collections import Counter
 from collections.abc import Mapping
 
-from latentdyn.provenance.inert import ACTIONS, ERRORS, KEYWORDS, PRESENTATION, STATEMENTS
+from latentdyn.provenance.inert import ERRORS, KEYWORDS, LOOKS, LOOKS_AT_VALUES, PRESENTATION, STATEMENTS
 from latentdyn.provenance.trees import walk
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -22,7 +22,6 @@ _OF_TEXT = {
     "capitalize", "format", "join", "lower", "lstrip", "removeprefix", "removesuffix", "replace", "rstrip", "strip",
     "title", "upper",
 }  # fmt: skip
-_HARMLESS = {"abs", "all", "any", "bool", "float", "int", "isinstance", "len", "max", "min", "sum"}
 
 
 def normal_form(statement: ast.stmt, aliases: Mapping[str, str]) -> list[ast.stmt]:
@@ -121,7 +120,7 @@ class _Normalizer(ast.NodeTransformer):
         if is_for_type_checkers(node):
             return node.orelse
         is_empty = all(isinstance(inner, ast.Pass) for inner in (*node.body, *node.orelse))
-        return None if is_empty and _is_harmless(node.test) else visited
+        return None if is_empty and not _acts(node.test) else visited
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         name = full_name(node.func, self.aliases)
@@ -259,19 +258,19 @@ def _is_text(node: ast.expr) -> bool:
 
 
 def _acts(node: ast.expr) -> bool:
-    """Whether evaluating it does something besides: see `ACTIONS`."""
+    """Whether evaluating it may do something besides: see `LOOKS`."""
     for inner in walk(node):
         if isinstance(inner, (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)):
             return True
-        if isinstance(inner, ast.Call) and _last_name(inner.func) in ACTIONS:
+        if isinstance(inner, ast.comprehension) and isinstance(inner.iter, ast.Name):
             return True
+        if isinstance(inner, ast.Call):
+            name, of_text = _last_name(inner.func), isinstance(inner.func, ast.Attribute)
+            known = LOOKS | LOOKS_AT_VALUES | (_OF_TEXT if of_text else set())
+            takes = name in LOOKS_AT_VALUES and any(isinstance(a, (ast.Name, ast.Starred)) for a in inner.args)
+            if name not in known or takes or any(k.arg in ("inplace", "out") for k in inner.keywords):
+                return True
     return False
-
-
-def _is_harmless(test: ast.expr) -> bool:
-    """Whether evaluating a condition does nothing, whatever its values are."""
-    calls = [inner for inner in walk(test) if isinstance(inner, ast.Call)]
-    return not _acts(test) and all(isinstance(c.func, ast.Name) and c.func.id in _HARMLESS for c in calls)
 
 
 def _last_name(node: ast.expr) -> str:

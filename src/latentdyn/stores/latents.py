@@ -34,7 +34,7 @@ import zarr
 import zarr.errors
 
 from latentdyn.errors import UserError
-from latentdyn.files import canonical_json, file_sha256, read_json, write_json
+from latentdyn.files import canonical_json, file_sha256, read_handle, write_json
 from latentdyn.stores.lock import Lock
 
 SCHEMA_VERSION = 2
@@ -124,7 +124,7 @@ def open_latents(handle: Path) -> LatentsStore:
         UserError: handle or store missing, written by another version, or a shard is missing or truncated.
     """
     handle = Path(handle)
-    facts = read_json(handle, made_by="that made this representation")
+    facts = read_handle(handle, of="latents", holds={"files", "n_rows"}, made_by="that made this representation")
     fix = f"delete {handle} and let Snakemake make it again"
     if facts.get("schema_version") != SCHEMA_VERSION:
         raise UserError(

@@ -20,7 +20,7 @@ class CalibrationTable(TableKind):
 
     kind: Literal["calibration"]
     predictors: dict[Name, Name] = Field(
-        description="for each process, a predictor that can represent it; for its outliers, the same one"
+        min_length=1, description="for each process, a predictor that can represent it; for its outliers, the same one"
     )
     keys: dict[Name, Names] = Field({}, description="for a process with clusters, the keys that should find them")
     horizons: Horizons = Field(
