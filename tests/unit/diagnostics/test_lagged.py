@@ -96,6 +96,12 @@ def test_white_noise_is_predictable_by_the_rules_of_deltas_and_not_by_the_level(
     records = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",)).records
     found = {(r.horizon, r.metric): r.value for r in records if r.slice == "all" and r.split == "eval"}
     assert found[1, "dnll_per_dim"] == pytest.approx(-0.3466, abs=0.01)  # -½ ln 2
+    whole, per_dim, bits = (
+        next(r for r in records if (r.metric, r.horizon, r.split, r.slice) == (metric, 1, "eval", "all"))
+        for metric in ("dnll", "dnll_per_dim", "bits_per_frame")
+    )
+    for part, factor in ((per_dim, 1 / 6), (bits, 1 / np.log(2))):  # the same interval in other units
+        assert [part.ci_low, part.ci_high] == pytest.approx([whole.ci_low * factor, whole.ci_high * factor])
     assert found[1, "cosine"] == pytest.approx(0.68, abs=0.02)  # .707 in many dimensions; D = 6 is a little below
     assert found[1, "level_gain"] == pytest.approx(0, abs=0.05)
     assert found[2, "dnll"] == pytest.approx(0, abs=0.05)
