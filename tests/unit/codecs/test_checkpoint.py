@@ -6,9 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from latentdyn.codecs.encodec import EnCodec
-from latentdyn.codecs.mimi import Mimi
 from latentdyn.errors import UserError
+from tests.settings import codec_of
 
 
 @pytest.fixture
@@ -17,26 +16,26 @@ def damaged(encodec_folder, tmp_path):
     return shutil.copytree(encodec_folder, tmp_path / "damaged")
 
 
-def refusal(codec, **settings):
-    with pytest.raises(UserError) as caught:
-        codec(**settings)
-    text = str(caught.value)
+def refusal(kind: str, **settings: object) -> str:
+    with pytest.raises(UserError) as error:
+        codec_of(kind, **settings)
+    text = str(error.value)
     assert "\n" not in text and "What to do:" in text
     return text
 
 
 @pytest.mark.parametrize("path", ["/nowhere/model", "./nowhere", "nowhere", "a/b/c"])
 def test_missing_folder(path):
-    assert "there is no such folder" in refusal(Mimi, checkpoint=path)
+    assert "there is no such folder" in refusal("mimi", checkpoint=path)
 
 
 def test_folder_without_config(tmp_path):
-    assert "config.json" in refusal(Mimi, checkpoint=str(tmp_path))
+    assert "config.json" in refusal("mimi", checkpoint=str(tmp_path))
 
 
 def test_folder_without_weights(damaged):
     (damaged / "model.safetensors").unlink()
-    text = refusal(EnCodec, checkpoint=str(damaged))
+    text = refusal("encodec", checkpoint=str(damaged))
     assert "model.safetensors" in text and str(damaged) in text
 
 
@@ -44,37 +43,37 @@ def test_pickled_weights_are_never_read(damaged):
     weights = load_file(damaged / "model.safetensors")
     (damaged / "model.safetensors").unlink()
     torch.save(weights, damaged / "pytorch_model.bin")
-    assert "model.safetensors" in refusal(EnCodec, checkpoint=str(damaged))
+    assert "model.safetensors" in refusal("encodec", checkpoint=str(damaged))
 
 
 def test_folder_of_another_model(encodec_folder):
-    text = refusal(Mimi, checkpoint=str(encodec_folder))
+    text = refusal("mimi", checkpoint=str(encodec_folder))
     assert "type 'encodec', not 'mimi'" in text
 
 
 def test_truncated_weights(damaged):
     content = (damaged / "model.safetensors").read_bytes()
     (damaged / "model.safetensors").write_bytes(content[: len(content) // 2])
-    assert "cannot be loaded" in refusal(EnCodec, checkpoint=str(damaged))
+    assert "cannot be loaded" in refusal("encodec", checkpoint=str(damaged))
 
 
 def test_config_that_is_not_json(damaged):
     (damaged / "config.json").write_text("{")
-    assert "cannot be loaded" in refusal(EnCodec, checkpoint=str(damaged))
+    assert "cannot be loaded" in refusal("encodec", checkpoint=str(damaged))
 
 
 def test_missing_tensors_are_not_made_up(damaged):
     weights = load_file(damaged / "model.safetensors")
     lost = next(key for key in weights if key.startswith("encoder.") and key.endswith("bias"))
     save_file({k: v for k, v in weights.items() if k != lost}, damaged / "model.safetensors", {"format": "pt"})
-    text = refusal(EnCodec, checkpoint=str(damaged))
+    text = refusal("encodec", checkpoint=str(damaged))
     assert "lack 1 tensors" in text and lost in text
 
 
 def test_hub_that_cannot_be_reached(monkeypatch, tmp_path):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    text = refusal(Mimi, checkpoint="nobody/nothing", revision="0" * 40)
+    text = refusal("mimi", checkpoint="nobody/nothing", revision="0" * 40)
     assert "nobody/nothing" in text and "0" * 40 in text and "local folder" in text
 
 
@@ -94,9 +93,9 @@ def test_encodec_that_cannot_be_tiled_is_refused(tmp_path, change):
     config = EncodecConfig(num_filters=4, hidden_size=8, sampling_rate=48000, **change)
     EncodecModel(config).save_pretrained(tmp_path)
     assert json.loads((tmp_path / "config.json").read_text())["sampling_rate"] == 48000
-    text = refusal(EnCodec, checkpoint=str(tmp_path))
+    text = refusal("encodec", checkpoint=str(tmp_path))
     assert "48000 Hz" in text and "24 kHz" in text
 
 
 def test_encodec_tile_must_hold_the_reflection(encodec_folder):
-    assert "at least 0.093 s" in refusal(EnCodec, checkpoint=str(encodec_folder), tile_s=0.08)
+    assert "at least 0.093 s" in refusal("encodec", checkpoint=str(encodec_folder), tile_s=0.08)
