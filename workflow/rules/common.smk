@@ -81,10 +81,6 @@ def checkpoint(wildcards, name, kind):
     return f"results/{wildcards.corpus}/{wildcards.representation}/{name}/seed{wildcards.seed}/{kind}.json"
 
 
-def key_of(wildcards):
-    return CONFIG.keys[wildcards.key]
-
-
 def correction_of(wildcards):
     return CONFIG.corrections[wildcards.correction]
 
