@@ -62,8 +62,8 @@ def score_frames(
         getattr(scaling, name).to(like) for name in ("delta_mean", "delta_std", "frame_mean", "frame_std")
     )
     diagonal = diagonal_gaussian(delta_mean[None], delta_std.log()[None])
-    factor, singular = torch.linalg.cholesky_ex(scaling.delta_covariance)
-    full = FullGaussian(delta_mean[None], torch.where(singular > 0, torch.nan, factor).to(like))  # NaN: undefined
+    factor, _ = torch.linalg.cholesky_ex(scaling.delta_covariance)
+    full = FullGaussian(delta_mean[None], (factor if scaling.spans else factor * torch.nan).to(like))  # NaN: undefined
     level = diagonal_gaussian(frame_mean[None], frame_std.log()[None])
     axes = scaling.delta_axes()[1][:, : max(principal_dims, default=0)].to(like)
     blocks = []

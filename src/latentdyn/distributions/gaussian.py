@@ -19,13 +19,17 @@ def cholesky(covariance: Tensor) -> Tensor:
     factor: Tensor
     factor, singular = torch.linalg.cholesky_ex(covariance)
     if singular:
-        raise UserError(
-            f"training deltas do not span all {len(covariance)} dimensions, so that no density with their full "
-            "covariance exists",
-            "the representation's latents",
-            "set covariance of the predictor to diagonal, use more training frames, or reduce the dimensions",
-        )
+        raise no_density(len(covariance))
     return factor
+
+
+def no_density(dim: int) -> UserError:
+    """What to tell a user whose covariance is singular."""
+    return UserError(
+        f"training deltas do not span all {dim} dimensions, so that no density with their full covariance exists",
+        "the representation's latents",
+        "set covariance of the predictor to diagonal, use more training frames, or reduce the dimensions",
+    )
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from latentdyn.distributions.gaussian_mixture import DiagonalGaussianMixture, diagonal_gaussian
 from latentdyn.predictors.base import SolvedPredictor
+from latentdyn.stores.degeneracy import check_unexplained, unexplained_floor
 from latentdyn.stores.windows import Windows
 
 _BLOCK = 8192
@@ -33,6 +34,11 @@ class AR1(SolvedPredictor):
         return diagonal_gaussian(mean, self.log_sigma.expand_as(mean))
 
     def solve(self, train: Windows, validation: Windows | None, k: int) -> Iterable[dict[str, float]]:
+        """Least squares by moments in float64.
+
+        Raises:
+            UserError: a dimension follows exactly from its newest known value.
+        """
         # Σx, Σy, Σx², Σxy, Σy² of deviations from the training means, so that no large terms cancel
         sums = torch.zeros(5, self.dim, dtype=torch.float64)
         for start in range(0, len(train), _BLOCK):
@@ -45,8 +51,11 @@ class AR1(SolvedPredictor):
         frame_mean, delta_mean = x_mean + self.frame_mean.double().cpu(), y_mean + self.delta_mean.double().cpu()
         self.slope.copy_(slope)
         self.intercept.copy_(delta_mean - slope * frame_mean)
-        # also a dimension that its line predicts exactly needs a positive variance
-        residual = (y_variance - slope * covariance).clamp_min(torch.finfo(torch.float32).eps * y_variance)
+        residual = y_variance - slope * covariance
+        check_unexplained(
+            residual.diag(),
+            unexplained_floor(train.latents[train.rows[:_BLOCK]], self.frame_mean, self.frame_std, y_variance),
+        )
         self.log_sigma.copy_(0.5 * residual.log())
         return [{"k": k, "validation_nll": self.validation_nll(validation, k)}]
 

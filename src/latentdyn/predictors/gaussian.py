@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from latentdyn.distributions.gaussian import FullGaussian, cholesky
+from latentdyn.distributions.gaussian import FullGaussian, cholesky, no_density
 from latentdyn.predictors.base import SolvedPredictor
 from latentdyn.stores.windows import Scaling, Windows
 
@@ -34,7 +34,7 @@ class Gaussian(SolvedPredictor):
         """Fit to the training deltas. The result is the same at every k, because all horizons use the same frames.
 
         Raises:
-            UserError: the deltas do not span all dimensions, so that no full covariance has a density.
+            UserError: the deltas are too few to span all dimensions, so that no full covariance has a density.
         """
         scaling = Scaling.fit(train)
         moment = scaling.delta_covariance
@@ -42,6 +42,8 @@ class Gaussian(SolvedPredictor):
             moment = moment + torch.outer(scaling.delta_mean, scaling.delta_mean)
         else:
             self.location.copy_(scaling.delta_mean)
+        if self.covariance == "full" and not scaling.spans:
+            raise no_density(self.dim)
         if self.covariance == "diagonal":
             moment = moment.diagonal().diag()
         self.factor.copy_(cholesky(moment))

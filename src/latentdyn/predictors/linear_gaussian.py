@@ -13,10 +13,12 @@ from torch import Tensor
 from latentdyn.distributions.gaussian import FullGaussian, cholesky
 from latentdyn.errors import UserError
 from latentdyn.predictors.base import SolvedPredictor
+from latentdyn.predictors.ridges import choose_ridge
+from latentdyn.stores.degeneracy import check_contexts, check_unexplained, unexplained_floor
 from latentdyn.stores.windows import Windows
 
 _BLOCK = 8192
-_CANCELS = 1e-5  # as a share of the steps' variance: a smaller residual is lost in the rounding of float32 moments
+_LEAST_GAIN = 1e-4  # nats a frame of held-out speakers for which the grid of ridges goes on
 
 
 class LinearGaussian(SolvedPredictor):
@@ -39,9 +41,11 @@ class LinearGaussian(SolvedPredictor):
     def solve(self, train: Windows, validation: Windows | None, k: int) -> Iterable[dict[str, float]]:
         """Solve the normal equations in float64, for all ridges from one eigendecomposition.
 
+        Where the best of several ridges is at an end of the grid, the grid goes on there (see ridges).
+
         Raises:
-            UserError: several ridges, and no validation speakers to choose among them; or residuals that do not span
-                all dimensions.
+            UserError: several ridges, and no validation speakers to choose among them; steps that follow exactly from
+                the context; or contexts that a few frames decide.
         """
         if validation is None and len(self.ridges) > 1:
             raise UserError(
@@ -49,40 +53,46 @@ class LinearGaussian(SolvedPredictor):
                 "splits.validation of the corpus, ridges of the predictor",
                 "give splits.validation a share of the speakers, or leave one ridge",
             )
-        moments = self._moments(train, k, torch.float32)
-        if moments.unexplained(min(self.ridges)) < _CANCELS:
-            moments = self._moments(train, k, torch.float64)
-        trials = []
-        for ridge in self.ridges:
+        moments = self._moments(train, k)
+        some = train.latents[train.rows[:_BLOCK]]
+        floor = unexplained_floor(some, self.frame_mean, self.frame_std, moments.square.diagonal())
+        trials: dict[float, tuple[float, dict[str, Tensor]]] = {}
+
+        def held_out_nll(ridge: float) -> float:
             weight, residual = moments.solution(ridge)
+            check_unexplained(residual, floor)
             if self.covariance == "diagonal":
                 residual = residual.diagonal().diag()
             self.weight.copy_(weight)
             self.bias.copy_(moments.y_mean - moments.x_mean @ weight)
             self.factor.copy_(cholesky(residual))
-            nll = self.validation_nll(validation, k)
-            trials.append(
-                ({"k": k, "ridge": ridge, "validation_nll": nll}, {n: b.clone() for n, b in self.named_buffers()})
-            )
-        best = min(trials, key=lambda trial: trial[0]["validation_nll"]) if validation is not None else trials[0]
-        self.load_state_dict(best[1])
-        return [record for record, _ in trials]
+            trials[ridge] = self.validation_nll(validation, k), {n: b.clone() for n, b in self.named_buffers()}
+            return trials[ridge][0]
 
-    def _moments(self, windows: Windows, k: int, products: torch.dtype) -> "_Moments":
-        """Moments over the training frames, by blocks. Products in float32 are several times faster; error 5e-8."""
+        best = choose_ridge(self.ridges, held_out_nll, _LEAST_GAIN)
+        self.load_state_dict(trials[best][1])
+        return [{"k": k, "ridge": ridge, "validation_nll": nll} for ridge, (nll, _) in trials.items()]
+
+    def _moments(self, windows: Windows, k: int) -> "_Moments":
+        """Moments over the training frames, by blocks. All is in float64: residuals are differences of moments.
+
+        Raises:
+            UserError: a context holds frames so far from the others that they decide all moments.
+        """
         width, dim = self.weight.shape
         x_sum, y_sum, gram, cross, square = (
             torch.zeros(shape, dtype=torch.float64) for shape in (width, dim, (width, width), (width, dim), (dim, dim))
         )
         for start in range(0, len(windows), _BLOCK):
             context, delta = windows.batch(slice(start, start + _BLOCK), k)
-            x, y = self.standardized(context).flatten(1).to(products), (delta - self.delta_mean).to(products)
-            gram += (x.T @ x).double().cpu()
-            cross += (x.T @ y).double().cpu()
-            square += (y.T @ y).double().cpu()
-            x_sum += x.double().sum(0).cpu()
-            y_sum += y.double().sum(0).cpu()
+            x, y = self.standardized(context.double()).flatten(1), delta.double() - self.delta_mean
+            gram += (x.T @ x).cpu()
+            cross += (x.T @ y).cpu()
+            square += (y.T @ y).cpu()
+            x_sum += x.sum(0).cpu()
+            y_sum += y.sum(0).cpu()
         n = len(windows)
+        check_contexts(gram.diagonal() / n)
         x_mean, y_mean = x_sum / n, y_sum / n
         return _Moments(
             gram / n - torch.outer(x_mean, x_mean),
@@ -115,10 +125,6 @@ class _Moments:
         weight = vectors @ (rotated / (values.clamp_min(0) + ridge * values.mean())[:, None])
         explained = weight.T @ self.cross
         return weight, self.square - explained - explained.T + weight.T @ self.gram @ weight
-
-    def unexplained(self, ridge: float) -> float:
-        """The least share of a dimension's variance that is left."""
-        return float((self.solution(ridge)[1].diagonal() / self.square.diagonal()).min())
 
 
 PREDICTOR = LinearGaussian

@@ -3,7 +3,12 @@
 import torch
 from torch import Tensor, nn
 
+from latentdyn.errors import UserError
 from latentdyn.stores.windows import Scaling
+
+_LEAST_SHARE = (
+    1e-10  # of the largest variance: in float32, turning the axes leaves an error of some 1e-7 of the largest
+)
 
 
 class TargetAxes(nn.Module):
@@ -26,11 +31,22 @@ class TargetAxes(nn.Module):
         self.register_buffer("std", torch.ones(dim))
 
     def set_scaling(self, scaling: Scaling) -> None:
-        """Take axes and units from the training deltas' moments."""
+        """Take axes and units from the training deltas' moments.
+
+        Raises:
+            UserError: the deltas vary so little along a principal axis that float32 cannot turn them there.
+        """
         if self.kind == "principal":
             variances, axes = scaling.delta_axes()
+            if variances[-1] < _LEAST_SHARE * variances[0]:
+                raise UserError(
+                    "training deltas vary 1e5 times as much along one principal axis as along another, or more, which "
+                    "float32 cannot tell apart",
+                    "target_axes of the predictor, and the representation's latents",
+                    "bring the dimensions to one size, use more training frames, or set target_axes to natural",
+                )
             self.axes.copy_(axes)
-            self.std.copy_(variances.clamp_min(torch.finfo(torch.float32).eps * variances.max()).sqrt())
+            self.std.copy_(variances.sqrt())
         else:
             self.std.copy_(scaling.delta_std)
         self.mean.copy_(scaling.delta_mean.to(self.axes) @ self.axes)

@@ -4,7 +4,9 @@ Target frame t, staleness k, W frames of context: c = x[t-k-W+1 .. t-k], Δx_t =
 of frames serves every k (those valid for the longest), so that the rows of a table can be compared.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,16 @@ import torch
 from torch import Tensor
 
 from latentdyn.errors import UserError
+from latentdyn.stores.degeneracy import (
+    check_scale,
+    check_span,
+    effective_rank,
+    least_rank,
+    outlying,
+    rounding_variance,
+)
+
+_SHARP = 1e-4  # where eigenvalues of the correlation spread more, products in float32 lose digits of the smallest
 
 
 def common_frames(
@@ -101,28 +113,88 @@ class Scaling:
         variances, axes = torch.linalg.eigh(self.delta_covariance)
         return variances.flip(0), axes.flip(1)
 
+    @cached_property
+    def spans(self) -> bool:
+        """Whether the deltas spread over all dimensions, as a Gaussian with their full covariance needs it. `fit`
+        refuses others, but for those of too few frames."""
+        return effective_rank(self.delta_covariance) == len(self.delta_mean)
+
     @classmethod
     def fit(cls, windows: Windows, block: int = 2048) -> "Scaling":
         """Moments over the target frames of `windows`.
 
         Raises:
-            UserError: a dimension does not move, so that no density over it exists.
+            UserError: no density over the deltas exists, or float32 cannot tell it: a dimension does not move, the
+                deltas do not span all dimensions, or they are lost in rounding (see degeneracy).
         """
         frame, delta = _Sums(windows.dim), _Products(windows.dim)
-        for start in range(0, len(windows), block):
-            rows = windows.rows[start : start + block]
-            x = windows.latents[rows].double()
+        for x, before in _blocks(windows, block):
             frame.add(x)
-            delta.add(x - windows.latents[rows - 1].double())
+            delta.add(x - before)
         still = torch.nonzero(delta.std() <= 0).flatten().tolist()
         if still:
             raise UserError(
                 f"{len(still)} of {windows.dim} latent dimensions never change on the training frames "
                 f"(the first is dimension {still[0]})",
                 "the representation's latents",
-                "leave constant dimensions out: no density over their steps exists",
+                "leave constant dimensions out: no density over their steps exists. If rounding made them so "
+                "beside a large constant, subtract it before they are stored",
             )
-        return cls(frame.mean(), frame.std(), delta.mean(), delta.std(), delta.covariance())
+        for sums in (frame, delta):
+            check_scale(sums.mean(), sums.std())
+        covariance = _checked(windows, block, frame, delta)
+        return cls(frame.mean(), frame.std(), delta.mean(), delta.std(), covariance)
+
+
+def _blocks(windows: Windows, block: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Target frames and those before them, (n, D) each, in float64."""
+    for rows in windows.rows.split(block):
+        yield windows.latents[rows].double(), windows.latents[rows - 1].double()
+
+
+def _checked(windows: Windows, block: int, frame: "_Sums", delta: "_Products") -> Tensor:
+    """The deltas' covariance, after a check that they span all dimensions.
+
+    Raises:
+        UserError: they do not, or a few deltas are so long that beside them the others do not.
+    """
+    covariance = delta.covariance()
+    rounding = rounding_variance(windows.latents[windows.rows[:block]], frame.mean().square() + frame.std().square())
+    std = covariance.diagonal().sqrt()
+    spectrum = torch.linalg.eigvalsh(covariance / torch.outer(std, std))
+    if spectrum.min() < _SHARP * spectrum.max():
+        precise = _Products(windows.dim, torch.float64)
+        for x, before in _blocks(windows, block):
+            precise.add(x - before)
+        covariance = precise.covariance()
+    if effective_rank(covariance, rounding) < least_rank(windows.dim, len(windows)):
+        _blame_outliers(windows, block, delta)
+    check_span(covariance, rounding, len(windows))
+    return covariance
+
+
+def _blame_outliers(windows: Windows, block: int, delta: "_Sums") -> None:
+    """Say that a few frames are the cause, if the other deltas span more.
+
+    Raises:
+        UserError: it names the worst frame.
+    """
+    mean, std = delta.mean(), delta.std()
+    lengths = torch.cat([((x - before).cpu() - mean).div(std).norm(dim=1) for x, before in _blocks(windows, block)])
+    far = outlying(lengths)
+    if not far.any():
+        return
+    rest = _Products(windows.dim, torch.float64)
+    for x, before in _blocks(Windows(windows.latents, windows.rows[~far.to(windows.rows.device)], 1), block):
+        rest.add(x - before)
+    if (rest.std() > 0).all() and effective_rank(rest.covariance()) == windows.dim:
+        raise UserError(
+            f"{int(far.sum())} of {len(far)} training deltas are so long that all others vanish beside them: the "
+            f"longest, at store row {int(windows.rows[int(lengths.argmax())])}, is "
+            f"{float(lengths.max() / lengths[~far].median()):.3g} times as long as the median",
+            "the representation's latents",
+            "leave out or clip such frames: a moment that a few frames decide measures these frames alone",
+        )
 
 
 class _Sums:
@@ -150,15 +222,16 @@ class _Sums:
 
 
 class _Products(_Sums):
-    """And products of dimensions: in float32 within a block, summed in float64."""
+    """And products of dimensions: in float32 within a block unless more is asked for, summed in float64."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, products: torch.dtype = torch.float32) -> None:
         super().__init__(dim)
+        self.products = products
         self.second = torch.zeros(dim, dim, dtype=torch.float64)
 
     def add(self, x: Tensor) -> Tensor:
         x = super().add(x)
-        y = x.float()
+        y = x.to(self.products)
         self.second += (y.T @ y).cpu()
         return x
 

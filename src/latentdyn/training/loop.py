@@ -156,6 +156,13 @@ def train(
         bar.close()
     _save_state(state_file, state, model, optimizer)
     if settings.select == "best_validation":
+        if not state.best:
+            raise UserError(
+                f"{name}the best step is chosen by held-out speakers, and their loss was finite at no step",
+                "the representation's latents, frames of split validation",
+                "look for frames of validation speakers that are far from all others and leave them out, or set "
+                "training.select to last",
+            )
         model.load_state_dict(state.best)
         log.info("%sstep %d of %d is best on held-out speakers", name, state.best_step, state.step)
     model.eval()

@@ -12,11 +12,14 @@ import torch
 from torch import Tensor
 
 from latentdyn.errors import UserError
+from latentdyn.predictors.ridges import choose_ridge
+from latentdyn.stores.degeneracy import check_contexts
 from latentdyn.stores.windows import Scaling, Windows
 
 log = logging.getLogger(__name__)
 
 _BLOCK = 8192
+_LEAST_GAIN = 1e-6  # of the steps' variance: a gain on held-out speakers for which the grid of ridges goes on
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ class Learned(KeyKind):
     """The `dims` combinations of the context that predict Δx best together: reduced-rank ridge regression (Izenman
     1975; with a ridge, Mukherjee & Zhu 2011). No linear key of this size predicts the mean of Δx better.
 
-    ridges: penalties λ, beside variances of 1 (contexts are standardised); validation speakers choose.
+    ridges: penalties λ, beside variances of 1 (contexts are standardised); validation speakers choose, beyond the ends
+        of the grid too.
     """
 
     kind = "learned"
@@ -102,7 +106,9 @@ class Learned(KeyKind):
         key = _unweighted(train, scaling)
         moments = _Moments.of(key, train)
         values, vectors = torch.linalg.eigh(moments.gram)
-        return _weighted(key, _reduced_rank(self, key, moments, values, vectors, validation), train)
+        least_gain = _LEAST_GAIN * float(scaling.delta_std.square().sum())
+        weight = _reduced_rank(self, key, moments, values, vectors, validation, least_gain)
+        return _weighted(key, weight, train)
 
 
 KEYS: dict[str, type[KeyKind]] = {kind.kind: kind for kind in (MeanPool, PCA, Learned, PCABins)}
@@ -153,13 +159,15 @@ class _Moments:
             x_sum += x.double().sum(0).cpu()
             y_sum += y.double().sum(0).cpu()
         x_mean, y_mean = x_sum / len(windows), y_sum / len(windows)
+        check_contexts(gram.diagonal() / len(windows))
         gram = gram / len(windows) - torch.outer(x_mean, x_mean)
         return cls(x_mean, y_mean, gram, cross / len(windows) - torch.outer(x_mean, y_mean))
 
 
 def _reduced_rank(
-    settings: Learned, key: Key, moments: _Moments, values: Tensor, vectors: Tensor, validation: Windows | None
-) -> Tensor:
+    settings: Learned, key: Key, moments: _Moments, values: Tensor, vectors: Tensor, validation: Windows | None,
+    least_gain: float,
+) -> Tensor:  # fmt: skip
     """Weights (W D, dims) of the features B V: B = (Sxx + λ)⁻¹ Sxy is the ridge solution, V the leading eigenvectors of
     Sxyᵀ B. The rank-`dims` prediction of the step is then x B V Vᵀ."""
     if validation is None and len(settings.ridges) > 1:
@@ -169,17 +177,19 @@ def _reduced_rank(
             "give splits.validation a share of the speakers, or leave one ridge",
         )
     rotated = vectors.T @ moments.cross
-    candidates = []
-    for ridge in settings.ridges:
+    candidates = {}
+
+    def error(ridge: float) -> float:
         coefficients = vectors @ (rotated / (values.clamp_min(0) + ridge)[:, None])
         axes = torch.linalg.eigh(moments.cross.T @ coefficients).eigenvectors[:, -settings.dims :].flip(1)
-        weight = coefficients @ axes
-        error = float("nan")
-        if validation is not None:
-            error = _squared_error(key, moments, weight, axes, validation)
-            log.info("ridge %g: mean squared error of held-out speakers %g", ridge, error)
-        candidates.append((error, weight))
-    return min(candidates, key=lambda candidate: candidate[0])[1]
+        candidates[ridge] = weight = coefficients @ axes
+        if validation is None:
+            return float("nan")
+        squared = _squared_error(key, moments, weight, axes, validation)
+        log.info("ridge %g: mean squared error of held-out speakers %g", ridge, squared)
+        return squared
+
+    return candidates[choose_ridge(settings.ridges, error, least_gain)]
 
 
 def _squared_error(key: Key, moments: _Moments, weight: Tensor, axes: Tensor, windows: Windows) -> float:
