@@ -1,28 +1,31 @@
 """Recordings as mono float32 at the rate a codec asks for, read in blocks.
 
-Memory does not grow with the length of a recording. Every reader here goes through the same checks, so a
-recording that `inspect_audio` passes is read in full by `audio_blocks`. Channels are averaged; integer
-samples are scaled to [-1, 1) by libsndfile, floating-point samples are taken as they are.
+Memory does not grow with the length of a recording. Every reader here goes through the same checks, so a recording
+that `inspect_audio` passes is read in full by `audio_blocks`: all of its sound, whatever its container, or nothing.
+Channels are averaged; integer samples are scaled to [-1, 1) by libsndfile, floating-point samples are taken as they
+are.
 """
 
 import contextlib
 import math
-import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
 import soxr
 
+from latentdyn.corpus.containers.reading import find_sound
+from latentdyn.corpus.containers.sound import Samples, Sound, UnreadableError, View, holds_more
 from latentdyn.corpus.recording import Exclusion
 from latentdyn.errors import UserError
 from latentdyn.files import file_sha256
 
 _READ_FRAMES = 1 << 16
-_UNKNOWN_FRAMES = 1 << 62  # libsndfile says about 2**63 of a FLAC that was written into a pipe
-_UNKNOWN_BYTES = 0xFFFFFFFF  # what writes WAV into a pipe cannot go back to fill in the length
+_UNKNOWN_FRAMES = 1 << 62  # libsndfile says about 2**63 of a FLAC that states no length
+_HIGHEST_PEAK = 8.0  # +18 dB re full scale; int16 numbers saved as floats reach thousands
+_LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 1000, 1_000_000  # beyond them a header is damaged
 
 
 class AudioFacts(NamedTuple):
@@ -40,7 +43,7 @@ def audio_blocks(path: Path, sample_rate_hz: int, block_samples: int = 1 << 16) 
     """Yield a recording as consecutive mono blocks.
 
     Args:
-        path: any file that libsndfile decodes.
+        path: a file of one of the containers of `containers.reading`, whatever its suffix.
         sample_rate_hz: rate to resample to (soxr, high quality), unless the file already has it.
         block_samples: length of every block but the last, which may be shorter; none is empty.
 
@@ -60,7 +63,7 @@ def audio_blocks(path: Path, sample_rate_hz: int, block_samples: int = 1 << 16) 
                 for start in range(0, whole, block_samples):
                     yield pending[start : start + block_samples]
                 pending = pending[whole:]
-    except _UndecodableError as error:
+    except UnreadableError as error:
         raise UserError(
             f"this recording cannot be decoded ({error})",
             path,
@@ -83,27 +86,29 @@ def resampled_length(n_samples: int, source_rate_hz: int, target_rate_hz: int) -
 def inspect_audio(path: Path, *, min_duration_s: float, silence_dbfs: float) -> AudioFacts | Exclusion:
     """Decode a recording once, to its end, and say what it is or why it must be set aside.
 
-    The first reason that applies is given, in this order: `empty` (no bytes or no samples), `corrupt` (not
-    audio, broken, or less of it than its header promises), `non_finite`, `too_short`, `silent`. Ogg files
-    promise no length, so one that is cut between two pages passes.
+    The first reason that applies is given, in this order: `missing`, `empty` (no bytes or no samples), `corrupt` (not
+    audio, broken, less or more of it than its header states), `non_finite`, `above_full_scale`, `too_short`,
+    `silent`.
 
     Args:
         min_duration_s: a shorter recording is `too_short`.
         silence_dbfs: a recording whose RMS level (dB re 1.0) is below this is `silent`.
     """
     try:
+        if not path.exists():
+            return Exclusion("missing", "there is no such file, or a link that leads nowhere")
         if path.stat().st_size == 0:
             return Exclusion("empty", "the file has no bytes")
         n_samples, energy, peak, n_bad = 0, 0.0, 0.0, 0
         with _open(path) as file:
             sample_rate_hz, n_channels = file.samplerate, file.channels
-            for block in _mono_blocks(file):
+            for block in file.blocks():
                 n_samples += block.size
                 n_bad += block.size - int(np.isfinite(block).sum())
                 energy += float(np.square(block, dtype=np.float64).sum())
                 peak = max(peak, float(np.abs(block).max()))
         sha256 = file_sha256(path)
-    except _UndecodableError as error:
+    except UnreadableError as error:
         return Exclusion("corrupt", str(error))
     except OSError as error:
         return Exclusion("corrupt", error.strerror or str(error))
@@ -111,6 +116,12 @@ def inspect_audio(path: Path, *, min_duration_s: float, silence_dbfs: float) -> 
         return Exclusion("empty", "the file has no samples")
     if n_bad:
         return Exclusion("non_finite", f"{n_bad} of {n_samples} samples are NaN or infinite")
+    if peak > _HIGHEST_PEAK:
+        return Exclusion(
+            "above_full_scale",
+            f"peak {peak:g} where 1 is full scale; floating-point samples that are integers must be divided "
+            "(16-bit ones by 32768)",
+        )
     duration_s = n_samples / sample_rate_hz
     if duration_s < min_duration_s:
         return Exclusion("too_short", f"{duration_s:.3f} s; {min_duration_s:g} s are asked for")
@@ -120,59 +131,77 @@ def inspect_audio(path: Path, *, min_duration_s: float, silence_dbfs: float) -> 
     return AudioFacts(sample_rate_hz, n_channels, n_samples, rms_dbfs, peak, sha256)
 
 
-class _UndecodableError(Exception):
-    """The file is not audio, or breaks off."""
+class _Decoder(soundfile.SoundFile):  # type: ignore[misc]
+    def seekable(self) -> bool:
+        return False  # else SoundFile.read seeks after every block, and stops at libsndfile's estimate of the length
+
+
+class _Recording:
+    """An open recording, whose blocks are all of its sound."""
+
+    def __init__(self, decoder: soundfile.SoundFile, view: View, sound: Sound) -> None:
+        self.samplerate, self.channels = decoder.samplerate, decoder.channels
+        self._decoder, self._view, self._keep = decoder, view, sound.keep
+        self._stated = sound.n_samples
+        if self._stated is None and decoder.frames < _UNKNOWN_FRAMES:
+            self._stated = decoder.frames
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield the channel average in non-empty blocks, (n,) float32, at the file's own rate."""
+        n_samples = 0
+        for block in self._decoded():
+            n_samples += len(block)
+            yield block[:, 0] if self.channels == 1 else block.mean(axis=1)
+        if self._view.error:
+            raise UnreadableError(self._view.error.strerror or str(self._view.error))
+        if self._stated is not None and n_samples < self._stated:
+            raise UnreadableError(f"its header promises {self._stated} samples, {n_samples} can be decoded")
+        if self._stated is not None and n_samples > self._stated:
+            raise UnreadableError(holds_more(f"{n_samples} samples, and it states {self._stated}"))
+
+    def _decoded(self) -> Iterator[np.ndarray]:
+        at = 0
+        while len(block := self._decoder.read(_READ_FRAMES, dtype="float32", always_2d=True)):
+            kept = block if self._keep is None else block[max(0, self._keep.start - at) : max(0, self._keep.stop - at)]
+            at += len(block)
+            if len(kept):
+                yield kept
 
 
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator[soundfile.SoundFile]:
+def _open(path: Path) -> Iterator[_Recording]:
     try:
-        with open(path, "rb") as raw:  # libsndfile reports a missing file and a broken one alike
-            missing_bytes = _missing_wav_bytes(raw.read(1 << 16), path.stat().st_size)
-        if missing_bytes:
-            raise _UndecodableError(f"its header promises {missing_bytes} bytes more than the file has")
-        with soundfile.SoundFile(path) as file:
-            if file.frames >= _UNKNOWN_FRAMES:
-                raise _UndecodableError("its header states no length; write it again with flac or sox")
-            yield file
+        with open(path, "rb") as file:
+            sound = find_sound(file)
+            view = View(file, sound.pieces)
+            with _Decoder(view, **_raw(sound.samples)) as decoder:
+                if not _LOWEST_RATE_HZ <= decoder.samplerate <= _HIGHEST_RATE_HZ:
+                    raise UnreadableError(f"its header states a sample rate of {decoder.samplerate} Hz")
+                yield _Recording(decoder, view, sound)
     except soundfile.LibsndfileError as error:
-        raise _UndecodableError(error.error_string.rstrip(".")) from None
+        raise UnreadableError(error.error_string.rstrip(".")) from None
     except OSError as error:
-        raise _UndecodableError(error.strerror or str(error)) from None
+        raise UnreadableError(error.strerror or str(error)) from None
 
 
-def _missing_wav_bytes(head: bytes, file_bytes: int) -> int:
-    """Bytes of samples that a RIFF header promises beyond the end of the file: libsndfile just reads fewer.
-
-    A header whose chunks before the samples exceed `head` is not judged.
-    """
-    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-        return 0
-    offset = 12
-    while offset + 8 <= len(head):
-        name, n_bytes = struct.unpack_from("<4sI", head, offset)
-        offset += 8
-        if name == b"data":
-            return 0 if n_bytes == _UNKNOWN_BYTES else max(0, offset + n_bytes - file_bytes)
-        offset += n_bytes + n_bytes % 2  # chunks are padded to an even length
-    return 0
+def _raw(samples: Samples | None) -> dict[str, Any]:
+    """How libsndfile is told of uncompressed samples: it then reads no header."""
+    if samples is None:
+        return {}
+    return {
+        "format": "RAW",
+        "samplerate": samples.sample_rate_hz,
+        "channels": samples.n_channels,
+        "subtype": samples.subtype,
+        "endian": "BIG" if samples.big_endian else "LITTLE",
+    }
 
 
-def _mono_blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
-    """Yield the channel average in non-empty blocks, (n,) float32, at the file's own rate."""
-    n_read = 0
-    while len(block := file.read(_READ_FRAMES, dtype="float32", always_2d=True)):
-        n_read += len(block)
-        yield block[:, 0] if file.channels == 1 else block.mean(axis=1)
-    if n_read < file.frames:
-        raise _UndecodableError(f"its header promises {file.frames} samples, {n_read} can be decoded")
-
-
-def _resampled(file: soundfile.SoundFile, sample_rate_hz: int) -> Iterator[np.ndarray]:
+def _resampled(file: _Recording, sample_rate_hz: int) -> Iterator[np.ndarray]:
     if file.samplerate == sample_rate_hz:
-        yield from _mono_blocks(file)
+        yield from file.blocks()
         return
     stream = soxr.ResampleStream(file.samplerate, sample_rate_hz, 1, dtype="float32")
-    for block in _mono_blocks(file):
+    for block in file.blocks():
         yield stream.resample_chunk(block)
     yield stream.resample_chunk(np.empty(0, np.float32), last=True)
