@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from latentdyn.errors import UserError
+from latentdyn.lfs import refuse_pointer
 
 
 def load_model(
@@ -29,6 +30,8 @@ def load_model(
     folder = Path(checkpoint).expanduser()
     if folder.is_dir():
         source = str(folder)
+        for file in sorted(folder.glob("*.json")) + sorted(folder.glob("*.safetensors")):
+            refuse_pointer(file)
         fix = "give a folder that holds config.json and model.safetensors (as save_pretrained writes them)"
     elif checkpoint.startswith(("/", ".", "~")) or checkpoint.count("/") != 1:
         raise UserError("there is no such folder", folder, "correct the path of the checkpoint, or give a hub id")

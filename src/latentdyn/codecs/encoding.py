@@ -8,6 +8,7 @@ import pandas as pd
 
 from latentdyn.codecs.base import Codec
 from latentdyn.corpus.audio import audio_blocks
+from latentdyn.corpus.unchanged import check_unchanged
 from latentdyn.errors import UserError
 from latentdyn.progress import progress
 from latentdyn.stores.spool import Spool
@@ -16,16 +17,18 @@ _FLOOR_DB = -120.0
 
 
 def encode_recordings(part: pd.DataFrame, audio: Path, codec: Codec, spool: Spool) -> None:
-    """Encode the utterances of `part` (utterance_id, path, ...) that the spool does not hold yet.
+    """Encode the utterances of `part` (utterance_id, path, sha256, ...) that the spool does not hold yet.
 
     Raises:
-        UserError: a recording is missing or cannot be read to its end; what is finished stays in the spool.
+        UserError: a recording is missing, is another than the manifest lists, or cannot be read to its end; what is
+            finished stays in the spool.
     """
     durations = part["n_samples"] / part["sample_rate_hz"]
     with progress(total=float(durations.sum()), unit="s", unit_scale=True, desc="audio") as bar:
         for row, duration in zip(part.itertuples(index=False), durations, strict=True):
             if row.utterance_id not in spool.done:
                 path = audio / str(row.path)
+                check_unchanged(path, str(row.sha256))
                 pieces = encode_stream(codec, audio_blocks(path, codec.sample_rate_hz))
                 spool.append(str(row.utterance_id), _whole(pieces, duration * codec.frame_rate_hz, path))
             bar.update(float(duration))

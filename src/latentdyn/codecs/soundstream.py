@@ -15,6 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from latentdyn.codecs.tiling import Tile, TiledCodec
 from latentdyn.errors import UserError
+from latentdyn.lfs import refuse_pointer
 
 _ENCODER, _DECODER = "soundstream_encoder.tflite", "lyragan.tflite"
 
@@ -57,6 +58,7 @@ class _HopModel:
 
     def __init__(self, path: Path, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> None:
         fix = f"copy {_ENCODER} and {_DECODER} there from the release v1.2.0 of Lyra (folder lyra/model_coeffs)"
+        refuse_pointer(path)
         try:
             self._content = path.read_bytes()
         except OSError as error:

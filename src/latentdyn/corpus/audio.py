@@ -17,7 +17,7 @@ import soundfile
 import soxr
 
 from latentdyn.corpus.containers.reading import find_sound
-from latentdyn.corpus.containers.sound import Samples, Sound, UnreadableError, View, holds_more
+from latentdyn.corpus.containers.sound import Samples, Sound, UnreadableError, View, check_rate, holds_more
 from latentdyn.corpus.recording import Exclusion
 from latentdyn.errors import UserError
 from latentdyn.files import file_sha256
@@ -25,7 +25,6 @@ from latentdyn.files import file_sha256
 _READ_FRAMES = 1 << 16
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile says about 2**63 of a FLAC that states no length
 _HIGHEST_PEAK = 8.0  # +18 dB re full scale; int16 numbers saved as floats reach thousands
-_LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 1000, 1_000_000  # beyond them a header is damaged
 
 
 class AudioFacts(NamedTuple):
@@ -175,8 +174,7 @@ def _open(path: Path) -> Iterator[_Recording]:
             sound = find_sound(file)
             view = View(file, sound.pieces)
             with _Decoder(view, **_raw(sound.samples)) as decoder:
-                if not _LOWEST_RATE_HZ <= decoder.samplerate <= _HIGHEST_RATE_HZ:
-                    raise UnreadableError(f"its header states a sample rate of {decoder.samplerate} Hz")
+                check_rate(decoder.samplerate)
                 yield _Recording(decoder, view, sound)
     except soundfile.LibsndfileError as error:
         raise UnreadableError(error.error_string.rstrip(".")) from None

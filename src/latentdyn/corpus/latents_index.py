@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from latentdyn.corpus.npy import NpyError, open_npy
 from latentdyn.corpus.recording import Exclusion, Recording, Sex
 from latentdyn.errors import UserError
 from latentdyn.files import file_sha256
@@ -92,13 +93,13 @@ def _parse(index: Path, rows: "csv.DictReader[str]") -> list[Recording]:
 def inspect_latents(path: Path) -> LatentsFacts | Exclusion:
     """Read a file of latents block by block and say what it is or why it must be set aside.
 
-    The first reason that applies is given, in this order: `missing`, `corrupt` (not a whole .npy; pickled
+    The first reason that applies is given, in this order: `missing`, `corrupt` (not a whole .npy of one array; pickled
     objects are never loaded), `not_2d`, `not_float`, `too_short` (fewer than 2 frames).
     """
     if not path.is_file():
         return Exclusion("missing", "there is no such file")
     try:
-        latents = np.lib.format.open_memmap(path, mode="r")  # unlike np.load: .npy alone, never a pickle
+        latents = open_npy(path)
         if latents.ndim != 2 or latents.shape[1] == 0:
             return Exclusion("not_2d", f"shape {latents.shape} instead of (T, D)")
         if latents.dtype.kind != "f":
@@ -109,5 +110,7 @@ def inspect_latents(path: Path) -> LatentsFacts | Exclusion:
         blocks = (latents[start : start + _BLOCK_FRAMES] for start in range(0, n_frames, _BLOCK_FRAMES))
         n_nonfinite = sum(int((~np.isfinite(block)).any(axis=1).sum()) for block in blocks)
         return LatentsFacts(n_frames, dim, n_nonfinite, file_sha256(path))
-    except (ValueError, OSError) as error:
-        return Exclusion("corrupt", str(error).splitlines()[0])
+    except NpyError as error:
+        return Exclusion("corrupt", str(error))
+    except OSError as error:
+        return Exclusion("corrupt", error.strerror or str(error))

@@ -27,12 +27,14 @@ logger = logging.getLogger(__name__)
 
 LATENTS_MAX_EXCLUDED_SHARE = 0.05
 _LOGGED_EXCLUSIONS = 100
+_DIGITS = 4  # of levels: what decoders of compressed sound round differently on other machines
 
 Facts = TypeVar("Facts")
 
 _NAMES = {"utterance_id": "string", "speaker_id": "string", "sex": "string", "path": "string"}
 _FACTS = {"sha256": "string", "duration_s": "float64"}
-AUDIO_SCHEMA = _NAMES | _FACTS | {"sample_rate_hz": "int64", "n_channels": "int64", "n_samples": "int64"}
+_COUNTS = {"sample_rate_hz": "int64", "n_channels": "int64", "n_samples": "int64"}
+AUDIO_SCHEMA = _NAMES | _FACTS | _COUNTS | {"peak": "float64", "rms_dbfs": "float64"}
 LATENTS_SCHEMA = _NAMES | _FACTS | {"n_frames": "int64", "dim": "int64", "n_nonfinite_frames": "int64"}
 EXCLUDED_SCHEMA = dict.fromkeys(("path", "utterance_id", "speaker_id", "reason", "detail"), "string")
 
@@ -90,6 +92,8 @@ def audio_manifest(recordings: Iterable[Recording], facts: Iterable[AudioFacts |
                     content.sample_rate_hz,
                     content.n_channels,
                     content.n_samples,
+                    round(content.peak, _DIGITS),
+                    round(content.rms_dbfs, _DIGITS),
                 )
             )
     return Manifest(_table(good, AUDIO_SCHEMA), _excluded_table(bad))

@@ -4,8 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
-import numpy as np
-
+from latentdyn.corpus.npy import open_npy
+from latentdyn.corpus.unchanged import check_unchanged
 from latentdyn.parquet import read_parquet
 from latentdyn.steps.cli import run_step
 from latentdyn.stores.latents import LatentsWriter
@@ -25,14 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def step(arguments: argparse.Namespace) -> None:
-    columns = ["utterance_id", "speaker_id", "path", "dim"]
+    columns = ["utterance_id", "speaker_id", "path", "sha256", "dim"]
     manifest = read_parquet(arguments.manifest, columns, made_by="build_manifest")
     writer = LatentsWriter(
         arguments.handle, int(manifest["dim"].iloc[0]), arguments.frame_rate_hz, arguments.representation["dtype"],
         causal=None, **root_facts(arguments.representation),
     )  # fmt: skip
     for row in manifest.itertuples(index=False):
-        writer.append(row.utterance_id, row.speaker_id, np.load(arguments.root / row.path, allow_pickle=False))
+        path = arguments.root / row.path
+        check_unchanged(path, row.sha256)
+        writer.append(row.utterance_id, row.speaker_id, open_npy(path))
     writer.close()
 
 

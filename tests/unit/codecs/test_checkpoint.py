@@ -62,6 +62,13 @@ def test_config_that_is_not_json(damaged):
     assert "cannot be loaded" in refusal("encodec", checkpoint=str(damaged))
 
 
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_git_lfs_pointers_are_told(damaged, name):
+    (damaged / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 384644900\n")
+    text = refusal("encodec", checkpoint=str(damaged))
+    assert "Git LFS pointer" in text and "git lfs pull" in text and name in text
+
+
 def test_missing_tensors_are_not_made_up(damaged):
     weights = load_file(damaged / "model.safetensors")
     lost = next(key for key in weights if key.startswith("encoder.") and key.endswith("bias"))

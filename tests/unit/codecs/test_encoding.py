@@ -13,6 +13,7 @@ from latentdyn.codecs.base import frame_count
 from latentdyn.codecs.encoding import encode_recordings, encode_stream
 from latentdyn.codecs.tiling import cut
 from latentdyn.errors import UserError
+from latentdyn.files import file_sha256
 from latentdyn.stores.spool import Spool
 from tests.settings import codec_of
 
@@ -94,7 +95,8 @@ def corpus(tmp_path: Path, noise: Callable[..., np.ndarray]) -> tuple[pd.DataFra
     rows = []
     for name, rate, n in (("a", 16_000, 16_000), ("b", 24_000, 30_001), ("c", 16_000, 20_479)):
         soundfile.write(tmp_path / f"{name}.wav", noise(name, n), rate, subtype="FLOAT")
-        rows.append({"utterance_id": name, "path": f"{name}.wav", "n_samples": n, "sample_rate_hz": rate})
+        rows.append({"utterance_id": name, "path": f"{name}.wav", "n_samples": n, "sample_rate_hz": rate,
+                     "sha256": file_sha256(tmp_path / f"{name}.wav")})  # fmt: skip
     return pd.DataFrame(rows), tmp_path
 
 
@@ -136,6 +138,11 @@ def test_a_recording_that_changed_since_the_manifest_is_refused(corpus: tuple[pd
     with pytest.raises(UserError, match=r"gave 16 frames where its length in the manifest makes 31.*b\.wav"):
         encode_recordings(part, audio, CODEC, spool)
     assert "a" in spool.done and "c" not in spool.done
+    data = bytearray((audio / "b.wav").read_bytes())
+    data[-2] ^= 1
+    (audio / "b.wav").write_bytes(data)
+    with pytest.raises(UserError, match=r"changed since the manifest was built.*b\.wav"):
+        encode_recordings(part, audio, CODEC, spool)
 
 
 def test_a_recording_that_disappeared_is_told(corpus: tuple[pd.DataFrame, Path], tmp_path: Path):

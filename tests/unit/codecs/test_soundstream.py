@@ -28,6 +28,9 @@ def test_missing_folder_and_wrong_file_are_told(tmp_path):
     (tmp_path / "soundstream_encoder.tflite").write_bytes(b"not a model")
     with pytest.raises(UserError, match="not a TFLite model"):
         SoundStream(str(tmp_path))
+    (tmp_path / "soundstream_encoder.tflite").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(UserError, match="git lfs pull"):
+        SoundStream(str(tmp_path))
 
 
 @pytest.mark.real_data

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentdyn.corpus.latents_index import LatentsFacts, inspect_latents, latents_recordings
-from latentdyn.corpus.recording import Recording
+from latentdyn.corpus.npy import open_npy
+from latentdyn.corpus.recording import Exclusion, Recording
 from latentdyn.errors import UserError
 from latentdyn.files import file_sha256
 
@@ -102,6 +103,41 @@ def test_files_that_are_set_aside(tmp_path):
     with open(path, "wb") as file:
         np.savez(file, a=np.ones((4, 4)))
     assert inspect_latents(path).reason == "corrupt"
+
+
+def set_aside(path, data: bytes) -> str:
+    path.write_bytes(data)
+    found = inspect_latents(path)
+    assert isinstance(found, Exclusion) and found.reason == "corrupt", found
+    return found.detail
+
+
+def test_odd_files_are_told(tmp_path):
+    path = tmp_path / "a.npy"
+    with open(path, "wb") as file:
+        np.save(file, np.ones((60, 3), np.float32))
+        np.save(file, np.ones((60, 3), np.float32))
+    assert "848 bytes more than the array" in set_aside(path, path.read_bytes())
+    np.save(path, np.ones((60, 3), np.float32))
+    data = path.read_bytes()
+    for header in (b"(60, 3, }", b"(-60, 3)", b"(60, 3.)", b"(60, 'a')", b"(99999, 99)", b"(((((((((((", b"\0" * 8):
+        assert set_aside(path, data.replace(b"(60, 3), }", header))
+    assert "Git LFS pointer" in set_aside(path, b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+
+
+def test_edited_headers_and_cuts_at_random(tmp_path):
+    path, rng = tmp_path / "a.npy", np.random.default_rng(0)
+    latents = rng.normal(size=(60, 3)).astype(np.float32)
+    np.save(path, latents)
+    whole = path.read_bytes()
+    for _ in range(300):
+        data = bytearray(whole)
+        for at in rng.integers(90, size=rng.integers(1, 4)):
+            data[at] = rng.choice(list(b"0123456789()[]{},.:'<>fiuO\n\x00-"))
+        path.write_bytes(bytes(data[: rng.integers(len(data))] if rng.random() < 0.1 else data))
+        facts = inspect_latents(path)
+        if isinstance(facts, LatentsFacts):
+            assert facts.n_frames * facts.dim * open_npy(path).dtype.itemsize == latents.nbytes
 
 
 WHOLE = io.BytesIO()

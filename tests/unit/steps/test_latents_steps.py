@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 import soundfile
 
+from latentdyn.errors import UserError
+from latentdyn.files import file_sha256
 from latentdyn.parquet import write_parquet
 from latentdyn.stores.latents import open_latents
 
@@ -31,8 +33,8 @@ def test_a_lineage_leads_from_a_derived_store_through_merged_parts_to_the_encode
     parts, handles = [], {name: tmp_path / f"{name}/latents.json" for name in ("mel", "slow", "white")}
     for i in range(2):
         soundfile.write(tmp_path / f"{i}.wav", 0.1 * np.random.default_rng(i).normal(size=32000), 16000, "FLOAT")
-        part = {"utterance_id": f"u{i}", "speaker_id": f"s{i}", "path": f"{i}.wav", "sha256": "", "n_samples": 32000,
-                "sample_rate_hz": 16000}  # fmt: skip
+        part = {"utterance_id": f"u{i}", "speaker_id": f"s{i}", "path": f"{i}.wav", "n_samples": 32000,
+                "sha256": file_sha256(tmp_path / f"{i}.wav"), "sample_rate_hz": 16000}  # fmt: skip
         write_parquet(tmp_path / f"{i}.parquet", pd.DataFrame([part]))
         parts.append(tmp_path / f"part{i}.json")
         call("encode_latents", part=tmp_path / f"{i}.parquet", audio=tmp_path, representation=json.dumps(LOGMEL),
@@ -54,10 +56,16 @@ def test_a_lineage_leads_from_a_derived_store_through_merged_parts_to_the_encode
 
 def test_provided_latents_are_a_root(call, tmp_path):
     np.save(tmp_path / "u0.npy", np.ones((5, 3), np.float32))
-    manifest = pd.DataFrame({"utterance_id": ["u0"], "speaker_id": ["s0"], "path": ["u0.npy"], "dim": [3]})
-    write_parquet(tmp_path / "manifest.parquet", manifest)
-    call("import_latents", manifest=tmp_path / "manifest.parquet", root=tmp_path, frame_rate_hz=12.5,
-         representation='{"kind": "provided", "dtype": "float32"}', handle=tmp_path / "latents.json")  # fmt: skip
+    row = {"utterance_id": "u0", "speaker_id": "s0", "path": "u0.npy", "sha256": file_sha256(tmp_path / "u0.npy"),
+           "dim": 3}  # fmt: skip
+    write_parquet(tmp_path / "manifest.parquet", pd.DataFrame([row]))
+    arguments = {"manifest": tmp_path / "manifest.parquet", "root": tmp_path, "frame_rate_hz": 12.5,
+                 "representation": '{"kind": "provided", "dtype": "float32"}',
+                 "handle": tmp_path / "latents.json"}  # fmt: skip
+    call("import_latents", **arguments)
     handle = open_latents(tmp_path / "latents.json").handle
     assert (handle["kind"], handle["root"], handle["causal"]) == ("provided", "provided", None)
     assert handle["lineage"] == [{"kind": "provided", "settings": {"dtype": "float32"}, "source_digest": None}]
+    np.save(tmp_path / "u0.npy", 2 * np.ones((5, 3), np.float32))
+    with pytest.raises(UserError, match=r"changed since the manifest was built.*u0\.npy"):
+        call("import_latents", **arguments)

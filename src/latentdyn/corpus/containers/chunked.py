@@ -68,6 +68,9 @@ def read_wave(file: BinaryIO, head: bytes, size: int) -> Sound | None:
         UnreadableError: it is one, and cannot be read.
     """
     if head[:16] == _WAVE64_RIFF and head[24:40] == b"wave" + _WAVE64_TAIL:
+        stated = int.from_bytes(head[16:24], "little")  # the size of the whole file
+        if not _is_placeholder(stated):
+            check_extent(stated, size)
         return _wave(file, size, _WAVE64)
     if head[8:12] == b"WAVE" and head[:4] in (b"RIFF", b"RIFX", b"RF64"):
         return _wave(file, size, _Form(order=">" if head[:4] == b"RIFX" else "<"))
@@ -171,19 +174,24 @@ def _problem_after(file: BinaryIO, size: int, form: _Form, sound: _Chunk) -> str
     """Why the file is not this chunk of sound and other chunks after it; None where it is."""
     if not 0 <= sound.n_bytes <= size - sound.start:
         return f"its header promises {sound.stop - size} bytes more than the file has"
-    padded = sound.stop + -sound.n_bytes % form.multiple
-    if any(_only_chunks(file, size, form, at) for at in (padded, sound.stop)):  # some programs do not pad
+    padding = bytes_at(file, sound.stop, -sound.n_bytes % form.multiple)
+    ends = [sound.stop] if padding.strip(b"\0") else [sound.stop + len(padding), sound.stop]  # some do not pad
+    if any(_only_chunks(file, size, form, end) for end in ends):
         return None
     return holds_more(f"{size - sound.stop} bytes follow its {sound.n_bytes} bytes of sound")
 
 
 def _only_chunks(file: BinaryIO, size: int, form: _Form, at: int) -> bool:
-    """Whether chunks other than sound fill the rest of the file."""
+    """Whether chunks other than sound, or nothing, fill the rest of the file."""
+    stop = at
     for chunk in _chunks(file, size, form, at):
         if not chunk.name.isascii() or not chunk.name.decode().isprintable() or chunk.name in _FILES:
             return False
-        at = chunk.stop
-    return at <= size < at + form.multiple
+        stop = chunk.stop
+    n_after = size - stop
+    return n_after == 0 or (
+        stop > at and 0 < n_after < form.multiple and not bytes_at(file, stop, n_after).strip(b"\0")
+    )
 
 
 def _content(file: BinaryIO, chunk: _Chunk, n_bytes: int) -> bytes:

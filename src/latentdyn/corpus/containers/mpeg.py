@@ -20,6 +20,7 @@ _KBPS = {
     (2, 3): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }  # by (MPEG-1 or 2, layer)
 _RATES_HZ = (44100, 48000, 32000)
+_COUNTS = tuple(bytes([flags]) for flags in range(1, 16, 2))  # flags of a table that has the number of frames
 _FRAMES_AFTER = 4  # silent ones: at the lowest bit rate the estimate may come out a frame or two short
 _VERSION_DIVISORS = {3: 1, 2: 2, 0: 4}  # MPEG 1, 2 and 2.5
 
@@ -85,7 +86,7 @@ def _stated(content: bytes, frame: _Frame) -> tuple[int | None, bool]:
     at = 4 + frame.side_bytes + (0 if content[1] & 1 else 2)  # behind a checksum
     if content[at : at + 4] in (b"Xing", b"Info"):
         n_frames = int.from_bytes(content[at + 8 : at + 12], "big")
-        return (n_frames if content[at + 7] & 1 else None), False
+        return (n_frames if content[at + 7 : at + 8] in _COUNTS else None), False
     return None, content[36:40] != b"VBRI"
 
 

@@ -54,12 +54,23 @@ def uncompressed(start: int, n_bytes: int, samples: Samples) -> Sound:
     """The sound of `n_bytes` of samples from `start`; an incomplete last sample is no sound.
 
     Raises:
-        UnreadableError: there are no channels.
+        UnreadableError: there are no channels, or the rate is none.
     """
+    check_rate(samples.sample_rate_hz)
     if samples.n_channels < 1:
         raise UnreadableError(f"its header states {samples.n_channels} channels")
     n_samples = n_bytes // samples.n_bytes
     return Sound((range(start, start + n_samples * samples.n_bytes),), n_samples, samples)
+
+
+def check_rate(sample_rate_hz: int) -> None:
+    """Refuse a sample rate that only a damaged header states.
+
+    Raises:
+        UnreadableError: it is not between 1 kHz and 1 MHz.
+    """
+    if not 1000 <= sample_rate_hz <= 1_000_000:
+        raise UnreadableError(f"its header states a sample rate of {sample_rate_hz} Hz")
 
 
 def check_extent(stated: int, present: int) -> None:
