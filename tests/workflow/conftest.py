@@ -45,9 +45,11 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def snakemake(
+        self, *arguments: str, check: bool = True, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            self.command(*arguments), cwd=self.folder, env=environment(), capture_output=True, text=True
+            self.command(*arguments), cwd=self.folder, env=env or environment(), capture_output=True, text=True
         )
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done

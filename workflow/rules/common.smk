@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 # the package of this checkout, here and in every job, whether or not it is installed
 _SOURCE = str(Path(workflow.basedir) / "src")
@@ -17,6 +18,8 @@ from latentdyn.errors import UserError
 from latentdyn.files import canonical_json
 from latentdyn.families import MODELS
 from latentdyn.provenance import code_digest
+from latentdyn.provenance.listing import known_digests, update_listing
+from latentdyn.provenance.presence import Presence
 
 try:
     CONFIG = load_config(config)
@@ -106,17 +109,35 @@ def corpus_root(wildcards):
     return corpus_of(wildcards).location(f"results/{wildcards.corpus}/audio")
 
 
+def listed(name, files, known=None):
+    """The listing of files that the user provides: what rules that read them have as their input."""
+    listing = f"results/.state/listings/{name}.json"
+    if workflow.is_main_process and (changed := update_listing(Path(listing), files, known)):
+        logger.info(f"{name}: files that you provide are new, gone or changed: {len(changed)}, the first {changed[0]}")
+    return listing
+
+
 @readable
 def corpus_files(wildcards):
-    """What a manifest is built from: every file of a tree that exists, or the handle of one that is made here."""
-    corpus = corpus_of(wildcards)
-    return f"results/{wildcards.corpus}/audio.json" if corpus.audio_by else corpus.files()
+    """What a manifest is built from: the listing of a tree that exists, or the handle of one that is made here."""
+    corpus, made = corpus_of(wildcards), f"results/{wildcards.corpus}"
+    if corpus.audio_by:
+        return f"{made}/audio.json"
+    root = Path(corpus_root(wildcards))
+    return listed(wildcards.corpus, corpus.files(), lambda: known_digests(Path(f"{made}/manifest.parquet"), root))
 
 
+@readable
 def encoder_files(wildcards):
-    """The weights of a local encoder, so that other weights encode again. A hub id is pinned by its revision."""
-    folder = representation_of(wildcards).weights_folder
-    return sorted(f for f in Path(folder).iterdir() if f.is_file()) if folder else []
+    """The listing of a local encoder's weights, so that other weights encode again."""
+    files = representation_of(wildcards).weights()
+    return listed(f"weights/{wildcards.representation}", files) if files else []
+
+
+def presence(wildcards, **job):
+    """A param of every rule that reads what another makes. Of keywords, since Snakemake's records leave out a param whose
+    function names `input`."""
+    return Presence(job["input"])
 
 
 def source_of(wildcards):
@@ -127,3 +148,10 @@ def source_of(wildcards):
 def plan_of(wildcards):
     """What a table's view must know beyond the table's own section."""
     return canonical_json(table_of(wildcards).plan(CONFIG, wildcards.corpus))
+
+
+onstart:
+    # Snakemake keeps in memory what params were when it planned. What was gone then exists once its job has run, and that is
+    # what belongs into the record. Without this line, a job would run once more than it must.
+    if clear := getattr(getattr(workflow.persistence, "_params", None), "cache_clear", None):
+        clear()

@@ -93,6 +93,7 @@ rule build_manifest:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 120 * attempt,
     params:
+        inputs=presence,
         code=code_digest("latentdyn.steps.build_manifest"),
         corpus=lambda w: canonical_json(
             corpus_of(w).model_dump(
@@ -102,7 +103,7 @@ rule build_manifest:
         ),
         root=corpus_root,
     shell:
-        "python -m latentdyn.steps.build_manifest --corpus {params.corpus:q} --root {params.root:q}"
+        "python -m latentdyn.steps.build_manifest --corpus {params.corpus:q} --root={params.root:q}"
         " --manifest {output.manifest:q} --excluded {output.excluded:q} --handle {output.handle:q}"
         " --workers {threads} >{log:q} 2>&1"
 
@@ -121,6 +122,7 @@ rule split_speakers:
         mem_mb=2000,
         runtime=10,
     params:
+        inputs=presence,
         code=code_digest("latentdyn.steps.split_speakers"),
         manifest="results/{corpus}/manifest.parquet",
         splits=lambda w: corpus_of(w).splits.canonical(),
@@ -143,6 +145,7 @@ rule partition_manifest:
         mem_mb=2000,
         runtime=10,
     params:
+        inputs=presence,
         code=code_digest("latentdyn.steps.partition_manifest"),
         manifest="results/{corpus}/manifest.parquet",
     shell:

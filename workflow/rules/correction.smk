@@ -22,6 +22,7 @@ rule train_score:
         mem_mb=memory(3000, copies=1.2),
         runtime=minutes(120, mb_per_minute=50),
     params:
+        inputs=presence,
         float32_matmul=CONFIG.compute.float32_matmul,
         code=code_digest("latentdyn.steps.train_model", MODELS.module("score")),
         settings=lambda w: canonical_json(correction_of(w).score_model()),

@@ -24,6 +24,7 @@ for kind in CONFIG.measurement_kinds():
             mem_mb=memory(3000, copies=1.2),
             runtime=minutes(kind.minutes[0], mb_per_minute=kind.minutes[1]),
         params:
+            inputs=presence,
             float32_matmul=CONFIG.compute.float32_matmul,
             code=lambda w, kind=kind: code_digest("latentdyn.steps.measure", kind.module, *modules_of(kind, w)),
             identity=lambda w, kind=kind: canonical_json(measurement_of(kind, w).identity()),

@@ -23,6 +23,7 @@ rule train_predictor:
         mem_mb=memory(3000, copies=1.2),
         runtime=minutes(120, mb_per_minute=50),
     params:
+        inputs=presence,
         float32_matmul=CONFIG.compute.float32_matmul,
         code=lambda w: code_digest("latentdyn.steps.train_model", MODELS.module("predictor"), predictor_of(w).module),
         settings=lambda w: predictor_of(w).canonical(),

@@ -23,13 +23,14 @@ rule encode_latents:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=encoding_minutes,
     params:
+        inputs=presence,
         float32_matmul=CONFIG.compute.float32_matmul,
         code=lambda w: code_digest("latentdyn.steps.encode_latents", representation_of(w).module),
         audio=corpus_root,
         representation=lambda w: representation_of(w).canonical(),
         state="results/.state/encode_latents/{corpus}/{representation}/{part}of{n_parts}",
     shell:
-        "python -m latentdyn.steps.encode_latents --part {input.part:q} --audio {params.audio:q}"
+        "python -m latentdyn.steps.encode_latents --part {input.part:q} --audio={params.audio:q}"
         " --representation {params.representation:q} --code {params.code} --state {params.state:q}"
         " --handle {output.handle:q} --float32-matmul {params.float32_matmul:q} >{log:q} 2>&1"
 
@@ -54,6 +55,7 @@ rule merge_latents:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:
+        inputs=presence,
         code=code_digest("latentdyn.steps.merge_latents"),
     shell:
         "python -m latentdyn.steps.merge_latents --parts {input:q} --handle {output.handle:q} >{log:q} 2>&1"
@@ -76,13 +78,14 @@ rule import_latents:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:
+        inputs=presence,
         code=code_digest("latentdyn.steps.import_latents"),
         manifest="results/{corpus}/manifest.parquet",
         root=lambda w: str(Path(corpus_of(w).index).parent),
         frame_rate_hz=lambda w: corpus_of(w).frame_rate_hz,
         representation=lambda w: representation_of(w).canonical(),
     shell:
-        "python -m latentdyn.steps.import_latents --manifest {params.manifest:q} --root {params.root:q}"
+        "python -m latentdyn.steps.import_latents --manifest {params.manifest:q} --root={params.root:q}"
         " --frame-rate-hz {params.frame_rate_hz} --representation {params.representation:q}"
         " --handle {output.handle:q} >{log:q} 2>&1"
 
@@ -105,6 +108,7 @@ rule derive_latents:
         mem_mb=lambda w, attempt: 3000 * attempt,
         runtime=minutes(30, mb_per_minute=100),
     params:
+        inputs=presence,
         code=lambda w: code_digest("latentdyn.steps.derive_latents", representation_of(w).module),
         representation=lambda w: representation_of(w).canonical(),
     shell:
@@ -129,6 +133,7 @@ rule simulate_process:
         mem_mb=lambda w, attempt: 4000 * attempt,
         runtime=lambda w, attempt: 60 * attempt,
     params:
+        inputs=presence,
         code=lambda w: code_digest("latentdyn.steps.simulate_process", representation_of(w).module),
         manifest="results/{corpus}/manifest.parquet",
         frame_rate_hz=lambda w: corpus_of(w).frame_rate_hz,
@@ -157,6 +162,7 @@ rule index_frames:
         mem_mb=lambda w, attempt: 3000 * attempt,
         runtime=minutes(30, mb_per_minute=100),
     params:
+        inputs=presence,
         code=code_digest("latentdyn.steps.index_frames"),
     shell:
         "python -m latentdyn.steps.index_frames --latents {input.latents:q} --splits {input.splits:q}"

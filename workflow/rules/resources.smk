@@ -1,12 +1,28 @@
 # What jobs ask for, from the size of their work: frames x dimensions of the latents they read, which the handle (the input
 # `latents`, or a job's first) tells. While that is still to be made, a dry run shows <TBD>. docs/cluster.md holds measured peaks beside
 # this. Every attempt asks for once more of it; a job that ran out of time continues what it had begun.
+import errno
 import json
+
+
+def handle_of(file, made_by):
+    """What a handle says.
+
+    Raises:
+        FileNotFoundError: it is still to be made, which Snakemake shows as <TBD>.
+    """
+    text = Path(file).read_text()
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise WorkflowError(
+            f"this file is not valid JSON. Where: {file}. What to do: delete it; rule {made_by} makes it again"
+        ) from None
 
 
 def latents_mb(input):
     """Size of a representation in memory, float32."""
-    handle = json.loads(Path(input.get("latents", input[0])).read_text())
+    handle = handle_of(input.get("latents", input[0]), "merge_latents, import_latents, derive_latents or simulate_process")
     return 4e-6 * handle["n_rows"] * handle["dim"]
 
 
@@ -22,6 +38,9 @@ def minutes(base, mb_per_minute):
 
 def encoding_minutes(wildcards, input, attempt):
     """Audio at 5 times real time, less than half of what Mimi does on one CPU."""
-    Path(input.part).stat()  # told as <TBD> where the manifest is still to be made, too
-    hours = json.loads(Path(f"results/{wildcards.corpus}/manifest.json").read_text())["hours"]
+    Path(input.part).stat()  # a part that is still to be made
+    try:
+        hours = handle_of(f"results/{wildcards.corpus}/manifest.json", "build_manifest")["hours"]
+    except FileNotFoundError:  # the manifest is to be made again, and with it the part
+        raise FileNotFoundError(errno.ENOENT, "the part is made again", str(input.part)) from None
     return round(attempt * (30 + 60 * hours / int(wildcards.n_parts) / 5))

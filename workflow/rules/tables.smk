@@ -19,6 +19,7 @@ rule collect_metrics:
         mem_mb=2000,
         runtime=10,
     params:
+        inputs=presence,
         code=code_digest("latentdyn.steps.collect_metrics"),
     shell:
         "python -m latentdyn.steps.collect_metrics --metrics {input.metrics:q} --sums {input.sums:q}"
@@ -44,6 +45,7 @@ rule tabulate_metrics:
         mem_mb=2000,
         runtime=10,
     params:
+        inputs=presence,
         code=lambda w: code_digest(
             "latentdyn.steps.tabulate_metrics", *table_of(w).view_code(CONFIG, "tabulate"), presentation=True
         ),
@@ -76,6 +78,7 @@ rule plot_metrics:
         mem_mb=2000,
         runtime=10,
     params:
+        inputs=presence,
         code=lambda w: code_digest(
             "latentdyn.steps.plot_metrics", *table_of(w).view_code(CONFIG, "draw"), presentation=True
         ),

@@ -33,10 +33,9 @@ class RepresentationKind(Strict):
         """The module that makes these latents."""
         return self.family.module(self.kind)
 
-    @property
-    def weights_folder(self) -> str | None:
-        """The local folder whose files the latents depend on, if there is one."""
-        return None
+    def weights(self) -> list[Path]:
+        """The local files that the latents depend on, as far as they exist."""
+        return []
 
     def check(self, where: str, config: "Root") -> None:
         """Check what a kind alone cannot know.
@@ -60,6 +59,7 @@ class HubEncoder(Encoder):
     """An encoder whose weights come from the Hugging Face hub or a local folder."""
 
     needs_gpu = True
+    weights_patterns: ClassVar = ("config.json", "*.safetensors", "*.safetensors.index.json")
 
     checkpoint: str
     revision: str | None = Field(None, description="commit of the hub's repository; required for a hub id")
@@ -70,11 +70,18 @@ class HubEncoder(Encoder):
     )
 
     @property
-    def weights_folder(self) -> str | None:
-        return self.checkpoint if Path(self.checkpoint).is_dir() else None
+    def _folder(self) -> Path | None:
+        folder = Path(self.checkpoint).expanduser()
+        return folder if folder.is_dir() else None
+
+    def weights(self) -> list[Path]:
+        folder = self._folder  # a hub id is pinned by its revision
+        if folder is None:
+            return []
+        return sorted(file for pattern in self.weights_patterns for file in folder.glob(pattern))
 
     def check(self, where: str, config: "Root") -> None:
-        is_hub_id = re.fullmatch(r"[\w.-]+/[\w.-]+", self.checkpoint) and self.weights_folder is None
+        is_hub_id = re.fullmatch(r"[\w.-]+/[\w.-]+", self.checkpoint) and self._folder is None
         if is_hub_id and self.revision is None:
             raise ValueError(
                 f"{where}.revision: pin the commit of '{self.checkpoint}', or results cannot be told from those of "
@@ -123,12 +130,14 @@ class EnCodec(HubEncoder):
 class SoundStream(Encoder):
     """Lyra v1.2.0's SoundStream encoder (TFLite): 64 dimensions at 50 Hz."""
 
+    weights_names: ClassVar = ("soundstream_encoder.tflite", "lyragan.tflite")
+
     kind: Literal["soundstream"]
     folder: str = Field(description="holds soundstream_encoder.tflite and lyragan.tflite")
 
-    @property
-    def weights_folder(self) -> str | None:
-        return self.folder if Path(self.folder).is_dir() else None
+    def weights(self) -> list[Path]:
+        folder = Path(self.folder).expanduser()
+        return [file for name in self.weights_names if (file := folder / name).is_file()]
 
 
 class LogMel(Encoder):
