@@ -22,7 +22,9 @@ def handle_of(file, made_by):
 
 def latents_mb(input):
     """Size of a representation in memory, float32."""
-    handle = handle_of(input.get("latents", input[0]), "merge_latents, import_latents, derive_latents or simulate_process")
+    handle = handle_of(
+        input.get("latents", input[0]), "merge_latents, import_latents, derive_latents or simulate_process"
+    )
     return 4e-6 * handle["n_rows"] * handle["dim"]
 
 
