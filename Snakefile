@@ -1,10 +1,12 @@
 # From audio to tables: ask for a table, and what it needs follows from its entry in the config.
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.14.8")  # older versions lose defaults of the config schema in remote jobs
 
 
-configfile: "config/config.yaml"
+configfile: str(Path(workflow.basedir) / "config/config.yaml")  # of this project, whatever the working directory is
 
 
 include: "workflow/rules/common.smk"

@@ -2,13 +2,14 @@
 
 import json
 import subprocess
+import sys
 
 import numpy as np
 import pytest
 import soundfile
 import yaml
 
-from .conftest import CONFIG, Checkout
+from .conftest import CONFIG, Checkout, environment
 from .test_resume import run, step
 
 IDENTITY = {"measurement": "lagged", "corpus": "tiny", "representation": "mel", "by": "net",
@@ -34,7 +35,7 @@ def refused(checkout: Checkout, *words: str) -> str:
         (lambda c: c["corpora"]["tiny"].update(root="nowhere"), ["nowhere", "does not exist"]),
         (lambda c: c["corpora"]["tiny"].update(kind="librispeech"), ["LibriSpeech is not found"]),
         (lambda c: c["predictors"]["net"]["training"].update(lr=1), ["predictors.net.training.lr: unknown key"]),
-        (lambda c: c["predictors"]["net"].update(window_frames="2"), ["predictors.net.window_frames", "valid integer"]),
+        (lambda c: c["predictors"]["net"].update(window_frames="2"), ["predictors.net.window_frames", "whole number"]),
         (lambda c: c["tables"]["phase1_lagged"].update(predictors=["nobody"]), ["'nobody' is not defined"]),
         (lambda c: c["tables"]["phase1_lagged"].update(horizons=[3]), ["not trained at k = [3]"]),
     ],
@@ -43,6 +44,24 @@ def test_before_anything_runs(checkout, change, words):
     checkout.configure(change)
     refused(checkout, *words)
     assert not (checkout.folder / "results").exists()
+
+
+def test_a_repeated_key_and_a_file_that_snakemake_drops(checkout):
+    (checkout.folder / "tiny.yaml").write_text("predictors:\n  net: {kind: mdn}\n  net: {kind: ar1}\n")
+    refused(checkout, "line 3: predictors.net is named again (first in line 2)", "Where: tiny.yaml")
+    checkout.configure()
+    done = checkout.snakemake("-n", "--configfile", "tiny.yaml", "--configfile", "tiny.yaml", check=False)
+    assert done.returncode != 0 and "--configfile is given 2 times" in done.stdout + done.stderr
+
+
+def test_the_projects_config_is_found_from_another_working_directory(checkout, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    arguments = ["-n", "--snakefile", checkout.folder / "Snakefile", "--configfile", checkout.folder / "tiny.yaml"]
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--config", "corpora={tiny: {root: %s}}"
+         % (checkout.folder / "audio")], cwd=tmp_path / "elsewhere", env=environment(), capture_output=True, text=True
+    )  # fmt: skip
+    assert done.returncode == 0 and "build_manifest" in done.stdout, done.stdout + done.stderr
 
 
 def test_a_split_without_speakers(checkout):

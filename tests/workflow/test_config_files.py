@@ -136,7 +136,7 @@ def test_a_shipped_file_plans_every_measurement_of_its_tables(checkout: Checkout
         for corpus in (shipped.corpora[name] for name in table.corpora):
             if isinstance(corpus, LibriSpeech) and corpus.root:  # one with a url plans with nothing there
                 lay_down(checkout, corpus)
-    planned = checkout.planned("--configfile", f"config/{name}")  # the last --configfile counts
+    planned = checkout.planned("--configfile", f"config/{name}")
     assert measuring(planned) == jobs(shipped)
 
 

@@ -12,7 +12,7 @@ sys.path.insert(0, _SOURCE)
 _ENVIRONMENT = "export PYTHONPATH=" + shlex.quote(_SOURCE) + "${{PYTHONPATH:+:$PYTHONPATH}}; "
 shell.prefix(_ENVIRONMENT)
 
-from latentdyn.config import load_config
+from latentdyn.config import check_command_line, check_files, load_config
 from latentdyn.config.representations import Derived, Encoder, Process, Provided
 from latentdyn.errors import UserError
 from latentdyn.files import canonical_json
@@ -22,7 +22,9 @@ from latentdyn.provenance.listing import known_digests, update_listing
 from latentdyn.provenance.presence import Presence
 
 try:
-    CONFIG = load_config(config)
+    check_command_line(sys.argv)
+    check_files(workflow.configfiles)
+    CONFIG = load_config(config, workflow.configfiles, workflow.config_settings.config)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 

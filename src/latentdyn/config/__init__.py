@@ -6,7 +6,8 @@ needs, as canonical JSON. So an edit of these modules, or of a setting that a st
 `config/schema.json` and the tables of `config/README.md` are generated from here: `python -m latentdyn.config`.
 """
 
+from latentdyn.config.files import check_command_line, check_files
 from latentdyn.config.loading import json_schema, load_config
 from latentdyn.config.root import Config
 
-__all__ = ["Config", "json_schema", "load_config"]
+__all__ = ["Config", "check_command_line", "check_files", "json_schema", "load_config"]

@@ -1,11 +1,14 @@
 """`corpora`: utterances and their speakers."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from latentdyn.config.values import Fraction, Strict
+from latentdyn.config.values import Fraction, Strict, text_like
+
+if TYPE_CHECKING:
+    from latentdyn.config.root import Root
 
 Source = Literal["audio", "latents", "nothing"]  # what a corpus gives, for representations to be made from
 
@@ -64,6 +67,16 @@ class CorpusKind(Strict):
         """
         return []
 
+    def check(self, where: str, config: "Root") -> None:
+        """Check what the section alone cannot know.
+
+        Args:
+            where: dotted path of this entry.
+
+        Raises:
+            ValueError: what it says does not fit.
+        """
+
 
 class AudioCorpus(CorpusKind):
     """A corpus of recordings."""
@@ -78,12 +91,24 @@ class LibriSpeech(AudioCorpus):
     """LibriSpeech in its own layout: an existing tree (`root`), or downloaded (`url` and `checksum`)."""
 
     kind: Literal["librispeech"]
-    subset: str = Field("train-clean-100", pattern=r"^[a-z0-9-]+$", description="the subset's folder")
+    subset: Annotated[str, text_like(r"^[a-z0-9-]+$", "the name of a folder, like train-clean-100")] = Field(
+        "train-clean-100", description="the subset's folder"
+    )
     root: str | None = Field(None, description="the folder that holds SPEAKERS.TXT and the subset's folder")
-    url: str | None = Field(None, pattern=r"^https?://", description="address (http, https) of the subset's .tar.gz")
-    checksum: str | None = Field(
+    url: Annotated[str, text_like(r"^https?://", "an address that begins with http:// or https://")] | None = Field(
+        None, description="address (http, https) of the subset's .tar.gz"
+    )
+    checksum: (
+        Annotated[
+            str,
+            text_like(
+                r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$",
+                "md5: and 32 hexadecimal digits, or sha256: and 64 of them, in small letters",
+            ),
+        ]
+        | None
+    ) = Field(
         None,
-        pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$",
         description="`md5:` or `sha256:` and the digest of that archive. It is verified before it is unpacked",
     )
 

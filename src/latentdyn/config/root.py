@@ -1,5 +1,6 @@
 """The whole configuration: its sections, that their names resolve, and what follows from them."""
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -60,17 +61,28 @@ class Root(Strict):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Root":
+        mistakes = [*self._names_that_clash()]
+        for section in ("corpora", "representations", "predictors", "tables"):
+            for name, entry in getattr(self, section).items():
+                if mistakes and section == "tables":
+                    break  # tables go through all other sections, which must fit by then
+                try:
+                    entry.check(f"{section}.{name}", self)
+                except ValueError as error:
+                    mistakes.append(str(error))
+        if mistakes:
+            raise ValueError("\n".join(dict.fromkeys(mistakes)))
+        return self
+
+    def _names_that_clash(self) -> Iterator[str]:
+        """Names that another thing has, each with its dotted path."""
         for section, reserved in _RESERVED.items():
             for name in getattr(self, section).keys() & reserved:
-                raise ValueError(f"{section}.{name}: the workflow has a folder of this name; choose another one")
+                yield f"{section}.{name}: the workflow has a folder of this name; choose another one"
         for name in self.predictors.keys() & self.keys.keys():
-            raise ValueError(f"keys.{name}: a predictor has this name too, and rows of tables could not be told apart")
+            yield f"keys.{name}: a predictor has this name too, and rows of tables could not be told apart"
         for name in self.corrections.keys() & (self.predictors.keys() | self.keys.keys()):
-            raise ValueError(f"corrections.{name}: a predictor or key has this name too, and its folder of results")
-        for section in ("representations", "predictors", "tables"):
-            for name, entry in getattr(self, section).items():
-                entry.check(f"{section}.{name}", self)
-        return self
+            yield f"corrections.{name}: a predictor or key has this name too, and its folder of results"
 
     def section(self, kind: type[M]) -> M:
         """The settings of a kind of measurement."""

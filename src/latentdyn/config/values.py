@@ -6,9 +6,24 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt
 
 from latentdyn.files import canonical_json
 
+PATTERNS: dict[str, str] = {}  # what a text must be, in words, by the pattern that holds it to that
+
+
+def text_like(pattern: str, words: str) -> Any:
+    """A note on a text: the pattern that it must match, and what that means."""
+    PATTERNS[pattern] = words
+    return Field(pattern=pattern)
+
+
 # Names become folders of results/, so they are kept to what every file system and shell takes unquoted.
 # Two underscores in a row are kept for names that follow from others: soundstream__shuffled, mdn__unconditional.
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(_[a-z0-9]+)*$", max_length=64)]
+Name = Annotated[
+    str,
+    text_like(
+        r"^[a-z0-9]+(_[a-z0-9]+)*$", "a name of small letters, digits and single underscores between them, like mdn_2"
+    ),
+    Field(max_length=64),
+]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Split = Literal["train", "validation", "eval"]
 Slice = Literal["all", "high_energy", "utterance_medial"]

@@ -1,0 +1,142 @@
+"""What follows from the tables: measurements, surrogates, predictors without a context."""
+
+import re
+from typing import Any
+
+import pytest
+
+from latentdyn.config import Config, load_config
+
+from .examples import ARM, ARMS, CORRECTED, GATED, SMALL, edited, refusal
+
+
+def measured(config: Config, table: str, kind: str) -> list[tuple[str, str, int]]:
+    """The representation, predictor or key, and seed of a table's measurements of one kind."""
+    found = config.tables[table].measurements(config, "speech")
+    assert {m.corpus for m in found} <= {"speech"}
+    return [(m.representation, m.by, m.seed) for m in found if m.kind == kind]
+
+
+def test_surrogates_that_tables_ask_for_are_representations():
+    config = load_config(SMALL)
+    added = {
+        name: r.model_dump() for name, r in config.all_representations.items() if name not in SMALL["representations"]
+    }
+    assert added == {
+        f"slow__{method}": {"kind": "surrogate", "source": "slow", "method": method, "dtype": "float32"}
+        for method in ("shuffled", "white")
+    }
+    assert config.tables["phase0"].rows(config) == ["slow", "slow__shuffled", "slow__white"]
+    assert config.tables["t"].rows(config) == ["logmel", "slow"]
+    assert config.tables["exact"].rows(config) == ["spiky", "var"]
+
+
+@pytest.mark.parametrize(
+    ("predictor", "twin"),
+    [
+        ({"kind": "mdn", "horizons": [4, 1]}, {"kind": "mdn", "horizons": [4], "network": {"kind": "none"}}),
+        (
+            {"kind": "flow", "network": {"kind": "transformer"}, "context_clip": 5.0, "transforms": 2},
+            {"kind": "flow", "network": {"kind": "none"}, "context_clip": 5.0, "transforms": 2, "horizons": [8]},
+        ),
+        ({"kind": "linear_gaussian"}, {"kind": "gaussian", "covariance": "full", "horizons": [8]}),
+        (
+            {"kind": "linear_gaussian", "covariance": "diagonal", "window_frames": 3, "horizons": [2]},
+            {"kind": "gaussian", "covariance": "diagonal", "window_frames": 3, "horizons": [2]},
+        ),
+        ({"kind": "ar1"}, {"kind": "gaussian", "covariance": "diagonal", "horizons": [8]}),
+        ({"kind": "gaussian", "mean": "zero"}, None),
+        ({"kind": "vmf_lognormal", "network": {"kind": "none"}}, None),
+    ],
+)
+def test_beside_a_predictor_stands_the_same_density_without_a_context(predictor: Any, twin: Any):
+    config = load_config(edited("predictors.p", predictor))
+    assert "p" in config.all_predictors
+    assert ("p__unconditional" in config.all_predictors) == (twin is not None)
+    if twin:  # and it would be a valid entry by itself
+        expected = load_config(edited("predictors.p", twin)).predictors["p"]
+        assert config.all_predictors["p__unconditional"] == expected
+
+
+def test_a_table_of_predictors_is_measured_with_each_and_its_twin_and_a_closed_form_with_one_seed():
+    config = load_config(edited("tables.t", SMALL["tables"]["t"] | {"surrogates": ["white"], "seeds": [3, 5]}))
+    of_a_row = [("line", 3), ("line__unconditional", 3), ("net", 3), ("net", 5), ("net__unconditional", 3),
+                ("net__unconditional", 5)]  # fmt: skip
+    assert measured(config, "t", "lagged") == [
+        (row, *who) for row in ("logmel", "logmel__white", "slow", "slow__white") for who in of_a_row
+    ]
+    assert measured(config, "t", "clusters") == []
+
+
+def test_a_predictor_without_context_has_no_twin_to_be_measured_with():
+    values = edited("predictors.base", {"kind": "gaussian"})
+    values["tables"]["t"] |= {"representations": ["slow"], "predictors": ["base"], "seeds": [7]}
+    config = load_config(values)
+    assert measured(config, "t", "lagged") == [("slow", "base", 7)]
+
+
+def test_a_correction_is_trained_alike_however_it_is_applied():
+    values = edited("corrections", {"a": {"sigmas": [0.2], "step_size": 0.1, "n_steps": [3, 1]}, "b": {}})
+    values["tables"]["corrected"] = CORRECTED | {"correction": "a", "surrogates": ["white"], "seeds": [4, 5]}
+    config = load_config(values)
+    a, b = config.corrections.values()
+    assert a.score_model() == b.score_model()
+    assert set(a.score_model()) == {"network", "sigma_min", "sigma_max", "training"}
+    assert a.sampling() == {"sigmas": [0.2], "step_size": 0.1, "n_steps": [1, 3]}
+    assert measured(config, "corrected", "corrections") == [("logmel", "line", 4), ("logmel__white", "line", 4)]
+    assert measured(config, "corrected", "lagged") == []
+
+
+def test_a_control_is_trained_by_teacher_forcing():
+    values = edited("predictors.net.training", {"regime": {"kind": "unrolled"}})
+    values["tables"]["arms"] = ARMS
+    assert measured(load_config(values), "arms", "injection")
+    values["tables"]["arms"] = ARMS | {"against": "net"}
+    assert re.search(r"tables\.arms\.against: 'net' is trained by unrolled, a control by", refusal(values))
+
+
+def test_regimes_are_measured_with_forecasts_and_gates_with_evaluations_too():
+    values = edited("tables.arms", ARMS | {"seeds": [3, 5], "surrogates": ["white"]})
+    values["tables"]["gated"] = GATED | {"seeds": [3, 5]}
+    config = load_config(values)
+    runs = [("line", 3), ("net", 3), ("net", 5)]  # a closed form with one seed
+    assert measured(config, "arms", "injection") == [(row, *who) for row in ("logmel", "logmel__white") for who in runs]
+    assert measured(config, "arms", "lagged") == []
+    assert (
+        measured(config, "gated", "injection")
+        == measured(config, "gated", "lagged")
+        == [("logmel", *who) for who in runs]
+    )  # and no twins
+
+
+def test_a_clustering_table_is_measured_with_keys_and_predictors_on_every_row():
+    config = load_config(SMALL)
+    rows = ("slow", "slow__shuffled", "slow__white")
+    assert measured(config, "phase0", "clusters") == [(row, key, 0) for row in rows for key in ("pool", "axes")]
+    assert measured(config, "phase0", "lagged") == [
+        (row, predictor, 0) for row in rows for predictor in ("line", "line__unconditional")
+    ]
+
+
+def test_a_calibration_is_measured_as_its_mappings_say():
+    config = load_config(edited("tables.exact.keys", {"var": ["axes", "pool"]}))
+    assert measured(config, "exact", "lagged") == [
+        (row, predictor, 0) for row in ("spiky", "var") for predictor in ("line", "line__unconditional")
+    ]
+    assert measured(config, "exact", "clusters") == [("var", "axes", 0), ("var", "pool", 0)]
+
+
+def test_a_predictor_that_starts_from_another_keeps_its_origin_and_names_its_regime():
+    training = {"regime": {"kind": "unrolled"}}
+    values = edited("predictors.arm", ARM | {"log_sigma_max": 0.7, "context_clip": 5.0, "training": training})
+    values["predictors"]["second"] = {**values["predictors"]["arm"], "starts_from": "arm"}
+    values["tables"]["forecasts"] = {
+        "kind": "injection", "corpora": ["speech"], "representations": ["logmel"], "predictors": ["net", "second"],
+    }  # fmt: skip
+    config = load_config(values)
+    assert [config.origin(name) for name in ("net", "arm", "second", "line")] == ["net", "net", "net", "line"]
+    assert [config.all_predictors[name].regime for name in ("net", "arm", "line")] == [
+        "teacher_forced", "unrolled", "teacher_forced",
+    ]  # fmt: skip
+    twin = config.all_predictors["arm__unconditional"]
+    assert twin.regime == "teacher_forced" and twin.starts_from is None, "without a context there is none to generate"
