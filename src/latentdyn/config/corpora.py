@@ -1,11 +1,13 @@
 """`corpora`: utterances and their speakers."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
-from latentdyn.config.values import Fraction, Strict, text_like
+from latentdyn.config.shapes import Shape
+from latentdyn.config.values import Fraction, FrameRate, Split, Strict, text_like
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -22,6 +24,10 @@ class Splits(Strict):
     )
     eval: Fraction = Field(0.2, description="share of the speakers that only evaluation sees")
 
+    def share(self, split: Split) -> float:
+        """The share of the speakers that are in this split, on average."""
+        return {"train": 1 - self.validation - self.eval, "validation": self.validation, "eval": self.eval}[split]
+
     @model_validator(mode="after")
     def _leaves_training(self) -> "Splits":
         if self.validation + self.eval >= 1:
@@ -33,7 +39,9 @@ class AudioChecks(Strict):
     """When a recording is set aside (excluded.parquet, with its reason), and when too many are."""
 
     min_duration_s: PositiveFloat = Field(1.0, description="a shorter recording is set aside")
-    silence_dbfs: float = Field(-60.0, description="a recording whose RMS level (dB re 1.0) is lower is set aside")
+    silence_dbfs: float = Field(
+        -60.0, le=0, description="a recording whose RMS level (dB re 1.0) is lower is set aside"
+    )
     max_excluded_share: Fraction = Field(0.05, description="setting aside a larger share stops the run")
 
 
@@ -49,6 +57,30 @@ class CorpusKind(Strict):
     @property
     def audio_by(self) -> str | None:
         """The rule that makes its audio; None where nothing makes it."""
+        return None
+
+    @property
+    def latents_shape(self) -> Shape:
+        """What is known of latents that it gives itself, or that are drawn for it."""
+        return Shape()
+
+    def speakers(self) -> list[str] | None:
+        """Its speakers' names; None where only its files tell."""
+        return None
+
+    @cached_property
+    def speakers_of_splits(self) -> dict[Split, int] | None:
+        """The number of speakers of each split; None where only its files tell."""
+        names = self.speakers()
+        if names is None:
+            return None
+        from latentdyn.corpus.splits import SPLITS, assign_split  # and with it pandas, only where it is needed
+
+        splits = [assign_split(name, **self.splits.model_dump()) for name in names]
+        return {split: splits.count(split) for split in SPLITS}
+
+    def utterances(self, speakers: int) -> int | None:
+        """How many utterances so many speakers have; None where only its files tell."""
         return None
 
     def location(self, made: str) -> str:
@@ -76,6 +108,13 @@ class CorpusKind(Strict):
         Raises:
             ValueError: what it says does not fit.
         """
+        counts = self.speakers_of_splits
+        empty = [split for split, n in (counts or {}).items() if n == 0 and self.splits.share(split) > 0]
+        if counts and empty:
+            raise ValueError(
+                f"{where}.splits: none of the {sum(counts.values())} speakers falls into {' and '.join(empty)}; "
+                "another salt draws again, or enlarge the share"
+            )
 
 
 class AudioCorpus(CorpusKind):
@@ -84,7 +123,9 @@ class AudioCorpus(CorpusKind):
     gives = "audio"
 
     audio: AudioChecks = Field(AudioChecks(), description="when a recording is set aside")
-    encoding_parts: PositiveInt = Field(1, description="encoding is divided into so many jobs, for each representation")
+    encoding_parts: int = Field(
+        1, ge=1, le=10_000, description="encoding is divided into so many jobs, for each representation"
+    )
 
 
 class LibriSpeech(AudioCorpus):
@@ -162,6 +203,12 @@ class Demo(AudioCorpus):
     def audio_by(self) -> str | None:
         return "synthesize_demo"
 
+    def speakers(self) -> list[str]:
+        return [f"{'fm'[i % 2]}{i // 2 + 1:02d}" for i in range(self.n_speakers)]
+
+    def utterances(self, speakers: int) -> int:
+        return speakers * self.sentences_per_speaker
+
     def location(self, made: str) -> str:
         return made
 
@@ -176,7 +223,11 @@ class Latents(CorpusKind):
         description="CSV with the columns utterance_id, speaker_id, path (of a `.npy` of shape (T, D), relative to "
         "the CSV), and perhaps sex"
     )
-    frame_rate_hz: PositiveFloat = Field(description="frames a second of these latents")
+    frame_rate_hz: FrameRate = Field(description="frames a second of these latents")
+
+    @property
+    def latents_shape(self) -> Shape:
+        return Shape(self.frame_rate_hz)
 
     def location(self, made: str) -> str:
         return self.index
@@ -196,7 +247,17 @@ class Synthetic(CorpusKind):
     manifest_by = "number_utterances"
 
     kind: Literal["synthetic"]
-    n_speakers: int = Field(60, ge=3, description="all draw from the same process; intervals resample them")
-    utterances_per_speaker: PositiveInt = Field(4, description="all are drawn independently")
-    frames_per_utterance: PositiveInt = Field(200, description="length of an utterance")
-    frame_rate_hz: PositiveFloat = Field(12.5, description="how many frames count as one second")
+    n_speakers: int = Field(60, ge=3, le=100_000, description="all draw from the same process; intervals resample them")
+    utterances_per_speaker: int = Field(4, ge=1, le=10_000, description="all are drawn independently")
+    frames_per_utterance: int = Field(200, ge=2, le=1_000_000, description="length of an utterance")
+    frame_rate_hz: FrameRate = Field(12.5, description="how many frames count as one second")
+
+    @property
+    def latents_shape(self) -> Shape:
+        return Shape(self.frame_rate_hz, frames=self.frames_per_utterance)
+
+    def speakers(self) -> list[str]:
+        return [f"s{i:04d}" for i in range(self.n_speakers)]
+
+    def utterances(self, speakers: int) -> int:
+        return speakers * self.utterances_per_speaker

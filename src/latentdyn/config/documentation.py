@@ -104,17 +104,24 @@ def _number(schema: dict[str, Any]) -> str:
     whole = schema["type"] == "integer"
     low, high = schema.get("minimum"), schema.get("maximum")
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    if whole and above is not None:
-        low, above = above + 1, None
-    bounds = [f"above {above:g}"] if above is not None else []
+    if whole:
+        low, high = (above + 1 if above is not None else low), (below - 1 if below is not None else high)
+        above = below = None
+    bounds = [f"above {_figure(above)}"] if above is not None else []
     if low is not None and high is not None:
-        bounds.append(f"{low:g} to {high:g}")
+        bounds.append(f"{_figure(low)} to {_figure(high)}")
     elif low is not None:
-        bounds.append(f"{low:g} or more")
+        bounds.append(f"{_figure(low)} or more")
+    elif high is not None:
+        bounds.append(f"{_figure(high)} or less")
     if below is not None:
-        bounds.append(f"below {below:g}")
+        bounds.append(f"below {_figure(below)}")
     name = "whole number" if whole else "number"
     return ", ".join([name, " and ".join(bounds)]) if bounds else name
+
+
+def _figure(number: float) -> str:
+    return f"{number:.0f}" if number == round(number) and abs(number) < 1e10 else f"{number:g}"
 
 
 _WORDS = {

@@ -12,6 +12,19 @@ class KeyKind(Strict):
 
     kind: str  # each kind's own word
 
+    @property
+    def chosen_by_validation(self) -> str | None:
+        """The setting by which validation speakers choose something; None where they choose nothing."""
+        return None
+
+    def most_dims(self, window_frames: int, dim: int) -> int | None:
+        """The most `dims` that it can have, in a context of so many frames of this dimension; None without `dims`."""
+        return None
+
+    def clusters(self, cluster_counts: list[int]) -> int:
+        """The largest number of clusters that it makes."""
+        return cluster_counts[-1]
+
 
 class MeanPoolKey(KeyKind):
     """k-means of the mean of the context's frames."""
@@ -25,6 +38,9 @@ class PCAKey(KeyKind):
     kind: Literal["pca"]
     dims: PositiveInt = Field(16, description="components kept")
 
+    def most_dims(self, window_frames: int, dim: int) -> int:
+        return window_frames * dim
+
 
 class LearnedKey(KeyKind):
     """k-means of what a reduced-rank regression of the step on the context predicts."""
@@ -36,9 +52,22 @@ class LearnedKey(KeyKind):
         description="candidates for the ridge, where context variances are 1; validation speakers choose one",
     )
 
+    @property
+    def chosen_by_validation(self) -> str | None:
+        return "ridges" if len(self.ridges) > 1 else None
+
+    def most_dims(self, window_frames: int, dim: int) -> int:
+        return dim
+
 
 class PCABinsKey(KeyKind):
     """Quartiles of the context's first principal components: 4^dims labels."""
 
     kind: Literal["pca_bins"]
     dims: int = Field(3, ge=1, le=6, description="components binned")
+
+    def most_dims(self, window_frames: int, dim: int) -> int:
+        return window_frames * dim
+
+    def clusters(self, cluster_counts: list[int]) -> int:
+        return int(4**self.dims)

@@ -114,10 +114,12 @@ def _message(mistake: Mapping[str, Any], annotation: Any) -> str:
         case "finite_number":
             return f"must be a finite number, not {shown(given)}"
     if kind in _WANTED:
+        if kinds_in(annotation):
+            return f"must be {_WANTED[kind]}, one of them kind, not {shown(given)}"
         return f"must be {_WANTED[kind]}, not {shown(given)}{_hint(_WANTED[kind], given)}"
     if kind in _BOUNDS:
         (bound,) = (context[name] for name in ("gt", "ge", "lt", "le") if name in context)
-        return f"must be {_BOUNDS[kind].format(f'{bound:g}')}, not {shown(given)}"
+        return f"must be {_BOUNDS[kind].format(_figure(bound))}, not {shown(given)}"
     return str(mistake["msg"])  # pydantic's own words; none that the config's types can meet
 
 
@@ -149,12 +151,16 @@ _WANTED = {
     "int_parsing_size": "a whole number of fewer digits", "float_type": "a number", "float_parsing": "a number",
     "bool_type": "true or false", "string_type": "text", "list_type": "a list",
     "dict_type": "a mapping of keys to values", "model_type": "a mapping of keys to values",
-    "model_attributes_type": "a mapping of keys to values, with a kind",
+    "model_attributes_type": "a mapping of keys to values",
 }  # fmt: skip
 _BOUNDS = {
     "greater_than": "above {}", "greater_than_equal": "{} or more",
     "less_than": "below {}", "less_than_equal": "{} or less",
 }  # fmt: skip
+
+
+def _figure(number: float) -> str:
+    return f"{number:.0f}" if number == round(number) else f"{number:g}"
 
 
 def _is_number(value: object) -> bool:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from latentdyn.config.kinds import any_kind_of
+from latentdyn.config.mistakes import alike
 from latentdyn.config.networks import MLPNetwork, NetworkKind, NoNetwork
 from latentdyn.config.regimes import TeacherForced
 from latentdyn.config.training import Training
@@ -25,7 +26,7 @@ class PredictorKind(Strict):
     closed_form: ClassVar[bool] = False  # draws nothing: every seed would give the same
 
     kind: str  # each kind's own word
-    window_frames: PositiveInt = Field(8, description="W: frames of context")
+    window_frames: int = Field(8, ge=1, le=100_000, description="W: frames of context")
     horizons: Horizons = Field(
         [1, 2, 4, 8], description="k: staleness of the context in frames. One job fits all of them"
     )
@@ -53,6 +54,16 @@ class PredictorKind(Strict):
     @property
     def training_steps(self) -> int | None:
         """Parameter updates of its training; None of a closed form."""
+        return None
+
+    @property
+    def frames_needed(self) -> int:
+        """Frames that an utterance must have, to be fitted to it."""
+        return self.window_frames + self.horizons[-1]
+
+    @property
+    def chosen_by_validation(self) -> str | None:
+        """The setting by which validation speakers choose something; None where they choose nothing."""
         return None
 
     def unconditional(self) -> "PredictorKind | None":
@@ -109,6 +120,14 @@ class NetworkPredictor(PredictorKind):
     def training_steps(self) -> int | None:
         return self.training.steps
 
+    @property
+    def frames_needed(self) -> int:
+        return super().frames_needed + self.training.regime.longest - 1
+
+    @property
+    def chosen_by_validation(self) -> str | None:
+        return "training.select" if self.training.select == "best_validation" else None
+
     def unconditional(self) -> "PredictorKind | None":
         if isinstance(self.network, NoNetwork):
             return None
@@ -120,7 +139,8 @@ class NetworkPredictor(PredictorKind):
         where, chain = f"{where}.starts_from", [where.rpartition(".")[2]]
         while (start := config.predictors[chain[-1]].start) is not None:
             if start not in config.predictors:
-                raise ValueError(f"predictors.{chain[-1]}.starts_from: no predictor is named '{start}'")
+                near = alike(start, config.predictors)
+                raise ValueError(f"predictors.{chain[-1]}.starts_from: no predictor is named '{start}'{near}")
             if start in chain:
                 raise ValueError(f"{where}: goes round in a circle ({' -> '.join([*chain, start])})")
             chain.append(start)
@@ -153,10 +173,10 @@ class MDN(NetworkPredictor):
         "gaussian", description="`student_t` has heavier tails, as heavy as the data's"
     )
     n_components: PositiveInt = Field(8, description="K: components of the mixture")
-    log_sigma_min: float = Field(
+    log_sigma_min: Annotated[float, Field(ge=-30, le=30)] = Field(
         -5.0, description="lower clamp of log sigma, in units of the training deltas' deviation along those axes"
     )
-    log_sigma_max: float = Field(3.0, description="upper clamp of log sigma")
+    log_sigma_max: Annotated[float, Field(ge=-30, le=30)] = Field(3.0, description="upper clamp of log sigma")
 
     @model_validator(mode="after")
     def _ordered_clamp(self) -> "MDN":
@@ -172,14 +192,16 @@ class VMFLogNormal(NetworkPredictor):
     kappa_depends_on_magnitude: bool = Field(
         False, description="long steps may have another concentration than short ones"
     )
-    mu_logm_min: float = Field(-5.0, description="lower clamp of the mean log length")
-    mu_logm_max: float = Field(12.0, description="upper clamp of the mean log length")
-    log_sigma_min: float = Field(
+    mu_logm_min: Annotated[float, Field(ge=-80, le=80)] = Field(-5.0, description="lower clamp of the mean log length")
+    mu_logm_max: Annotated[float, Field(ge=-80, le=80)] = Field(12.0, description="upper clamp of the mean log length")
+    log_sigma_min: Annotated[float, Field(ge=-30, le=30)] = Field(
         -5.0, description="lower clamp of log sigma, sigma being the deviation of the log length"
     )
-    log_sigma_max: float = Field(0.7, description="upper clamp of log sigma")
-    log_kappa_min: float = Field(-5.0, description="lower clamp of log kappa, the direction's concentration")
-    log_kappa_max: float = Field(12.0, description="upper clamp of log kappa")
+    log_sigma_max: Annotated[float, Field(ge=-30, le=30)] = Field(0.7, description="upper clamp of log sigma")
+    log_kappa_min: Annotated[float, Field(ge=-30, le=30)] = Field(
+        -5.0, description="lower clamp of log kappa, the direction's concentration"
+    )
+    log_kappa_max: Annotated[float, Field(ge=-30, le=30)] = Field(12.0, description="upper clamp of log kappa")
 
     @model_validator(mode="after")
     def _ordered_clamps(self) -> "VMFLogNormal":
@@ -217,6 +239,10 @@ class LinearGaussian(PredictorKind):
         [1e-4, 1e-3, 1e-2, 1e-1, 1.0],
         description="candidates for the ridge, in units of the mean context variance; validation speakers choose one",
     )
+
+    @property
+    def chosen_by_validation(self) -> str | None:
+        return "ridges" if len(self.ridges) > 1 else None
 
     def unconditional(self) -> "PredictorKind | None":
         return Gaussian(

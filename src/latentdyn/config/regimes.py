@@ -17,6 +17,11 @@ class RegimeKind(Strict):
 
     kind: str  # each kind's own word
 
+    @property
+    def longest(self) -> int:
+        """Frames that it predicts one after another."""
+        return int(getattr(self, "unroll_steps", 1))
+
 
 class TeacherForced(RegimeKind):
     """True contexts, true steps."""
@@ -70,6 +75,10 @@ class MultiHorizon(RegimeKind):
     at_steps: Horizons = Field([1, 2, 4, 8], description="the steps that count")
     target: Target = Field("state", description=_TARGET)
     backpropagate: bool = Field(True, description=_BACKPROPAGATE)
+
+    @property
+    def longest(self) -> int:
+        return self.at_steps[-1]
 
 
 class SampledUnroll(RegimeKind):

@@ -5,13 +5,23 @@ which modules. A kind of a family adds its settings.
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    AfterValidator,
+    Field,
+    PositiveFloat,
+    field_validator,
+    model_validator,
+)
 
-from latentdyn.config.corpora import Source
-from latentdyn.config.values import Name, Split, Strict, no_duplicates
+from latentdyn.config.corpora import CorpusKind, Source
+from latentdyn.config.mel import most_bands
+from latentdyn.config.mistakes import alike
+from latentdyn.config.shapes import Shape
+from latentdyn.config.values import FrameRate, Name, Split, Strict, no_duplicates
 from latentdyn.families import CODECS, PROCESSES, TRANSFORMS, Family
 
 if TYPE_CHECKING:
@@ -37,6 +47,17 @@ class RepresentationKind(Strict):
         """The local files that the latents depend on, as far as they exist."""
         return []
 
+    def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:
+        """What is known of its latents before they are made.
+
+        Args:
+            corpus: that they are of; None for what is the same of every corpus.
+
+        Raises:
+            ValueError: it cannot be made of such latents. The text begins with the dotted path that is to blame.
+        """
+        return Shape()
+
     def check(self, where: str, config: "Root") -> None:
         """Check what a kind alone cannot know.
 
@@ -61,6 +82,8 @@ class HubEncoder(Encoder):
     needs_gpu = True
     weights_patterns: ClassVar = ("config.json", "*.safetensors", "*.safetensors.index.json")
 
+    published: ClassVar[tuple[str, Shape]]  # the checkpoint that is known, and what its latents are
+
     checkpoint: str
     revision: str | None = Field(None, description="commit of the hub's repository; required for a hub id")
     tile_s: PositiveFloat = Field(
@@ -80,6 +103,10 @@ class HubEncoder(Encoder):
             return []
         return sorted(file for pattern in self.weights_patterns for file in folder.glob(pattern))
 
+    def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:
+        known, shape = self.published
+        return shape if self.checkpoint == known and self.weights_folder is None else Shape()
+
     def check(self, where: str, config: "Root") -> None:
         is_hub_id = re.fullmatch(r"[\w.-]+/[\w.-]+", self.checkpoint) and self._folder is None
         if is_hub_id and self.revision is None:
@@ -87,6 +114,8 @@ class HubEncoder(Encoder):
                 f"{where}.revision: pin the commit of '{self.checkpoint}', or results cannot be told from those of "
                 "other weights"
             )
+        if not is_hub_id and self.weights_folder is None:
+            raise ValueError(f"{where}.checkpoint: '{self.checkpoint}' is neither a folder nor the id of a repository")
 
 
 class Derived(RepresentationKind):
@@ -97,6 +126,9 @@ class Derived(RepresentationKind):
 
     source: Name = Field(description="name of the representation that it is made of")
 
+    def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:
+        return config.all_representations[self.source].shape(config, corpus)
+
     def check(self, where: str, config: "Root") -> None:
         name = where.rpartition(".")[2]
         chain = [name]
@@ -105,11 +137,16 @@ class Derived(RepresentationKind):
                 raise ValueError(f"{where}.source: goes round in a circle ({' -> '.join(chain)})")
             chain.append(node.source)
         if node is None:
-            raise ValueError(f"representations.{chain[-2]}.source: no representation is named '{chain[-1]}'")
+            raise ValueError(
+                f"representations.{chain[-2]}.source: no representation is named '{chain[-1]}'"
+                + alike(chain[-1], config.representations)
+            )
 
 
 class Mimi(HubEncoder):
     """Mimi's encoder without its quantizer: 512 dimensions at 12.5 Hz."""
+
+    published = "kyutai/mimi", Shape(12.5, 512)
 
     kind: Literal["mimi"]
     checkpoint: str = Field(
@@ -120,6 +157,8 @@ class Mimi(HubEncoder):
 
 class EnCodec(HubEncoder):
     """EnCodec's encoder without its quantizer: 128 dimensions at 75 Hz."""
+
+    published = "facebook/encodec_24khz", Shape(75.0, 128)
 
     kind: Literal["encodec"]
     checkpoint: str = Field(
@@ -139,23 +178,59 @@ class SoundStream(Encoder):
         folder = Path(self.folder).expanduser()
         return [file for name in self.weights_names if (file := folder / name).is_file()]
 
+    def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:
+        return Shape(50.0, 64)
+
 
 class LogMel(Encoder):
     """Log-mel spectrum: the classical reference that needs no download."""
 
     kind: Literal["logmel"]
-    sample_rate_hz: PositiveInt = Field(16000, description="recordings are resampled to it")
-    hop_samples: PositiveInt = Field(1280, description="samples a frame; 1280 at 16 kHz is 12.5 Hz")
-    fft_samples: PositiveInt = Field(1280, description="length of the window, at least `hop_samples`")
-    n_mels: PositiveInt = Field(64, description="mel bands: the latent's dimension")
-    floor_db: float = Field(-80.0, description="noise floor added to every band, dB re a full-scale sine")
+    sample_rate_hz: int = Field(16000, ge=1000, le=768_000, description="recordings are resampled to it")
+    hop_samples: int = Field(1280, ge=1, le=1_000_000, description="samples a frame; 1280 at 16 kHz is 12.5 Hz")
+    fft_samples: int = Field(1280, ge=4, le=1_000_000, description="length of the window, at least `hop_samples`")
+    n_mels: int = Field(64, ge=1, le=10_000, description="mel bands: the latent's dimension")
+    floor_db: float = Field(
+        -80.0, ge=-200, le=100, description="noise floor added to every band, dB re a full-scale sine"
+    )
+
+    @model_validator(mode="after")
+    def _hears_everything(self) -> "LogMel":
+        if self.fft_samples < self.hop_samples:
+            raise ValueError(
+                f"fft_samples = {self.fft_samples} skips audio between hops of {self.hop_samples}; set it to "
+                "hop_samples or more"
+            )
+        most = most_bands(self.sample_rate_hz, self.fft_samples, self.n_mels)
+        if most < self.n_mels:
+            raise ValueError(
+                f"n_mels = {self.n_mels} is too many for fft_samples = {self.fft_samples}: at a resolution of "
+                f"{self.sample_rate_hz / self.fft_samples:.1f} Hz some bands would be empty; at most {most} fit"
+            )
+        return self
+
+    def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:
+        return Shape(self.sample_rate_hz / self.hop_samples, self.n_mels)
 
 
 class Pooled(Derived):
     """Another representation, mean-pooled in time to a lower frame rate."""
 
     kind: Literal["pooled"]
-    frame_rate_hz: PositiveFloat = Field(description="the source's rate divided by a whole number")
+    frame_rate_hz: FrameRate = Field(description="the source's rate divided by a whole number")
+
+    def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:
+        try:
+            return super().shape(config, corpus).pooled(self.frame_rate_hz)
+        except ValueError as error:
+            if str(error).startswith("representations."):
+                raise
+            name = next((name for name, entry in config.representations.items() if entry is self), self.source)
+            raise ValueError(f"representations.{name}.frame_rate_hz: {error}") from None
+
+    def check(self, where: str, config: "Root") -> None:
+        super().check(where, config)
+        self.shape(config, None)
 
 
 class Provided(RepresentationKind):
@@ -165,6 +240,9 @@ class Provided(RepresentationKind):
     family = Family("import", "latentdyn.steps.import_latents", "step")
 
     kind: Literal["provided"]
+
+    def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:
+        return corpus.latents_shape if corpus else Shape()
 
 
 SurrogateMethod = Literal["shuffled", "white", "phase_randomised", "time_reversed"]
@@ -184,10 +262,21 @@ class Outliers(Derived):
     share: Annotated[float, Field(gt=0, lt=1)] = Field(
         1e-4, description="probability that a frame of the affected speakers becomes an outlier"
     )
-    factor: float = Field(1e3, description="these frames are multiplied by it")
+    factor: float = Field(1e3, ge=-1e30, le=1e30, description="these frames are multiplied by it")
+
+    @field_validator("factor")
+    @classmethod
+    def _changes_frames(cls, factor: float) -> float:
+        if factor == 1:
+            raise ValueError("must not be 1, which changes no frame")
+        return factor
+
     splits: Annotated[list[Split], Field(min_length=1), AfterValidator(no_duplicates)] = Field(
         ["eval"], description="splits whose speakers are affected"
     )
+
+
+Size = Annotated[float, Field(ge=1e-12, le=1e12)]  # a length that float32 and its square can hold
 
 
 class Process(RepresentationKind):
@@ -195,17 +284,26 @@ class Process(RepresentationKind):
 
     made_from = "nothing"
     family = PROCESSES
+    exact_at_all_horizons: ClassVar[bool] = False  # exact values of predictors are known at every k, not at k = 1 alone
+    exact_clusters: ClassVar[bool] = False  # an exact value of clusters of contexts is known, at k = 1
 
-    dim: PositiveInt = Field(16, description="dimensions")
-    seed: NonNegativeInt = Field(0, description="random seed of the process's own parameters and of its utterances")
+    dim: int = Field(16, ge=1, le=100_000, description="dimensions")
+    seed: int = Field(
+        0, ge=0, lt=2**32, description="random seed of the process's own parameters and of its utterances"
+    )
+
+    def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:
+        return replace(corpus.latents_shape if corpus else Shape(), dim=self.dim)
 
 
 class VAR(Process):
     """Gaussian VAR(1), x_t = A x_{t-1} + e_t, A a scaled rotation; at radius 0 white noise, above 1 unstable."""
 
+    exact_at_all_horizons = True
+
     kind: Literal["var"]
-    radius: NonNegativeFloat = Field(
-        0.9, description="spectral radius of A: 0 is white noise, above 1 grows without bound"
+    radius: float = Field(
+        0.9, ge=0, le=1e6, description="spectral radius of A: 0 is white noise, above 1 grows without bound"
     )
     noise: Literal["isotropic", "correlated"] = Field(
         "isotropic", description="covariance of e: the identity, or one whose dimensions move together"
@@ -215,43 +313,47 @@ class VAR(Process):
 class Jumps(Process):
     """Steps of either sign along a direction that the context gives. No mean predicts them, but a density does."""
 
+    exact_clusters = True
+
     kind: Literal["jumps"]
-    amplitude: PositiveFloat = Field(4.0, description="a: length of the jump")
-    noise: PositiveFloat = Field(0.5, description="s: deviation of each dimension's noise")
+    amplitude: Size = Field(4.0, description="a: length of the jump")
+    noise: Size = Field(0.5, description="s: deviation of each dimension's noise")
 
 
 class ScaleMixture(Process):
     """Steps whose size varies, and that no context predicts."""
 
+    exact_at_all_horizons = True
+
     kind: Literal["scale_mixture"]
-    sd: PositiveFloat = Field(0.45, description="deviation of the logarithm of the size")
+    sd: float = Field(0.45, gt=0, le=10, description="deviation of the logarithm of the size")
 
 
 class Prototypes(Process):
     """A cycle of prototype steps, with noise."""
 
+    exact_clusters = True
+
     kind: Literal["prototypes"]
-    n_prototypes: int = Field(16, ge=2, description="K: length of the cycle")
-    separation: PositiveFloat = Field(
-        4.0, description="deviation of each dimension of the anchors that the cycle visits"
-    )
-    noise: PositiveFloat = Field(1.0, description="deviation of each dimension about an anchor")
+    n_prototypes: int = Field(16, ge=2, le=100_000, description="K: length of the cycle")
+    separation: Size = Field(4.0, description="deviation of each dimension of the anchors that the cycle visits")
+    noise: Size = Field(1.0, description="deviation of each dimension about an anchor")
 
 
 class VMFSteps(Process):
     """Steps of von Mises-Fisher direction and log-normal length, towards the origin on average."""
 
     kind: Literal["vmf_steps"]
-    dim: int = Field(16, ge=2, description="dimensions")
-    kappa: PositiveFloat = Field(40.0, description="concentration of the direction; `dim` must be 2 or more")
-    mu_logm: float = Field(0.0, description="mean of the logarithm of the length")
-    sigma: PositiveFloat = Field(0.3, description="deviation of the logarithm of the length")
+    dim: int = Field(16, ge=2, le=100_000, description="dimensions")
+    kappa: Size = Field(40.0, description="concentration of the direction; `dim` must be 2 or more")
+    mu_logm: float = Field(0.0, ge=-30, le=30, description="mean of the logarithm of the length")
+    sigma: float = Field(0.3, gt=0, le=10, description="deviation of the logarithm of the length")
 
 
 class Switching(Process):
     """Several linear systems, one of which is drawn at every frame."""
 
     kind: Literal["switching"]
-    n_regimes: int = Field(2, ge=2, description="how many, equally likely")
+    n_regimes: int = Field(2, ge=2, le=10_000, description="how many, equally likely")
     radius: Annotated[float, Field(gt=0, lt=1)] = Field(0.9, description="spectral radius of each")
-    noise: PositiveFloat = Field(1.0, description="deviation of each dimension's noise")
+    noise: Size = Field(1.0, description="deviation of each dimension's noise")

@@ -68,6 +68,8 @@ class Root(Strict):
                     break  # tables go through all other sections, which must fit by then
                 try:
                     entry.check(f"{section}.{name}", self)
+                    for corpus in entry.corpora if section == "tables" else ():
+                        entry.check_data(f"{section}.{name}", self, corpus)
                 except ValueError as error:
                     mistakes.append(str(error))
         if mistakes:

@@ -17,7 +17,7 @@ else:
 class _GradientDescent(Strict):
     """AdamW, and which step's weights it keeps."""
 
-    learning_rate: PositiveFloat = Field(1e-3, description="AdamW's step size, constant")
+    learning_rate: float = Field(1e-3, gt=0, le=10, description="AdamW's step size, constant")
     weight_decay: NonNegativeFloat = Field(1e-4, description="AdamW's decoupled decay")
     gradient_clip_norm: PositiveFloat = Field(1.0, description="larger gradients are scaled down to this norm")
     validate_every_steps: PositiveInt = Field(500, description="updates between two points of the held-out curve")

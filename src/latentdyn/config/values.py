@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from latentdyn.files import canonical_json
 
@@ -25,6 +25,7 @@ Name = Annotated[
     Field(max_length=64),
 ]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+FrameRate = Annotated[float, Field(ge=1e-3, le=1e6)]  # in Hz
 Split = Literal["train", "validation", "eval"]
 Slice = Literal["all", "high_energy", "utterance_medial"]
 
@@ -46,4 +47,9 @@ def no_duplicates(values: list[Any]) -> list[Any]:
 
 
 Names = Annotated[list[Name], Field(min_length=1), AfterValidator(no_duplicates)]
-Horizons = Annotated[list[PositiveInt], Field(min_length=1), AfterValidator(no_duplicates), AfterValidator(sorted)]
+Horizons = Annotated[
+    list[Annotated[int, Field(ge=1, le=1_000_000)]],
+    Field(min_length=1),
+    AfterValidator(no_duplicates),
+    AfterValidator(sorted),
+]

@@ -22,6 +22,7 @@ SMALL: dict[str, Any] = {
     "representations": {"logmel": {"kind": "logmel"}, "given": {"kind": "provided"},
                         "slow": {"kind": "pooled", "source": "logmel", "frame_rate_hz": 6.25},
                         "var": {"kind": "var"}, "spiky": {"kind": "outliers", "source": "var"},
+                        "cycle": {"kind": "prototypes"},
                         "blurred": {"kind": "pooled", "source": "var", "frame_rate_hz": 6.25}},
     "predictors": {"line": {"kind": "linear_gaussian"}, "net": {"kind": "mdn"}},
     "keys": {"pool": {"kind": "mean_pool"}, "axes": {"kind": "pca"}},
@@ -30,7 +31,7 @@ SMALL: dict[str, Any] = {
                "phase0": {"kind": "clustering", "corpora": ["speech"], "representations": ["slow"],
                           "surrogates": ["shuffled", "white"], "keys": ["pool", "axes"], "predictors": ["line"]},
                "exact": {"kind": "calibration", "corpora": ["known"], "predictors": {"spiky": "line", "var": "line"},
-                         "keys": {"var": ["pool"]}}},
+                         "keys": {"cycle": ["pool"]}}},
 }  # fmt: skip
 
 

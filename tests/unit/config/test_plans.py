@@ -28,7 +28,7 @@ def test_surrogates_that_tables_ask_for_are_representations():
     }
     assert config.tables["phase0"].rows(config) == ["slow", "slow__shuffled", "slow__white"]
     assert config.tables["t"].rows(config) == ["logmel", "slow"]
-    assert config.tables["exact"].rows(config) == ["spiky", "var"]
+    assert config.tables["exact"].rows(config) == ["spiky", "var", "cycle"]
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,11 @@ def test_a_clustering_table_is_measured_with_keys_and_predictors_on_every_row():
 
 
 def test_a_calibration_is_measured_as_its_mappings_say():
-    config = load_config(edited("tables.exact.keys", {"var": ["axes", "pool"]}))
+    config = load_config(edited("tables.exact.keys", {"cycle": ["axes", "pool"]}))
     assert measured(config, "exact", "lagged") == [
         (row, predictor, 0) for row in ("spiky", "var") for predictor in ("line", "line__unconditional")
     ]
-    assert measured(config, "exact", "clusters") == [("var", "axes", 0), ("var", "pool", 0)]
+    assert measured(config, "exact", "clusters") == [("cycle", "axes", 0), ("cycle", "pool", 0)]
 
 
 def test_a_predictor_that_starts_from_another_keeps_its_origin_and_names_its_regime():

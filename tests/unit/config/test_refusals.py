@@ -11,6 +11,9 @@ from latentdyn.config import load_config
 
 from .examples import ARM, ARMS, CORRECTED, FORECAST, GATED, PAIRED, SMALL, edited, refusal
 
+WIDE = {"kind": "lagged", "corpora": ["known"], "representations": ["var"], "predictors": ["line"]}
+FORECAST_KNOWN = WIDE | {"kind": "injection"}
+
 
 @pytest.mark.parametrize(
     ("path", "value", "message"),
@@ -20,7 +23,7 @@ from .examples import ARM, ARMS, CORRECTED, FORECAST, GATED, PAIRED, SMALL, edit
         ("predictors.net.training.learning_rate", "1e-3", r"predictors\.net\.training\.learning_rate: .*number"),
         ("predictors.net.window_frames", 8.5, r"predictors\.net\.window_frames: .*whole number"),
         ("predictors.net.window_frames", True, r"predictors\.net\.window_frames: .*whole number"),
-        ("predictors.net.window_frames", 0, r"predictors\.net\.window_frames: .*above 0"),
+        ("predictors.net.window_frames", 0, r"predictors\.net\.window_frames: .*1 or more"),
         ("predictors.net.hidden_width", 64, r"predictors\.net\.hidden_width: unknown key"),
         ("predictors.line.network", {"kind": "mlp"}, r"predictors\.line\.network: unknown key"),
         ("predictors.net.network", {"kind": "mlp", "widht": 64}, r"predictors\.net\.network\.widht: unknown key"),
@@ -134,7 +137,7 @@ from .examples import ARM, ARMS, CORRECTED, FORECAST, GATED, PAIRED, SMALL, edit
         (
             "tables.t.representations",
             ["var"],
-            r"corpus 'speech' \(kind folder\) cannot give representation '(var|spiky)'",
+            r"corpus 'speech' \(kind folder\) cannot give representation '(var|spiky|cycle)'",
         ),
         ("tables.t.representations", ["blurred"], r"corpus 'speech' .* cannot give representation 'blurred'"),
         ("tables.t.corpora", ["known"], r"corpus 'known' \(kind synthetic\) cannot give representation 'logmel'"),
@@ -151,7 +154,7 @@ from .examples import ARM, ARMS, CORRECTED, FORECAST, GATED, PAIRED, SMALL, edit
         ("clustering.longest_horizon", 16, r"tables\.phase0: predictor 'line' and clustering differ in .* longest"),
         ("tables.phase0.keys", ["pol"], r"tables\.phase0\.keys: 'pol' is not defined \(defined: axes, pool\)"),
         ("tables.exact.predictors", {"var": "lines"}, r"tables\.exact\.predictors: 'lines' is not defined"),
-        ("tables.exact.keys", {"var": ["pol"]}, r"tables\.exact\.keys: 'pol' is not defined"),
+        ("tables.exact.keys", {"cycle": ["pol"]}, r"tables\.exact\.keys: 'pol' is not defined"),
         ("tables.exact.predictors", {"vra": "line"}, r"tables\.exact\.predictors\.vra: no repr.* named 'vra'"),
         ("tables.exact.predictors", {"logmel": "line"}, r"tables\.exact\.predictors\.logmel: not a process"),
         ("tables.exact.predictors", {"blurred": "line"}, r"tables\.exact\.predictors\.blurred: not a process whose"),
@@ -159,7 +162,7 @@ from .examples import ARM, ARMS, CORRECTED, FORECAST, GATED, PAIRED, SMALL, edit
         (
             "tables.exact.corpora",
             ["speech"],
-            r"tables\.exact: corpus 'speech' .* cannot give representation '(var|spiky)'",
+            r"tables\.exact: corpus 'speech' .* cannot give representation '(var|spiky|cycle)'",
         ),
         ("keys.line", {"kind": "pca"}, r"keys\.line: a predictor has this name too"),
         ("representations.steps", {"kind": "vmf_steps", "dim": 1}, r"representations\.steps\.dim: .*2 or more"),
@@ -198,7 +201,7 @@ from .examples import ARM, ARMS, CORRECTED, FORECAST, GATED, PAIRED, SMALL, edit
         ("corrections.c", {"sigmas": [0.01]}, r"corrections\.c: sigmas must lie from .*, unlike 0\.01"),
         ("corrections.c", {"sigmas": [0.5, 2.0]}, r"corrections\.c: sigmas must lie from .*, unlike 2\.0"),
         ("corrections.c", {"sigma_min": 1.0}, r"corrections\.c: sigma_min must be below sigma_max"),
-        ("corrections.c", {"n_steps": [0]}, r"corrections\.c\.n_steps\.0: .*above 0"),
+        ("corrections.c", {"n_steps": [0]}, r"corrections\.c\.n_steps\.0: .*1 or more"),
         ("corrections.c", {"step_size": 0.0}, r"corrections\.c\.step_size: .*above 0"),
         ("corrections.c", {"network": {"layers": 2}}, r"corrections\.c\.network\.layers: unknown key"),
         ("corrections.c", {"training": {"regime": {}}}, r"corrections\.c\.training\.regime: unknown key"),
@@ -247,11 +250,130 @@ from .examples import ARM, ARMS, CORRECTED, FORECAST, GATED, PAIRED, SMALL, edit
             r"tables\.exact\.keys\.spiky: not a process whose exact values are known",
         ),
         ("schema_version", 2, r"schema_version: "),
+        ("evaluation.bootstrap_resamples", 1, r"evaluation\.bootstrap_resamples: must be 40 or more, not 1"),
+        ("tables.t.seeds", [2**32], r"tables\.t\.seeds\.0: must be below 4294967296"),
+        ("clustering.cluster_counts", [1, 4], r"clustering\.cluster_counts: one cluster tells nothing"),
+        ("representations.spiky.factor", 1.0, r"representations\.spiky\.factor: must not be 1"),
+        ("predictors.net.log_sigma_max", 1e6, r"predictors\.net\.log_sigma_max: must be 30 or less"),
+        ("corpora.speech.audio", {"silence_dbfs": 3.0}, r"corpora\.speech\.audio\.silence_dbfs: must be 0 or less"),
+        ("corpora.speech", 5, r"corpora\.speech: must be a mapping of keys to values, one of them kind, not 5"),
+        ("corpora.speech", None, r"corpora\.speech: must be a mapping of keys to values, one of them kind, not null"),
+        ("predictors", ["net"], r"predictors: must be a mapping of keys to values, not a list"),
+        ("predictors.net.training", 5, r"predictors\.net\.training: must be a mapping of keys to values, not 5"),
+        ("predictors.line.ridges", 1.0, r"predictors\.line\.ridges: must be a list, not 1\.0"),
+        ("corpora.speech.root", 5, r"corpora\.speech\.root: must be text, not 5 \(put it in quotes\)"),
+        ("compute.require_gpu", "yes", r"compute\.require_gpu: must be true or false, not 'yes'"),
+        ("tables.t.columns", ["dnl"], r"tables\.t\.columns\.0: 'dnl' is not allowed.*did you mean dnll"),
+        ("predictors.net.n_componets", 2, r"predictors\.net\.n_componets: unknown key \(did you mean n_components\?\)"),
+        (
+            "predictors.line.qqq",
+            2,
+            r"line\.qqq: unknown key \(allowed here: covariance, horizons, kind, ridges, window_fr",
+        ),
+        ("predictors.net.kind", "md", r"predictors\.net: there is no kind 'md': one of mdn, .*\(did you mean mdn\?\)"),
+        ("tables.t.predictors", ["ent"], r"'ent' is not defined \(defined: line, net\) \(did you mean net\?\)"),
+        ("tables.t.seeds", [10**400], r"tables\.t\.seeds\.0: a whole number of more than 300 digits"),
+        ("tables.t.seeds", [10**200], r"tables\.t\.seeds\.0: must be .*a number of more than 30 digits"),
+        ("predictors.net.training.learning_rate", 10**200, r"net\.training\.learning_rate: must be 10 or less"),
         ("evaluation.max_frames", None, r"evaluation\.max_frames: "),
     ],
 )
 def test_a_mistake_is_refused_by_its_dotted_path(path: str, value: Any, message: str):
     assert re.search(message, refusal(edited(path, value)))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("representations.logmel.fft_samples", 1000, r"representations\.logmel: fft_samples = 1000 skips audio"),
+        ("representations.logmel.n_mels", 482, r"representations\.logmel: n_mels = 482 is too many .* at most 481 fit"),
+        (
+            "representations.slow.frame_rate_hz",
+            5.0,
+            r"representations\.slow\.frame_rate_hz: 5 Hz is not 12\.5 Hz divided by .*; near it are 12\.5, 6\.25, ",
+        ),
+        ("representations.slow.frame_rate_hz", 25.0, r"frame_rate_hz: 25 Hz is not 12\.5 Hz .* near it are 12\.5"),
+        ("representations.slow.frame_rate_hz", 1e-300, r"representations\.slow\.frame_rate_hz: must be 0\.001 or more"),
+        (
+            "representations.mimi",
+            {"kind": "mimi", "checkpoint": "./no/such"},
+            r"\.checkpoint: .* neither a folder nor the",
+        ),
+        ("corpora.known.splits", {"eval": 0.001}, r"corpora\.known\.splits: none of the 60 speakers falls into eval"),
+        (
+            "corpora.demo",
+            {"kind": "demo", "n_speakers": 4},
+            r"corpora\.demo\.splits: none of the 4 speakers falls into",
+        ),
+        (
+            "corpora.speech.splits",
+            {"eval": 0.0},
+            r"tables\.t\.splits: .* corpora\.speech\.splits gives it no .*eval: 0",
+        ),
+        (
+            "corpora.speech.splits",
+            {"validation": 0.0},
+            r"predictors\.line\.ridges: .*validation choose it, and corpora\.speech\.splits gives it no",
+        ),
+        (
+            "tables.w",
+            WIDE | {"slices": ["high_energy"]},
+            r"tables\.w\.slices: high_energy .* 'known' \(kind synthetic\)",
+        ),
+        (
+            "corpora.known.frames_per_utterance",
+            15,
+            r"fitting predictor 'line' .* takes 16 frames .* have 15",
+        ),
+        ("keys.axes.dims", 129, r"keys\.axes\.dims: tables\.deep asks for it on 'cycle', where it can be at most 128"),
+        ("keys.best", {"kind": "learned", "dims": 17}, r"keys\.best\.dims: tables\.deep .* at most 16"),
+        (
+            "clustering.cluster_counts",
+            [2, 40_000],
+            r"clustering\.cluster_counts: tables\.exact asks for 40000",
+        ),
+        (
+            "clustering.cluster_counts",
+            [2, 200_001],
+            r"clustering\.cluster_counts: tables\.\w+ asks for 200001 clusters",
+        ),
+        ("clustering.longest_horizon", 193, r"tables\.\w+: .*longest"),
+        (
+            "tables.f",
+            FORECAST_KNOWN,
+            r"injection\.utterances: tables\.f asks for 900 utterances of split train, .*'known' has 148",
+        ),
+        ("injection.steps", 193, r"tables\.f: a forecast .* takes 201 frames .* have 200"),
+        (
+            "tables.exact.keys",
+            {"var": ["pool"]},
+            r"tables\.exact\.keys\.var: no exact value of clusters is known .* var",
+        ),
+        ("tables.exact.horizons", [2, 4], r"tables\.exact\.keys\.cycle: the exact value of clusters is at k = 1"),
+        ("tables.exact.horizons", [3], r"tables\.exact\.(horizons|keys)"),
+        (
+            "tables.arms",
+            ARMS | {"predictors": ["line", "arm"]},
+            r"tables\.arms\.predictors: 'arm' starts from 'net' and",
+        ),
+    ],
+)
+def test_what_could_only_fail_later_is_refused_by_its_dotted_path(path: str, value: Any, message: str):
+    values = edited(path, value)
+    if message.startswith(("keys", "clustering")) or "deep" in message:
+        keys = [name for name in values["keys"] if name != "pool"]
+        values["tables"]["deep"] = {
+            "kind": "clustering",
+            "corpora": ["known"],
+            "representations": ["cycle"],
+            "keys": keys,
+        }
+    if path == "injection.steps":
+        values["tables"]["f"] = FORECAST_KNOWN
+    if path == "tables.f":
+        values["injection"] = {"utterances": 900}
+    values["predictors"]["arm"] = ARM | {"training": {"regime": {"kind": "unrolled"}}}
+    assert re.search(message, refusal(values))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ table asks for one. (A kind without settings of its own has no section.)
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from latentdyn.config.shapes import Known
 from latentdyn.config.values import Strict
 from latentdyn.families import MEASUREMENTS
 
@@ -82,6 +83,18 @@ class MeasurementKind(Strict):
         """The fitted models that are read, by their role."""
         return {"predictor": predictor_model(config, by)} if self.by == "predictor" else {}
 
+    def check(self, where: str, config: "Root", known: Known, by: str, variant: str | None) -> None:
+        """Check that the measurement, and the models that it reads, can be made of such data.
+
+        Args:
+            where: dotted path of the table that asks for it. by, variant: as of `settings`.
+
+        Raises:
+            ValueError: they cannot.
+        """
+        if self.by == "predictor":
+            check_fit(where, config, known, by)
+
     def of(
         self, config: "Root", corpus: str, representation: str, by: str, seed: int, variant: str | None = None
     ) -> Measurement:
@@ -96,6 +109,19 @@ class MeasurementKind(Strict):
 def predictor_model(config: "Root", name: str) -> Model:
     predictor = config.all_predictors[name]
     return Model(name, "predictor", predictor.module, predictor.model_dump(mode="json"))
+
+
+def check_fit(where: str, config: "Root", known: Known, name: str) -> None:
+    """Check that a predictor can be fitted to such data.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    predictor = config.all_predictors[name]
+    known.check_frames(where, predictor.frames_needed, f"fitting predictor '{name}' (window_frames, horizons, regime)")
+    if (setting := predictor.chosen_by_validation) is not None:
+        where = f"predictors.{name.removesuffix('__unconditional')}.{setting}"
+        known.check_split(where, "validation", "speakers of the split validation choose it")
 
 
 def measurement_kinds() -> list[type[MeasurementKind]]:

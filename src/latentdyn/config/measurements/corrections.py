@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentdyn.config.measurements.base import MeasurementKind, Model
 from latentdyn.config.measurements.injection import Injection
+from latentdyn.config.shapes import Known
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -17,6 +18,13 @@ class CorrectedForecasts(MeasurementKind):
     metrics = "corrected_{variant}.json"
     sums = "corrected_{variant}_speakers.parquet"
     minutes = (60, 100)
+
+    def check(self, where: str, config: "Root", known: Known, by: str, variant: str | None) -> None:
+        config.section(Injection).check(where, config, known, by, None)
+        assert variant is not None
+        if config.corrections[variant].training.select == "best_validation":
+            setting = f"corrections.{variant}.training.select"
+            known.check_split(setting, "validation", "speakers of the split validation choose it")
 
     def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
         assert variant is not None

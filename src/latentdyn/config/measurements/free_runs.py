@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from latentdyn.config.measurements.base import MeasurementKind
 from latentdyn.config.measurements.lagged import Evaluation
+from latentdyn.config.shapes import Known
 from latentdyn.config.values import Horizons, Split
 
 if TYPE_CHECKING:
@@ -21,11 +22,17 @@ class FreeRuns(MeasurementKind):
     metrics = "free_runs.json"
 
     split: Split = Field("eval", description="runs start from its contexts, and are compared with its frames")
-    runs: PositiveInt = Field(64, description="free runs, each from a context of its own")
-    steps: int = Field(256, ge=9, description="frames of a run")
+    runs: int = Field(64, ge=2, le=1_000_000, description="free runs, each from a context of its own")
+    steps: int = Field(256, ge=9, le=1_000_000, description="frames of a run")
     at_steps: Horizons = Field([1, 16, 64, 256], description="steps at which energy and step length are reported")
     temperature: PositiveFloat = Field(1.0, description="temperature of the draws")
-    max_frames: PositiveInt = Field(20_000, description="frames of the data to compare with")
+    max_frames: int = Field(20_000, ge=2, description="frames of the data to compare with")
+
+    def check(self, where: str, config: "Root", known: Known, by: str, variant: str | None) -> None:
+        super().check(where, config, known, by, variant)
+        known.check_split("free_runs.split", self.split, f"{where} starts free runs there")
+        reach = max(config.all_predictors[by].window_frames, 9)  # autocorrelations reach 9 frames back
+        known.check_frames(where, reach + 1, "a comparison with free runs")
 
     @model_validator(mode="after")
     def _within_the_run(self) -> "FreeRuns":

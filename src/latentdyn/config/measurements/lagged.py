@@ -18,12 +18,17 @@ class Evaluation(MeasurementKind):
     sums = "speakers.parquet"
     minutes = (60, 50)
 
-    max_frames: PositiveInt = Field(200_000, description="frames scored in each split; a larger split is subsampled")
-    rollout_frames: PositiveInt = Field(4096, description="of these, frames whose context the model generates itself")
+    max_frames: int = Field(200_000, ge=2, description="frames scored in each split; a larger split is subsampled")
+    rollout_frames: int = Field(4096, ge=2, description="of these, frames whose context the model generates itself")
     energy_draws: int = Field(
-        16, ge=2, description="draws of each density for the energy score, on `rollout_frames` frames"
+        16, ge=2, le=100_000, description="draws of each density for the energy score, on `rollout_frames` frames"
     )
-    bootstrap_resamples: PositiveInt = Field(1000, description="resamples of the speakers for 95 % intervals")
+    bootstrap_resamples: int = Field(
+        1000,
+        ge=40,
+        le=1_000_000,
+        description="resamples of the speakers for 95 % intervals. Of 40, one lies beyond each end",
+    )
     worst_frames: NonNegativeInt = Field(20, description="frames of highest NLL listed for each split and horizon")
     principal_dims: Annotated[list[PositiveInt], AfterValidator(no_duplicates), AfterValidator(sorted)] = Field(
         [8],

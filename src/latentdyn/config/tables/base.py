@@ -3,18 +3,20 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeInt
+from pydantic import AfterValidator, Field
 
 from latentdyn.config.measurements import Measurement, MeasurementKind
 from latentdyn.config.measurements.lagged import Evaluation
+from latentdyn.config.mistakes import alike
 from latentdyn.config.representations import SurrogateMethod
+from latentdyn.config.shapes import Known
 from latentdyn.config.values import Horizons, Name, Names, Slice, Split, Strict, no_duplicates
 from latentdyn.families import VIEWS
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
 
-Seeds = Annotated[list[NonNegativeInt], Field(min_length=1), AfterValidator(no_duplicates)]
+Seeds = Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1), AfterValidator(no_duplicates)]
 SplitRows = Annotated[list[Split], Field(min_length=1), AfterValidator(no_duplicates)]
 SliceRows = Annotated[list[Slice], Field(min_length=1), AfterValidator(no_duplicates)]
 SurrogateRows = Annotated[list[SurrogateMethod], AfterValidator(no_duplicates)]
@@ -61,6 +63,29 @@ class TableKind(Strict):
                         f"'{name}': kind provided goes with corpora of kind latents, known processes with corpora of "
                         "kind synthetic, every codec with audio"
                     )
+
+    def check_data(self, where: str, config: "Root", name: str) -> None:
+        """Check that its measurements can be made, as far as the config knows the data of a corpus.
+
+        Raises:
+            ValueError: the data are too short or too few, or do not tell what is asked for.
+        """
+        corpus = config.corpora[name]
+        if "high_energy" in getattr(self, "slices", []) and corpus.gives != "audio":
+            raise ValueError(
+                f"{where}.slices: high_energy is measured on audio, and corpus '{name}' (kind {corpus.kind}) has none"
+            )
+        known = {
+            row: Known(name, corpus, row, config.all_representations[row].shape(config, corpus))
+            for row in self.rows(config)
+        }
+        for split in getattr(self, "splits", ["eval"]):
+            for of in known.values():
+                of.check_split(f"{where}.splits", split, f"rows of split {split} are asked for")
+        kinds = {kind.measurement: kind for kind in config.measurement_kinds()}
+        found = ((m.kind, m.representation, m.by, m.variant) for m in self.measurements(config, name))
+        for measurement, row, by, variant in dict.fromkeys(found):
+            kinds[measurement].check(where, config, known[row], by, variant)
 
     def plan(self, config: "Root", corpus: str) -> dict[str, Any]:
         """What the view must know beyond the table's own section.
@@ -183,7 +208,10 @@ def by_predictors(
 
 def undefined(where: str, name: str, defined: Iterable[str]) -> ValueError:
     """The error for a name that nothing defines."""
-    return ValueError(f"{where}: '{name}' is not defined (defined: {', '.join(sorted(defined)) or 'none'})")
+    defined = sorted(defined)
+    return ValueError(
+        f"{where}: '{name}' is not defined (defined: {', '.join(defined) or 'none'}){alike(name, defined)}"
+    )
 
 
 def check_predictors(where: str, config: "Root", names: Iterable[Name]) -> None:

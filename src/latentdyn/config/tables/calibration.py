@@ -7,6 +7,7 @@ from pydantic import Field
 from latentdyn.config.measurements import Measurement
 from latentdyn.config.measurements.clusters import Clustering
 from latentdyn.config.measurements.lagged import Evaluation
+from latentdyn.config.mistakes import alike
 from latentdyn.config.representations import Outliers, Process
 from latentdyn.config.tables.base import TableKind, by_predictors, check_predictors, undefined
 from latentdyn.config.values import Fraction, Horizons, Name, Names
@@ -36,10 +37,12 @@ class CalibrationTable(TableKind):
 
     def check(self, where: str, config: "Root") -> None:
         for name in self.predictors:
-            self._check_process(f"{where}.predictors.{name}", config, self._without_outliers(where, config, name))
+            self._process(f"{where}.predictors.{name}", config, self._without_outliers(where, config, name))
         for name in self.keys:
-            self._check_process(f"{where}.keys.{name}", config, name)
+            self._check_clusters(f"{where}.keys.{name}", self._process(f"{where}.keys.{name}", config, name))
         check_predictors(where, config, self.predictors.values())
+        for name, predictor in self.predictors.items():
+            self._check_horizons(f"{where}.horizons", config, name, predictor)
         for key in (key for keys in self.keys.values() for key in keys):
             if key not in config.keys:
                 raise undefined(f"{where}.keys", key, config.keys)
@@ -57,11 +60,29 @@ class CalibrationTable(TableKind):
             )
         return representation.source
 
-    def _check_process(self, where: str, config: "Root", name: str) -> None:
+    def _process(self, where: str, config: "Root", name: str) -> Process:
         if name not in config.representations:
-            raise ValueError(f"{where}: no representation is named '{name}'")
-        if not isinstance(config.representations[name], Process):
+            raise ValueError(f"{where}: no representation is named '{name}'{alike(name, config.representations)}")
+        if not isinstance(process := config.representations[name], Process):
             raise ValueError(f"{where}: not a process whose exact values are known")
+        return process
+
+    def _check_clusters(self, where: str, process: Process) -> None:
+        if not process.exact_clusters:
+            raise ValueError(f"{where}: no exact value of clusters is known of a process of kind {process.kind}")
+        if 1 not in self.horizons:
+            raise ValueError(f"{where}: the exact value of clusters is at k = 1, which is not among horizons")
+
+    def _check_horizons(self, where: str, config: "Root", name: str, predictor: str) -> None:
+        process = config.representations[name]
+        fitted = set(config.predictors[predictor].horizons)
+        known = fitted if getattr(process, "exact_at_all_horizons", True) else fitted & {1}
+        if not known & set(self.horizons) and name not in self.keys:
+            at = f"at k = {sorted(known)} alone" if known else "nowhere (exact values are at k = 1)"
+            raise ValueError(
+                f"{where}: nothing of '{name}' is compared at k = {self.horizons}: exact values and predictor "
+                f"'{predictor}' meet {at}"
+            )
 
     def measurements(self, config: "Root", corpus: str) -> list[Measurement]:
         pairs = self.predictors.items()

@@ -31,6 +31,16 @@ class RegimesTable(ForecastTable):
         super().check(where, config)
         if (regime := config.predictors[self.against].regime) != "teacher_forced":
             raise ValueError(f"{where}.against: '{self.against}' is trained by {regime}, a control by teacher_forced")
+        control = config.predictors[self.against]
+        for name in self.predictors:
+            arm = config.predictors[name]
+            if arm.regime == "teacher_forced" or arm.start == control.start:
+                continue
+            starts = [f"from '{p.start}'" if p.start else "from nothing" for p in (arm, control)]
+            raise ValueError(
+                f"{where}.predictors: '{name}' starts {starts[0]} and the control '{self.against}' {starts[1]}, so "
+                "that their difference would not be due to the regime; give both the same starts_from"
+            )
 
     def plan(self, config: "Root", corpus: str) -> dict[str, Any]:
         steps = {name: config.predictors[name].training_steps for name in self.predictors}
