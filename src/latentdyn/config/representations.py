@@ -105,7 +105,7 @@ class HubEncoder(Encoder):
 
     def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:
         known, shape = self.published
-        return shape if self.checkpoint == known and self.weights_folder is None else Shape()
+        return shape if self.checkpoint == known and self._folder is None else Shape()
 
     def check(self, where: str, config: "Root") -> None:
         is_hub_id = re.fullmatch(r"[\w.-]+/[\w.-]+", self.checkpoint) and self._folder is None
@@ -114,7 +114,7 @@ class HubEncoder(Encoder):
                 f"{where}.revision: pin the commit of '{self.checkpoint}', or results cannot be told from those of "
                 "other weights"
             )
-        if not is_hub_id and self.weights_folder is None:
+        if not is_hub_id and self._folder is None:
             raise ValueError(f"{where}.checkpoint: '{self.checkpoint}' is neither a folder nor the id of a repository")
 
 
