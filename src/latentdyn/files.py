@@ -1,4 +1,10 @@
-"""Files that are either whole or absent: written beside their place, synced, then renamed."""
+"""Files that are either whole or absent, and that are known to be as they were written.
+
+They are written beside their place, synced, then renamed. What a step writes for another one carries a checksum of its
+own, and reading verifies it: JSON here, tables in `parquet`, tensors of unfinished work in `stores.tensors`. A large
+artifact has a handle, a JSON file that holds the digests of the artifact's files. So no damage and no edit goes on into
+a number.
+"""
 
 import contextlib
 import hashlib
@@ -10,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from latentdyn.errors import UserError
+
+_CHECKSUM = "checksum"
 
 
 @contextlib.contextmanager
@@ -46,23 +54,42 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write sorted, indented JSON without NaN, so that equal values give equal files."""
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write sorted, indented JSON without NaN, so that equal values give equal files, and its own checksum with it."""
+    value = {**value, _CHECKSUM: _json_checksum(value)}
     write_text(path, json.dumps(value, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path, *, made_by: str) -> Any:
-    """Read JSON.
+def read_json(path: Path, *, made_by: str) -> dict[str, Any]:
+    """What `write_json` wrote.
 
     Raises:
-        UserError: the file is missing or is not JSON; `made_by` names the rule that makes it.
+        UserError: the file is missing, is not JSON, or is not as it was written; `made_by` names the rule that makes
+            it.
     """
+    fix = f"delete {path} and run the same command again: rule {made_by} makes it"
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(value, dict) or _CHECKSUM not in value:
+            raise not_as_written(path, "has no checksum", fix)
+        checksum = value.pop(_CHECKSUM)
+        if checksum != _json_checksum(value):
+            raise not_as_written(path, "does not match its checksum", fix)
+        return value
     except FileNotFoundError:
         raise UserError("a file this step needs is missing", path, f"let Snakemake make it (rule {made_by})") from None
-    except ValueError as error:
-        raise UserError(f"this file is not valid JSON ({error})", path, f"delete it and rerun rule {made_by}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"this file is not valid JSON ({error})", path, fix) from None
+
+
+def not_as_written(path: Path, how: str, fix: str) -> UserError:
+    """The error of a file that is not as latentdyn wrote it; `how` says what tells so ("has no checksum")."""
+    reason = (
+        "an earlier version of latentdyn wrote it, or it was changed since"
+        if how.startswith("has no")
+        else ("it was damaged, edited, or exchanged since it was written")
+    )
+    return UserError(f"this file {how}: {reason}", path, fix)
 
 
 def read_handle(path: Path, *, of: str, holds: set[str], made_by: str) -> dict[str, Any]:
@@ -72,12 +99,16 @@ def read_handle(path: Path, *, of: str, holds: set[str], made_by: str) -> dict[s
         of: what the artifact is called. holds: keys that every version of its handle has, and no other handle has all.
 
     Raises:
-        UserError: the file is missing, is not JSON, or is the handle of something else.
+        UserError: as of `read_json`, or the file is the handle of something else.
     """
     facts = read_json(path, made_by=made_by)
-    if not isinstance(facts, dict) or not holds <= facts.keys():
+    if not holds <= facts.keys():
         raise UserError(f"this is no handle of {of}", path, f"give the one that rule {made_by} writes")
     return facts
+
+
+def _json_checksum(value: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
 def file_sha256(path: Path) -> str:

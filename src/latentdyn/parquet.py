@@ -1,35 +1,89 @@
-"""Tables on disk: parquet written whole or not at all, read with the columns a step relies on."""
+"""Tables on disk: parquet written whole or not at all, and read as it was written, with the columns a step relies on.
+
+The metadata of a file holds two entries: `latentdyn`, a JSON object with the digest of the table's content and what
+else the maker says of it; and `latentdyn.checksum`, the sha256 of the file's name and of all its bytes, taken while
+zeros stood in the checksum's own place. Reading verifies the checksum, and parses the very bytes that it verified.
+"""
 
 import hashlib
-from collections.abc import Sequence
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from latentdyn.errors import UserError
-from latentdyn.files import atomic_path, canonical_json
+from latentdyn.files import atomic_path, canonical_json, not_as_written, read_json
+
+_FACTS, _CHECKSUM = b"latentdyn", b"latentdyn.checksum"
+_ZEROS = b"0" * 64
+_PLACE = re.compile(re.escape(_CHECKSUM) + rb"..([0-9a-f]{64})", re.DOTALL)  # two bytes: thrift's type and length
 
 
-def write_parquet(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as zstd parquet; equal tables give equal files."""
+def write_parquet(path: Path, table: pd.DataFrame, about: Mapping[str, Any] | None = None) -> str:
+    """Write a table as zstd parquet; equal tables give equal files.
+
+    Args:
+        about: what the file says of itself beside its digest (see `parquet_facts`).
+
+    Returns:
+        The digest of the table's content, as `table_sha256` gives it.
+    """
+    digest = table_sha256(table)
+    facts = canonical_json({**(about or {}), "digest": digest}).encode()
+    content = pa.Table.from_pandas(table, preserve_index=False)
+    content = content.replace_schema_metadata({**(content.schema.metadata or {}), _FACTS: facts, _CHECKSUM: _ZEROS})
+    buffer = io.BytesIO()
+    pq.write_table(content, buffer, compression="zstd")
+    whole = bytearray(buffer.getbuffer())
+    start, end = _place(whole)
+    whole[start:end] = _checksum(path, whole).encode()
     with atomic_path(path) as temporary:
-        table.to_parquet(temporary, index=False, compression="zstd")
+        temporary.write_bytes(whole)
+    return digest
 
 
-def read_parquet(path: Path, columns: Sequence[str], *, made_by: str) -> pd.DataFrame:
+def read_parquet(path: Path, columns: Sequence[str], *, made_by: str, handle: Path | None = None) -> pd.DataFrame:
     """Read the named columns.
 
+    Args:
+        handle: of the table, if it has one: JSON whose `digest` is that of the table's content.
+
     Raises:
-        UserError: the file is missing, truncated or lacks a column; `made_by` names the rule that makes it.
+        UserError: the file is missing, is not as it was written, lacks a column, or is another table than the one that
+            its handle describes; `made_by` names the rule that makes it.
     """
+    fix = _fix(handle or path, made_by)
+    content = _verified(path, made_by, fix)
+    if handle is not None and _facts(content)["digest"] != read_json(handle, made_by=made_by).get("digest"):
+        raise UserError(f"this table is not the one that {handle} describes", path, fix)
     try:
-        return pd.read_parquet(path, columns=list(columns))
-    except FileNotFoundError:
-        raise UserError("a table this step needs is missing", path, f"let Snakemake make it (rule {made_by})") from None
+        return pd.read_parquet(io.BytesIO(content), columns=list(columns))
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"this table cannot be read ({str(error).splitlines()[0]})", path, f"delete it and rerun rule {made_by}"
-        ) from None
+        raise UserError(f"this table cannot be read ({str(error).splitlines()[0]})", path, fix) from None
+
+
+def read_manifest(path: Path, columns: Sequence[str], *, made_by: str) -> pd.DataFrame:
+    """Read the named columns of a manifest, whose handle is the .json of the same name beside it.
+
+    Raises:
+        UserError: as of `read_parquet`.
+    """
+    return read_parquet(path, columns, made_by=made_by, handle=Path(path).with_suffix(".json"))
+
+
+def parquet_facts(path: Path, *, made_by: str) -> dict[str, Any]:
+    """What a file says of itself: the `digest` of its content, and what `write_parquet` was told about it.
+
+    Raises:
+        UserError: the file is missing, or is not as it was written.
+    """
+    return _facts(_verified(path, made_by, _fix(path, made_by)))
 
 
 def table_sha256(table: pd.DataFrame) -> str:
@@ -37,3 +91,52 @@ def table_sha256(table: pd.DataFrame) -> str:
     digest = hashlib.sha256(canonical_json([str(column) for column in table.columns]).encode())
     digest.update(pd.util.hash_pandas_object(table, index=False, categorize=False).to_numpy().tobytes())
     return digest.hexdigest()
+
+
+def _verified(path: Path, made_by: str, fix: str) -> bytes:
+    """The bytes of a file that is as it was written."""
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise UserError("a table this step needs is missing", path, f"let Snakemake make it (rule {made_by})") from None
+    except OSError as error:
+        raise UserError(f"this table cannot be read ({error.strerror})", path, fix) from None
+    try:
+        start, end = _place(content)
+    except ValueError:
+        whole = content[:4] == content[-4:] == b"PAR1"
+        raise not_as_written(path, "has no checksum" if whole else "is not a whole parquet file", fix) from None
+    if content[start:end].decode() != _checksum(path, content):
+        raise not_as_written(path, "does not match its checksum", fix)
+    return content
+
+
+def _place(content: bytes | bytearray) -> tuple[int, int]:
+    """Where the checksum is: the last such place, as the metadata is at a file's end.
+
+    Raises:
+        ValueError: there is none.
+    """
+    places = list(_PLACE.finditer(content, max(0, content.rfind(_CHECKSUM))))
+    if not places:
+        raise ValueError
+    return places[-1].span(1)
+
+
+def _checksum(path: Path, content: bytes | bytearray) -> str:
+    """Of a file's name and of its bytes, with zeros in the place of the checksum."""
+    start, end = _place(content)
+    digest = hashlib.sha256(Path(path).name.encode() + b"\n")
+    view = memoryview(content)
+    for piece in (view[:start], _ZEROS, view[end:]):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _facts(content: bytes) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(pq.read_schema(io.BytesIO(content)).metadata[_FACTS])
+    return facts
+
+
+def _fix(delete: Path, made_by: str) -> str:
+    return f"delete {delete} and run the same command again: rule {made_by} makes it"

@@ -63,10 +63,16 @@ def test_a_file_is_as_readable_as_any_other_that_the_user_makes(tmp_path: Path, 
     assert os.umask(umask) == umask  # and the process's mask is as it was
 
 
+# sha256 of the text {"a":"Δx","b":1}, by sha256sum
+ABC = "c8345d53103399ac96b578b9445afa506a39f84e98d5fc788ff4e22f3c658496"
+
+
 def test_json_is_sorted_ends_its_line_and_keeps_letters(tmp_path: Path):
     write_json(tmp_path / "a.json", {"b": 1, "a": "Δx"})
     write_json(tmp_path / "b.json", {"a": "Δx", "b": 1})
-    assert (tmp_path / "a.json").read_text(encoding="utf-8") == '{\n "a": "Δx",\n "b": 1\n}\n'
+    assert (tmp_path / "a.json").read_text(
+        encoding="utf-8"
+    ) == '{\n "a": "Δx",\n "b": 1,\n "checksum": "' + ABC + '"\n}\n'
     assert file_sha256(tmp_path / "a.json") == file_sha256(tmp_path / "b.json")
 
 
@@ -81,6 +87,47 @@ def test_json_refuses_what_json_has_no_word_for(tmp_path: Path, value: float):
 
 def test_canonical_json_by_hand():
     assert canonical_json({"b": [1, 2.5, None, True], "a": "ü"}) == '{"a":"ü","b":[1,2.5,null,true]}'
+
+
+def test_json_comes_back_without_its_checksum(tmp_path: Path):
+    value = {"b": [1, -0.0, 1e300, None, "Δx"], "a": {"c": 0.1}}
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json", made_by="x") == value
+    (tmp_path / "a.json").write_text(json.dumps(json.loads((tmp_path / "a.json").read_text()), indent=7))
+    assert read_json(tmp_path / "a.json", made_by="x") == value  # another layout is no other content
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda text: text.replace("12.5", "12.6"), "damaged, edited, or exchanged"),
+        (lambda text: text.replace(' "rate": 12.5', ' "rate": 12.5,\n "rate": 25.0'), "damaged, edited, or exchanged"),
+        (lambda text: json.dumps({"rate": 12.5}), "has no checksum: an earlier version of latentdyn wrote it"),
+        (lambda text: "[1, 2]", "has no checksum"),
+        (lambda text: text.replace("12.5", "NaN"), "not valid JSON"),
+        (lambda text: text.replace("12.5", "[" * 10**6), "not valid JSON"),
+    ],
+)
+def test_json_that_is_not_as_it_was_written_is_refused(tmp_path: Path, edit, message: str):
+    path = tmp_path / "a.json"
+    write_json(path, {"rate": 12.5})
+    path.write_text(edit(path.read_text()))
+    with pytest.raises(UserError, match=rf"{message}.*delete .*a\.json and run the same command again: rule x"):
+        read_json(path, made_by="x")
+
+
+def test_no_bit_of_json_changes_a_value_unnoticed(tmp_path: Path):
+    path, value = tmp_path / "a.json", {"rate": 12.5, "n": [1, 2]}
+    write_json(path, value)
+    whole = path.read_bytes()
+    for bit in range(8 * len(whole)):
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        try:
+            assert read_json(path, made_by="x") == value
+        except UserError as error:
+            assert "a.json" in str(error)
 
 
 @given(VALUES)
@@ -105,7 +152,9 @@ def test_a_missing_file_names_the_rule_that_makes_it(tmp_path: Path):
 @pytest.mark.parametrize("content", [b"", b'{"a": 1', b"\xff\xfe"], ids=["empty", "cut off", "not UTF-8"])
 def test_a_broken_file_is_told_without_a_traceback(tmp_path: Path, content: bytes):
     (tmp_path / "broken.json").write_bytes(content)
-    with pytest.raises(UserError, match=r"not valid JSON.*broken\.json.*delete it and rerun rule merge_latents"):
+    with pytest.raises(
+        UserError, match=r"not valid JSON.*broken\.json.*delete .*broken\.json and run the same .*rule merge_latents"
+    ):
         read_json(tmp_path / "broken.json", made_by="merge_latents")
 
 
@@ -116,9 +165,9 @@ def test_a_digest_is_that_of_the_bytes(tmp_path: Path):
 
 def test_a_handle_of_something_else_is_refused_and_not_said_to_be_deleted(tmp_path):
     path = tmp_path / "frames.json"
-    path.write_text('{"digest": "x"}')
+    write_json(path, {"digest": "x"})
     with pytest.raises(UserError, match=r"no handle of latents.*frames\.json.*rule encode") as error:
         read_handle(path, of="latents", holds={"files"}, made_by="encode_latents")
     assert "delete" not in str(error.value)
-    path.write_text('{"digest": "x", "files": {}}')
+    write_json(path, {"digest": "x", "files": {}})
     assert read_handle(path, of="latents", holds={"files"}, made_by="encode_latents")["files"] == {}

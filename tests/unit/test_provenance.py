@@ -545,7 +545,7 @@ def test_a_definition_of_no_such_name_is_refused():
 
 
 def test_definitions_say_what_counts():
-    names = ("_umask", "atomic_path", "write_json", "write_text")
+    names = ("_CHECKSUM", "_json_checksum", "_umask", "atomic_path", "canonical_json", "write_json", "write_text")
     assert code_definitions("latentdyn.files:write_json") == [f"latentdyn.files:{name}" for name in names]
 
 

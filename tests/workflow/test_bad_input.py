@@ -9,6 +9,8 @@ import pytest
 import soundfile
 import yaml
 
+from latentdyn.files import read_json, write_json
+
 from .conftest import CONFIG, Checkout, environment
 from .test_resume import run, step
 
@@ -117,10 +119,13 @@ def test_a_store_of_another_version_a_truncated_shard_a_checkpoint_of_another_co
         assert not (finished.folder / "m.json").exists()
 
     told(evaluate({**predictor, "n_components": 9}), "trained with other settings (n_components)", "predictor.json")
-    facts = json.loads(latents.read_text())
-    latents.write_text(json.dumps({**facts, "schema_version": 0}))
+    written = latents.read_text()
+    latents.write_text(written.replace('"frame_rate_hz": 12.5', '"frame_rate_hz": 25.0'))
+    told(evaluate(predictor), "does not match its checksum", "latents.json")
+    latents.write_text(written)
+    write_json(latents, {**read_json(latents, made_by="merge_latents"), "schema_version": 0})
     told(evaluate(predictor), "schema version 0", "latents.json")
-    latents.write_text(json.dumps(facts))
+    latents.write_text(written)
     shard = latents.with_suffix(".zarr") / "latents/c/0/0"
     whole = shard.read_bytes()
     shard.unlink()

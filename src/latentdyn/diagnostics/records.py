@@ -7,10 +7,10 @@ float holds), `undefined` (there is nothing to compute it from) or `ok`. Every n
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -19,8 +19,8 @@ from latentdyn.files import read_json, write_json
 from latentdyn.metrics import Metric
 from latentdyn.parquet import read_parquet, write_parquet
 
-SCHEMA_VERSION = 2
-_MADE_BY = "measure_{kind}"
+SCHEMA_VERSION = 3
+_MADE_BY = "measure_..."  # one for each kind of measurement
 
 
 @dataclass(frozen=True)
@@ -109,39 +109,63 @@ def _finite_interval(where: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_metrics(
-    path: Path, identity: Identity, records: Sequence[Record], worst_frames: Sequence[dict[str, Any]] = ()
+    path: Path,
+    identity: Identity,
+    records: Sequence[Record],
+    worst_frames: Sequence[dict[str, Any]] = (),
+    *,
+    data: Mapping[str, str] | None = None,
+    sums: str | None = None,
 ) -> None:
-    """Write a file of metrics: what it is of, the records, and the frames that a mean hides."""
-    content = {"records": [asdict(r) for r in records], "worst_frames": list(worst_frames)}
+    """Write a file of metrics: what it is of, the records, and the frames that a mean hides.
+
+    Args:
+        data: digests of what was measured, and of what measured it. sums: digest of the sums by speaker that belong to
+            it, if any do.
+    """
+    content = {
+        "data": dict(data or {}),
+        "sums": sums,
+        "records": [asdict(r) for r in records],
+        "worst_frames": list(worst_frames),
+    }
     write_json(path, {"schema_version": SCHEMA_VERSION, "identity": asdict(identity), **content})
 
 
-def read_metrics(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The records of one file (columns RECORDS) and its worst frames (columns WORST_FRAMES).
+class Metrics(NamedTuple):
+    """A file of metrics: its records (columns RECORDS) and worst frames (columns WORST_FRAMES), each with the identity;
+    the digest of the sums that belong to it, None if none do."""
+
+    records: pd.DataFrame
+    worst_frames: pd.DataFrame
+    sums: str | None
+
+
+def read_metrics(path: Path) -> Metrics:
+    """What one file of metrics holds.
 
     Raises:
-        UserError: missing, not JSON, written by another version, or not a file of metrics.
+        UserError: missing, not as it was written, written by another version, or not a file of metrics.
     """
+    fix = f"delete {path} and run the same command again: Snakemake measures it anew"
     content = read_json(path, made_by=_MADE_BY)
-    if not isinstance(content, dict) or content.keys() != {"schema_version", "identity", "records", "worst_frames"}:
-        raise UserError(
-            "this is not a file of metrics, or another version wrote it", path, "delete it and rerun Snakemake"
-        )
+    if not {"schema_version", "identity", "records", "worst_frames"} <= content.keys():
+        raise UserError("this is not a file of metrics, or another version wrote it", path, fix)
     if content["schema_version"] != SCHEMA_VERSION:
-        raise UserError("these metrics were written by another version", path, "delete the file and rerun Snakemake")
+        raise UserError("these metrics were written by another version", path, fix)
     records, worst = (
         pd.DataFrame(content[part], columns=list(columns)).assign(**content["identity"])
         for part, columns in (("records", [name for name in RECORDS if name not in IDENTITY]), ("worst_frames", _WORST))
     )
-    return records[list(RECORDS)].astype(RECORDS), worst[list(WORST_FRAMES)]
+    return Metrics(records[list(RECORDS)].astype(RECORDS), worst[list(WORST_FRAMES)], content["sums"])
 
 
-def write_sums(path: Path, identity: Identity, sums: pd.DataFrame) -> None:
+def write_sums(path: Path, identity: Identity, sums: pd.DataFrame) -> str:
     """Write sums over the frames of each speaker: columns metric, speaker_id, total, n, and those of the places that
-    apply (split, slice, horizon, ...); the others are null."""
+    apply (split, slice, horizon, ...); the others are null. Returns their digest."""
     places = [name for name in _PLACES if name not in sums]
     whole = sums.assign(**asdict(identity), **dict.fromkeys(places))
-    write_parquet(path, whole[list(SUMS)].astype(SUMS))
+    return write_parquet(path, whole[list(SUMS)].astype(SUMS))
 
 
 def read_sums(path: Path) -> pd.DataFrame:

@@ -11,11 +11,10 @@ from latentdyn.models.score.loading import load_score_model
 
 def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
     """Measure `subject` as an entry of `corrections` (key `sampling`) and the section `injection` of the config say."""
-    score = subject.models["score"]
     records, sums = evaluate_corrections(
         subject.predictors()[1],
         subject.predictors("ceiling"),
-        load_score_model(score.handle, score.settings, subject.store.dim, subject.device),
+        subject.load("score", load_score_model),
         subject.latents,
         subject.frames,
         subject.store.frame_rate_hz,

@@ -1,28 +1,37 @@
 """What is measured: a representation's latents and frames, and the fitted models that measure them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
 from torch import Tensor
 
 from latentdyn.diagnostics.records import Record
+from latentdyn.files import read_handle
 from latentdyn.models.predictor.loading import load_predictors
 from latentdyn.predictors.base import Predictor
-from latentdyn.stores.frames import open_frames
+from latentdyn.stores.frames import open_frames, read_frames_handle
 from latentdyn.stores.latents import LatentsStore, open_latents
+
+Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True)
 class Model:
-    """Where a fitted model lies, and the settings that it must have been fitted with."""
+    """Where a fitted model lies, and what it must have been fitted with.
+
+    settings: of the model. latents, frames: handles of the data that it must have been fitted to; None: those that are
+    measured.
+    """
 
     handle: Path
     settings: dict[str, Any]
+    latents: Path | None = None
+    frames: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -52,10 +61,36 @@ class Subject:
         """The predictors of this role, by horizon.
 
         Raises:
-            UserError: they were fitted with other settings, or to latents of another dimension.
+            UserError: as of `load`.
+        """
+        return self.load(role, load_predictors)
+
+    def load(self, role: str, load: Callable[..., Loaded]) -> Loaded:
+        """The model of this role. `load` reads it from handle, settings, dimension, device and digests of its data.
+
+        Raises:
+            UserError: it was fitted with other settings, or to other latents or frames than it must have been.
         """
         model = self.models[role]
-        return load_predictors(model.handle, model.settings, self.store.dim, self.device)
+        own, data = (model.latents, model.frames), dict(self.data)
+        for name, handle in zip(data, own, strict=True):
+            if handle is not None:
+                data[name] = read_handle(handle, of=name, holds={"digest"}, made_by="that made it")["digest"]
+        return load(model.handle, model.settings, self.store.dim, self.device, data)
+
+    @cached_property
+    def data(self) -> dict[str, str]:
+        """Digests of the latents and of the frame index."""
+        frames = read_frames_handle(self.frames_handle, self.store)
+        return {"latents": self.store.handle["digest"], "frames": frames["digest"]}
+
+    def digests(self) -> dict[str, str]:
+        """Digests of all that is measured and of the models that measure it, by what they are."""
+        models = {
+            role: read_handle(model.handle, of="a fitted model", holds={"data"}, made_by="that fitted it")["digest"]
+            for role, model in self.models.items()
+        }
+        return {**self.data, **models}
 
 
 @dataclass(frozen=True)

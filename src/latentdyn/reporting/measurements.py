@@ -17,7 +17,7 @@ import pandas as pd
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval
 from latentdyn.diagnostics.records import RECORDS, SUMS, WORST_FRAMES
 from latentdyn.errors import UserError
-from latentdyn.parquet import read_parquet
+from latentdyn.parquet import parquet_facts, read_parquet
 from latentdyn.seeds import numpy_generator
 
 _RESAMPLES = 1000
@@ -43,10 +43,33 @@ class Measurements:
     resamples: int = _RESAMPLES
 
     @classmethod
-    def read(cls, metrics: Path, speakers: Path, worst_frames: Path, resamples: int = _RESAMPLES) -> "Measurements":
+    def read(
+        cls, metrics: Path, speakers: Path, worst_frames: Path, corpus: str, resamples: int = _RESAMPLES
+    ) -> "Measurements":
+        """What rule collect_metrics joined.
+
+        Raises:
+            UserError: a file is missing or not as it was written, the files are not of one collection, or they are of
+                another corpus.
+        """
         made_by = "collect_metrics"
+        parts = parquet_facts(metrics, made_by=made_by)
+        for part, path in (("speakers", speakers), ("worst_frames", worst_frames)):
+            if parquet_facts(path, made_by=made_by)["digest"] != parts.get(part):
+                raise UserError(
+                    f"this table was not collected together with {metrics}",
+                    path,
+                    f"delete {metrics} and {path}, and run the same command again: rule {made_by} makes them",
+                )
+        records = read_parquet(metrics, list(RECORDS), made_by=made_by)
+        if others := sorted({*records.corpus} - {corpus}):
+            raise UserError(
+                f"these metrics are of the corpus {' and '.join(others)}, not of {corpus}",
+                metrics,
+                f"delete {metrics} and run the same command again: rule {made_by} makes it",
+            )
         return cls(
-            read_parquet(metrics, list(RECORDS), made_by=made_by),
+            records,
             read_parquet(speakers, list(SUMS), made_by=made_by),
             read_parquet(worst_frames, WORST_FRAMES, made_by=made_by),
             resamples,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from latentdyn.diagnostics.records import IDENTITY, SUMS, WORST_FRAMES, Identity, read_metrics, read_sums
 from latentdyn.errors import UserError
-from latentdyn.parquet import write_parquet
+from latentdyn.parquet import parquet_facts, write_parquet
 from latentdyn.steps.cli import run_step
 
 
@@ -26,18 +26,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def step(arguments: argparse.Namespace) -> None:
     metrics = [read_metrics(path) for path in arguments.metrics]
     sums = [read_sums(path) for path in arguments.sums]
-    measured = _sources(arguments.metrics, [records for records, _ in metrics])
+    measured = _sources(arguments.metrics, [file.records for file in metrics])
+    belonging = {file.sums for file in metrics}
     for identity, path in _sources(arguments.sums, sums).items():
         if identity not in measured:
             raise UserError(
                 f"sums of {identity} come without their metrics", path, "list the file of metrics beside it too"
             )
+        if parquet_facts(path, made_by="measure_...")["digest"] not in belonging:
+            raise UserError(
+                "these sums are not those that were measured together with their metrics",
+                path,
+                f"delete {measured[identity]} and run the same command again: Snakemake measures both anew",
+            )
     corpora = sorted({identity.corpus for identity in measured})
     if len(corpora) > 1:
         raise UserError(f"metrics of several corpora ({', '.join(corpora)}) make no table", "--metrics", "give one's")
-    write_parquet(arguments.metrics_out, pd.concat([records for records, _ in metrics], ignore_index=True))
-    write_parquet(arguments.sums_out, _joined(sums, tuple(SUMS)))
-    write_parquet(arguments.worst_frames_out, _joined([worst for _, worst in metrics if len(worst)], WORST_FRAMES))
+    worst = [file.worst_frames for file in metrics if len(file.worst_frames)]
+    parts = {
+        "speakers": write_parquet(arguments.sums_out, _joined(sums, tuple(SUMS))),
+        "worst_frames": write_parquet(arguments.worst_frames_out, _joined(worst, WORST_FRAMES)),
+    }
+    write_parquet(arguments.metrics_out, pd.concat([file.records for file in metrics], ignore_index=True), parts)
 
 
 def _sources(paths: Sequence[Path], tables: Sequence[pd.DataFrame]) -> dict[Identity, Path]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from latentdyn.corpus.npy import open_npy
 from latentdyn.corpus.unchanged import check_unchanged
-from latentdyn.parquet import read_parquet
+from latentdyn.parquet import read_manifest
 from latentdyn.steps.cli import run_step
 from latentdyn.stores.latents import LatentsWriter
 from latentdyn.stores.lineage import root_facts
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def step(arguments: argparse.Namespace) -> None:
     columns = ["utterance_id", "speaker_id", "path", "sha256", "dim"]
-    manifest = read_parquet(arguments.manifest, columns, made_by="build_manifest")
+    manifest = read_manifest(arguments.manifest, columns, made_by="build_manifest")
     writer = LatentsWriter(
         arguments.handle, int(manifest["dim"].iloc[0]), arguments.frame_rate_hz, arguments.representation["dtype"],
         causal=None, **root_facts(arguments.representation),

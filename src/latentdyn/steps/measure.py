@@ -4,6 +4,7 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=Path, required=True, help="handle of the frame index")
     parser.add_argument(
         "--models", type=json.loads, default={},
-        help="fitted models by their role, as JSON: the handle of each, and the settings it must have been fitted with",
+        help="fitted models by their role, as JSON: the handle of each, the settings it must have been fitted with, "
+        "and the handles of the latents and frames it must have been fitted to, if not those of --latents and --frames",
     )  # fmt: skip
     parser.add_argument("--settings", type=json.loads, required=True, help="of this kind of measurement, as JSON")
     parser.add_argument("--device", default="any", choices=("any", "cpu"), help="cpu: a GPU is of no use to this kind")
@@ -38,13 +40,26 @@ def step(arguments: argparse.Namespace) -> None:
     device = torch.device("cpu")
     if arguments.device == "any":
         device = pick_device(require_gpu=gpu_required(), float32_matmul=arguments.float32_matmul)
-    models = {role: Model(Path(m["handle"]), m["settings"]) for role, m in arguments.models.items()}
+    models = {role: _model(**facts) for role, facts in arguments.models.items()}
     measure = MEASUREMENTS.load(arguments.identity.measurement)
-    measured = measure(Subject(arguments.latents, arguments.frames, models, device), arguments.settings)
-    if arguments.sums:
-        write_sums(arguments.sums, arguments.identity, measured.sums)
-    write_metrics(arguments.metrics, arguments.identity, measured.records, measured.worst_frames)
+    subject = Subject(arguments.latents, arguments.frames, models, device)
+    measured = measure(subject, arguments.settings)
+    sums = write_sums(arguments.sums, arguments.identity, measured.sums) if arguments.sums else None
+    write_metrics(
+        arguments.metrics,
+        arguments.identity,
+        measured.records,
+        measured.worst_frames,
+        data=subject.digests(),
+        sums=sums,
+    )
     write_run_record(arguments.metrics.with_suffix(".run.json"), started=started, device=describe_device(device))
+
+
+def _model(
+    handle: str, settings: dict[str, Any], latents: str | None = None, frames: str | None = None, **_: Any
+) -> Model:
+    return Model(Path(handle), settings, *(Path(path) if path else None for path in (latents, frames)))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from latentdyn.corpus.partition import PART_COLUMNS, select_part
-from latentdyn.parquet import read_parquet, write_parquet
+from latentdyn.parquet import read_manifest, write_parquet
 from latentdyn.steps.cli import run_step
 
 
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def step(arguments: argparse.Namespace) -> None:
-    manifest = read_parquet(arguments.manifest, PART_COLUMNS, made_by="build_manifest")
+    manifest = read_manifest(arguments.manifest, PART_COLUMNS, made_by="build_manifest")
     write_parquet(arguments.out, select_part(manifest, arguments.part, arguments.n_parts))
 
 

@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from latentdyn.parquet import read_parquet
+from latentdyn.parquet import read_manifest
 from latentdyn.processes.base import write_process
 from latentdyn.steps.cli import run_step
 
@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def step(arguments: argparse.Namespace) -> None:
     settings = arguments.representation
-    manifest = read_parquet(arguments.manifest, ["utterance_id", "speaker_id", "n_frames"], made_by="number_utterances")
+    manifest = read_manifest(
+        arguments.manifest, ["utterance_id", "speaker_id", "n_frames"], made_by="number_utterances"
+    )
     write_process(
         settings,
         manifest,

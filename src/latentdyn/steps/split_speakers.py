@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from latentdyn.corpus.splits import report_balance, split_speakers
-from latentdyn.parquet import read_parquet, write_parquet
+from latentdyn.parquet import read_manifest, write_parquet
 from latentdyn.steps.cli import run_step
 
 
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def step(arguments: argparse.Namespace) -> None:
-    manifest = read_parquet(arguments.manifest, ["speaker_id", "sex", "duration_s"], made_by="build_manifest")
+    manifest = read_manifest(arguments.manifest, ["speaker_id", "sex", "duration_s"], made_by="build_manifest")
     speakers = split_speakers(manifest, **arguments.splits)
     report_balance(speakers)
     write_parquet(arguments.out, speakers)

@@ -23,8 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def step(arguments: argparse.Namespace) -> None:
-    resamples = arguments.plan["bootstrap_resamples"]
-    measured = Measurements.read(arguments.metrics, arguments.speakers, arguments.worst_frames, resamples)
+    plan = arguments.plan
+    measured = Measurements.read(
+        arguments.metrics, arguments.speakers, arguments.worst_frames, plan["corpus"], plan["bootstrap_resamples"]
+    )
     view = importlib.import_module(VIEWS.module(arguments.table["kind"]))
     sheet = view.tabulate(measured, arguments.table, arguments.plan)
     write_sheet(sheet, arguments.csv, arguments.markdown, arguments.latex)

@@ -11,7 +11,7 @@ from latentdyn.models.fit import fit_model
 from latentdyn.parquet import write_parquet
 from latentdyn.provenance import write_run_record
 from latentdyn.steps.cli import run_step
-from latentdyn.stores.frames import open_frames
+from latentdyn.stores.frames import open_frames, read_frames_handle
 from latentdyn.stores.latents import open_latents
 from latentdyn.stores.state import open_state, remove_state
 
@@ -38,8 +38,8 @@ def step(arguments: argparse.Namespace) -> None:
     kind, settings, seed = arguments.kind, arguments.settings, arguments.seed
     store = open_latents(arguments.latents)
     frames = open_frames(arguments.frames, store)
-    data = {"latents": store.handle["digest"], "frames": json.loads(arguments.frames.read_text())["digest"]}
-    start = read_checkpoint(arguments.start, kind, None, store.dim) if arguments.start else None
+    data = {"latents": store.handle["digest"], "frames": read_frames_handle(arguments.frames, store)["digest"]}
+    start = read_checkpoint(arguments.start, kind, None, store.dim, data) if arguments.start else None
     if start:
         data["start"] = start.digest
     device = pick_device(require_gpu=gpu_required(), float32_matmul=arguments.float32_matmul)
@@ -62,8 +62,17 @@ def step(arguments: argparse.Namespace) -> None:
         start=start.weights if start else None,
         checkpoint_interval_s=arguments.checkpoint_interval_s,
     )
-    write_parquet(arguments.curve, fitted.curve)
-    save_checkpoint(arguments.handle, fitted.weights, kind=kind, settings=settings, dim=store.dim, seed=seed, data=data)
+    curve = write_parquet(arguments.curve, fitted.curve)
+    save_checkpoint(
+        arguments.handle,
+        fitted.weights,
+        kind=kind,
+        settings=settings,
+        dim=store.dim,
+        seed=seed,
+        data=data,
+        curve=curve,
+    )
     remove_state(arguments.state)
     write_run_record(
         arguments.handle.with_suffix(".run.json"),

@@ -18,14 +18,15 @@ import numpy as np
 import pandas as pd
 
 from latentdyn.errors import UserError
-from latentdyn.files import read_json, write_json
-from latentdyn.parquet import read_parquet, table_sha256, write_parquet
+from latentdyn.files import read_handle, write_json
+from latentdyn.parquet import read_parquet, write_parquet
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.latents import SHARD_FRAMES, LatentsStore
 
 SCHEMA_VERSION = 1
 SLICES = ("all", "high_energy", "utterance_medial")
 _MEDIAL = (0.1, 0.9)
+_MADE_BY = "index_frames"
 
 
 def index_frames(store: LatentsStore, splits: pd.DataFrame) -> pd.DataFrame:
@@ -90,7 +91,7 @@ def speaker_splits(store: LatentsStore, splits: pd.DataFrame) -> dict[str, str]:
 
 def write_frames(path: Path, handle: Path, frames: pd.DataFrame, store: LatentsStore) -> dict[str, Any]:
     """Write the index and, last, its handle; returns the handle."""
-    write_parquet(path, frames)
+    digest = write_parquet(path, frames)
     by_split = frames.groupby("split", observed=True)
     record = {
         "schema_version": SCHEMA_VERSION,
@@ -99,7 +100,7 @@ def write_frames(path: Path, handle: Path, frames: pd.DataFrame, store: LatentsS
         "speakers": {split: int(n) for split, n in by_split.speaker_id.nunique().items()},
         "invalid_frames": int((~frames.valid).sum()),
         "latents_digest": store.handle["digest"],
-        "digest": table_sha256(frames),
+        "digest": digest,
     }
     write_json(handle, record)
     return record
@@ -109,15 +110,26 @@ def open_frames(handle: Path, store: LatentsStore) -> pd.DataFrame:
     """Read the index that a handle stands for (the .parquet beside it).
 
     Raises:
-        UserError: missing, written by another version, or made of other latents.
+        UserError: missing, not as it was written, written by another version, or made of other latents.
     """
-    facts = read_json(handle, made_by="index_frames")
-    if facts.get("schema_version") != SCHEMA_VERSION:
-        raise UserError("this frame index was written by another version", handle, "delete it and rerun index_frames")
-    if facts["latents_digest"] != store.handle["digest"]:
-        raise UserError(f"this frame index belongs to other latents than {store.path}", handle, "rerun index_frames")
+    read_frames_handle(handle, store)
     columns = ["row", "utterance_id", "speaker_id", "split", "t", "valid", *SLICES]
-    return read_parquet(Path(handle).with_suffix(".parquet"), columns, made_by="index_frames")
+    return read_parquet(Path(handle).with_suffix(".parquet"), columns, made_by=_MADE_BY, handle=handle)
+
+
+def read_frames_handle(handle: Path, store: LatentsStore) -> dict[str, Any]:
+    """The handle of the index of a store's frames.
+
+    Raises:
+        UserError: as of `open_frames`, but for the index itself.
+    """
+    facts = read_handle(handle, of="a frame index", holds={"latents_digest"}, made_by=_MADE_BY)
+    fix = f"delete {handle} and run the same command again: rule {_MADE_BY} makes it"
+    if facts.get("schema_version") != SCHEMA_VERSION:
+        raise UserError("this frame index was written by another version", handle, fix)
+    if facts["latents_digest"] != store.handle["digest"]:
+        raise UserError(f"this frame index belongs to other latents than {store.path}", handle, fix)
+    return facts
 
 
 def subsample_frames(frames: pd.DataFrame, limit: int, names: tuple[object, ...]) -> pd.DataFrame:

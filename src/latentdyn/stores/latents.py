@@ -10,8 +10,9 @@
     fitted/                     arrays that this store's transform has learned, where it learns any
 
 Rows that belong to no utterance (after a merge, up to a shard's end) are NaN. `NAME.json`, the handle, is written
-last: schema version, lineage (see stores.lineage), shape, rate, size and sha256 of each shard, sha256 of each fitted
-array, and a digest of the whole content. Without a handle there is no store.
+last: schema version, lineage (see stores.lineage), shape, rate, size and checksums of each file, sha256 of each fitted
+array, and a digest of the whole content. Without a handle there is no store. Every file is verified when it is read
+(see stores.verified).
 
 While a store is being written, its writer holds the lock `NAME.lock` (see stores.lock). A finished store has none. The
 lock lies beside the store, because Snakemake deletes the store before another job may write it.
@@ -23,7 +24,6 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,22 +34,26 @@ import zarr
 import zarr.errors
 
 from latentdyn.errors import UserError
-from latentdyn.files import canonical_json, file_sha256, read_handle, write_json
+from latentdyn.files import canonical_json, read_handle, write_json
 from latentdyn.stores.lock import Lock
+from latentdyn.stores.verified import file_facts, open_verified
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 CHUNK_FRAMES = 256
 SHARD_FRAMES = 16_384
 _TABLE = ("utterance_id", "speaker_id", "start", "n_frames")
 _FITTED = "fitted"
+_MADE_BY = "encode_latents, merge_latents, import_latents, derive_latents or simulate_process"
 
 
 @dataclass(frozen=True)
 class LatentsStore:
-    """An opened store. `utterances` has the columns utterance_id, speaker_id, start, n_frames."""
+    """An opened store. group: its arrays, whose files are verified when they are read. utterances: columns
+    utterance_id, speaker_id, start, n_frames."""
 
     path: Path
     handle: dict[str, Any]
+    group: zarr.Group
     utterances: pd.DataFrame
 
     @property
@@ -66,12 +70,17 @@ class LatentsStore:
         return int(self.handle["n_rows"])
 
     def array(self, name: str = "latents") -> zarr.Array[Any]:
-        array = zarr.open_group(self.path, mode="r")[name]
+        """An array of the store; reading from it verifies the files that are read."""
+        array = self.group[name]
         assert isinstance(array, zarr.Array)
         return array
 
     def load(self) -> np.ndarray:
-        """All rows, (n_rows, D) float32, read block by block into one array."""
+        """All rows, (n_rows, D) float32, read block by block into one array.
+
+        Raises:
+            UserError: a shard is not the one that the handle describes.
+        """
         source, out = self.array(), np.empty((self.n_rows, self.dim), np.float32)
         block = _block_frames()
         for start in range(0, self.n_rows, block):
@@ -86,20 +95,9 @@ class LatentsStore:
         """The arrays that this store's transform has learned, by name; none where there is nothing to learn.
 
         Raises:
-            UserError: an array is missing, truncated or not the one that the handle describes.
+            UserError: an array is not the one that the handle describes.
         """
-        return {name: self._fitted_array(name, sha256) for name, sha256 in self.handle.get(_FITTED, {}).items()}
-
-    def _fitted_array(self, name: str, sha256: str) -> np.ndarray:
-        with suppress(KeyError, ValueError):  # missing and truncated ones
-            array = np.asarray(self.array(f"{_FITTED}/{name}")[...])
-            if _array_sha256(array) == sha256:
-                return array
-        raise UserError(
-            "this fitted array is not the one that the store's handle describes",
-            self.path / _FITTED / name,
-            "delete the store and its handle, and let Snakemake make them again",
-        )
+        return {name: np.asarray(self.array(f"{_FITTED}/{name}")[...]) for name in self.handle.get(_FITTED, {})}
 
     def iterate(self) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
         """Utterances in store order: (table row, latents (T, D) float32, energy_db (T,))."""
@@ -124,8 +122,8 @@ def open_latents(handle: Path) -> LatentsStore:
         UserError: handle or store missing, written by another version, or a shard is missing or truncated.
     """
     handle = Path(handle)
-    facts = read_handle(handle, of="latents", holds={"files", "n_rows"}, made_by="that made this representation")
-    fix = f"delete {handle} and let Snakemake make it again"
+    facts = read_handle(handle, of="latents", holds={"files", "n_rows"}, made_by=_MADE_BY)
+    fix = f"delete {handle} and run the same command again, so that Snakemake makes this store anew"
     if facts.get("schema_version") != SCHEMA_VERSION:
         raise UserError(
             f"this latents store has schema version {facts.get('schema_version')}, not {SCHEMA_VERSION}",
@@ -137,10 +135,10 @@ def open_latents(handle: Path) -> LatentsStore:
         size = (path / name).stat().st_size if (path / name).is_file() else None
         if size != file["bytes"]:
             state = "is missing" if size is None else f"has {size} bytes where {file['bytes']} were written"
-            raise UserError(f"a shard of this latents store {state}", path / name, fix)
-    group = zarr.open_group(path, mode="r")
+            raise UserError(f"a file of this latents store {state}", path / name, fix)
+    group = open_verified(path, facts["files"], fix)
     table = pd.DataFrame({name: np.asarray(group[name][:]) for name in _TABLE})  # type: ignore[index]
-    return LatentsStore(path, facts, table.astype({"utterance_id": "str", "speaker_id": "str"}))
+    return LatentsStore(path, facts, group, table.astype({"utterance_id": "str", "speaker_id": "str"}))
 
 
 class LatentsWriter:
@@ -229,7 +227,8 @@ def merge_latents(parts: Sequence[Path], handle: Path) -> dict[str, Any]:
     Each part starts at a shard's boundary; the rows between a part's end and the next part are NaN.
 
     Raises:
-        UserError: a part is damaged, the parts differ in shape or rate, or another writer is at work on this store.
+        UserError: a part is damaged, two parts hold the same utterance, the parts differ in shape or rate, or another
+            writer is at work on this store.
     """
     stores = [open_latents(part) for part in parts]
     kept = {"schema_version", "n_rows", "n_frames", "n_utterances", "n_speakers", "nonfinite_frames", "files", "digest"}
@@ -237,6 +236,10 @@ def merge_latents(parts: Sequence[Path], handle: Path) -> dict[str, Any]:
     for part, fact in zip(parts, facts, strict=True):
         if fact != facts[0]:
             raise UserError(f"parts of one representation differ: {fact} and {facts[0]}", part, "encode them again")
+    names = pd.concat([store.utterances.utterance_id for store in stores])
+    if names.duplicated().any():
+        twice = names[names.duplicated()].iloc[0]
+        raise UserError(f"utterance {twice} is in two parts", ", ".join(map(str, parts)), "encode the parts again")
     path, lock = store_path(handle), _lock(handle)
     Path(handle).unlink(missing_ok=True)
     shutil.rmtree(path, ignore_errors=True)
@@ -244,14 +247,14 @@ def merge_latents(parts: Sequence[Path], handle: Path) -> dict[str, Any]:
     last = max((i for i, store in enumerate(stores) if store.n_rows), default=0)
     n_rows = int(bases[last]) * SHARD_FRAMES + stores[last].n_rows
     _create_arrays(path, n_rows, facts[0]["dim"], facts[0]["dtype"])
-    known: dict[str, str] = {}
+    known: dict[str, dict[str, Any]] = {}
     for base, store in zip(bases, stores, strict=False):
-        for name, file in store.handle["files"].items():
+        for name, file in _shards(store.handle["files"]).items():
             array, _, shard, *rest = Path(name).parts  # latents/c/{shard}/0 and energy_db/c/{shard}
             target = Path(array, "c", str(int(shard) + int(base)), *rest)
             (path / target).parent.mkdir(parents=True, exist_ok=True)
             _link(store.path / name, path / target)
-            known[target.as_posix()] = file["sha256"]
+            known[target.as_posix()] = file
     table = pd.concat(
         [s.utterances.assign(start=s.utterances.start + b * SHARD_FRAMES) for b, s in zip(bases, stores, strict=False)],
         ignore_index=True,
@@ -301,19 +304,10 @@ def _finish(
     n_rows: int,
     nonfinite: int,
     moments: "_Moments",
-    known: dict[str, str] | None = None,
+    known: dict[str, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
+    """Write the table and, last, the handle. `known`: facts of files that need not be read again."""
     path = store_path(handle)
-    files = sorted(
-        file
-        for name in ("latents", "energy_db")
-        for file in (path / name).rglob("*")
-        if file.is_file() and file.name != "zarr.json"
-    )
-    shards = {}
-    for file in files:
-        name = file.relative_to(path).as_posix()
-        shards[name] = {"bytes": file.stat().st_size, "sha256": (known or {}).get(name) or file_sha256(file)}
     group = zarr.open_group(path, mode="r+")
     for column in ("utterance_id", "speaker_id"):
         _write_small(group, column, np.array(table[column].tolist(), np.dtypes.StringDType()), "utterance")
@@ -324,9 +318,11 @@ def _finish(
     with warnings.catch_warnings():  # xarray warns where metadata is not consolidated, zarr where it is
         warnings.simplefilter("ignore", zarr.errors.ZarrUserWarning)
         zarr.consolidate_metadata(group.store)
+    names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+    files = {name: (known or {}).get(name) or file_facts(path / name) for name in names}
     content = [
         table.astype({"start": int, "n_frames": int}).values.tolist(),
-        {n: f["sha256"] for n, f in shards.items()},
+        {name: file["sha256"] for name, file in _shards(files).items()},
     ]
     record = {
         **facts,
@@ -336,11 +332,16 @@ def _finish(
         "n_utterances": len(table),
         "n_speakers": int(table.speaker_id.nunique()),
         "nonfinite_frames": nonfinite,
-        "files": shards,
+        "files": files,
         "digest": hashlib.sha256(canonical_json([facts, content]).encode()).hexdigest(),
     }
     write_json(handle, record)
     return record
+
+
+def _shards(files: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Those of a store's files that hold frames."""
+    return {name: file for name, file in files.items() if name.startswith(("latents/c/", "energy_db/c/"))}
 
 
 def _write_small(group: zarr.Group, name: str, values: np.ndarray, *axes: str, **options: Any) -> None:

@@ -17,6 +17,7 @@ from latentdyn.diagnostics.records import (
     write_metrics,
     write_sums,
 )
+from latentdyn.files import read_json
 from latentdyn.metrics import COSINE, DENOISING_LOSS, DNLL, VARIANCE_RATIO
 
 WHO = Identity("corrections", "c", "r", "p", "unrolled", 3)
@@ -37,7 +38,7 @@ def test_numbers_that_say_where_a_value_is_of_come_back_as_numbers(tmp_path):
     worst = [{"split": "eval", "horizon": 1, "utterance_id": "u", "t": 3, "time_s": 0.24, "nll": 9.0, "dnll": None,
               "delta_norm": 1.5}]  # fmt: skip
     write_metrics(tmp_path / "m.json", WHO, records, worst)
-    table, frames = read_metrics(tmp_path / "m.json")
+    table, frames, sums = read_metrics(tmp_path / "m.json")
     assert table.dtypes.astype(str).to_dict() == RECORDS
     assert table[list(IDENTITY)].drop_duplicates().values.tolist() == [list(vars(WHO).values())]
     places = table[["step", "mode", "clusters", "correction", "langevin_steps", "sigma"]].astype(object)
@@ -45,14 +46,18 @@ def test_numbers_that_say_where_a_value_is_of_come_back_as_numbers(tmp_path):
         [2, "D", None, "langevin", 3, 0.1], [None, None, 64, None, None, None], [None, None, None, None, None, 0.25],
     ]  # fmt: skip
     assert tuple(frames) == WORST_FRAMES and frames.by.tolist() == ["p"] and frames.t.tolist() == [3]
+    assert sums is None
 
 
 def test_a_file_says_what_it_is_of(tmp_path):
     write_metrics(tmp_path / "m.json", WHO, [])
     content = json.loads((tmp_path / "m.json").read_text())
     assert content["identity"] == vars(WHO) and Identity.from_json(json.dumps(content["identity"])) == WHO
-    table, frames = read_metrics(tmp_path / "m.json")
+    table, frames, _ = read_metrics(tmp_path / "m.json")
     assert list(table) == list(RECORDS) and table.empty and tuple(frames) == WORST_FRAMES and frames.empty
+    write_metrics(tmp_path / "m.json", WHO, [], data={"latents": "x"}, sums="y")
+    assert read_metrics(tmp_path / "m.json").sums == "y"
+    assert read_json(tmp_path / "m.json", made_by="x")["data"] == {"latents": "x"}
 
 
 def test_sums_have_the_same_columns_wherever_they_are_of(tmp_path):

@@ -1,13 +1,11 @@
 """Checkpoints: what is saved is loaded, for both kinds of model; anything else is refused."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
 
 from latentdyn.errors import UserError
-from latentdyn.files import file_sha256
+from latentdyn.files import file_sha256, read_json, write_json
 from latentdyn.models.checkpoint import read_checkpoint, save_checkpoint
 from latentdyn.models.fit import fit_model
 from latentdyn.models.predictor.loading import load_predictors
@@ -32,7 +30,7 @@ def save(make_store, var_process, tmp_path):
         fitted = fit_model(kind, SETTINGS[kind], store, frames, seed=7, state=state, device=CPU)
         handle = tmp_path / f"{kind}.json"
         data = {"latents": "x", "frames": "y"}
-        save_checkpoint(handle, fitted.weights, kind=kind, settings=SETTINGS[kind], dim=2, seed=7, data=data)
+        save_checkpoint(handle, fitted.weights, kind=kind, settings=SETTINGS[kind], dim=2, seed=7, data=data, curve="z")
         return handle, fitted.weights
 
     return save_
@@ -60,9 +58,10 @@ def test_a_score_model_is_loaded_as_one_whole(save):
 @pytest.mark.parametrize(("kind", "parts"), [("predictor", ["k1", "k3"]), ("score", ["whole"])])
 def test_a_handle_tells_all_that_identifies_the_model(save, kind, parts):
     handle, _ = save(kind)
-    assert json.loads(handle.read_text()) == {
-        "schema_version": 2, "kind": kind, "settings": SETTINGS[kind], "dim": 2, "parts": parts, "seed": 7,
-        "data": {"latents": "x", "frames": "y"}, "digest": file_sha256(handle.with_suffix(".safetensors")),
+    assert read_json(handle, made_by="train_predictor") == {
+        "schema_version": 3, "kind": kind, "settings": SETTINGS[kind], "dim": 2, "parts": parts, "seed": 7,
+        "data": {"latents": "x", "frames": "y"}, "curve": "z",
+        "digest": file_sha256(handle.with_suffix(".safetensors")),
     }  # fmt: skip
 
 
@@ -86,14 +85,27 @@ def test_another_model_than_the_one_asked_for_is_refused(save, kind, settings, d
 def test_damaged_weights_are_refused(save, kind):
     handle, _ = save(kind)
     weights = handle.with_suffix(".safetensors")
-    weights.write_bytes(weights.read_bytes()[:-1])
-    with pytest.raises(UserError, match="not the ones their handle describes"):
-        read_checkpoint(handle, kind, SETTINGS[kind], 2)
+    whole = weights.read_bytes()
+    flipped = whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:]
+    for damaged in (whole[:-1], flipped, b""):
+        weights.write_bytes(damaged)
+        with pytest.raises(UserError, match=rf"not the ones their handle describes.*delete .*{kind}\.json and run"):
+            read_checkpoint(handle, kind, SETTINGS[kind], 2)
+
+
+@pytest.mark.parametrize(
+    ("data", "others"),
+    [({"latents": "x", "frames": "other"}, "frames"), ({"latents": "o", "frames": "o"}, "frames and latents")],
+)
+def test_a_model_is_refused_where_it_was_not_fitted(save, data, others):
+    handle, _ = save("predictor")
+    assert load_predictors(handle, LINEAR, 2, CPU, {"latents": "x", "frames": "y"})
+    with pytest.raises(UserError, match=f"fitted to other {others} than those it is used with here"):
+        load_predictors(handle, LINEAR, 2, CPU, data)
 
 
 def test_another_version_is_refused(save):
     handle, _ = save("predictor")
-    facts = json.loads(handle.read_text())
-    handle.write_text(json.dumps({**facts, "schema_version": 1}))
+    write_json(handle, {**read_json(handle, made_by="train_predictor"), "schema_version": 1})
     with pytest.raises(UserError, match="schema version 1"):
         read_checkpoint(handle, "predictor", None, 2)

@@ -184,14 +184,15 @@ def test_what_was_not_measured_is_named():
 @pytest.fixture
 def files(handmade, tmp_path):
     measured = handmade.add({"nll": 1.0}, speakers={"nll": {"s": (1.0, 1)}}, worst=[(1.0, 2.0)]).measured
+    measured = measured.records, measured.speakers, measured.worst_frames
     paths = [tmp_path / f"{name}.parquet" for name in ("metrics", "speakers", "worst_frames")]
-    for path, table in zip(paths, (measured.records, measured.speakers, measured.worst_frames), strict=True):
-        write_parquet(path, table)
+    parts = {path.stem: write_parquet(path, table) for path, table in zip(paths[1:], measured[1:], strict=True)}
+    write_parquet(paths[0], measured[0], parts)
     return paths
 
 
 def test_read_gives_what_was_written(files, handmade):
-    read = Measurements.read(*files, resamples=7)
+    read = Measurements.read(*files, handmade.measured.records.corpus[0], resamples=7)
     assert read.resamples == read.where(seed=[0]).resamples == 7
     pd.testing.assert_frame_equal(read.records, handmade.measured.records)
     assert tuple(read.speakers) == tuple(SUMS) and tuple(read.worst_frames) == WORST_FRAMES
@@ -199,10 +200,16 @@ def test_read_gives_what_was_written(files, handmade):
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])
-def test_a_table_that_is_missing_or_lacks_a_column_is_refused(files, which):
+def test_a_table_that_is_missing_or_of_another_collection_is_refused(files, which):
+    name = files[which].name
     write_parquet(files[which], pd.DataFrame({"metric": ["nll"]}))
-    with pytest.raises(UserError, match=rf"cannot be read .*{files[which].name}.*collect_metrics"):
-        Measurements.read(*files)
+    with pytest.raises(UserError, match=rf"not collected together.*delete .*{files[0].name} and .*collect_metrics"):
+        Measurements.read(*files, "c")
     files[which].unlink()
-    with pytest.raises(UserError, match=rf"is missing\. .*{files[which].name}.*collect_metrics"):
-        Measurements.read(*files)
+    with pytest.raises(UserError, match=rf"is missing\. .*{name}.*collect_metrics"):
+        Measurements.read(*files, "c")
+
+
+def test_tables_of_another_corpus_are_refused(files):
+    with pytest.raises(UserError, match=r"of the corpus .*, not of elsewhere.*metrics\.parquet.*collect_metrics"):
+        Measurements.read(*files, "elsewhere")

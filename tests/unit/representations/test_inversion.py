@@ -116,5 +116,5 @@ def test_a_gap_another_order_and_another_root_are_refused(chain):
 def test_a_link_whose_fitted_arrays_are_damaged_is_refused(chain):
     root, rotated = chain(ROTATED)
     (rotated.with_suffix(".zarr") / "fitted/mean/c/0").unlink()
-    with pytest.raises(UserError, match=r"not the one that .*handle describes.*fitted/mean.*delete the store"):
+    with pytest.raises(UserError, match=r"is missing.*fitted/mean.*delete .*\.json and run the same command"):
         open_chain([root, rotated])

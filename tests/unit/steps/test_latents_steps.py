@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from latentdyn.errors import UserError
-from latentdyn.files import file_sha256
+from latentdyn.files import file_sha256, write_json
 from latentdyn.parquet import write_parquet
 from latentdyn.stores.latents import open_latents
 
@@ -58,7 +58,9 @@ def test_provided_latents_are_a_root(call, tmp_path):
     np.save(tmp_path / "u0.npy", np.ones((5, 3), np.float32))
     row = {"utterance_id": "u0", "speaker_id": "s0", "path": "u0.npy", "sha256": file_sha256(tmp_path / "u0.npy"),
            "dim": 3}  # fmt: skip
-    write_parquet(tmp_path / "manifest.parquet", pd.DataFrame([row]))
+    write_json(
+        tmp_path / "manifest.json", {"digest": write_parquet(tmp_path / "manifest.parquet", pd.DataFrame([row]))}
+    )
     arguments = {"manifest": tmp_path / "manifest.parquet", "root": tmp_path, "frame_rate_hz": 12.5,
                  "representation": '{"kind": "provided", "dtype": "float32"}',
                  "handle": tmp_path / "latents.json"}  # fmt: skip

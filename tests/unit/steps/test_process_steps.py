@@ -10,6 +10,7 @@ import pytest
 
 from latentdyn.diagnostics.records import SUMS
 from latentdyn.errors import UserError
+from latentdyn.files import write_json
 from latentdyn.parquet import write_parquet
 from latentdyn.stores.latents import open_latents
 
@@ -70,7 +71,11 @@ def test_draws_follow_from_the_seed_and_not_from_the_folder(simulate):
 
 
 def test_a_manifest_that_is_missing_or_of_speech_is_refused(corpus, simulate):
-    write_parquet(corpus["manifest"], pd.read_parquet(corpus["manifest"]).drop(columns="n_frames"))
+    write_parquet(corpus["manifest"], pd.read_parquet(corpus["manifest"]).iloc[1:])
+    with pytest.raises(UserError, match=r"not the one that .*manifest.json describes.*manifest.parquet.*delete .*json"):
+        simulate()
+    of_speech = pd.read_parquet(corpus["manifest"]).drop(columns="n_frames")
+    write_json(corpus["manifest"].with_suffix(".json"), {"digest": write_parquet(corpus["manifest"], of_speech)})
     with pytest.raises(UserError, match=r"cannot be read .*manifest.parquet.*number_utterances"):
         simulate()
     corpus["manifest"].unlink()

@@ -20,9 +20,9 @@ from latentdyn.config.tables.paired import PairedTable
 from latentdyn.diagnostics.records import SUMS, WORST_FRAMES, Identity, record, write_metrics, write_sums
 from latentdyn.diagnostics.summaries import QUANTILES, quantile_name
 from latentdyn.errors import UserError
-from latentdyn.files import canonical_json
+from latentdyn.files import canonical_json, read_json, write_json
 from latentdyn.metrics import METRICS, metric
-from latentdyn.parquet import write_parquet
+from latentdyn.parquet import parquet_facts, write_parquet
 from latentdyn.reporting.measurements import Measurements
 from tests.settings import settings_of
 
@@ -68,8 +68,9 @@ def write_evaluation(folder: Path, predictor: str) -> None:
     sums = [{**where, "slice": "all", "metric": name, "speaker_id": s, "total": total, "n": 5}
             for name, total in totals.items() for s in ("s1", "s2")]  # fmt: skip
     worst = {**where, "utterance_id": "u", "t": 3, "time_s": 0.24, "nll": 9.0, "dnll": 2.0, "delta_norm": 1.5}
-    write_sums(folder / "speakers.parquet", identity("lagged", predictor), pd.DataFrame(sums))
-    write_metrics(folder / "metrics.json", identity("lagged", predictor), records, [worst])
+    who = identity("lagged", predictor)
+    digest = write_sums(folder / "speakers.parquet", who, pd.DataFrame(sums))
+    write_metrics(folder / "metrics.json", who, records, [worst], sums=digest)
 
 
 def write_clusters(path: Path) -> None:
@@ -86,8 +87,8 @@ def write_forecasts(folder: Path, by: str, total: float = 9.0, **changes: str) -
     rows = [{"split": "eval", "slice": "all", "mode": "D", "step": step, "metric": "dnll", "speaker_id": "s1",
              "total": total, "n": n} for step, total, n in places]  # fmt: skip
     who = identity("injection", by, **changes)
-    write_sums(sums, who, pd.DataFrame(rows))
-    write_metrics(metrics, who, [record(METRICS["dnll"], total / 2, 2, split="eval", mode="D")])
+    digest = write_sums(sums, who, pd.DataFrame(rows))
+    write_metrics(metrics, who, [record(METRICS["dnll"], total / 2, 2, split="eval", mode="D")], sums=digest)
     return metrics, sums
 
 
@@ -164,7 +165,7 @@ def test_every_kind_of_table_is_written_and_drawn(arguments, call, kind):
 
 def collect(measured: dict[str, Any], call) -> Measurements:
     call("collect_metrics", **measured)
-    return Measurements.read(*(measured[f"{name}_out"] for name in ("metrics", "sums", "worst_frames")))
+    return Measurements.read(*(measured[f"{name}_out"] for name in ("metrics", "sums", "worst_frames")), "c")
 
 
 def test_sums_of_forecasts_are_joined_with_those_of_evaluations(measured, call, tmp_path: Path):
@@ -260,20 +261,20 @@ def test_a_missing_file_is_named_with_the_rule_that_makes_it(measured, call):
 @pytest.mark.parametrize("text", ["{", ""])
 def test_what_is_not_json_is_refused(measured, call, text):
     measured["metrics"][0].write_text(text)
-    with pytest.raises(UserError, match=r"not valid JSON.*p/metrics.json.*rerun"):
+    with pytest.raises(UserError, match=r"not valid JSON.*p/metrics.json.*run the same command"):
         call("collect_metrics", **measured)
 
 
-@pytest.mark.parametrize("version", [1, 3, None])
+@pytest.mark.parametrize("version", [2, 4, None])
 def test_metrics_of_another_version_are_refused(measured, call, version):
-    content = json.loads(measured["metrics"][0].read_text())
-    measured["metrics"][0].write_text(json.dumps({**content, "schema_version": version}))
-    with pytest.raises(UserError, match=r"another version.*p/metrics.json.*delete the file"):
+    content = read_json(measured["metrics"][0], made_by="measure_lagged")
+    write_json(measured["metrics"][0], {**content, "schema_version": version})
+    with pytest.raises(UserError, match=r"another version.*p/metrics.json.*delete .*p/metrics.json and run"):
         call("collect_metrics", **measured)
 
 
 def test_a_file_that_is_no_metrics_is_refused(measured, call, tmp_path: Path):
-    (tmp_path / "predictor.json").write_text(json.dumps({"schema_version": 2, "digest": "x"}))
+    write_json(tmp_path / "predictor.json", {"schema_version": 2, "digest": "x"})
     with pytest.raises(UserError, match=r"not a file of metrics.*predictor.json"):
         call("collect_metrics", **{**measured, "metrics": [tmp_path / "predictor.json"], "sums": []})
 
@@ -319,7 +320,8 @@ def test_undefined_and_overflown_values_keep_their_status(measured, call):
     where = {"split": "eval", "horizon": 1}
     values = {"nll": math.inf, "dnll": math.nan, "cosine": np.float32(1.5), "r2_head": -math.inf}
     records = [record(METRICS[n], v, 3, ci_low=-math.inf, ci_high=2.0, **where) for n, v in values.items()]
-    write_metrics(measured["metrics"][0], identity("lagged", "p"), records)
+    sums = parquet_facts(measured["sums"][0], made_by="measure_lagged")["digest"]
+    write_metrics(measured["metrics"][0], identity("lagged", "p"), records, sums=sums)
     call("collect_metrics", **measured)
     table = pd.read_parquet(measured["metrics_out"])
     mine = table[table.by == "p"].set_index("metric")

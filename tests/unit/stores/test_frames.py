@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from latentdyn.errors import UserError
+from latentdyn.parquet import write_parquet
 from latentdyn.stores.frames import index_frames, open_frames, write_frames
 from latentdyn.stores.latents import LatentsWriter, open_latents
 
@@ -45,6 +46,19 @@ def test_round_trip_and_handle(store, tmp_path):
     again = open_frames(tmp_path / "frames.json", store)
     for column in again.columns:
         assert again[column].tolist() == frames[column].tolist()
+
+
+def test_an_index_in_which_splits_are_exchanged_is_refused(store, tmp_path):
+    path, handle = tmp_path / "frames.parquet", tmp_path / "frames.json"
+    frames = index_frames(store, SPLITS)
+    write_frames(path, handle, frames, store)
+    exchanged = frames.assign(split=frames["split"].cat.rename_categories({"train": "eval", "eval": "train"}))
+    exchanged.to_parquet(path)  # by a user
+    with pytest.raises(UserError, match=r"no checksum.*frames\.parquet.*delete .*frames\.json and run.*index_frames"):
+        open_frames(handle, store)
+    write_parquet(path, exchanged)  # as another run of this package would
+    with pytest.raises(UserError, match=r"not the one that .*frames\.json describes"):
+        open_frames(handle, store)
 
 
 def test_a_speaker_without_split_is_refused(store):

@@ -1,6 +1,5 @@
 """The latents store: what goes in comes out, whole or not at all."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latentdyn.errors import UserError
+from latentdyn.files import read_json, write_json
 from latentdyn.stores import latents as module
 from latentdyn.stores.latents import LatentsWriter, merge_latents, open_latents, store_path
 from latentdyn.stores.lineage import root_facts
@@ -142,7 +142,7 @@ def test_fitted_arrays_open_in_xarray_beside_the_latents(tmp_path):
 def test_a_fitted_array_that_was_damaged_is_refused_with_its_name(tmp_path, damage):
     write_fitted(tmp_path / "a.json", FITTED)
     damage(tmp_path / "a.zarr/fitted/mean/c/0")
-    with pytest.raises(UserError, match=r"not the one that .*handle describes.*fitted/mean.*delete"):
+    with pytest.raises(UserError, match=r"a file of this latents store|not the one that .*fitted/mean.*delete"):
         open_latents(tmp_path / "a.json").fitted()
 
 
@@ -221,6 +221,53 @@ def test_a_truncated_shard_is_refused_with_its_name(tmp_path):
         open_latents(tmp_path / "a.json")
 
 
+@pytest.mark.parametrize("name", ["latents/c/0/0", "latents/c/1/0", "energy_db/c/0", "start/c/0", "speaker_id/c/0",
+                                  "latents/zarr.json", "zarr.json"])  # fmt: skip
+def test_a_flipped_bit_is_refused_where_it_is_read(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(module, "SHARD_FRAMES", 16)
+    monkeypatch.setattr(module, "CHUNK_FRAMES", 4)
+    write(tmp_path / "a.json", [20, 7])
+    file = tmp_path / "a.zarr" / name
+    whole = file.read_bytes()
+    for position in range(0, len(whole), 1 + len(whole) // 9):
+        file.write_bytes(whole[:position] + bytes([whole[position] ^ 4]) + whole[position + 1 :])
+        if name == "latents/zarr.json":  # zarr reads the copy of it in zarr.json, and never this file
+            assert len(read(tmp_path / "a.json")) == 2
+            continue
+        with pytest.raises(UserError, match=rf"not the one that .*handle describes.*{name}.*delete .*a\.json and run"):
+            read(tmp_path / "a.json")
+        if name.startswith("latents"):
+            with pytest.raises(UserError, match=name):
+                open_latents(tmp_path / "a.json").load()
+
+
+def test_exchanged_shards_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SHARD_FRAMES", 16)
+    monkeypatch.setattr(module, "CHUNK_FRAMES", 4)
+    write(tmp_path / "a.json", [32])
+    first, second = (tmp_path / f"a.zarr/latents/c/{i}/0" for i in range(2))
+    content = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(content)
+    with pytest.raises(UserError, match="exchanged since it was written"):
+        open_latents(tmp_path / "a.json").load()
+
+
+def test_an_edited_handle_is_refused(tmp_path):
+    write(tmp_path / "a.json", [5])
+    text = (tmp_path / "a.json").read_text()
+    (tmp_path / "a.json").write_text(text.replace('"frame_rate_hz": 12.5', '"frame_rate_hz": 25.0'))
+    with pytest.raises(UserError, match=r"damaged, edited.*a\.json"):
+        open_latents(tmp_path / "a.json")
+
+
+def test_an_utterance_of_two_parts_is_refused(tmp_path):
+    for name in "ab":
+        write(tmp_path / f"{name}.json", [5])
+    with pytest.raises(UserError, match=r"utterance u0-0 is in two parts.*a\.json, .*b\.json"):
+        merge_latents([tmp_path / "a.json", tmp_path / "b.json"], tmp_path / "m.json")
+
+
 def test_a_missing_shard_is_refused(tmp_path):
     write(tmp_path / "a.json", [300])
     (tmp_path / "a.zarr/latents/c/0/0").unlink()
@@ -230,8 +277,7 @@ def test_a_missing_shard_is_refused(tmp_path):
 
 def test_a_store_of_another_version_is_refused(tmp_path):
     write(tmp_path / "a.json", [3])
-    facts = json.loads((tmp_path / "a.json").read_text())
-    (tmp_path / "a.json").write_text(json.dumps({**facts, "schema_version": 99}))
+    write_json(tmp_path / "a.json", {**read_json(tmp_path / "a.json", made_by="x"), "schema_version": 99})
     with pytest.raises(UserError, match="schema version 99"):
         open_latents(tmp_path / "a.json")
 

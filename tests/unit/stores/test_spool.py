@@ -1,9 +1,13 @@
 """The spool: finished utterances survive a kill at any byte; unfinished ones leave no trace."""
 
+import shutil
+
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from latentdyn.errors import UserError
 from latentdyn.stores.spool import Spool
 from latentdyn.stores.state import open_state, remove_state
 
@@ -48,6 +52,56 @@ def test_cut_off_at_any_byte_it_continues(tmp_path_factory, data):
     for i, (_, latents, levels) in enumerate(Spool(folder, 4)):
         np.testing.assert_array_equal(latents, expect(i)[0])
         np.testing.assert_array_equal(levels, expect(i)[1])
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_bit_of_finished_work_goes_into_a_store_wrong(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("spool")
+    spool = Spool(folder, 4)
+    for i in range(3):
+        spool.append(f"u{i}", pieces(i))
+    spool.close()
+    file = folder / data.draw(st.sampled_from(["frames.f32", "ledger.jsonl"]))
+    content = bytearray(file.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    file.write_bytes(content)
+    resumed = Spool(folder, 4)
+    assert resumed.done in ({"u0", "u1"}, {"u0"}, set())
+    for i, (name, latents, levels) in enumerate(resumed):
+        assert name == f"u{i}"
+        np.testing.assert_array_equal(latents, expect(i)[0])
+        np.testing.assert_array_equal(levels, expect(i)[1])
+
+
+@pytest.mark.parametrize(
+    "ledger",
+    [b"", b"\0\0\0\0\n", b"\xff\n", b"[]\n", b"null\n", b'["u0",-1,"x"]\n', b'[["u0"],1.5,"x"]\n', b"[" * 5000],
+)
+def test_a_ledger_that_says_nothing_is_told_and_replaced(tmp_path, caplog, ledger):
+    (tmp_path / "ledger.jsonl").write_bytes(ledger)
+    (tmp_path / "frames.f32").write_bytes(bytes(400))
+    spool = Spool(tmp_path, 4)
+    assert not spool.done and ("damaged after 0 utterances" in caplog.text) == bool(ledger)
+    spool.append("u0", pieces(0))
+    np.testing.assert_array_equal(next(iter(spool))[1], expect(0)[0])
+
+
+def test_finished_work_of_other_settings_or_of_no_frames_is_not_taken(tmp_path):
+    spool = Spool(tmp_path / "a", 4)
+    spool.append("u0", pieces(0))
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    assert Spool(tmp_path / "a", 4).done == {"u0"} and not Spool(tmp_path / "b", 4).done
+    (tmp_path / "a/frames.f32").unlink()
+    assert not Spool(tmp_path / "a", 4).done
+
+
+def test_frames_that_change_while_the_job_works_are_refused(tmp_path):
+    spool = Spool(tmp_path, 4)
+    spool.append("u0", pieces(0))
+    (tmp_path / "frames.f32").write_bytes(bytes(100))
+    with pytest.raises(UserError, match=r"of u0 changed on the disk.*run the same command again"):
+        list(spool)
 
 
 def test_an_utterance_that_fails_half_way_leaves_no_trace(tmp_path):

@@ -45,6 +45,19 @@ def test_no_byte_can_change_unnoticed(tmp_path):
         whole[position] ^= 1
 
 
+def test_the_tensors_of_another_part_or_of_other_settings_are_set_aside(tmp_path):
+    for place in ("a/k1.pt", "a/k2.pt", "b/k1.pt"):
+        write_tensors(tmp_path / place, {"from": place})
+    moved = tmp_path / "moved"  # all of a folder with results may be moved
+    moved.mkdir()
+    (tmp_path / "a").rename(moved / "a")
+    assert read_tensors(moved / "a/k1.pt", CPU) == {"from": "a/k1.pt"}
+    for place in ("a/k2.pt", "b/k1.pt"):
+        source = moved / place if place.startswith("a") else tmp_path / place
+        (moved / "a/k1.pt").write_bytes(source.read_bytes())
+        assert read_tensors(moved / "a/k1.pt", CPU) is None
+
+
 def test_tensors_are_put_on_the_device_that_is_named(tmp_path):
     write_tensors(tmp_path / "x.pt", {"x": torch.ones(3)})
     assert read_tensors(tmp_path / "x.pt", torch.device("meta"))["x"].device.type == "meta"

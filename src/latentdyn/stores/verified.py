@@ -1,0 +1,88 @@
+"""The files of a zarr store as zarr reads them, each one verified against its handle before any of it is used.
+
+A file is read whole, and compared with the size and the CRC-32C that the store's maker wrote. So a shard is read from
+the disk once, where zarr alone would read each of its chunks by itself: this pays for the checksums. What the handle
+does not list does not exist.
+"""
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import numpy as np
+import zarr
+from zarr.abc.buffer import Buffer
+from zarr.core.buffer import default_buffer_prototype
+from zarr.storage import MemoryStore
+
+from latentdyn.errors import UserError
+from latentdyn.files import file_sha256
+
+_KEPT = 2  # files: a block of rows may end in one shard and begin in the one before
+
+
+def file_facts(path: Path) -> dict[str, Any]:
+    """What a handle says of a file: its size, and two checksums. One is fast, the other one cannot be met by chance."""
+    content = np.fromfile(path, np.uint8)
+    return {"bytes": len(content), "crc32c": google_crc32c.value(content), "sha256": file_sha256(path)}
+
+
+def open_verified(folder: Path, files: Mapping[str, Mapping[str, Any]], fix: str) -> zarr.Group:
+    """The zarr group of a folder, read only.
+
+    Args:
+        files: facts of each file, by its path within the folder. fix: what to do if one is damaged.
+
+    Raises:
+        UserError: when a file is read, here or later: it is missing, or not as it was written.
+    """
+    return zarr.open_group(MemoryStore(VerifiedFiles(folder, files, fix), read_only=True), mode="r")
+
+
+class VerifiedFiles(MutableMapping[str, Buffer]):
+    """Contents of files by name. Setting and deleting are refused; zarr's interface wants them to be there."""
+
+    def __init__(self, folder: Path, files: Mapping[str, Mapping[str, Any]], fix: str) -> None:
+        self._folder, self._files, self._fix = Path(folder), files, fix
+        self._latest: dict[str, Buffer] = {}
+
+    def __getitem__(self, name: str) -> Buffer:
+        """The content of a file.
+
+        Raises:
+            KeyError: the handle lists no such file. UserError: it is missing, or not as it was written.
+        """
+        if name not in self._latest:
+            content = self._read(name, self._files[name])
+            while len(self._latest) >= _KEPT:
+                del self._latest[next(iter(self._latest))]
+            self._latest[name] = default_buffer_prototype().buffer.from_array_like(content)
+        return self._latest[name]
+
+    def _read(self, name: str, facts: Mapping[str, Any]) -> np.ndarray:
+        path = self._folder / name
+        try:
+            content = np.fromfile(path, np.uint8)
+        except OSError as error:
+            raise UserError(f"a file of this store cannot be read ({error.strerror})", path, self._fix) from None
+        if len(content) != facts["bytes"] or google_crc32c.value(content) != facts["crc32c"]:
+            raise UserError(
+                "this file of a store is not the one that the store's handle describes: it was damaged, edited or "
+                "exchanged since it was written",
+                path,
+                self._fix,
+            )
+        return content
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __setitem__(self, name: str, value: Buffer) -> None:
+        raise TypeError("a verified store is read only")
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError("a verified store is read only")
