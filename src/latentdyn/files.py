@@ -17,7 +17,7 @@ from typing import Any
 
 from latentdyn.errors import UserError
 
-_CHECKSUM = "checksum"
+_CHECKSUM = "own_sha256"  # of all else that a file of JSON holds, in canonical form
 
 
 @contextlib.contextmanager
@@ -67,29 +67,36 @@ def read_json(path: Path, *, made_by: str) -> dict[str, Any]:
         UserError: the file is missing, is not JSON, or is not as it was written; `made_by` names the rule that makes
             it.
     """
-    fix = f"delete {path} and run the same command again: rule {made_by} makes it"
+    if not Path(path).exists():
+        raise UserError("a file this step needs is missing", path, f"let Snakemake make it (rule {made_by})")
+    value, fault = _verified_json(path)
+    if value is None:
+        raise UserError(
+            f"this file {fault}", path, f"delete {path} and run the same command again: rule {made_by} makes it"
+        )
+    return value
+
+
+def read_own_json(path: Path) -> dict[str, Any] | None:
+    """What `write_json` wrote for a later run of the same job; None if there is no such file, or if it is damaged."""
+    return _verified_json(path)[0] if Path(path).exists() else None
+
+
+# what is wrong with a file that was written with a checksum
+NO_CHECKSUM = "has no checksum: an earlier version of latentdyn wrote it, or it was changed since"
+OTHER_CHECKSUM = "does not match its checksum: it was damaged, edited, or exchanged since it was written"
+
+
+def _verified_json(path: Path) -> tuple[dict[str, Any] | None, str]:
+    """A file's content without its checksum; or None, and what is wrong with the file."""
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(value, dict) or _CHECKSUM not in value:
-            raise not_as_written(path, "has no checksum", fix)
+            return None, NO_CHECKSUM
         checksum = value.pop(_CHECKSUM)
-        if checksum != _json_checksum(value):
-            raise not_as_written(path, "does not match its checksum", fix)
-        return value
-    except FileNotFoundError:
-        raise UserError("a file this step needs is missing", path, f"let Snakemake make it (rule {made_by})") from None
+        return (value, "") if checksum == _json_checksum(value) else (None, OTHER_CHECKSUM)
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"this file is not valid JSON ({error})", path, fix) from None
-
-
-def not_as_written(path: Path, how: str, fix: str) -> UserError:
-    """The error of a file that is not as latentdyn wrote it; `how` says what tells so ("has no checksum")."""
-    reason = (
-        "an earlier version of latentdyn wrote it, or it was changed since"
-        if how.startswith("has no")
-        else ("it was damaged, edited, or exchanged since it was written")
-    )
-    return UserError(f"this file {how}: {reason}", path, fix)
+        return None, f"is not valid JSON ({error})"
 
 
 def read_handle(path: Path, *, of: str, holds: set[str], made_by: str) -> dict[str, Any]:

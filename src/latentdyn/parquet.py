@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from latentdyn.errors import UserError
-from latentdyn.files import atomic_path, canonical_json, not_as_written, read_json
+from latentdyn.files import NO_CHECKSUM, OTHER_CHECKSUM, atomic_path, canonical_json, read_json
 
 _FACTS, _CHECKSUM = b"latentdyn", b"latentdyn.checksum"
 _ZEROS = b"0" * 64
@@ -105,9 +105,9 @@ def _verified(path: Path, made_by: str, fix: str) -> bytes:
         start, end = _place(content)
     except ValueError:
         whole = content[:4] == content[-4:] == b"PAR1"
-        raise not_as_written(path, "has no checksum" if whole else "is not a whole parquet file", fix) from None
+        raise UserError(f"this table {NO_CHECKSUM if whole else 'is not a whole parquet file'}", path, fix) from None
     if content[start:end].decode() != _checksum(path, content):
-        raise not_as_written(path, "does not match its checksum", fix)
+        raise UserError(f"this table {OTHER_CHECKSUM}", path, fix)
     return content
 
 

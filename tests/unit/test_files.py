@@ -72,7 +72,7 @@ def test_json_is_sorted_ends_its_line_and_keeps_letters(tmp_path: Path):
     write_json(tmp_path / "b.json", {"a": "Δx", "b": 1})
     assert (tmp_path / "a.json").read_text(
         encoding="utf-8"
-    ) == '{\n "a": "Δx",\n "b": 1,\n "checksum": "' + ABC + '"\n}\n'
+    ) == '{\n "a": "Δx",\n "b": 1,\n "own_sha256": "' + ABC + '"\n}\n'
     assert file_sha256(tmp_path / "a.json") == file_sha256(tmp_path / "b.json")
 
 

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import latentdyn
 from latentdyn.errors import UserError
-from latentdyn.files import read_json, write_json
+from latentdyn.files import read_own_json, write_json
 from latentdyn.progress import progress
 
 logger = logging.getLogger(__name__)
@@ -175,12 +175,9 @@ class _Partial(NamedTuple):
         write_json(self.memo, {"url": url, "validator": validator, "total": total})
 
     def recall(self, url: str) -> dict[str, Any]:
-        """The memo, if it is about this address and about a server that lets a download go on."""
-        if self.memo.exists() and self.content.exists():
-            memo: dict[str, Any] = read_json(self.memo, made_by="download_corpus")
-            if memo["url"] == url and memo["validator"]:
-                return memo
-        return {}
+        """The memo, if it is whole, about this address, and about a server that lets a download go on."""
+        memo = read_own_json(self.memo) if self.content.exists() else None
+        return memo if memo and memo["url"] == url and memo["validator"] else {}
 
 
 def _receive_persistently(url: str, partial: _Partial, room_for: Path | None, pause_s: float) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 import http.server
 import io
-import json
 import shutil
 import tarfile
 import threading
@@ -14,6 +13,7 @@ import pytest
 from latentdyn.corpus.download import download_corpus, fetch, unpack
 from latentdyn.corpus.librispeech import librispeech_files
 from latentdyn.errors import UserError
+from latentdyn.files import read_json, write_json
 
 CONTENT = bytes(range(256)) * 2000
 SHA256 = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
@@ -106,7 +106,7 @@ def test_a_whole_part_is_not_asked_for_again(server, tmp_path):
     digest = SHA256.removeprefix("sha256:")
     (tmp_path / f"{digest}.part").write_bytes(CONTENT)
     memo = {"url": server.url, "validator": '"v1"', "total": len(CONTENT)}
-    (tmp_path / f"{digest}.json").write_text(json.dumps(memo))
+    write_json(tmp_path / f"{digest}.json", memo)
     assert get(server, tmp_path).read_bytes() == CONTENT
     assert server.ranges == []
     assert [file.name for file in tmp_path.iterdir()] == [digest]
@@ -124,7 +124,7 @@ def test_a_part_of_another_file_or_address_is_dropped(server, tmp_path):
     (tmp_path / digest).unlink()
     (tmp_path / f"{digest}.part").write_bytes(b"x" * 1000)
     memo = {"url": "http://127.0.0.1/other", "validator": '"v1"', "total": len(CONTENT)}
-    (tmp_path / f"{digest}.json").write_text(json.dumps(memo))
+    write_json(tmp_path / f"{digest}.json", memo)
     assert get(server, tmp_path).read_bytes() == CONTENT
     assert server.ranges[-1] is None
 
@@ -144,11 +144,20 @@ def test_without_a_length(server, tmp_path):
     assert get(server, tmp_path).read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("memo", [b"", b"\0" * 99, b"{}"])
+def test_a_part_whose_memo_is_damaged_is_dropped(server, tmp_path, memo):
+    digest = SHA256.removeprefix("sha256:")
+    (tmp_path / f"{digest}.part").write_bytes(b"x" * 1000)
+    (tmp_path / f"{digest}.json").write_bytes(memo)
+    assert get(server, tmp_path).read_bytes() == CONTENT
+    assert server.ranges == [None]
+
+
 def test_a_part_that_is_too_long_is_dropped(server, tmp_path):
     digest = SHA256.removeprefix("sha256:")
     (tmp_path / f"{digest}.part").write_bytes(CONTENT + b"x")
     memo = {"url": server.url, "validator": '"v1"', "total": len(CONTENT)}
-    (tmp_path / f"{digest}.json").write_text(json.dumps(memo))
+    write_json(tmp_path / f"{digest}.json", memo)
     assert get(server, tmp_path).read_bytes() == CONTENT
     assert server.ranges == [f"bytes={len(CONTENT) + 1}-", None]
 
@@ -264,7 +273,7 @@ def test_download_corpus(server, tmp_path):
     assert not (tmp_path / "corpus" / "stale").exists()
     handle = places["handle"].read_bytes()
     listing = "LibriSpeech/SPEAKERS.TXT\t27\nLibriSpeech/dev-clean/19/198/19-198-0001.flac\t4\n"
-    assert json.loads(handle) == {
+    assert read_json(places["handle"], made_by="download_corpus") == {
         "schema_version": 1,
         "url": server.url,
         "checksum": checksum,

@@ -47,9 +47,10 @@ def test_parts_are_even():
 @pytest.mark.parametrize("names", [set(), {"a", "b", "c"}])
 def test_equal_content_gives_equal_bytes_and_one_schema(tmp_path, names):
     table = manifest(names)
-    write_parquet(tmp_path / "a", select_part(table, 0, 1))
-    write_parquet(tmp_path / "b", select_part(table.iloc[::-1], 0, 1))
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    fields = [(field.name, str(field.type)) for field in pyarrow.parquet.read_schema(tmp_path / "a")]
+    a, b = tmp_path / "a/part", tmp_path / "b/part"
+    write_parquet(a, select_part(table, 0, 1))
+    write_parquet(b, select_part(table.iloc[::-1], 0, 1))
+    assert a.read_bytes() == b.read_bytes()
+    fields = [(field.name, str(field.type)) for field in pyarrow.parquet.read_schema(a)]
     text, number = "large_string", "int64"
     assert fields == list(zip(PART_COLUMNS, [text, text, text, text, number, number], strict=True))

@@ -17,6 +17,7 @@ from latentdyn.corpus import synthesis
 from latentdyn.corpus.sentences import SENTENCES
 from latentdyn.corpus.synthesis import SAMPLE_RATE_HZ, Utterance, Voice, recite, voices, write_corpus
 from latentdyn.errors import UserError
+from latentdyn.files import read_json
 
 
 def words_of(sentence: str) -> list[str]:
@@ -256,7 +257,7 @@ def test_corpus_files_agree(corpus):
         assert of_utterance.end_s.max() <= duration
     assert set(alignments.tier) == {"word", "phoneme"}
 
-    handle = json.loads((corpus / "demo.json").read_text())
+    handle = read_json(corpus / "demo.json", made_by="synthesize_demo")
     assert handle == {
         "schema_version": 1,
         "n_speakers": 4,
