@@ -1,5 +1,9 @@
 """The one exception that is meant for a person to read."""
 
+import errno
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})  # what an OSError says then
+
 
 class UserError(Exception):
     """A mistake in the input that the user can fix: what is wrong, where, and what to do about it.

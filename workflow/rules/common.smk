@@ -152,6 +152,10 @@ def plan_of(wildcards):
     return canonical_json(table_of(wildcards).plan(CONFIG, wildcards.corpus))
 
 
+onerror:
+    logger.info("What is finished is kept. Run the same command again to go on from there.")
+
+
 onstart:
     # Snakemake keeps in memory what params were when it planned. What was gone then exists once its job has run, and that is
     # what belongs into the record. Without this line, a job would run once more than it must.

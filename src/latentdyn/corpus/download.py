@@ -5,7 +5,6 @@ checksum says that an archive is the publisher's, not that it is harmless.
 """
 
 import contextlib
-import gzip
 import hashlib
 import http.client
 import logging
@@ -19,12 +18,12 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import latentdyn
-from latentdyn.errors import UserError
+from latentdyn.errors import DISK_FULL, UserError
 from latentdyn.files import read_own_json, write_json
 from latentdyn.progress import progress
 
@@ -33,6 +32,9 @@ logger = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_S = 60
 _MAX_FAILURES = 6
+_MIN_BYTES = 1 << 16  # that must arrive between two failures, and in each of these many seconds, or the server is stuck
+_WINDOW_S = 300.0
+_ROOM_EVERY_BYTES = 1 << 26
 _PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _BROKEN = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
 
@@ -74,7 +76,8 @@ def fetch(url: str, checksum: str, state: Path, *, room_for: Path | None = None,
 
     It goes on only if the server confirms that its file is still the same one (`If-Range` with a strong ETag
     or a date), and starts again otherwise. A broken connection is tried again after pause_s x 1, 2, 4, ...
-    seconds, and given up after 6 failures in a row without new bytes.
+    seconds, and given up after 6 failures in a row with next to no new bytes. A server that sends next to nothing for
+    minutes counts as broken.
 
     Args:
         room_for: a place where the content will need about as much room again; checked before it starts.
@@ -127,32 +130,32 @@ def unpack(archive: Path, out: Path) -> None:
     shutil.rmtree(unpacked, ignore_errors=True)
     unpacked.mkdir(parents=True)
     try:
+        _extract(archive, unpacked)
+        if out.exists():
+            shutil.rmtree(out)
+        unpacked.rename(out)
+    finally:
+        shutil.rmtree(unpacked, ignore_errors=True)
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    try:
         with tarfile.open(archive, "r:gz") as tar:
             for member in progress(tar, unit="file"):
                 _check_member(member)
-                tar.extract(member, unpacked, filter="data")
+                tar.extract(member, folder, filter="data")
     except tarfile.FilterError as error:
-        shutil.rmtree(unpacked)
         raise UserError(
             f"the archive is refused, as only plain files below its own folder are unpacked ({error})",
             archive,
             "do not use this archive; check url and checksum against the publisher's page",
         ) from None
-    except (
-        tarfile.TarError,
-        gzip.BadGzipFile,
-        zlib.error,
-        EOFError,
-        FileExistsError,
-        NotADirectoryError,
-    ) as error:
-        shutil.rmtree(unpacked)
+    except (tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            raise
         raise UserError(
             f"the archive cannot be unpacked ({error})", archive, "check that url names a .tar.gz archive"
         ) from None
-    if out.exists():
-        shutil.rmtree(out)
-    unpacked.rename(out)
 
 
 class _Partial(NamedTuple):
@@ -193,11 +196,11 @@ def _receive_persistently(url: str, partial: _Partial, room_for: Path | None, pa
                 raise UserError(f"the server refuses the download ({error})", url, "correct the corpus's url") from None
         except _BROKEN as error:
             problem = error
-        failures = 0 if partial.n_bytes > most_bytes else failures + 1
+        failures = 0 if partial.n_bytes >= most_bytes + _MIN_BYTES else failures + 1
         most_bytes = max(most_bytes, partial.n_bytes)
         if failures >= _MAX_FAILURES:
             raise UserError(
-                f"the download broke off {failures} times without anything new arriving (last: {problem})",
+                f"the download broke off {failures} times with next to nothing new arriving (last: {problem})",
                 url,
                 f"check the network and run again; {partial.n_bytes} bytes have arrived and are kept",
             ) from None
@@ -214,7 +217,7 @@ def _receive(url: str, partial: _Partial, room_for: Path | None) -> None:
     headers = {"User-Agent": f"latentdyn/{latentdyn.__version__}"}
     if start:
         headers |= {"Range": f"bytes={start}-", "If-Range": memo["validator"]}
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_S) as response:
+    with _OPENER.open(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_S) as response:
         goes_on = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
         if response.status == 206 and not goes_on:
             partial.discard()
@@ -230,19 +233,47 @@ def _receive(url: str, partial: _Partial, room_for: Path | None) -> None:
             needs = [(partial.content, total - start), *([(room_for, total)] if room_for else [])]
             _check_room(url, needs)
         logger.info("downloading %s from byte %d of %s", url, start, total or "unknown")
-        _append(response, partial.content, start, total)
+        _append(response, partial.content, start, total, lambda n: _check_room(url, [(room_for or partial.content, n)]))
     if total is not None and partial.n_bytes != total:
         raise ConnectionError(f"it ended after {partial.n_bytes} of {total} bytes")
 
 
-def _append(response: http.client.HTTPResponse, content: Path, start: int, total: int | None) -> None:
+def _append(
+    response: http.client.HTTPResponse, content: Path, start: int, total: int | None, check_room: Callable[[int], None]
+) -> None:
+    n_bytes = checked = start
+    window, arrived = time.monotonic(), 0
     with (
         open(content, "ab") as file,
         progress(total=total, initial=start, unit="B", unit_scale=True) as bar,
     ):
-        while chunk := response.read(_CHUNK_BYTES):
+        while chunk := response.read1(_CHUNK_BYTES):  # what is there: a full chunk may never come
             file.write(chunk)
             bar.update(len(chunk))
+            n_bytes, arrived = n_bytes + len(chunk), arrived + len(chunk)
+            if total is None and n_bytes - checked >= _ROOM_EVERY_BYTES:  # it may never end
+                check_room(n_bytes)
+                checked = n_bytes
+            if (seconds := time.monotonic() - window) >= _WINDOW_S:
+                if arrived < _MIN_BYTES:
+                    raise ConnectionError(f"{arrived} bytes in {seconds:.0f} s")
+                window, arrived = time.monotonic(), 0
+
+
+class _WebOnly(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to http and https, not to other schemes, which would be fetched without their checks."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if urllib.parse.urlsplit(newurl).scheme not in ("http", "https"):
+            raise UserError(
+                f"the server redirects to an address that is neither http nor https ({newurl})",
+                req.full_url,
+                "correct the corpus's url",
+            )
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_OPENER = urllib.request.build_opener(_WebOnly)
 
 
 def _validator(headers: http.client.HTTPMessage) -> str | None:
@@ -272,6 +303,10 @@ def _check_room(url: str, needs: Iterable[tuple[Path, int]]) -> None:
 def _check_member(member: tarfile.TarInfo) -> None:
     """Refuse also what tarfile's data filter lets pass (links that stay inside) or corrects (absolute names)."""
     path = PurePosixPath(member.name)
+    try:
+        member.name.encode()
+    except UnicodeEncodeError:
+        raise tarfile.FilterError(f"the name {member.name!a} is not valid UTF-8") from None
     if path.is_absolute():
         raise tarfile.AbsolutePathError(member)
     if ".." in path.parts:

@@ -21,6 +21,7 @@ import os
 import re
 import shutil
 import sys
+import threading
 import wave
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -135,8 +136,20 @@ def recite(voice: Voice, texts: Sequence[str]) -> list[Utterance]:
     # forked from a server without threads that has imported this module: as safe as spawn, and much cheaper
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    with ProcessPoolExecutor(max_workers=1, mp_context=context) as fresh_process:
+    with ProcessPoolExecutor(max_workers=1, mp_context=context, initializer=_end_with_parent) as fresh_process:
         return fresh_process.submit(_recite_here, voice, list(texts)).result()
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as the one that started it is gone, even if that was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _recite_here(voice: Voice, texts: list[str]) -> list[Utterance]:

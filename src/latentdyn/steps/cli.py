@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Callable
 
-from latentdyn.errors import UserError
+from latentdyn.errors import DISK_FULL, UserError
 
 
 def run_step(
@@ -14,8 +14,8 @@ def run_step(
 ) -> None:
     """Parse the command line, run the step, and exit with 0, 1 (the input is wrong) or 130 (interrupted).
 
-    A mistake that the user can fix (`UserError`) and a full disk are reported in one paragraph. Anything else is a
-    defect of ours and keeps its traceback.
+    A mistake that the user can fix (`UserError`), a file that the system refuses and too little memory are reported in
+    one paragraph. Anything else is a defect of ours and keeps its traceback.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
@@ -26,11 +26,24 @@ def run_step(
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        sys.exit(
-            f"error: the disk is full ({error.strerror}). Where: {error.filename or 'the folder of the outputs'}. What "
-            "to do: free some space and run the same command again; what was finished is kept and continues from there."
-        )
+        sys.exit(f"error: {_refused(error)}")
+    except MemoryError:
+        sys.exit(f"error: {UserError('there is too little memory', parser.prog, _GO_ON.format('give the job more'))}")
     except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on", file=sys.stderr)
         sys.exit(130)
+
+
+_GO_ON = "{} and run the same command again; what was finished is kept and continues from there"
+
+
+def _refused(error: OSError) -> UserError:
+    """What the operating system refuses, in a paragraph."""
+    reason = error.strerror or str(error)
+    if error.errno in DISK_FULL:
+        problem, fix = f"the disk is full ({reason})", "free some space"
+    elif error.errno == errno.EROFS or isinstance(error, PermissionError):
+        problem, fix = f"this may not be read or written ({reason})", "see to its permissions"
+    else:
+        problem, fix = f"the system refuses a file or folder ({reason})", "see to it"
+    return UserError(problem, error.filename or "the folder of the inputs and outputs", _GO_ON.format(fix))

@@ -1,11 +1,13 @@
 """Against an HTTP server on this machine that can be told to misbehave."""
 
+import contextlib
 import hashlib
 import http.server
 import io
 import shutil
 import tarfile
 import threading
+import time
 from collections import namedtuple
 
 import pytest
@@ -113,7 +115,7 @@ def test_a_whole_part_is_not_asked_for_again(server, tmp_path):
 
 
 def test_a_part_of_another_file_or_address_is_dropped(server, tmp_path):
-    server.break_after, server.content, server.etag = [1000] + [0] * 6, b"x" * 5000, '"v0"'
+    server.break_after, server.content, server.etag = [1000] + [0] * 5, b"x" * 5000, '"v0"'
     with pytest.raises(UserError, match="broke off"):
         get(server, tmp_path)
     server.content, server.etag = CONTENT, '"v1"'  # the file has changed since
@@ -237,6 +239,7 @@ GOOD = archive(
         (special("link", tarfile.LNKTYPE, "../outside"), b""),
         (special("pipe", tarfile.FIFOTYPE), b""),
         (special("device", tarfile.CHRTYPE), b""),
+        ("\udcff.wav", b"x"),
     ],
 )
 def test_hostile_members_are_refused(tmp_path, hostile):
@@ -249,7 +252,18 @@ def test_hostile_members_are_refused(tmp_path, hostile):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"<html>", GOOD[:-30], GOOD[:60]], ids=["empty", "html", "end missing", "head only"]
+    "data",
+    [
+        b"",
+        b"<html>",
+        GOOD[:-30],
+        GOOD[:60],
+        archive(("/".join(["d" * 200] * 30), b"x")),
+        archive((special("a/b", tarfile.DIRTYPE), b""), ("a", b"x")),
+        archive((".", b"x")),
+        archive(("a", b"x"), ("a/b", b"x")),
+    ],
+    ids=["empty", "html", "end missing", "head only", "long name", "folder then file", "dot", "file then folder"],
 )  # named, since gzip writes the time of day into the data, and every worker must find the same tests
 def test_broken_archives_leave_the_earlier_folder_alone(tmp_path, data):
     path = tmp_path / "a.tar.gz"
@@ -259,6 +273,53 @@ def test_broken_archives_leave_the_earlier_folder_alone(tmp_path, data):
     with pytest.raises(UserError, match="cannot be unpacked"):
         unpack(path, tmp_path / "out")
     assert sorted(file.name for file in tmp_path.rglob("*")) == ["a.tar.gz", "earlier", "out"]
+
+
+@pytest.mark.parametrize("torn", [b"", b"{", b"[]", b'{"url": 1}'])
+def test_a_torn_memo_of_a_download_starts_it_again(server, tmp_path, torn):
+    state = tmp_path / "state"
+    server.break_after = [100_000]
+    fetch(server.url, SHA256, state, pause_s=0).unlink()
+    digest = SHA256.partition(":")[2]
+    (state / f"{digest}.part").write_bytes(b"x" * 1000)
+    (state / f"{digest}.json").write_bytes(torn)
+    assert fetch(server.url, SHA256, state, pause_s=0).read_bytes() == CONTENT
+
+
+def test_a_redirect_to_another_scheme_is_refused(server, tmp_path, monkeypatch):
+    def redirect(handler):
+        handler.send_response(302)
+        handler.send_header("Location", "ftp://127.0.0.1/corpus.tar.gz")
+        handler.end_headers()
+
+    monkeypatch.setattr(Handler, "do_GET", redirect)
+    with pytest.raises(UserError, match="neither http nor https"):
+        fetch(server.url, SHA256, tmp_path / "state", pause_s=0)
+
+
+def test_a_server_that_trickles_is_given_up(server, tmp_path, monkeypatch):
+    def trickle(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000000")
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(100):
+                handler.wfile.write(b"x")
+                time.sleep(0.01)
+
+    monkeypatch.setattr(Handler, "do_GET", trickle)
+    monkeypatch.setattr("latentdyn.corpus.download._WINDOW_S", 0.05)
+    with pytest.raises(UserError, match=r"next to nothing new arriving .last: \d+ bytes in 0 s"):
+        fetch(server.url, SHA256, tmp_path / "state", pause_s=0)
+
+
+def test_a_server_that_never_ends_stops_before_the_disk_is_full(server, tmp_path, monkeypatch):
+    server.states_length = False
+    monkeypatch.setattr("latentdyn.corpus.download._ROOM_EVERY_BYTES", 1 << 17)
+    free = namedtuple("free", "free")(100_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
+    with pytest.raises(UserError, match="the disk is too small"):
+        fetch(server.url, SHA256, tmp_path / "state", pause_s=0)
 
 
 def test_download_corpus(server, tmp_path):

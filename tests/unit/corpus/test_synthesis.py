@@ -6,11 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import wave
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 from latentdyn.corpus import synthesis
@@ -349,3 +351,18 @@ def test_sentences_out_of_range(tmp_path, count):
     with pytest.raises(UserError, match=f"ask for 1 to {len(SENTENCES)}"):
         write_corpus(tmp_path / "audio", tmp_path / "demo.json", n_speakers=1, sentences_per_speaker=count)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_step_leaves_no_process_behind(tmp_path):
+    command = [sys.executable, "-m", "latentdyn.steps.synthesize_demo", "--n-speakers", "48"]
+    command += ["--sentences-per-speaker", "60", "--out", str(tmp_path / "o"), "--handle", str(tmp_path / "h.json")]
+    step = psutil.Popen(command, stderr=subprocess.DEVNULL)
+
+    deadline = time.monotonic() + 60
+    while len(children := step.children(recursive=True)) < 3:  # two of multiprocessing's own, and one that speaks
+        assert step.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    step.kill()
+    step.wait()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive
