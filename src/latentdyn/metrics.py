@@ -109,7 +109,8 @@ ENERGY_SCORE_STATE = Metric("energy_score_state", "1", decimals=3, better="lower
 ENERGY_SCORE_STATE_BASELINE = Metric("energy_score_state_baseline", "1", decimals=3, better="neither",
     sentence="Energy score of one diagonal Gaussian of training frames.")
 SPECTRAL_RADIUS = Metric("spectral_radius", "1", decimals=3, better="neither", whole_split=True,
-    sentence="Factor a frame by which a small difference of two free runs grows in the long run.")
+    sentence="Factor a frame by which a small difference of two free runs grows in the long run: by the eigenvalues of "
+    "the recursion where the mean is linear, else estimated from runs.")
 UNBOUNDED = Metric("unbounded", "1", decimals=3, better="lower", whole_split=True,
     sentence="Share of free runs that came 10 times as far from the training mean as any training frame.")
 

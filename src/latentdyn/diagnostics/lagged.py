@@ -10,6 +10,7 @@ capabilities). The energy score (see energy) exists for all: of Δx_t given the 
 rollout gap, by `energy_draws` draws a frame; energy_score_baseline is that of the diagonal Gaussian of training deltas.
 """
 
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,6 +62,8 @@ from latentdyn.progress import progress
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.frames import SLICES, subsample_frames
 from latentdyn.stores.windows import Scaling, Windows, common_frames
+
+log = logging.getLogger(__name__)
 
 _PATH_FRAMES = 4096  # on which the training path's likelihood is compared with this one's
 _FREE_RUNS, _FREE_STEPS = 32, 256
@@ -382,5 +385,6 @@ def _free_run_records(
     mean, std = scaling.frame_mean.to(latents), scaling.frame_std.to(latents)
     farthest = max(float((latents[block] - mean).norm(dim=1).max()) for block in train.rows.split(2048))
     runs = free_run_growth(predictor, context, k, mean=mean, std=std, farthest=farthest, steps=_FREE_STEPS)
+    log.info("spectral radius %g (%s)", runs.growth, "eigenvalues of a linear mean" if runs.linear else "estimated")
     yield record(SPECTRAL_RADIUS, runs.growth, runs.runs, **where)
     yield record(UNBOUNDED, runs.unbounded, runs.runs, **where)
