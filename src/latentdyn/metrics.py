@@ -98,6 +98,8 @@ PATH_DIFFERENCE = Metric("path_difference", "nats/frame", decimals=6, better="lo
     sentence="Mean difference between the training loss and the score of the same frames.")
 ROLLOUT_GAP = Metric("rollout_gap", "nats/frame", decimals=2, better="lower", whole_split=True,
     sentence="NLL of the true Δx with a context of the model's own frames, less that with the true context.")
+ROLLOUT_GAP_LINEAR = Metric("rollout_gap_linear", "nats/frame", decimals=2, better="neither", whole_split=True,
+    sentence="The rollout gap of the best linear map of one stale frame; where it explodes too, the recursion does.")
 ROLLOUT_OVERFLOW = Metric("rollout_overflow", "frames", decimals=0, better="lower", whole_split=True,
     sentence="Frames whose gap is beyond what a float holds.")
 ENERGY_SCORE = Metric("energy_score", "1", decimals=3, better="lower", whole_split=True,
@@ -214,7 +216,8 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
     "lagged": (
         NLL, NLL_BASELINE, DNLL, DNLL_FULL, LEVEL_GAIN, DNLL_DIRECTION, DNLL_LENGTH, DNLL_FACTORED, DNLL_PER_DIM,
         BITS_PER_FRAME, KBIT_PER_S, COSINE, R2_DELTA, R2_MEAN, R2_HEAD, *FACTS.values(), PATH_DIFFERENCE, ROLLOUT_GAP,
-        ROLLOUT_OVERFLOW, ENERGY_SCORE, ENERGY_SCORE_BASELINE, SPECTRAL_RADIUS, UNBOUNDED, SPEAKERS, DIM, FRAME_RATE_HZ,
+        ROLLOUT_GAP_LINEAR, ROLLOUT_OVERFLOW, ENERGY_SCORE, ENERGY_SCORE_BASELINE, SPECTRAL_RADIUS, UNBOUNDED, SPEAKERS,
+        DIM, FRAME_RATE_HZ,
     ),
     "injection": _FORECASTS,
     "corrections": (*_FORECASTS, DENOISING_LOSS, DENOISING_LOSS_GAUSSIAN),
@@ -240,7 +243,8 @@ LAGGED_COLUMNS = {
     "context_gain_ci_low": True, "context_gain_ci_high": True, "level_gain": True, "level_gain_ci_low": False,
     "level_gain_ci_high": False, "cosine": True, "cosine_ci_low": False, "cosine_ci_high": False, "r2_delta": True,
     "r2_mean": True, "r2_head": True, "kappa": False, "kappa_at_clamp": False, "sigma_at_clamp": False,
-    "mu_logm_at_clamp": False, "rollout_gap": True, "rollout_gap_median": True, "rollout_overflow": True,
+    "mu_logm_at_clamp": False, "rollout_gap": True, "rollout_gap_median": True, "rollout_gap_linear": True,
+    "rollout_gap_linear_median": False, "rollout_overflow": True,
     "energy_score": False, "energy_score_baseline": False,
     "spectral_radius": False, "unbounded": False, "nonfinite": False, "frame_rate_hz": False, "dim": False,
     "ms_per_step": True, "seeds": True, "dnll_seed_sd": True, "published_dnll": True, "published_cosine": True,

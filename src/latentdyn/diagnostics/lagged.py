@@ -24,6 +24,7 @@ from torch import Tensor
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval, mean_intervals, speaker_totals
 from latentdyn.diagnostics.capabilities import find_missing, missing
 from latentdyn.diagnostics.free_runs.growth import free_run_growth
+from latentdyn.diagnostics.linear_recursion import linear_predictor
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
 from latentdyn.diagnostics.scores import FACT, fit_log_lengths, score_energies, score_frames
@@ -51,6 +52,7 @@ from latentdyn.metrics import (
     R2_HEAD,
     R2_MEAN,
     ROLLOUT_GAP,
+    ROLLOUT_GAP_LINEAR,
     ROLLOUT_OVERFLOW,
     SPEAKERS,
     SPECTRAL_RADIUS,
@@ -114,11 +116,13 @@ def evaluate_lagged(
     """
     window = next(iter(predictors.values())).window_frames
     usable = common_frames(frames, len(latents), window, list(predictors))
-    train = Windows.of(latents, usable[usable["split"] == "train"], window)
+    training = usable[usable["split"] == "train"]
+    train = Windows.of(latents, training, window)
     scaling, log_lengths = Scaling.fit(train), fit_log_lengths(train)
     dims = tuple(m for m in settings.principal_dims if m <= latents.shape[1])
     lacks = find_missing(predictors[min(predictors)], latents, _NEEDED_FOR)
     evaluation = Evaluation([], pd.DataFrame(), [])
+    linear = {k: linear_predictor(latents, training, window, k, scaling, seed_names) for k in predictors}
     speakers = []
     for split, chosen in usable.groupby("split", observed=True):
         chosen = subsample_frames(chosen, settings.max_frames, (*seed_names, split))
@@ -143,7 +147,9 @@ def evaluate_lagged(
                     evaluation.records.extend(records)
                     speakers.append(totals)
             evaluation.records.extend(_path_records(predictor, windows, k, scores, where))
-            evaluation.records.extend(_rollout_records(predictor, latents, late, k, lacks, settings, where, names))
+            evaluation.records.extend(
+                _rollout_records(predictor, linear[k], latents, late, k, lacks, settings, where, names)
+            )
             records, totals = _energy_records(predictor, latents, late, k, scaling, settings, where, names)
             evaluation.records.extend(records)
             speakers.append(totals)
@@ -281,6 +287,7 @@ def _rows(frames: pd.DataFrame, latents: Tensor) -> Tensor:
 
 def _rollout_records(
     predictor: Predictor,
+    linear: Predictor,
     latents: Tensor,
     late: pd.DataFrame,
     k: int,
@@ -293,6 +300,9 @@ def _rollout_records(
         yield record(ROLLOUT_GAP, math.nan, 0, **where)
         return
     rows = _rows(late, latents)
+    of_linear = robust_summary(rollout_gap(linear, latents, rows, k).numpy())
+    yield record(ROLLOUT_GAP_LINEAR, of_linear["mean"], len(late), **where)
+    yield record(ROLLOUT_GAP_LINEAR.part("median"), of_linear["median"], len(late), **where)
     if lacks & {"mean", "log_prob"}:
         yield missing(ROLLOUT_GAP, len(late), **where)
         return

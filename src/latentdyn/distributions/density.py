@@ -4,8 +4,12 @@ Every density draws. It may also have a log-density, a mean, and so on: `gives` 
 first.
 """
 
+import math
+
 import torch
 from torch import Tensor
+
+_PLAIN = (1e-6, 1e6)  # sizes whose fourth powers float32 holds well
 
 
 class Density:
@@ -54,3 +58,11 @@ class Density:
     def facts(self) -> dict[str, Tensor]:
         """What else is worth reporting of each row, (B,) by name: a concentration, whether a clamp is reached."""
         return {}
+
+
+def unit_of(size: Tensor) -> float:
+    """A power of 2 near the largest of these sizes, to compute fourth powers in; 1 where float32 needs none."""
+    largest = float(size.max()) if size.numel() else 1.0
+    if _PLAIN[0] <= largest <= _PLAIN[1] or not 0 < largest < math.inf:
+        return 1.0
+    return 2.0 ** round(math.log2(largest))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from latentdyn.distributions.density import Density
+from latentdyn.distributions.density import Density, unit_of
 from latentdyn.errors import UserError
 
 
@@ -51,10 +51,12 @@ class FullGaussian(Density):
 
     def mean_log_norm(self) -> Tensor:
         """E[ln ||x||], (B,), by the Gamma law with the mean and variance of ||x||² (see gaussian_mixture)."""
-        covariance = self.factor @ self.factor.T
-        m = self.means.square().sum(-1) + covariance.trace()
-        v = 2 * covariance.square().sum() + 4 * ((self.means @ self.factor).square()).sum(-1)
-        return 0.5 * (torch.digamma(m.square() / v) + torch.log(v / m))
+        unit = unit_of(torch.maximum(self.means.abs().max(), self.factor.abs().max()))
+        means, factor = self.means / unit, self.factor / unit
+        covariance = factor @ factor.T
+        m = means.square().sum(-1) + covariance.trace()
+        v = 2 * covariance.square().sum() + 4 * ((means @ factor).square()).sum(-1)
+        return 0.5 * (torch.digamma(m.square() / v) + torch.log(v / m)) + math.log(unit)
 
     def sample(self, generator: torch.Generator, temperature: float = 1.0) -> Tensor:
         """One draw a row, (B, D)."""

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latentdyn.distributions.density import Density
+from latentdyn.distributions.density import Density, unit_of
 
 _LOG_2PI = math.log(2 * math.pi)
 
@@ -42,10 +42,11 @@ class DiagonalGaussianMixture(Density):
         ||x||² of each component has known mean m = Σ(μ²+σ²) and variance v = Σ(2σ⁴+4μ²σ²); a Gamma law with these
         moments (Satterthwaite's approximation; exact for equal σ and μ = 0) gives E[ln ||x||²] = ψ(m²/v) + ln(v/m).
         """
-        squares, variances = self.means.square(), torch.exp(2 * self.log_sigmas)
+        unit = unit_of(torch.maximum(self.means.abs(), self.log_sigmas.exp()))
+        squares, variances = (self.means / unit).square(), torch.exp(2 * (self.log_sigmas - math.log(unit)))
         m = (squares + variances).sum(-1)
         v = (2 * variances.square() + 4 * squares * variances).sum(-1)
-        log_norm = 0.5 * (torch.digamma(m.square() / v) + torch.log(v / m))
+        log_norm = 0.5 * (torch.digamma(m.square() / v) + torch.log(v / m)) + math.log(unit)
         return (self.log_weights.exp() * log_norm).sum(-1)
 
     def sample(self, generator: torch.Generator, temperature: float = 1.0) -> Tensor:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from latentdyn.distributions.density import Density
+from latentdyn.distributions.density import Density, unit_of
 from latentdyn.distributions.gaussian_mixture import sample_components
 
 _DOF_MIN, _DOF_START, _DOF_MAX = 2.1, 20.0, 1000.0
@@ -48,7 +48,8 @@ class DiagonalStudentMixture(Density):
         remains is the error of the Gaussian's Gamma law where sigmas differ: within .005 from 16 dimensions on, .1 in
         one or two.
         """
-        squares, variances = self.means.square(), torch.exp(2 * self.log_sigmas)
+        unit = unit_of(torch.maximum(self.means.abs(), self.log_sigmas.exp()))
+        squares, variances = (self.means / unit).square(), torch.exp(2 * (self.log_sigmas - math.log(unit)))
         spread, cross = variances.square().sum(-1, keepdim=True), (squares * variances).sum(-1, keepdim=True)
         half = 0.5 * self.log_dofs.exp().unsqueeze(-1)
         t = torch.linspace(-12, 6, 37).to(half) / half.sqrt()  # in units of t's deviation, (B, K, nodes)
@@ -57,7 +58,7 @@ class DiagonalStudentMixture(Density):
         v = 2 * scale.square() * spread + 4 * scale * cross
         log_norm = 0.5 * (torch.digamma(m.square() / v) + torch.log(v / m))
         given_component = (torch.softmax(half * (t - t.exp()), dim=-1) * log_norm).sum(-1)
-        return (self.log_weights.exp() * given_component).sum(-1)
+        return (self.log_weights.exp() * (given_component + math.log(unit))).sum(-1)
 
     def sample(self, generator: torch.Generator, temperature: float = 1.0) -> Tensor:
         """One draw a row, (B, D); a temperature leaves u as it is."""

@@ -133,6 +133,41 @@ def test_k_means_depends_on_names_only():
     assert (labels != fit_kmeans(x, 16, SETTINGS, ("b",))(x)).any()
 
 
+@pytest.mark.parametrize("size", [1e4, 1e8, 1e19, 3e38])
+def test_a_frame_belongs_to_the_nearest_cluster_however_far_it_is(size):
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(300, 3)).astype(np.float32)
+    quantise = fit_kmeans(features, 5, SETTINGS, ("test",))
+    near = quantise(features)
+    centroids = np.stack([features[near == c].mean(axis=0, dtype=np.float64) for c in range(5)])
+    far = (size * rng.normal(size=(40, 3)) / 5).astype(np.float32)
+    distances = np.square(centroids).sum(1) - 2 * far.astype(np.longdouble) @ centroids.T  # less the frame's own length
+    nearest, second = np.sort(distances, axis=1).T[:2]
+    clear = second - nearest > 1e-2 * size  # k-means' centroids differ a little from these means
+    assert clear.sum() > 20
+    assert (quantise(far)[clear] == distances.argmin(axis=1)[clear]).all()
+
+
+@pytest.mark.parametrize("size", [1e19, 1e30])
+@pytest.mark.parametrize("key", KEYS)
+def test_frames_far_out_are_counted_as_overflows_or_told(make_store, key, size):
+    data = white(10, 60)
+    data["u4", "e4"][30] = size
+    store, frames = make_store(data)
+    try:
+        found = one_count(measure(store, frames, key))
+    except UserError as error:
+        assert "their key overflows" in str(error)
+    else:
+        assert found["variance_ratio"].n == 2 * 57
+        assert all(record.value is None or np.isfinite(record.value) for record in found.values())
+
+
+def test_labels_of_no_cluster_are_refused():
+    with pytest.raises(ValueError, match="labels from -1 to 1 of 2 clusters"):
+        ClusterMoments.of(np.zeros((3, 2)), np.array([0, -1, 1]), 2)
+
+
 def test_quartile_bins_by_hand():
     x = np.column_stack([np.arange(8.0), -np.arange(8.0)])
     label = fit_bins(x)

@@ -13,6 +13,7 @@ from latentdyn.distributions.gaussian_mixture import (
     mixture_nll,
     split_parameters,
 )
+from latentdyn.distributions.student_mixture import DiagonalStudentMixture
 
 B, K, D = 5, 3, 4
 CLAMP = (-1.5, 1.0)
@@ -106,3 +107,19 @@ def test_full_gaussian_is_the_multivariate_normal(x):
     torch.testing.assert_close(torch.cov(draws.T), factor @ factor.T, rtol=0.03, atol=0.03)
     log_norm = draws.norm(dim=1).log()
     assert abs(float(gaussian.mean_log_norm()[0]) - float(log_norm.mean())) < 0.02
+
+
+@pytest.mark.parametrize("scale", [1e-15, 1e-3, 1e3, 1e15])
+def test_the_expected_log_norm_follows_the_scale(scale):
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(5, 2, generator=generator).log_softmax(1)
+    means, log_sigmas = torch.randn(2, 5, 2, 16, generator=generator)
+    shift, factor = math.log(scale), torch.tril(torch.randn(16, 16, generator=generator))
+    for one, other in (
+        (DiagonalGaussianMixture(weights, means, log_sigmas),
+         DiagonalGaussianMixture(weights, scale * means, log_sigmas + shift)),
+        (DiagonalStudentMixture(weights, means, log_sigmas, torch.ones(5, 2)),
+         DiagonalStudentMixture(weights, scale * means, log_sigmas + shift, torch.ones(5, 2))),
+        (FullGaussian(means[:, 0], factor), FullGaussian(scale * means[:, 0], scale * factor)),
+    ):  # fmt: skip
+        torch.testing.assert_close(other.mean_log_norm(), one.mean_log_norm() + shift, rtol=1e-5, atol=1e-4)

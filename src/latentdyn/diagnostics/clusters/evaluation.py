@@ -36,7 +36,8 @@ def cluster_contexts(
         Records of horizon 1, the number of `clusters` beside each.
 
     Raises:
-        UserError: no usable training frame, fewer than clusters, or no cluster with enough of them.
+        UserError: no usable training frame, fewer than clusters, no cluster with enough of them, or frames so far from
+            the others that float32 overflows.
     """
     usable = common_frames(frames, len(latents), settings.window_frames, [settings.longest_horizon])
     training = usable[usable["split"] == "train"]
@@ -81,11 +82,24 @@ def cluster_contexts(
 
 
 def _features_and_deltas(key: Key, windows: Windows, scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
-    """Features (n, F) of contexts at staleness 1, and steps (n, D) less their training mean, float32."""
+    """Features (n, F) of contexts at staleness 1, and steps (n, D) less their training mean, float32.
+
+    Raises:
+        UserError: a key is not finite, so that its context belongs to no cluster.
+    """
     mean = scaling.delta_mean.to(windows.latents)
     features, deltas = [], []
     for start in range(0, len(windows), _BLOCK):
         context, delta = windows.batch(slice(start, start + _BLOCK), 1)
         features.append(key.features(context).cpu())
         deltas.append((delta - mean).cpu())
-    return torch.cat(features).numpy(), torch.cat(deltas).numpy()
+    of_frames = torch.cat(features)
+    overflowed = ~of_frames.isfinite().all(dim=1)
+    if overflowed.any():
+        raise UserError(
+            f"{int(overflowed.sum())} of {len(of_frames)} contexts hold frames so far from the training frames that "
+            f"their key overflows (the first is that of store row {int(windows.rows[int(overflowed.int().argmax())])})",
+            "the representation's latents",
+            "leave out or clip such frames",
+        )
+    return of_frames.numpy(), torch.cat(deltas).numpy()

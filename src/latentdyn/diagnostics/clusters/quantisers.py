@@ -9,6 +9,7 @@ from latentdyn.diagnostics.clusters.settings import ClusteringSettings
 from latentdyn.seeds import seed_for
 
 BINS = 4  # quartiles
+_FAR = 1e4  # beyond it faiss's distances, float32, lose what tells centroids apart; when they overflow, its label is -1
 
 Quantiser = Callable[[np.ndarray], np.ndarray]  # features (n, F) -> labels (n,)
 
@@ -16,7 +17,7 @@ Quantiser = Callable[[np.ndarray], np.ndarray]  # features (n, F) -> labels (n,)
 def fit_kmeans(
     features: np.ndarray, n_clusters: int, settings: ClusteringSettings, seed_names: tuple[object, ...]
 ) -> Quantiser:
-    """k-means on features (n, F) float32 by faiss; labels are of the nearest centroid."""
+    """k-means on features (n, F) float32 by faiss; labels are of the nearest centroid, however far it is."""
     kmeans = faiss.Kmeans(
         features.shape[1],
         n_clusters,
@@ -28,7 +29,18 @@ def fit_kmeans(
         min_points_per_centroid=1,  # only a warning of faiss's; small clusters are left out, and counted, later
     )
     kmeans.train(features)
-    return lambda x: kmeans.index.search(x, 1)[1][:, 0]
+
+    assert kmeans.centroids is not None  # it is trained
+    centroids = kmeans.centroids.astype(np.float64)
+
+    def nearest(x: np.ndarray) -> np.ndarray:
+        labels = kmeans.index.search(x, 1)[1][:, 0]
+        far = np.abs(x).max(axis=1) > _FAR
+        if far.any():
+            labels[far] = (np.square(centroids).sum(axis=1) - 2 * x[far].astype(np.float64) @ centroids.T).argmin(1)
+        return labels
+
+    return nearest
 
 
 def fit_bins(features: np.ndarray) -> Quantiser:

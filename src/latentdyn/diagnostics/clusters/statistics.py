@@ -19,7 +19,13 @@ class ClusterMoments:
 
     @classmethod
     def of(cls, deltas: np.ndarray, labels: np.ndarray, n_clusters: int) -> "ClusterMoments":
-        """Moments of steps (n, D) with labels (n,). Steps should be near 0, so that no digits cancel."""
+        """Moments of steps (n, D) with labels (n,). Steps should be near 0, so that no digits cancel.
+
+        Raises:
+            ValueError: a label is of no cluster: a sparse matrix would write it outside its memory.
+        """
+        if len(labels) and not (labels.min() >= 0 and labels.max() < n_clusters):
+            raise ValueError(f"labels from {labels.min()} to {labels.max()} of {n_clusters} clusters")
         first, second = np.zeros((n_clusters, deltas.shape[1])), np.zeros((n_clusters, deltas.shape[1]))
         for start in range(0, len(deltas), _BLOCK):
             x, block = deltas[start : start + _BLOCK].astype(np.float64), labels[start : start + _BLOCK]

@@ -157,7 +157,8 @@ def _notes(table: dict[str, Any], plan: dict[str, Any]) -> list[str]:
         "explains.",
         "For `rollout_gap`, the W frames of context are the model's own. It is the NLL of the true Δx_t in this "
         "context less that in the true context. `overflow` says that `rollout_overflow` of its frames are beyond the "
-        "range of floats.",
+        "range of floats. `rollout_gap_linear` is the gap of the best linear map of one stale frame. Where it explodes "
+        "too, the stale recursion explodes by itself: that is no failure of the predictor.",
     ]
     if {"dnll_direction", "dnll_length", "dnll_factored", "published_dnll_factored"} & set(table["columns"]):
         notes.append(
