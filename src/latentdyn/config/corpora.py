@@ -1,10 +1,11 @@
 """`corpora`: utterances and their speakers."""
 
+import re
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
 from latentdyn.config.shapes import Shape
 from latentdyn.config.values import Fraction, FrameRate, Split, Strict, text_like
@@ -16,7 +17,8 @@ Source = Literal["audio", "latents", "nothing"]  # what a corpus gives, for repr
 
 
 class Splits(Strict):
-    """Which share of the speakers is held out. A hash of (salt, speaker) decides, so adding speakers moves nobody."""
+    """Which share of the speakers is held out, unless the corpus says its splits itself. A hash of (salt, speaker)
+    decides, so adding speakers moves nobody."""
 
     salt: str = Field("latentdyn", description="another salt draws other splits")
     validation: Fraction = Field(
@@ -128,14 +130,52 @@ class AudioCorpus(CorpusKind):
     )
 
 
+def _names(subset: str | list[str] | dict[str, str] | None) -> str | list[str] | None:
+    return list(subset) if isinstance(subset, dict) else subset
+
+
+def _folders_and_splits(subset: str | list[str] | dict[str, str]) -> str | list[str] | dict[str, str]:
+    names = [subset] if isinstance(subset, str) else list(subset)
+    if not names or len(set(names)) != len(names):
+        raise ValueError("name at least one folder, and none twice")
+    for name in names:
+        path = PurePosixPath(name)
+        if path.is_absolute() or not path.parts or ".." in path.parts or str(path) != name:
+            raise ValueError(f"'{name}' is not the path of a folder below root")
+    splits = set(subset.values()) if isinstance(subset, dict) else {"train"}
+    if odd := splits - set(get_args(Split)):
+        raise ValueError(f"'{min(odd)}' is no split: train, validation or eval")
+    if "train" not in splits:
+        raise ValueError("one folder at least must be of the split train")
+    return subset
+
+
+def _names_a_speaker(rule: int | str) -> int | str:
+    if rule == "parent" or isinstance(rule, int):
+        return rule
+    try:
+        groups = re.compile(rule).groups
+    except re.error as error:
+        raise ValueError(f"this is not a regular expression ({error})") from None
+    if groups != 1:
+        raise ValueError("give 'parent', a number of levels below root, or a regular expression with one group")
+    return rule
+
+
+Subset = Annotated[str | list[str] | dict[str, str], AfterValidator(_folders_and_splits)]
+Speaker = Annotated[Annotated[int, Field(ge=1, le=100)] | str, AfterValidator(_names_a_speaker)]
+
+
 class LibriSpeech(AudioCorpus):
     """LibriSpeech in its own layout: an existing tree (`root`), or downloaded (`url` and `checksum`)."""
 
     kind: Literal["librispeech"]
-    subset: Annotated[str, text_like(r"^[a-z0-9-]+$", "the name of a folder, like train-clean-100")] = Field(
-        "train-clean-100", description="the subset's folder"
+    subset: Subset = Field(
+        "train-clean-100",
+        description="the subset's folder; a list of them; or the split of each, as in `{train-clean-100: train, "
+        "dev-clean: validation, test-clean: eval}`",
     )
-    root: str | None = Field(None, description="the folder that holds SPEAKERS.TXT and the subset's folder")
+    root: str | None = Field(None, description="the folder that holds SPEAKERS.TXT and the subsets' folders")
     url: Annotated[str, text_like(r"^https?://", "an address that begins with http:// or https://")] | None = Field(
         None, description="address (http, https) of the subset's .tar.gz"
     )
@@ -166,7 +206,9 @@ class LibriSpeech(AudioCorpus):
         from latentdyn.corpus.librispeech import librispeech_files
 
         root = Path(self.root)
-        return [root / "SPEAKERS.TXT", *librispeech_files(root, self.subset)]
+        return [
+            file for file in (root / "SPEAKERS.TXT", *librispeech_files(root, _names(self.subset))) if file.is_file()
+        ]
 
     @model_validator(mode="after")
     def _one_source(self) -> "LibriSpeech":
@@ -174,14 +216,27 @@ class LibriSpeech(AudioCorpus):
             raise ValueError("give either root (an existing tree) or url (to download it), not both and not neither")
         if (self.url is None) != (self.checksum is None):
             raise ValueError("url and checksum go together: a download is never used unverified")
+        if self.url and not isinstance(self.subset, str):
+            raise ValueError("a download holds one subset; unpack several into one folder, and give it as root")
         return self
 
 
 class Folder(AudioCorpus):
-    """Any folder of audio files (.wav, .flac, .ogg, .mp3, .opus). The folder that holds a file names its speaker."""
+    """Any folder of audio files (WAV, FLAC, MP3, Ogg, Opus, AIFF, AU, NIST SPHERE). Its folders name the speakers."""
 
     kind: Literal["folder"]
     root: str = Field(description="the folder; recordings may lie at any depth")
+    subset: Subset | None = Field(
+        None,
+        description="folders below root that are the corpus: one, a list, or the split of each, as in `{training: "
+        "train, test: eval}`",
+    )
+    speaker: Speaker = Field(
+        "parent",
+        description="what names a file's speaker: `parent`, the folder that holds it; a number, the folder so many "
+        "levels below root (1: directly below it) or the subset's folder; or a regular expression with one group, "
+        "searched in the path from there",
+    )
 
     def location(self, made: str) -> str:
         return self.root
@@ -189,7 +244,7 @@ class Folder(AudioCorpus):
     def files(self) -> list[Path]:
         from latentdyn.corpus.folder import folder_files
 
-        return folder_files(Path(self.root))
+        return [file for file in folder_files(Path(self.root), _names(self.subset)) if file.is_file()]
 
 
 class Demo(AudioCorpus):
@@ -221,7 +276,7 @@ class Latents(CorpusKind):
     kind: Literal["latents"]
     index: str = Field(
         description="CSV with the columns utterance_id, speaker_id, path (of a `.npy` of shape (T, D), relative to "
-        "the CSV), and perhaps sex"
+        "the CSV), and perhaps sex and split"
     )
     frame_rate_hz: FrameRate = Field(description="frames a second of these latents")
 

@@ -1,17 +1,18 @@
 """Latents that a user brings: a CSV that names one `.npy` of shape (T, D) for each utterance.
 
-Columns `utterance_id, speaker_id, path` and optionally `sex` (F, M or empty); paths are absolute or relative
-to the CSV. A mistake in the CSV itself stops the run; a file that cannot be used is set aside.
+Columns `utterance_id, speaker_id, path` and optionally `sex` (F, M or empty) and `split` (train, validation or eval, in
+all rows or in none); paths are absolute or relative to the CSV. A mistake in the CSV itself stops the run; a file that
+cannot be used is set aside.
 """
 
 import csv
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 
 from latentdyn.corpus.npy import NpyError, open_npy
-from latentdyn.corpus.recording import Exclusion, Recording, Sex
+from latentdyn.corpus.recording import Exclusion, Recording, Sex, Split
 from latentdyn.errors import UserError
 from latentdyn.files import file_sha256
 
@@ -19,6 +20,7 @@ MIN_FRAMES = 2  # a delta needs two
 
 _COLUMNS = ("utterance_id", "speaker_id", "path")
 _SEX: dict[str, Sex | None] = {"F": "F", "M": "M", "": None}
+_SPLITS: dict[str, Split | None] = {split: split for split in get_args(Split)} | {"": None}
 _BLOCK_FRAMES = 1 << 14
 
 
@@ -36,8 +38,8 @@ def latents_recordings(index: Path) -> list[Recording]:
 
     Raises:
         UserError: the CSV is missing, empty or not UTF-8, lacks a column, or has a row with an empty or
-            surplus field, an utterance named before, an unknown sex, or a speaker of two sexes (it names
-            the line).
+            surplus field, an utterance named before, an unknown sex or split, a speaker of two sexes, or a
+            split where the first row has none or the other way round (it names the line).
     """
     try:
         with open(index, newline="", encoding="utf-8-sig") as file:
@@ -54,7 +56,7 @@ def _parse(index: Path, rows: "csv.DictReader[str]") -> list[Recording]:
         raise UserError(
             f"the index lacks the column {' and '.join(missing)}",
             f"{index}, line 1",
-            f"give it a first line with the names {', '.join(_COLUMNS)} and, if known, sex",
+            f"give it a first line with the names {', '.join(_COLUMNS)} and, if known, sex and split",
         )
     recordings: list[Recording] = []
     lines: dict[str, int] = {}
@@ -69,6 +71,12 @@ def _parse(index: Path, rows: "csv.DictReader[str]") -> list[Recording]:
         recording_sex = fields.get("sex", "")
         if recording_sex not in _SEX:
             raise UserError(f"sex is {recording_sex!r} in this row", where, "write F, M or nothing")
+        said = fields.get("split", "")
+        if said not in _SPLITS:
+            raise UserError(f"split is {said!r} in this row", where, "write train, validation or eval")
+        split = _SPLITS[said]
+        if recordings and (split is None) != (recordings[0].split is None):
+            raise UserError("some rows have a split, and others have none", where, "fill in the column for all or none")
         utterance_id, speaker_id = fields["utterance_id"], fields["speaker_id"]
         if utterance_id in lines:
             raise UserError(
@@ -84,7 +92,7 @@ def _parse(index: Path, rows: "csv.DictReader[str]") -> list[Recording]:
                 where,
                 "give each speaker one sex throughout",
             )
-        recordings.append(Recording(utterance_id, speaker_id, sex, fields["path"]))
+        recordings.append(Recording(utterance_id, speaker_id, sex, fields["path"], split))
     if not recordings:
         raise UserError("the index has no rows", index, "list at least one utterance")
     return recordings

@@ -5,11 +5,10 @@ books", ICASSP 2015. An utterance is named `{speaker}-{chapter}-{number}`. Impor
 """
 
 import logging
-import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
+from latentdyn.corpus.listing import Subset, files_below, report_passed_over, splits_by_subset
 from latentdyn.corpus.recording import Recording, Sex
 from latentdyn.errors import UserError
 
@@ -19,45 +18,38 @@ _NUMBER = re.compile(r"[0-9]+")
 _SEX: dict[str, Sex] = {"F": "F", "M": "M"}
 
 
-def librispeech_files(root: Path, subset: str) -> list[Path]:
-    """The recordings of a subset, sorted by path; opens none of them.
+def librispeech_files(root: Path, subset: Subset) -> list[Path]:
+    """The recordings of one or several subsets, each sorted by path; opens none of them.
 
     Args:
-        root: the folder that holds SPEAKERS.TXT and the subset's folder.
-        subset: such as "train-clean-100".
+        root: the folder that holds SPEAKERS.TXT and the subsets' folders.
+        subset: such as "train-clean-100", several of them, or the split of each.
 
     Raises:
-        UserError: there is no such corpus, it has no recordings, or one is not named as LibriSpeech names it.
+        UserError: there is no such corpus, it cannot be listed, it has no recordings, or one is not named and placed as
+            LibriSpeech does it.
     """
-    folder = _subset_folder(root, subset)
-    files = sorted(
-        file
-        for speaker in _entries(folder, folders=True)
-        for chapter in _entries(speaker.path, folders=True)
-        for file in _flac_files(speaker.name, chapter)
-    )
-    if not files:
-        raise UserError(
-            "this LibriSpeech subset has no recordings",
-            folder,
-            "unpack the whole archive again: it holds SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac",
-        )
-    return [Path(file) for file in files]
+    return [file for name in splits_by_subset(subset) for file in _list(root, name)[0]]
 
 
-def librispeech_recordings(root: Path, subset: str) -> list[Recording]:
-    """The recordings of a subset with their speakers' sex; paths are relative to `root`.
+def librispeech_recordings(root: Path, subset: Subset) -> list[Recording]:
+    """The recordings of subsets with their speakers' sex; paths are relative to `root`.
 
     Raises:
         UserError: as `librispeech_files` and `speaker_sexes` do, or SPEAKERS.TXT is missing.
     """
-    files = librispeech_files(root, subset)
+    found = {name: _list(root, name) for name in splits_by_subset(subset)}
     sexes = speaker_sexes(root / "SPEAKERS.TXT")
-    recordings = []
-    for file in files:
-        speaker_id = file.parent.parent.name
-        path = f"{subset}/{speaker_id}/{file.parent.name}/{file.name}"
-        recordings.append(Recording(file.stem, speaker_id, sexes.get(speaker_id), path))
+    recordings: list[Recording] = []
+    paths: dict[str, str] = {}
+    for name, split in splits_by_subset(subset).items():
+        for file in found[name][0]:
+            speaker_id = file.parent.parent.name
+            path = file.relative_to(root).as_posix()
+            if (other := paths.setdefault(file.stem, path)) != path:
+                raise UserError(f"two recordings are utterance '{file.stem}': {other} and {path}", root, "remove one")
+            recordings.append(Recording(file.stem, speaker_id, sexes.get(speaker_id), path, split))
+    report_passed_over(file for _, others in found.values() for file in others)
     unlisted = sorted({recording.speaker_id for recording in recordings} - sexes.keys())
     if unlisted:
         logger.warning("SPEAKERS.TXT does not list %d speakers, so their sex is unknown: %s", len(unlisted), unlisted)
@@ -109,27 +101,37 @@ def _subset_folder(root: Path, subset: str) -> Path:
     elif root.name == subset:
         fix = f"let root name the folder above it: {root.parent}"
     elif (root / "SPEAKERS.TXT").is_file():
-        present = ", ".join(sorted(entry.name for entry in _entries(root, folders=True))) or "none"
+        present = ", ".join(sorted(path.name for path in root.iterdir() if path.is_dir())) or "none"
         fix = f"set subset to one that is there ({present}), or unpack the missing one"
     raise UserError(f"LibriSpeech is not found: {what}", root, fix)
 
 
-def _entries(folder: str | Path, *, folders: bool) -> Iterator["os.DirEntry[str]"]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if not entry.name.startswith(".") and entry.is_dir() == folders:
-                yield entry
+def _list(root: Path, subset: str) -> tuple[list[Path], list[Path]]:
+    """The recordings of a subset, sorted, and its other files."""
+    folder = _subset_folder(root, subset)
+    files: list[Path] = []
+    others: list[Path] = []
+    for file in files_below(folder):
+        (files if file.suffix.lower() == ".flac" else others).append(file)
+    for file in files:
+        _check_place(file, folder)
+    if not files:
+        report_passed_over(others)
+        raise UserError(
+            f"this LibriSpeech subset has no recordings (none of its {len(others)} files is a .flac)",
+            folder,
+            "unpack the whole archive again: it holds SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac; a corpus of other "
+            "files is of kind: folder",
+        )
+    return sorted(files, key=str), others
 
 
-def _flac_files(speaker: str, chapter: "os.DirEntry[str]") -> Iterator[str]:
-    prefix = f"{speaker}-{chapter.name}-"
-    for entry in _entries(chapter.path, folders=False):
-        if not entry.name.endswith(".flac"):
-            continue
-        if not entry.name.startswith(prefix) or not _NUMBER.fullmatch(entry.name[len(prefix) : -len(".flac")]):
-            raise UserError(
-                f"this recording is not named {prefix}NNNN.flac, as LibriSpeech would",
-                entry.path,
-                "remove or rename it; a corpus of another layout is of kind: folder",
-            )
-        yield entry.path
+def _check_place(file: Path, folder: Path) -> None:
+    parts = file.relative_to(folder).parts
+    prefix = "-".join((*parts[:-1], ""))
+    if len(parts) != 3 or not file.stem.startswith(prefix) or not _NUMBER.fullmatch(file.stem[len(prefix) :]):
+        raise UserError(
+            "this recording is not named and placed SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac, as LibriSpeech would",
+            file,
+            "remove or rename it; a corpus of another layout is of kind: folder",
+        )

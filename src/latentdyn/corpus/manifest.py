@@ -31,7 +31,7 @@ _DIGITS = 4  # of levels: what decoders of compressed sound round differently on
 
 Facts = TypeVar("Facts")
 
-_NAMES = {"utterance_id": "string", "speaker_id": "string", "sex": "string", "path": "string"}
+_NAMES = {"utterance_id": "string", "speaker_id": "string", "sex": "string", "path": "string", "split": "string"}
 _FACTS = {"sha256": "string", "duration_s": "float64"}
 _COUNTS = {"sample_rate_hz": "int64", "n_channels": "int64", "n_samples": "int64"}
 AUDIO_SCHEMA = _NAMES | _FACTS | _COUNTS | {"peak": "float64", "rms_dbfs": "float64"}
@@ -50,7 +50,7 @@ def build_manifest(corpus: Mapping[str, Any], root: Path, *, workers: int) -> Ma
     """List a corpus and open each of its files once.
 
     Args:
-        corpus: the corpus's section of the config: `kind`, and what that kind needs (`subset`, `audio`,
+        corpus: the corpus's section of the config: `kind`, and what that kind needs (`subset`, `speaker`, `audio`,
             `frame_rate_hz`).
         root: its folder; of kind latents, its index.
         workers: threads that decode (libsndfile, numpy and hashing let them run side by side).
@@ -67,7 +67,7 @@ def build_manifest(corpus: Mapping[str, Any], root: Path, *, workers: int) -> Ma
     elif corpus["kind"] == "demo":
         recordings = demo_recordings(root)
     else:
-        recordings = folder_recordings(root)
+        recordings = folder_recordings(root, corpus.get("subset"), corpus.get("speaker", "parent"))
     inspect = functools.partial(
         inspect_audio,
         min_duration_s=corpus["audio"]["min_duration_s"],
@@ -130,6 +130,28 @@ def latents_manifest(
                 )
             )
     return Manifest(_table(good, LATENTS_SCHEMA), _excluded_table(bad))
+
+
+def set_aside_shared_files(manifest: Manifest) -> Manifest:
+    """Set aside every file whose very bytes are listed under another speaker too.
+
+    Whose voice it is cannot be known, and it could be trained on and evaluated on. Copies under one speaker are kept,
+    and counted in the log.
+    """
+    table = manifest.utterances
+    n_speakers = table.groupby("sha256").speaker_id.transform("nunique")
+    copies = table.duplicated("sha256") & (n_speakers == 1)
+    if copies.any():
+        names = ", ".join(table.path[copies].head(3))
+        logger.warning("%d files have the same bytes as another one of their speaker: %s, ...", copies.sum(), names)
+    shared = table[n_speakers > 1]
+    rows = []
+    for row in shared.itertuples():
+        other = shared[(shared.sha256 == row.sha256) & (shared.speaker_id != row.speaker_id)].iloc[0]
+        detail = f"the same bytes as {other.path} of speaker '{other.speaker_id}'"
+        rows.append((row.path, row.utterance_id, row.speaker_id, "of_two_speakers", detail))
+    excluded = _table([*manifest.excluded.itertuples(index=False, name=None), *rows], EXCLUDED_SCHEMA)
+    return Manifest(table[n_speakers <= 1].reset_index(drop=True), excluded)
 
 
 def check_excluded_share(manifest: Manifest, max_share: float, listing: Path) -> None:

@@ -7,6 +7,7 @@ Light on purpose: the Snakefile lists corpora at parse time, so nothing here or 
 from typing import Literal, NamedTuple
 
 Sex = Literal["F", "M"]
+Split = Literal["train", "validation", "eval"]
 
 
 class Recording(NamedTuple):
@@ -16,6 +17,7 @@ class Recording(NamedTuple):
     speaker_id: str
     sex: Sex | None  # None where the corpus does not say
     path: str  # as the corpus names it: relative to its root, or absolute
+    split: Split | None = None  # None where the corpus does not say
 
 
 class Exclusion(NamedTuple):

@@ -5,20 +5,22 @@ speakers moves nobody. For this reason the sexes are not balanced exactly. Each 
 the sexes on average, with the spread of a random sample. A hash of the sex too would not reduce this spread,
 and a corrected label would then move a speaker. So the counts of each split are reported, and another `salt`
 draws again.
+
+A corpus may say the splits itself. What it does not say is then drawn from its training speakers in the same way.
 """
 
 import logging
 import math
-from typing import Literal, get_args
+from typing import get_args
 
 import pandas as pd
 
+from latentdyn.corpus.recording import Split
 from latentdyn.errors import UserError
 from latentdyn.seeds import seed_for
 
 logger = logging.getLogger(__name__)
 
-Split = Literal["train", "validation", "eval"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 
@@ -38,31 +40,42 @@ def split_speakers(manifest: pd.DataFrame, *, salt: str, validation: float, eval
     """Assign every speaker of a manifest.
 
     Args:
-        manifest: columns speaker_id, sex and duration_s, a row for each utterance.
+        manifest: columns utterance_id, speaker_id, sex, split (null where the corpus does not say it) and duration_s, a
+            row for each utterance.
         salt: another one draws other splits.
         validation: share of the speakers that choose a checkpoint; 0 for none.
         eval: share of the speakers that only evaluation sees; 0 for none.
+
+    Where the corpus says splits, its speakers of `train` are drawn from only for the splits that it does not name.
 
     Returns:
         speaker_id, sex, split, n_utterances and duration_s (the speaker's total), sorted by speaker_id.
 
     Raises:
-        UserError: a split that should have speakers got none.
+        UserError: a split that should have speakers got none; by the corpus, a speaker is in two splits.
     """
     speakers = (
         manifest.groupby("speaker_id", sort=True)
         .agg(sex=("sex", "first"), n_utterances=("duration_s", "size"), duration_s=("duration_s", "sum"))
         .reset_index()
     )
-    splits = [assign_split(s, salt=salt, validation=validation, eval=eval) for s in speakers.speaker_id]
+    said = _said_splits(manifest)
+    shares = {
+        "validation": 0.0 if "validation" in said.values() else validation,
+        "eval": 0.0 if "eval" in said.values() else eval,
+    }
+    splits = [
+        assign_split(s, salt=salt, **shares) if said.get(s, "train") == "train" else said[s]
+        for s in speakers.speaker_id
+    ]
     speakers.insert(2, "split", splits)
-    shares = {"train": 1 - validation - eval, "validation": validation, "eval": eval}
-    empty = [split for split in SPLITS if shares[split] > 0 and split not in splits]
-    if empty:
+    expected = [split for split, share in shares.items() if share] + ["train"]
+    if empty := [split for split in SPLITS if split in expected and split not in splits]:
         raise UserError(
-            f"none of the {len(speakers)} speakers falls into {' and '.join(empty)}",
+            f"none of the {len(speakers)} speakers falls into {' and '.join(empty)}{_the_only_one(manifest)}",
             f"the corpus's splits (salt '{salt}', validation {validation:g}, eval {eval:g})",
-            "change splits.salt to draw again, enlarge the share, or add speakers",
+            "change splits.salt to draw again, enlarge the share, or add speakers; if these are not the speakers of a "
+            "corpus of kind folder, set its key `speaker` (1: the folder directly below its root)",
         )
     return speakers.astype(
         {
@@ -73,6 +86,31 @@ def split_speakers(manifest: pd.DataFrame, *, salt: str, validation: float, eval
             "duration_s": "float64",
         }
     )
+
+
+def _said_splits(manifest: pd.DataFrame) -> dict[str, Split]:
+    """The split of each speaker, as the corpus says it; empty where it says none."""
+    if "split" not in manifest or manifest.split.isna().all():
+        return {}
+    by_speaker = manifest.groupby("speaker_id").split.unique()
+    several = by_speaker[by_speaker.map(len) > 1]
+    if len(several):
+        each = ", ".join(f"'{speaker}' ({', '.join(sorted(several[speaker]))})" for speaker in several.index[:10])
+        raise UserError(
+            f"{len(several)} speakers are in several splits of the corpus, which would measure a predictor on speakers "
+            f"that it has learned from: {each}",
+            "the splits that the corpus says itself (its key subset, or the column split of its index)",
+            "move all utterances of a speaker into one split, or leave one of them out; if these are other speakers of "
+            "the same name, give them names of their own",
+        )
+    return {str(speaker): splits[0] for speaker, splits in by_speaker.items()}
+
+
+def _the_only_one(manifest: pd.DataFrame) -> str:
+    if manifest.speaker_id.nunique() != 1 or "utterance_id" not in manifest:
+        return ""
+    names = ", ".join(map(str, manifest.utterance_id.iloc[:3]))
+    return f": there is only '{manifest.speaker_id.iloc[0]}' (of the utterances {names}, ...)"
 
 
 def report_balance(speakers: pd.DataFrame) -> None:

@@ -12,6 +12,7 @@ from latentdyn.corpus.manifest import (
     build_manifest,
     check_excluded_share,
     manifest_handle,
+    set_aside_shared_files,
 )
 from latentdyn.files import write_json
 from latentdyn.parquet import write_parquet
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def step(arguments: argparse.Namespace) -> None:
-    manifest = build_manifest(arguments.corpus, arguments.root, workers=arguments.workers)
+    manifest = set_aside_shared_files(build_manifest(arguments.corpus, arguments.root, workers=arguments.workers))
     write_parquet(arguments.excluded, manifest.excluded)
     checks = arguments.corpus.get("audio", {"max_excluded_share": LATENTS_MAX_EXCLUDED_SHARE})
     check_excluded_share(manifest, checks["max_excluded_share"], arguments.excluded)

@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def step(arguments: argparse.Namespace) -> None:
-    manifest = read_manifest(arguments.manifest, ["speaker_id", "sex", "duration_s"], made_by="build_manifest")
+    manifest = read_manifest(
+        arguments.manifest, ["utterance_id", "speaker_id", "sex", "split", "duration_s"], made_by="build_manifest"
+    )
     speakers = split_speakers(manifest, **arguments.splits)
     report_balance(speakers)
     write_parquet(arguments.out, speakers)

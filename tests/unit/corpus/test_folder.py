@@ -42,6 +42,89 @@ def test_speaker_of_files_in_the_root_itself(tmp_path, monkeypatch):
     assert folder_recordings(type(tmp_path)("."))[0].speaker_id == tmp_path.name
 
 
+@pytest.mark.parametrize(
+    ("speaker", "speakers"),
+    [
+        ("parent", ["Angry", "Happy", "Angry"]),
+        (1, ["ann", "ann", "bob"]),
+        (2, ["Angry", "Happy", "Angry"]),
+        (r"^(\w)\w+/", ["a", "a", "b"]),
+        (r"take([0-9])", ["1", "2", "1"]),
+    ],
+)
+def test_what_names_the_speaker(tmp_path, speaker, speakers):
+    touch(tmp_path, "ann/Angry/take1.wav", "ann/Happy/take2.wav", "bob/Angry/take1.wav")
+    assert [r.speaker_id for r in folder_recordings(tmp_path, speaker=speaker)] == speakers
+
+
+def test_recordings_without_a_speaker_are_refused(tmp_path):
+    touch(tmp_path, "ann/a.wav", "b.wav")
+    with pytest.raises(UserError, match=r"fewer than 1 folders.*b\.wav.*key `speaker`"):
+        folder_recordings(tmp_path, speaker=1)
+    with pytest.raises(UserError, match=r"does not name the speaker of 'b\.wav'"):
+        folder_recordings(tmp_path, speaker="(ann|bob)/")
+
+
+def test_what_may_not_be_the_speakers_is_warned_of(tmp_path, caplog):
+    def warnings(**options: object) -> str:
+        caplog.clear()
+        folder_recordings(tmp_path, **options)
+        return caplog.text
+
+    touch(tmp_path, "ann/a.wav", "bob/b.wav")
+    assert warnings() == ""
+    touch(tmp_path, "top.wav")
+    assert f"in the corpus's root itself; their speaker is its name, '{tmp_path.name}'" in warnings()
+    (tmp_path / "top.wav").unlink()
+    touch(tmp_path, "ann/Happy/c.wav", "bob/Happy/c.wav")
+    assert "joined into one speaker: 'Happy' (2 folders: ann/Happy, bob/Happy)" in warnings()
+    assert "`speaker`: a number (1: the folder directly below its root)" in caplog.text
+    assert warnings(speaker=1) == ""
+    assert warnings(speaker="^([a-z]+)/") == ""
+
+
+def test_chapters_and_a_folder_named_wav_are_warned_of(tmp_path, caplog):
+    touch(tmp_path / "a", "ann/10/a.wav", "bob/11/b.wav")
+    folder_recordings(tmp_path / "a")
+    assert "folders within other folders are taken as the speakers: ann/10, bob/11" in caplog.text
+    touch(tmp_path / "b", "ann/wav/a.wav", "bob/wav/b.wav")
+    folder_recordings(tmp_path / "b")
+    assert "there is only one speaker, 'wav' (ann/wav, bob/wav); if these are not" in caplog.text
+
+
+def test_subsets_with_and_without_splits(tmp_path):
+    touch(tmp_path, "training/ann/a.wav", "test/bob/wav/b.wav", "other/eve/c.wav")
+    recordings = folder_recordings(tmp_path, {"training": "train", "test": "eval"}, 1)
+    assert recordings == [
+        Recording("training-ann-a", "ann", None, "training/ann/a.wav", "train"),
+        Recording("test-bob-wav-b", "bob", None, "test/bob/wav/b.wav", "eval"),
+    ]
+    assert [r.split for r in folder_recordings(tmp_path, ["training", "other/eve"])] == [None, None]
+    with pytest.raises(UserError, match="no folder 'dev' in the corpus"):
+        folder_files(tmp_path, ["training", "dev"])
+
+
+def test_what_is_passed_over_is_counted(tmp_path, caplog):
+    touch(tmp_path, "a/a.wav", "a/b.m4a", "b/c.M4A", "a/notes", "a/d.txt", "a/.hidden.txt")
+    with caplog.at_level("INFO"):
+        folder_recordings(tmp_path)
+    assert "passed over: 4 files of 3 suffixes: .m4a 2, .txt 1, no suffix 1" in caplog.text
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path, monkeypatch):
+    touch(tmp_path, "ann/a.wav", "bob/b.wav")
+    scandir = os.scandir
+
+    def refusing(path):
+        if os.fspath(path).endswith("bob"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(UserError, match=r"cannot be listed \(Permission denied\).*bob"):
+        folder_files(tmp_path)
+
+
 def test_linked_folders_are_followed_and_loops_end(tmp_path):
     touch(tmp_path, "elsewhere/ann/a.wav", "corpus/bob/b.wav")
     (tmp_path / "corpus" / "ann").symlink_to(tmp_path / "elsewhere" / "ann")

@@ -27,6 +27,11 @@ def test_rows_in_order(index):
     assert latents_recordings(index) == [Recording("u", "s", None, "a.npy")]
 
 
+def test_splits_of_all_rows(index):
+    index.write_text("utterance_id,speaker_id,path,split\nu1,s1,a.npy,train\nu2,s2,b.npy,eval\n")
+    assert [recording.split for recording in latents_recordings(index)] == ["train", "eval"]
+
+
 HEADER = "utterance_id,speaker_id,path,sex\nu1,s1,a.npy,F\n"
 
 
@@ -43,6 +48,11 @@ HEADER = "utterance_id,speaker_id,path,sex\nu1,s1,a.npy,F\n"
         (HEADER + "u2,s2,b.npy,female\n", "sex is 'female'.*line 3"),
         (HEADER + "u2,s1,b.npy,M\n", "'s1' has another sex.*line 3"),
         (HEADER + 'u2,s1,"b.npy,F\n', "not a CSV"),
+        (
+            "utterance_id,speaker_id,path,split\nu1,s1,a.npy,test\n",
+            "split is 'test'.*line 2.*train, validation or eval",
+        ),
+        ("utterance_id,speaker_id,path,split\nu1,s1,a,train\nu2,s2,b,\n", "some rows have a split.*line 3"),
     ],
 )
 def test_structural_mistakes_name_their_line(index, text, message):

@@ -71,8 +71,38 @@ def test_each_wrong_root_gets_its_own_advice(root):
 @pytest.mark.parametrize("name", ["19-227-0000.flac", "20-198-0000.flac", "19-198-x.flac", "19-198-.flac"])
 def test_a_recording_of_another_naming_is_refused(root, name):
     (root / "train-clean-100" / "19" / "198" / name).touch()
-    with pytest.raises(UserError, match=r"not named 19-198-NNNN\.flac"):
+    with pytest.raises(UserError, match=r"not named and placed") as error:
         librispeech_files(root, "train-clean-100")
+    assert f"19/198/{name}" in str(error.value)
+
+
+def test_subsets_form_one_corpus_with_or_without_splits(root):
+    chapter = root / "test-clean" / "61" / "70968"
+    chapter.mkdir(parents=True)
+    (chapter / "61-70968-0000.flac").touch()
+    subsets = {"train-clean-100": "train", "test-clean": "eval"}
+    recordings = librispeech_recordings(root, subsets)
+    assert [(r.speaker_id, r.split) for r in recordings] == [("19", "train")] * 3 + [("60", "train"), ("61", "eval")]
+    assert [root / r.path for r in recordings] == librispeech_files(root, list(subsets))
+    assert {r.split for r in librispeech_recordings(root, list(subsets))} == {None}
+    copy = root / "test-clean" / "19" / "198"
+    copy.mkdir(parents=True)
+    (copy / "19-198-0001.flac").touch()
+    with pytest.raises(UserError, match=r"two recordings are utterance '19-198-0001': train-clean.* and test-clean"):
+        librispeech_recordings(root, subsets)
+
+
+def test_other_files_are_counted_and_capitals_are_read(root, caplog):
+    chapter = root / "train-clean-100" / "60" / "1"
+    for name in ("60-1-0002.FLAC", "60-1-0003.wav", "60-1-0004.WAV"):
+        (chapter / name).touch()
+    with caplog.at_level(logging.INFO):
+        assert "60-1-0002" in {r.utterance_id for r in librispeech_recordings(root, "train-clean-100")}
+    assert "passed over: 5 files of 2 suffixes: .txt 3, .wav 2" in caplog.text
+    (root / "dev-clean" / "60" / "1").mkdir(parents=True)
+    (root / "dev-clean" / "60" / "1" / "60-1-0003.wav").touch()
+    with pytest.raises(UserError, match=r"none of its 1 files is a \.flac"):
+        librispeech_files(root, "dev-clean")
 
 
 def test_missing_table(root):

@@ -17,6 +17,7 @@ from latentdyn.corpus.manifest import (
     check_excluded_share,
     latents_manifest,
     manifest_handle,
+    set_aside_shared_files,
 )
 from latentdyn.corpus.recording import Exclusion, Recording
 from latentdyn.errors import UserError
@@ -92,6 +93,25 @@ def test_the_dimension_of_most_latents_decides():
     assert tuple(manifest.excluded.iloc[0]) == ("s/a.wav", "a", "s", "wrong_dim", "D = 8; most files have 4")
     tie = latents_manifest([recording("a"), recording("b")], facts[:2], 12.5)
     assert list(tie.utterances.dim) == [4]
+
+
+def test_a_file_of_two_speakers_is_set_aside(caplog):
+    rows = [
+        (recording("a", "s1"), audio()._replace(sha256="x")),
+        (recording("b", "s2"), audio()._replace(sha256="x")),
+        (recording("c", "s2"), audio()._replace(sha256="y")),
+        (recording("d", "s2"), audio()._replace(sha256="y")),
+        (recording("e", "s3"), Exclusion("silent", "")),
+    ]
+    manifest = set_aside_shared_files(audio_manifest(*zip(*rows, strict=True)))
+    assert list(manifest.utterances.utterance_id) == ["c", "d"]
+    excluded = manifest.excluded.set_index("utterance_id")
+    assert dict(excluded.reason) == {"a": "of_two_speakers", "b": "of_two_speakers", "e": "silent"}
+    assert excluded.detail["a"] == "the same bytes as s2/b.wav of speaker 's2'"
+    assert "1 files have the same bytes as another one of their speaker: s2/d.wav" in caplog.text
+    assert {name: str(dtype) for name, dtype in manifest.excluded.dtypes.items()} == EXCLUDED_SCHEMA
+    empty = audio_manifest([], [])
+    assert len(set_aside_shared_files(empty).utterances) == 0
 
 
 def manifest_of(n_good: int, n_bad: int) -> Manifest:

@@ -82,6 +82,39 @@ def test_an_empty_split_is_refused_unless_its_share_is_zero():
     assert list(everyone.split) == ["train"]
 
 
+def said(**splits: str | list[str]) -> pd.DataFrame:
+    rows = [(s, sp) for s, each in splits.items() for sp in ([each] if isinstance(each, str) else each)]
+    table = pd.DataFrame(rows, columns=["speaker_id", "split"]).astype("string")
+    return table.assign(utterance_id=[f"u{i}" for i in range(len(table))], sex=None, duration_s=1.0)
+
+
+def test_the_splits_that_a_corpus_says_are_kept():
+    table = split_speakers(said(a="train", b="eval", c=["validation"] * 3, d="train"), **SHARES)
+    assert dict(zip(table.speaker_id, table.split, strict=True)) == {
+        "a": "train", "b": "eval", "c": "validation", "d": "train"
+    }  # fmt: skip
+
+
+def test_a_split_that_the_corpus_does_not_say_is_drawn_from_its_training_speakers():
+    names = [f"s{i}" for i in range(100)]
+    table = split_speakers(said(**dict.fromkeys(names, "train"), x="eval", y="eval"), **SHARES)
+    split = dict(zip(table.speaker_id, table.split, strict=True))
+    assert {s for s in split if split[s] == "eval"} == {"x", "y"}
+    drawn = {name: assign_split(name, salt="latentdyn", validation=0.1, eval=0) for name in names}
+    assert {name: split[name] for name in names} == drawn
+    assert set(drawn.values()) == {"train", "validation"}
+
+
+def test_a_speaker_in_two_of_the_corpuss_splits_is_refused():
+    with pytest.raises(UserError, match=r"1 speakers are in several splits.*'bob' \(eval, train\)"):
+        split_speakers(said(ann="train", bob=["train", "eval"], eve="eval"), **SHARES)
+
+
+def test_the_only_speaker_is_named():
+    with pytest.raises(UserError, match=r"only 'wav' \(of the utterances u0, u1.*key `speaker`"):
+        split_speakers(said(wav=["train"] * 3).assign(split=None), **SHARES)
+
+
 def test_balance_is_reported_and_a_missing_sex_warned_of(caplog):
     rows = [
         ("F", "train"),
