@@ -4,6 +4,7 @@ NumPy's reader gives the first array of a file that holds more, and fails in man
 """
 
 import math
+import tokenize
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ import numpy as np
 from latentdyn.lfs import POINTER, is_pointer
 
 _LONGEST = 1 << 48
+_PARSER_ERRORS = (  # what damaged headers were seen to make of NumPy's parser, which reads them as Python
+    ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, SyntaxError, TypeError, ValueError,
+    tokenize.TokenError,
+)  # fmt: skip
 
 
 class NpyError(Exception):
@@ -52,8 +57,6 @@ def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         if np.lib.format.read_magic(file) == (1, 0):
             return np.lib.format.read_array_header_1_0(file)
         return np.lib.format.read_array_header_2_0(file)
-    except OSError:
-        raise
-    except Exception as error:  # whatever a damaged header makes of NumPy's parser: TokenError, SyntaxError, ...
+    except _PARSER_ERRORS as error:
         reason = str(error).strip().splitlines()
         raise NpyError(f"this is not a whole .npy ({reason[0] if reason else type(error).__name__})") from None
