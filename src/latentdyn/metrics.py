@@ -77,6 +77,8 @@ CONTEXT_GAIN = Metric("context_gain", "nats/frame", decimals=2, better="lower",
     sentence="NLL less that of the same density without a context.")
 LEVEL_GAIN = Metric("level_gain", "nats/frame", decimals=2, better="lower",
     sentence="NLL of x given the context less that under a diagonal Gaussian of training frames; at k = 1 only.")
+PREDICTIVE_INFORMATION = Metric("predictive_information", "nats/frame", decimals=3, better="higher",
+    sentence="NLL of x under one full Gaussian of training frames less that given the context, by linear regression.")
 DNLL_DIRECTION = Metric("dnll_direction", "nats/frame", decimals=2, better="lower",
     sentence="NLL of the direction of Δx less that of the uniform law on the sphere.")
 DNLL_LENGTH = Metric("dnll_length", "nats/frame", decimals=2, better="lower",
@@ -229,7 +231,8 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
         MASS_EXCLUDED,
     ),
 }
-_OF_TABLES = (CONTEXT_GAIN, MS_PER_STEP, SHRINKAGE, COSINE_CHANGE, PESQ)  # follow from records, or are only planned
+# follow from records, are in the certificate only (`latentdyn.measure`), or are only planned
+_OF_TABLES = (CONTEXT_GAIN, PREDICTIVE_INFORMATION, MS_PER_STEP, SHRINKAGE, COSINE_CHANGE, PESQ)
 METRICS: dict[str, Metric] = {m.name: m for kind in (*MEASURED.values(), _OF_TABLES) for m in kind}
 
 # Columns of the Phase 1 table in their order, and whether it shows them unless a config names others. Those that are

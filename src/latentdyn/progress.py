@@ -1,5 +1,6 @@
 """Progress of long work: a bar on a terminal, a plain line now and then where there is none (a job's log)."""
 
+import io
 import logging
 import sys
 from typing import Any
@@ -27,6 +28,6 @@ def progress(iterable: Any = None, **options: Any) -> "tqdm[Any]":
     """A tqdm bar (same arguments) that suits where standard error goes."""
     if sys.stderr.isatty():
         return tqdm(iterable, **options)
-    return _Lines(
-        iterable, mininterval=_LINE_EVERY_S, maxinterval=_LINE_EVERY_S, miniters=1, ascii=True, ncols=100, **options
-    )
+    every = {"mininterval": _LINE_EVERY_S, "maxinterval": _LINE_EVERY_S, "miniters": 1}
+    nowhere = io.StringIO()  # a bar ends with a line feed, where it has drawn nothing too
+    return _Lines(iterable, file=nowhere, ascii=True, ncols=100, **every, **options)

@@ -12,7 +12,7 @@ rollout gap, by `energy_draws` draws a frame; energy_score_baseline is that of t
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,12 +107,15 @@ def evaluate_lagged(
     frame_rate_hz: float,
     settings: EvaluationSettings,
     seed_names: tuple[object, ...],
+    splits: Collection[str] | None = None,
+    slices: Collection[str] = SLICES,
 ) -> Evaluation:
     """Score predictors at every horizon on every split.
 
     Args:
         predictors: one for each horizon k, fitted. latents: (n_rows, D) resident. frames: the frame index.
         seed_names: what names the subsample and the bootstrap (not the predictor: rows of a table share both).
+        splits, slices: those to score; None for all splits. The others change nothing in them.
     """
     window = next(iter(predictors.values())).window_frames
     usable = common_frames(frames, len(latents), window, list(predictors))
@@ -124,7 +127,7 @@ def evaluate_lagged(
     evaluation = Evaluation([], pd.DataFrame(), [])
     linear = {k: linear_predictor(latents, training, window, k, scaling, seed_names) for k in predictors}
     speakers = []
-    for split, chosen in usable.groupby("split", observed=True):
+    for split, chosen in _of_splits(usable, splits).groupby("split", observed=True):
         chosen = subsample_frames(chosen, settings.max_frames, (*seed_names, split))
         names = (*seed_names, split)
         late = _late_frames(chosen, window, max(predictors), settings, names)
@@ -132,7 +135,7 @@ def evaluate_lagged(
             windows = Windows.of(latents, chosen, window)
             scores = score_frames(predictor, windows, k, scaling, dims, log_lengths)
             where = {"split": split, "horizon": k}
-            for name in SLICES:
+            for name in slices:
                 inside = chosen[name].to_numpy()
                 if inside.any():
                     records, totals = _slice_records(
@@ -159,6 +162,10 @@ def evaluate_lagged(
         _free_run_records(predictors[newest], latents, usable, train, newest, scaling, lacks, (*seed_names, "free run"))
     )
     return Evaluation(evaluation.records, pd.concat(speakers, ignore_index=True), evaluation.worst_frames)
+
+
+def _of_splits(frames: pd.DataFrame, splits: Collection[str] | None) -> pd.DataFrame:
+    return frames if splits is None else frames[frames["split"].isin(splits)]
 
 
 def _quantities(scores: pd.DataFrame, horizon: int) -> dict[Metric, pd.Series]:

@@ -5,6 +5,8 @@ from typing import Any
 from latentdyn.diagnostics.lagged import EvaluationSettings, evaluate_lagged
 from latentdyn.measurements.subject import Measured, Subject
 
+SEED_NAMES = ("evaluate",)  # of its random numbers
+
 
 def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
     """Measure `subject` as the section `evaluation` of the config says."""
@@ -15,6 +17,6 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
         subject.frames,
         subject.store.frame_rate_hz,
         EvaluationSettings(**settings),
-        seed_names=("evaluate",),
+        seed_names=SEED_NAMES,
     )
     return Measured(evaluation.records, evaluation.speakers, evaluation.worst_frames)

@@ -5,6 +5,7 @@ import errno
 import logging
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from latentdyn.errors import DISK_FULL, UserError
 
@@ -12,15 +13,20 @@ from latentdyn.errors import DISK_FULL, UserError
 def run_step(
     doc: str, add_arguments: Callable[[argparse.ArgumentParser], None], step: Callable[[argparse.Namespace], None]
 ) -> None:
-    """Parse the command line, run the step, and exit with 0, 1 (the input is wrong) or 130 (interrupted).
-
-    A mistake that the user can fix (`UserError`), a file that the system refuses and too little memory are reported in
-    one paragraph. Anything else is a defect of ours and keeps its traceback.
-    """
+    """Parse the command line and run the step, as `run_reported` does."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    run_reported(step, arguments)
+
+
+def run_reported(step: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
+    """Run a step or a command, and exit with 0, 1 (the input is wrong) or 130 (interrupted).
+
+    A mistake that the user can fix (`UserError`), a file that the system refuses and too little memory are reported in
+    one paragraph. Anything else is a defect of ours and keeps its traceback.
+    """
     try:
         step(arguments)
     except UserError as error:
@@ -28,7 +34,8 @@ def run_step(
     except OSError as error:
         sys.exit(f"error: {_refused(error)}")
     except MemoryError:
-        sys.exit(f"error: {UserError('there is too little memory', parser.prog, _GO_ON.format('give the job more'))}")
+        program = Path(sys.argv[0]).name
+        sys.exit(f"error: {UserError('there is too little memory', program, _GO_ON.format('give the job more'))}")
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on", file=sys.stderr)
         sys.exit(130)

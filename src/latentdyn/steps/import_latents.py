@@ -2,7 +2,11 @@
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from latentdyn.corpus.npy import open_npy
 from latentdyn.corpus.unchanged import check_unchanged
@@ -27,12 +31,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def step(arguments: argparse.Namespace) -> None:
     columns = ["utterance_id", "speaker_id", "path", "sha256", "dim"]
     manifest = read_manifest(arguments.manifest, columns, made_by="build_manifest")
+    import_latents(manifest, arguments.root, arguments.frame_rate_hz, arguments.representation, arguments.handle)
+
+
+def import_latents(
+    manifest: pd.DataFrame, root: Path, frame_rate_hz: float, representation: Mapping[str, Any], handle: Path
+) -> None:
+    """Write one `.npy` file for each utterance into a store.
+
+    Args:
+        manifest: columns utterance_id, speaker_id, path, sha256, dim; a row for each utterance.
+        root: folder that the paths are relative to.
+        representation: its section of the config.
+        handle: JSON to write last; the store is the .zarr beside it.
+
+    Raises:
+        UserError: a file has changed since the manifest was made.
+    """
     writer = LatentsWriter(
-        arguments.handle, int(manifest["dim"].iloc[0]), arguments.frame_rate_hz, arguments.representation["dtype"],
-        causal=None, **root_facts(arguments.representation),
+        handle, int(manifest["dim"].iloc[0]), frame_rate_hz, representation["dtype"],
+        causal=None, **root_facts(representation),
     )  # fmt: skip
     for row in manifest.itertuples(index=False):
-        path = arguments.root / row.path
+        path = root / row.path
         check_unchanged(path, row.sha256)
         writer.append(row.utterance_id, row.speaker_id, open_npy(path))
     writer.close()

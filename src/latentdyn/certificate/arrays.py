@@ -1,0 +1,150 @@
+"""Latents in memory, checked and written as what a corpus of kind `latents` reads: a CSV and a `.npy` an utterance.
+
+What is wrong with an array is told by the utterance's name, before anything is written.
+"""
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latentdyn.errors import UserError
+
+_FORM = "give one array (frames, dims) of floats for each utterance, in a list, or in a dict with utterances' names"
+
+
+def write_index(
+    folder: Path, arrays: Iterable[Any] | Mapping[Any, Any], speakers: Sequence[Any] | Mapping[Any, Any]
+) -> Path:
+    """Write the utterances below `folder`; returns the CSV that names them.
+
+    Args:
+        arrays: of each utterance (frames, dims): numpy arrays, torch tensors, or what numpy makes an array of. Of a
+            list, the utterances are named by their numbers.
+        speakers: the speaker of each utterance, in the same order; or by the utterance's name.
+
+    Raises:
+        UserError: an array or a speaker cannot be used; it names the first such utterance.
+    """
+    utterances = _utterances(arrays)
+    named = _speakers(speakers, list(utterances))
+    files = {name: _frames(name, array) for name, array in utterances.items()}
+    _check_dims({name: array.shape for name, array in files.items()})
+    index = folder / "index.csv"
+    with open(index, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["utterance_id", "speaker_id", "path"])
+        for number, (name, array) in enumerate(files.items()):
+            np.save(folder / f"{number}.npy", array)
+            writer.writerow([name, named[name], f"{number}.npy"])
+    return index
+
+
+def check_frame_rate(frame_rate_hz: Any) -> float:
+    """The rate as a float.
+
+    Raises:
+        UserError: it is no finite number above 0.
+    """
+    try:
+        rate = float(frame_rate_hz)
+    except (TypeError, ValueError):
+        rate = math.nan
+    if isinstance(frame_rate_hz, (bool, str)) or not 0 < rate < math.inf:
+        raise UserError(
+            f"the frame rate is {frame_rate_hz!r}", "frame_rate_hz", "give the frames a second, a number above 0"
+        )
+    return rate
+
+
+def _utterances(arrays: Any) -> dict[str, Any]:
+    """The arrays by the utterances' names."""
+    if isinstance(arrays, (str, bytes)) or not isinstance(arrays, Iterable):
+        raise UserError(f"there are no latents in a {type(arrays).__name__}", "arrays", _FORM)
+    if isinstance(arrays, Mapping):
+        utterances = {_name(name, "utterance"): array for name, array in arrays.items()}
+        if len(utterances) < len(arrays):
+            raise UserError("two utterances have the same name", "arrays", "name each utterance differently")
+    else:
+        n_axes = getattr(arrays, "ndim", 3)
+        if n_axes < 3 and str(getattr(arrays, "dtype", "")) != "object":  # an array of objects may hold arrays
+            raise UserError(f"arrays is one array of {n_axes} dimensions", "arrays", _FORM)
+        utterances = {str(number): array for number, array in enumerate(arrays)}
+    if not utterances:
+        raise UserError("there are no utterances", "arrays", _FORM)
+    return utterances
+
+
+def _speakers(speakers: Any, utterances: list[str]) -> dict[str, str]:
+    """The speaker of each utterance."""
+    fix = "give one speaker for each utterance, in the order of the arrays, or a dict from utterance to speaker"
+    if isinstance(speakers, Mapping):
+        by_name = {_name(name, "utterance"): speaker for name, speaker in speakers.items()}
+        missing = [name for name in utterances if name not in by_name]
+        if missing:
+            raise UserError(f"{len(missing)} utterances have no speaker", f"speakers, utterance {missing[0]!r}", fix)
+        return {name: _name(by_name[name], "speaker") for name in utterances}
+    if isinstance(speakers, (str, bytes)) or not isinstance(speakers, Iterable):
+        raise UserError(f"there are no speakers in a {type(speakers).__name__}", "speakers", fix)
+    names = [_name(speaker, "speaker") for speaker in speakers]
+    if len(names) != len(utterances):
+        raise UserError(f"{len(utterances)} utterances come with {len(names)} speakers", "arrays and speakers", fix)
+    return dict(zip(utterances, names, strict=True))
+
+
+def _name(value: Any, noun: str) -> str:
+    """A name as text: numbers are names too."""
+    text = str(value).strip()
+    missing = value is None or (isinstance(value, float) and math.isnan(value)) or text in ("", "<NA>", "NaT")
+    if missing or not text.isprintable():
+        raise UserError(
+            f"{value!r} is no name of a {noun}", "arrays and speakers", f"name every {noun} by a text or a number"
+        )
+    return text
+
+
+def _frames(name: str, value: Any) -> np.ndarray:
+    """One utterance's latents (frames, dims)."""
+    where = f"arrays, utterance {name!r}"
+    if isinstance(value, np.ma.MaskedArray):
+        if np.ma.is_masked(value):
+            raise UserError("this array has masked values", where, "cut the utterance to the frames that exist")
+        value = value.data
+    array = _as_numpy(value, where)
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise UserError(f"this array has the shape {array.shape} instead of (frames, dims)", where, _FORM)
+    if array.dtype.kind != "f":
+        raise UserError(
+            f"this array holds {array.dtype}, and latents are floats", where, "convert it, by .astype('float32')"
+        )
+    if len(array) < 2:
+        raise UserError(f"this utterance has {len(array)} frames, and a step needs two", where, "leave it out")
+    return array
+
+
+def _as_numpy(value: Any, where: str) -> np.ndarray:
+    if hasattr(value, "detach"):  # a tensor of torch, maybe on a GPU, in a graph, or in bfloat16, which numpy lacks
+        value = value.detach().cpu()
+        value = value.float() if value.is_floating_point() and value.element_size() < 4 else value
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"numpy can make no array of this ({str(error).splitlines()[0]})", where, _FORM) from None
+
+
+def _check_dims(shapes: Mapping[str, tuple[int, ...]]) -> None:
+    frames, dims = (Counter(shape[axis] for shape in shapes.values()) for axis in (0, 1))
+    if len(dims) == 1:
+        return
+    usual = dims.most_common(1)[0][0]
+    odd = next(name for name, shape in shapes.items() if shape[1] != usual)
+    turned = "; these look like (dims, frames), so transpose them" if len(frames) == 1 else ""
+    raise UserError(
+        f"utterances differ in their dimensions: {shapes[odd][1]} here, {usual} in most others",
+        f"arrays, utterance {odd!r}",
+        f"give arrays (frames, dims) with the same dims in all{turned}",
+    )

@@ -1,0 +1,152 @@
+"""A small table made within this process: the same functions as the workflow's rules call, in a folder of its own.
+
+The plan comes from a configuration, as the workflow's does. So rows, defaults and random numbers are those of the
+workflow, and so are the numbers. Everything is computed on the CPU, and the caller's random numbers stay as they are.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from latentdyn.certificate.speakers import certificate_splits
+from latentdyn.config import load_config
+from latentdyn.config.measurements.lagged import Evaluation
+from latentdyn.config.root import Config
+from latentdyn.corpus.manifest import LATENTS_MAX_EXCLUDED_SHARE, Manifest, build_manifest, check_excluded_share
+from latentdyn.diagnostics.lagged import EvaluationSettings, evaluate_lagged
+from latentdyn.diagnostics.predictive_information import predictive_information
+from latentdyn.diagnostics.records import Identity, read_metrics, read_sums, write_metrics, write_sums
+from latentdyn.files import read_json
+from latentdyn.measurements.lagged import SEED_NAMES
+from latentdyn.measurements.subject import Measured, Model, Subject
+from latentdyn.models.checkpoint import save_checkpoint
+from latentdyn.models.fit import fit_model
+from latentdyn.reporting.measurements import Measurements
+from latentdyn.representations.derive import derive_store
+from latentdyn.steps.import_latents import import_latents
+from latentdyn.stores.frames import index_frames, open_frames, write_frames
+from latentdyn.stores.latents import open_latents
+
+CORPUS, LATENTS, LINEAR, TABLE = "own", "latents", "linear_gaussian", "certificate"
+CONTROLS = ("shuffled", "white")
+
+_WORKERS = 2
+_CPU, _SEED = torch.device("cpu"), 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """config: what was planned. manifest: what was used, and what was set aside. splits: the split of each speaker.
+    salt: of the splits, None where they were given. frames: the frame index of the latents. measured: what the rows are
+    made of, with the predictive information by `linear_gaussian`."""
+
+    config: Config
+    manifest: Manifest
+    splits: pd.DataFrame
+    salt: str | None
+    frames: pd.DataFrame
+    measured: Measurements
+
+
+def certificate_config(index: Path, frame_rate_hz: float, window_frames: int, horizons: list[int]) -> Config:
+    """The configuration of the certificate's table.
+
+    Raises:
+        UserError: a setting is out of its range.
+    """
+    reach = {"window_frames": window_frames, "horizons": horizons}
+    return load_config(
+        {
+            "schema_version": 1,
+            "corpora": {CORPUS: {"kind": "latents", "index": str(index), "frame_rate_hz": frame_rate_hz}},
+            "representations": {LATENTS: {"kind": "provided"}},
+            "predictors": {kind: {"kind": kind, **reach} for kind in (LINEAR, "ar1")},
+            "tables": {
+                TABLE: {
+                    "kind": "lagged", "corpora": [CORPUS], "representations": [LATENTS], "surrogates": list(CONTROLS),
+                    "predictors": [LINEAR, "ar1"], "horizons": horizons, "splits": ["eval"],
+                }
+            },
+            # free runs and draws are no part of the certificate, and take most of the time
+            Evaluation.section: {"rollout_frames": 1, "energy_draws": 2},
+        }
+    )  # fmt: skip
+
+
+def run_certificate(config: Config, folder: Path, given_splits: Mapping[Any, str] | None) -> Run:
+    """Make all that the table's rows are measured with, below `folder`.
+
+    Raises:
+        UserError: the latents cannot be measured; it says why.
+    """
+    corpus = config.corpora[CORPUS].model_dump(mode="json")
+    index = Path(corpus["index"])
+    manifest = build_manifest(corpus, index, workers=_WORKERS)
+    check_excluded_share(manifest, LATENTS_MAX_EXCLUDED_SHARE, index)
+    splits, salt = certificate_splits(manifest.utterances, given_splits)
+    made: list[tuple[pd.DataFrame, pd.DataFrame]] = []
+    for name, representation in config.all_representations.items():
+        settings, handle = representation.model_dump(mode="json"), folder / name / "latents.json"
+        if name == LATENTS:
+            import_latents(manifest.utterances, index.parent, corpus["frame_rate_hz"], settings, handle)
+        else:
+            derive_store(open_latents(folder / LATENTS / "latents.json"), settings, splits, handle)
+        store, frames = open_latents(handle), folder / name / "frames.json"
+        write_frames(frames.with_suffix(".parquet"), frames, index_frames(store, splits), store)
+        made += _measured(config, name, handle, frames)
+    records, sums = (pd.concat(tables, ignore_index=True) for tables in zip(*made, strict=True))
+    resamples = config.section(Evaluation).bootstrap_resamples
+    frames = open_frames(folder / LATENTS / "frames.json", open_latents(folder / LATENTS / "latents.json"))
+    return Run(config, manifest, splits, salt, frames, Measurements(records, sums, pd.DataFrame(), resamples))
+
+
+def _measured(config: Config, name: str, handle: Path, frames: Path) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Records and sums of all measurements of a representation."""
+    for measurement in config.tables[TABLE].measurements(config, CORPUS):
+        if measurement.representation == name:
+            section, folder = config.measurement_kind(measurement.kind), handle.parent / measurement.by
+            models = {
+                role: _fitted(model.settings, folder / f"{role}.json", handle, frames)
+                for role, model in section.models(config, measurement.by, None).items()
+            }
+            subject = Subject(handle, frames, models, _CPU)
+            scored = evaluate_lagged(
+                subject.predictors(), subject.latents, subject.frames, subject.store.frame_rate_hz,
+                EvaluationSettings(**section.settings(config, measurement.by, None)),
+                seed_names=SEED_NAMES, splits=["eval"], slices=["all"],
+            )  # fmt: skip
+            measured = Measured(scored.records, scored.speakers)
+            yield _tables(folder, Identity(**measurement.identity()), measured)
+    subject, evaluation = Subject(handle, frames, {}, _CPU), config.section(Evaluation)
+    information = predictive_information(
+        config.predictors[LINEAR].model_dump(mode="json"), subject.latents, subject.frames,
+        max_frames=evaluation.max_frames, resamples=evaluation.bootstrap_resamples, seed_names=SEED_NAMES,
+    )  # fmt: skip
+    identity = Identity("predictive_information", CORPUS, name, LINEAR, "teacher_forced", 0)
+    yield _tables(handle.parent / identity.measurement, identity, Measured(*information))
+
+
+def _fitted(settings: dict[str, Any], checkpoint: Path, handle: Path, frames: Path) -> Model:
+    """Fit a predictor, as the step `train_model` does, and save it."""
+    store = open_latents(handle)
+    data = {"latents": store.handle["digest"], "frames": read_json(frames, made_by="index_frames")["digest"]}
+    with torch.random.fork_rng(devices=[]):
+        fitted = fit_model(
+            "predictor", settings, store, open_frames(frames, store), seed=_SEED, state=checkpoint.parent, device=_CPU
+        )
+    save_checkpoint(
+        checkpoint, fitted.weights, kind="predictor", settings=settings, dim=store.dim, seed=_SEED, data=data
+    )
+    return Model(checkpoint, settings)
+
+
+def _tables(folder: Path, identity: Identity, measured: Measured) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Records and sums as the workflow's files give them."""
+    assert measured.sums is not None
+    write_metrics(folder / "metrics.json", identity, measured.records)
+    write_sums(folder / "sums.parquet", identity, measured.sums)
+    return read_metrics(folder / "metrics.json")[0], read_sums(folder / "sums.parquet")

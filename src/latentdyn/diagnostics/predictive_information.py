@@ -1,0 +1,121 @@
+"""Predictive information: how many nats the past tells about a frame, as far as a linear Gaussian law can say it.
+
+I(k) = NLL[x_t] - NLL[x_t | x_{t-k-W+1 .. t-k}], nats a frame, over the frames that the lagged diagnostic scores too.
+Both densities are Gaussians with full covariance, fitted to training speakers. The conditional one is the ridge
+regression of the predictor `linear_gaussian`, with the frame as its target where a predictor has the step.
+
+- The target is the frame, so rough latents gain nothing: white noise has 0 at every k.
+- For a Gaussian VAR(p) with p <= W it is the mutual information of x_t and what is known at t-k (Cover & Thomas 2006,
+  eq. 9.46). Of other data, and since frames are held out, it is less than the mutual information: a lower bound, but
+  for the error of the estimate.
+- It never grows with k, but for that error: what is known at t-k-1 is known at t-k.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval, speaker_totals
+from latentdyn.diagnostics.records import Record, record
+from latentdyn.distributions.gaussian import FullGaussian, cholesky
+from latentdyn.metrics import PREDICTIVE_INFORMATION
+from latentdyn.predictors.base import SolvedPredictor, build_predictor
+from latentdyn.seeds import numpy_generator
+from latentdyn.stores.frames import subsample_frames
+from latentdyn.stores.windows import Scaling, Windows, common_frames
+
+_BLOCK = 8192
+
+
+class _Levels(Windows):
+    """Windows whose targets are the frames x_t instead of the steps into them."""
+
+    def batch(self, index: Tensor | slice, k: int) -> tuple[Tensor, Tensor]:
+        context, _ = super().batch(index, k)
+        return context, self.latents[self.rows[index]]
+
+
+def predictive_information(
+    settings: dict[str, Any],
+    latents: Tensor,
+    frames: pd.DataFrame,
+    *,
+    max_frames: int,
+    resamples: int,
+    seed_names: tuple[object, ...],
+) -> tuple[list[Record], pd.DataFrame]:
+    """The information at every horizon on the split `eval`.
+
+    Args:
+        settings: of a predictor of kind linear_gaussian; window_frames, horizons and ridges are taken from it.
+        latents: (n_rows, D) resident. frames: the frame index. max_frames: more frames are subsampled.
+        seed_names: what names the subsample and the bootstrap: those of the lagged diagnostic give its frames and
+            its resamples of the speakers.
+
+    Returns:
+        A record for each horizon, and sums over each speaker's frames, as the lagged diagnostic has them.
+
+    Raises:
+        UserError: no usable frames, frames that do not span all dimensions, or no speakers to choose a ridge by.
+    """
+    window, horizons = settings["window_frames"], settings["horizons"]
+    usable = common_frames(frames, len(latents), window, horizons)
+    by_split = {split: usable[usable["split"] == split] for split in ("train", "validation", "eval")}
+    train, validation = (_levels(latents, by_split[split], window) for split in ("train", "validation"))
+    names = (*seed_names, "eval")
+    chosen = subsample_frames(by_split["eval"], max_frames, names)
+    scored = _levels(latents, chosen, window)
+    scaling = Scaling.fit(train)
+    marginal = _marginal_nll(train, scored)
+    codes, speakers = pd.factorize(chosen["speaker_id"], sort=True)
+    bootstrap = SpeakerBootstrap.draw(len(speakers), resamples, numpy_generator(*names, "bootstrap"))
+    records, sums = [], []
+    for k in horizons:
+        predictor = build_predictor({**settings, "kind": "linear_gaussian", "covariance": "full"}, latents.shape[1])
+        assert isinstance(predictor, SolvedPredictor)
+        predictor.set_scaling(replace(scaling, delta_mean=scaling.frame_mean, delta_std=scaling.frame_std))
+        predictor.solve(train, validation if len(validation) else None, k)
+        values = marginal - _conditional_nll(predictor, scored, k)
+        totals, counts = speaker_totals(values[:, None], codes, len(speakers))
+        ((low, high),) = interval(bootstrap.ratios(totals, counts))
+        where = {"split": "eval", "slice": "all", "horizon": k}
+        metric = PREDICTIVE_INFORMATION
+        records.append(record(metric, values.mean(), len(values), ci_low=low, ci_high=high, **where))
+        by_speaker = {"speaker_id": speakers, "total": totals[:, 0], "n": counts[:, 0]}
+        sums.append(pd.DataFrame(by_speaker).assign(metric=metric.name, **where))
+    return records, pd.concat(sums, ignore_index=True)
+
+
+def _levels(latents: Tensor, frames: pd.DataFrame, window: int) -> _Levels:
+    return _Levels(latents, Windows.of(latents, frames, window).rows, window)
+
+
+def _marginal_nll(train: Windows, scored: Windows) -> np.ndarray:
+    """-log p(x_t) under one Gaussian of the training frames, (n,) in float64."""
+    n, dim = len(train), train.dim
+    shift = train.latents[train.rows[:_BLOCK]].double().mean(0)  # sums about a nearby point: nothing cancels
+    first, second = torch.zeros_like(shift), torch.zeros(dim, dim).to(shift)
+    for rows in train.rows.split(_BLOCK):
+        x = train.latents[rows].double() - shift
+        first += x.sum(0)
+        second += x.T @ x
+    factor = cholesky(second / n - torch.outer(first / n, first / n))
+    nll = []
+    for rows in scored.rows.split(_BLOCK):
+        x = scored.latents[rows].double() - shift
+        nll.append(-FullGaussian((first / n).expand_as(x), factor).log_prob(x))
+    return torch.cat(nll).cpu().numpy()
+
+
+@torch.inference_mode()
+def _conditional_nll(predictor: SolvedPredictor, scored: Windows, k: int) -> np.ndarray:
+    """-log p(x_t | context), (n,) in float64."""
+    nll = []
+    for start in range(0, len(scored), _BLOCK):
+        context, x = scored.batch(slice(start, start + _BLOCK), k)
+        nll.append(-predictor.density(context).log_prob(x).double())
+    return torch.cat(nll).cpu().numpy()
