@@ -14,12 +14,17 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run the command that the command line names."""
+    arguments = command_line().parse_args()
+    run_reported(arguments.run, arguments)
+
+
+def command_line() -> argparse.ArgumentParser:
+    """What can be typed."""
     parser = argparse.ArgumentParser(prog="latentdyn", description="How predictable are latents?")
     parser.add_argument("--version", action="version", version=f"latentdyn {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     _add_measure(commands)
-    arguments = parser.parse_args()
-    run_reported(arguments.run, arguments)
+    return parser
 
 
 def _add_measure(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -63,9 +68,9 @@ def _measure(arguments: argparse.Namespace) -> None:
 
 def _shown(table: "pd.DataFrame") -> str:
     """The table for a screen, at most 100 characters wide."""
-    text = table[["representation", "predictor", "k"]].assign(
-        representation=table["representation"].str.removeprefix("latents__")
-    )
+    names = table["representation"].str.removeprefix("latents__").replace("latents", "as given")
+    text = table[["predictor", "k"]].copy()
+    text.insert(0, "latents", names)
     text["ΔNLL"] = table["dnll"].map(_number)
     for name, shown in (("context_gain", "context gain"), ("predictive_information", "information")):
         bounds = zip(*(table[f"{name}{part}"] for part in ("", "_ci_low", "_ci_high")), strict=True)
@@ -86,8 +91,10 @@ def _interval(value: float, low: float, high: float) -> str:
 
 
 def _number(value: float) -> str:
-    """Two digits after the point, fewer of large numbers, so that a row stays short."""
-    return f"{value:z.2f}" if abs(value) < 100 else f"{value:.1f}" if abs(value) < 10_000 else f"{value:.1e}"
+    """At most six characters and a sign, so that a row stays short."""
+    size = abs(value)
+    form = "z.2f" if size < 99.995 else ".1f" if size < 1000 else ".0f" if size < 1e5 else ".0e"
+    return format(value, form)
 
 
 if __name__ == "__main__":

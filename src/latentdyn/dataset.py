@@ -36,6 +36,8 @@ def open_latents(handle: str | Path) -> xr.Dataset:
     handle = Path(handle)
     store = open_store(handle)
     owner, t = _owners(store)
+    used = owner >= 0
+    owner, t = owner[used], t[used]
     utterances = {"utterance": store.utterances.utterance_id, "speaker": store.utterances.speaker_id}
     coordinates: dict[str, Any] = {name: _repeated(values, owner) for name, values in utterances.items()}
     coordinates["time_s"] = t / store.frame_rate_hz
@@ -43,12 +45,12 @@ def open_latents(handle: str | Path) -> xr.Dataset:
         index = open_frames(handle.with_name("frames.json"), store)
         splits = dict(zip(index.speaker_id.astype(str), index.split.astype(str), strict=True))
         coordinates["split"] = _repeated(store.utterances.speaker_id.map(splits), owner)
-    dataset = xr.Dataset(
-        {"latents": (("frame", "dim"), _lazy(store, "latents")), "energy_db": ("frame", _lazy(store, "energy_db"))},
+    latents, energy_db = (_lazy(store, name, used) for name in ("latents", "energy_db"))
+    return xr.Dataset(
+        {"latents": (("frame", "dim"), latents), "energy_db": ("frame", energy_db)},
         {name: ("frame", values) for name, values in coordinates.items()},
         {name: store.handle[name] for name in ("frame_rate_hz", "kind", "digest")},
     )
-    return dataset if (owner >= 0).all() else dataset.isel(frame=np.flatnonzero(owner >= 0))
 
 
 def _owners(store: LatentsStore) -> tuple[np.ndarray, np.ndarray]:
@@ -62,11 +64,14 @@ def _owners(store: LatentsStore) -> tuple[np.ndarray, np.ndarray]:
 
 def _repeated(values: pd.Series, owner: np.ndarray) -> np.ndarray:
     """A value of each utterance for each of its frames: one object for all, where text would be copied."""
-    repeated: np.ndarray = np.asarray([*values, ""], object)[owner]
+    repeated: np.ndarray = values.to_numpy(object)[owner]
     return repeated
 
 
-def _lazy(store: LatentsStore, name: str) -> da.Array:
+def _lazy(store: LatentsStore, name: str, used: np.ndarray) -> da.Array:
+    """The rows of an array that are used. They are taken by slices, which keep the chunks apart."""
     array, key = store.array(name), f"{name}-{store.handle['digest']}"
-    lazy: da.Array = da.from_array(array, chunks=(SHARD_FRAMES, *array.shape[1:]), name=key)  # type: ignore[no-untyped-call]
+    rows = da.from_array(array, chunks=(SHARD_FRAMES, *array.shape[1:]), name=key)  # type: ignore[no-untyped-call]
+    edges = np.flatnonzero(np.diff(used, prepend=False, append=False)).reshape(-1, 2)
+    lazy: da.Array = da.concatenate([rows[start:end] for start, end in edges] or [rows])  # type: ignore[no-untyped-call]
     return lazy

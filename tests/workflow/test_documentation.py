@@ -8,14 +8,19 @@ import shlex
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from snakemake.utils import update_config
 
+from latentdyn.__main__ import command_line
 from latentdyn.config import load_config
-from latentdyn.stores.latents import LatentsWriter
+from latentdyn.stores.frames import index_frames, write_frames
+from latentdyn.stores.latents import LatentsWriter, open_latents
+from latentdyn.stores.lineage import root_facts
 
 from .conftest import ROOT, Checkout, environment, new_checkout
 
@@ -80,10 +85,27 @@ def test_every_block_is_of_a_language_that_is_tested_and_few_are_not_run():
 @pytest.mark.parametrize("block", runnable("python"), ids=lambda block: block.where)
 def test_python_runs(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    writer = LatentsWriter(Path("results/demo/logmel/latents.json"), 4, 12.5)  # as the demo leaves it, but small
+    leave_results(Path("results/demo/logmel"))
+    brought = latents_of_a_reader()
+    table = pd.concat([pd.DataFrame(x).assign(utterance=i) for i, x in enumerate(brought["arrays"])])
+    table.assign(speaker=table["utterance"]).to_csv("frames.csv", index=False)
+    exec(compile(block.text, block.where, "exec"), {"__name__": "__main__", **brought})
+
+
+def leave_results(folder: Path) -> None:
+    """A store and its index, as the demo leaves them, but small."""
+    writer = LatentsWriter(folder / "latents.json", 4, 12.5, **root_facts({"kind": "logmel"}))
     writer.append("u", "s", np.ones((3, 4), np.float32))
     writer.close()
-    exec(compile(block.text, block.where, "exec"), {"__name__": "__main__"})
+    store = open_latents(folder / "latents.json")
+    index = index_frames(store, pd.DataFrame({"speaker_id": ["s"], "split": ["train"]}))
+    write_frames(folder / "frames.parquet", folder / "frames.json", index, store)
+
+
+def latents_of_a_reader() -> dict[str, list[Any]]:
+    """What the documents call `arrays` and `speakers`."""
+    rng = np.random.default_rng(0)
+    return {"arrays": [rng.normal(size=(30, 2)) for _ in range(6)], "speakers": [f"s{i}" for i in range(6)]}
 
 
 @pytest.mark.parametrize("block", runnable("yaml"), ids=lambda block: block.where)
@@ -95,7 +117,12 @@ def test_yaml_is_a_valid_configuration_on_top_of_the_demo(block):
 
 def test_bash_calls_programs_that_are_known():
     called = {line.split()[0] for block in runnable("bash") for line in block.text.splitlines() if line.strip()}
-    assert called <= {"make", "snakemake"} | NOT_TYPED_HERE
+    assert called <= {"make", "snakemake", "latentdyn"} | NOT_TYPED_HERE
+
+
+@pytest.mark.parametrize("command", commands("latentdyn"))
+def test_the_command_has_these_options(command):
+    command_line().parse_args(shlex.split(command)[1:])
 
 
 @pytest.mark.parametrize("command", commands("make"))

@@ -5,6 +5,7 @@ What is wrong with an array is told by the utterance's name, before anything is 
 
 import csv
 import math
+import operator
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -59,6 +60,25 @@ def check_frame_rate(frame_rate_hz: Any) -> float:
             f"the frame rate is {frame_rate_hz!r}", "frame_rate_hz", "give the frames a second, a number above 0"
         )
     return rate
+
+
+def check_reach(window_frames: Any, horizons: Any) -> tuple[int, list[int]]:
+    """The context's length and its staleness, in frames, the latter sorted.
+
+    Raises:
+        UserError: they are no whole numbers above 0, or there is no horizon.
+    """
+    try:
+        window, chosen = operator.index(window_frames), sorted({operator.index(k) for k in horizons})
+    except TypeError:
+        window, chosen = 0, []
+    if window < 1 or not chosen or chosen[0] < 1:
+        raise UserError(
+            f"window_frames is {window_frames!r} and horizons is {horizons!r}",
+            "window_frames and horizons",
+            "give a whole number of frames, and a list of such numbers, all above 0",
+        )
+    return window, chosen
 
 
 def _utterances(arrays: Any) -> dict[str, Any]:

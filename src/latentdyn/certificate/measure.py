@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from latentdyn.certificate.arrays import check_frame_rate, write_index
+from latentdyn.certificate.arrays import check_frame_rate, check_reach, write_index
 from latentdyn.certificate.run import TABLE, Run, certificate_config, run_certificate
 from latentdyn.certificate.verdict import verdict
 from latentdyn.metrics import PREDICTIVE_INFORMATION, R2_DELTA
@@ -55,25 +55,24 @@ def measure(
     Raises:
         UserError: the latents cannot be measured; it says what is wrong, where, and what to do.
     """
-    rate = check_frame_rate(frame_rate_hz)
+    rate, reach = check_frame_rate(frame_rate_hz), check_reach(window_frames, horizons)
     with tempfile.TemporaryDirectory(prefix="latentdyn-") as folder:
-        index = write_index(Path(folder), arrays, speakers)
-        return _certificate(index, rate, window_frames, horizons, splits, Path(folder))
+        return _certificate(write_index(Path(folder), arrays, speakers), rate, *reach, splits, Path(folder))
 
 
 def measure_index(
     index: Path, frame_rate_hz: float, *, window_frames: int = 8, horizons: Sequence[int] = (1, 2, 4, 8)
 ) -> pd.DataFrame:
     """The same for latents in files, which a CSV names as for a corpus of kind `latents` (docs/own_latents.md)."""
-    rate = check_frame_rate(frame_rate_hz)
+    rate, reach = check_frame_rate(frame_rate_hz), check_reach(window_frames, horizons)
     with tempfile.TemporaryDirectory(prefix="latentdyn-") as folder:
-        return _certificate(Path(index).absolute(), rate, window_frames, horizons, None, Path(folder))
+        return _certificate(Path(index).absolute(), rate, *reach, None, Path(folder))
 
 
 def _certificate(
-    index: Path, rate: float, window: int, horizons: Sequence[int], splits: Mapping[Any, str] | None, folder: Path
+    index: Path, rate: float, window: int, horizons: list[int], splits: Mapping[Any, str] | None, folder: Path
 ) -> pd.DataFrame:
-    run = run_certificate(certificate_config(index, rate, window, list(horizons)), folder, splits)
+    run = run_certificate(certificate_config(index, rate, window, horizons), folder, splits)
     table = _table(run)
     table.attrs["verdict"] = verdict(run)
     return table

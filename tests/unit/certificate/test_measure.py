@@ -1,0 +1,124 @@
+"""The certificate of processes whose answer is known, and that it leaves nothing behind."""
+
+import tempfile
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import latentdyn
+from latentdyn.certificate.measure import COLUMNS, measure_index
+from latentdyn.errors import UserError
+
+
+def ar1(coefficient, n_speakers, n_frames=150, dim=2, seed=0):
+    """An utterance of independent AR(1) dimensions of unit noise for each speaker."""
+    rng = np.random.default_rng(seed)
+    utterances = {}
+    for i in range(n_speakers):
+        x = rng.normal(size=(n_frames, dim))
+        x[0] /= np.sqrt(1 - coefficient**2)
+        for t in range(1, n_frames):
+            x[t] += coefficient * x[t - 1]
+        utterances[f"u{i}"] = x.astype(np.float32)
+    return utterances, [f"s{i}" for i in range(n_speakers)]
+
+
+@pytest.fixture(scope="module")
+def predictable() -> pd.DataFrame:
+    utterances, speakers = ar1(0.8, 60)
+    return latentdyn.measure(utterances, speakers, 50, window_frames=2, horizons=[1, 2])
+
+
+def of(table, representation="latents", predictor="linear_gaussian", k=1):
+    (row,) = table[
+        (table.representation == representation) & (table.predictor == predictor) & (table.k == k)
+    ].itertuples()
+    return row
+
+
+def test_it_has_a_row_for_each_representation_predictor_and_horizon(predictable):
+    assert list(predictable.columns) == COLUMNS
+    assert predictable[["representation", "predictor", "k"]].values.tolist() == [
+        [representation, predictor, k]
+        for representation in ("latents", "latents__shuffled", "latents__white")
+        for predictor in ("linear_gaussian", "ar1")
+        for k in (1, 2)
+    ]
+    assert set(predictable.ms) == {20.0, 40.0}
+    assert predictable.n.nunique() == 1 and predictable.n.iloc[0] == (150 - 3) * predictable.speakers.iloc[0]
+
+
+def test_values_are_those_of_the_process(predictable):
+    """Of an AR(1): ΔNLL a dimension -½ ln(2 / (1 + a)), information -½ ln(1 - a^{2k})."""
+    row = of(predictable)
+    assert row.dnll == pytest.approx(-np.log(2 / 1.8), abs=0.05)
+    assert row.predictive_information == pytest.approx(-np.log(1 - 0.64), abs=0.1)
+    assert of(predictable, k=2).predictive_information == pytest.approx(-np.log(1 - 0.8**4), abs=0.1)
+    assert row.cosine_ci_low < row.cosine < row.cosine_ci_high
+    assert np.isnan(of(predictable, predictor="ar1").predictive_information)
+    assert np.isnan(of(predictable, k=2).level_gain)
+
+
+def test_the_controls_have_no_information_though_their_steps_are_predictable(predictable):
+    for control in ("latents__shuffled", "latents__white"):
+        assert of(predictable, control).dnll < of(predictable).dnll  # the trap that the verdict must not fall into
+        assert of(predictable, control).predictive_information == pytest.approx(0, abs=0.05)
+
+
+def test_the_verdict_is_yes_with_how_much_and_how_far(predictable):
+    text = " ".join(predictable.attrs["verdict"].split())
+    assert text.startswith("Yes: ")
+    worth = of(predictable).predictive_information - of(predictable, "latents__shuffled").predictive_information
+    assert f"is worth {worth:.3g} nats a frame" in text and "up to k = 2 (40 ms)" in text
+    assert max(map(len, predictable.attrs["verdict"].splitlines())) <= 100
+
+
+def test_of_white_noise_it_is_no_and_few_speakers_and_lost_frames_are_told():
+    utterances, speakers = ar1(0.0, 12, seed=4)
+    utterances["u3"][10, 0] = np.nan
+    table = latentdyn.measure(utterances, speakers, 50.0, window_frames=8, horizons=[1])
+    text = " ".join(table.attrs["verdict"].split())
+    assert text.startswith(("No: ", "Undecided: "))
+    assert "speakers are held out" in text and "1 of 1800 frames hold a NaN" in text
+
+
+def test_the_callers_random_numbers_and_folders_stay_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    torch.manual_seed(3)
+    before = torch.get_rng_state(), torch.get_float32_matmul_precision()
+    latentdyn.measure(*ar1(0.5, 4), 50, window_frames=1, horizons=[1])
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert before[1] == torch.get_float32_matmul_precision()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"horizons": [1, 200]}, "no utterance is long enough"),
+        ({"window_frames": 0}, "window_frames"),
+        ({"horizons": []}, "horizons"),
+        ({"horizons": [0]}, "horizons"),
+        ({"horizons": 3}, "horizons"),
+        ({"window_frames": 2.5}, "window_frames"),
+    ],
+)
+def test_settings_out_of_range_are_refused(changes, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(UserError, match=said):
+        latentdyn.measure(*ar1(0.5, 6, n_frames=30), 50, **changes)
+    assert not list(tmp_path.iterdir())
+
+
+def test_latents_that_do_not_span_their_dimensions_are_refused():
+    utterances, speakers = ar1(0.5, 6, dim=1)
+    with pytest.raises(UserError):
+        latentdyn.measure({name: x * np.float32([1, 1]) for name, x in utterances.items()}, speakers, 50)
+
+
+def test_an_index_of_bad_files_names_them(tmp_path):
+    (tmp_path / "index.csv").write_text("utterance_id,speaker_id,path\nu,s,missing.npy\n")
+    with pytest.raises(UserError, match=r"missing\.npy"):
+        measure_index(tmp_path / "index.csv", 50)

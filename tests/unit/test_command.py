@@ -1,0 +1,85 @@
+"""The command `latentdyn`, as a user types it, and what the package offers in Python."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import latentdyn
+from latentdyn.__main__ import _number, _shown, main
+from latentdyn.certificate.measure import COLUMNS
+
+
+def call(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["latentdyn", *map(str, arguments)])
+    main()
+
+
+@pytest.fixture
+def index(tmp_path):
+    """Ten speakers of white noise."""
+    rng, lines = np.random.default_rng(0), ["utterance_id,speaker_id,path"]
+    for i in range(10):
+        np.save(tmp_path / f"u{i}.npy", rng.normal(size=(40, 2)))
+        lines.append(f"u{i},s{i},u{i}.npy")
+    (tmp_path / "index.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path / "index.csv"
+
+
+def test_measure_prints_a_table_and_a_verdict_and_writes_all_columns(index, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out/table.csv"
+    call(monkeypatch, "measure", index, "--frame-rate-hz", 50, "--window-frames", 1, "--horizons", 1, "--csv", out)
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 100
+    assert "shuffled" in said and "held out" in said
+    assert list(pd.read_csv(out).columns) == COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["measure", "missing.csv", "--frame-rate-hz", "50"], "the index of latents does not exist"),
+        (["measure", "index.csv", "--frame-rate-hz", "0"], "the frame rate is 0.0"),
+        (["measure", "index.csv", "--frame-rate-hz", "50", "--horizons", "0"], "all above 0"),
+        (["measure", "index.csv", "--frame-rate-hz", "50", "--window-frames", "90"], "no utterance is long enough"),
+    ],
+)
+def test_mistakes_are_one_paragraph(index, monkeypatch, arguments, said):
+    monkeypatch.chdir(index.parent)
+    with pytest.raises(SystemExit) as stopped:
+        call(monkeypatch, *arguments)
+    assert str(stopped.value.code).startswith("error: ") and said in str(stopped.value.code)
+    assert "What to do: " in str(stopped.value.code)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["measure", "--help"], ["--version"]])
+def test_help_comes_without_the_heavy_packages(arguments):
+    script = (
+        "import sys, latentdyn.__main__ as command\n"
+        "sys.argv = ['latentdyn', *sys.argv[1:]]\n"
+        "try: command.main()\n"
+        "finally: print({'torch', 'pandas', 'xarray', 'zarr'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.endswith("set()\n"), done.stdout + done.stderr
+
+
+def test_the_package_offers_its_functions_and_imports_nothing_for_them():
+    done = subprocess.run([sys.executable, "-c", "import sys, latentdyn; print(len(sys.modules))"], capture_output=True)
+    assert int(done.stdout) < 150  # torch alone brings more than a thousand
+    assert {"measure", "open_latents", "UserError"} <= set(dir(latentdyn))
+    assert latentdyn.measure.__module__ == "latentdyn.certificate.measure"
+    assert latentdyn.open_latents.__module__ == "latentdyn.dataset"
+    with pytest.raises(AttributeError, match="no attribute 'measures'"):
+        latentdyn.measures  # noqa: B018
+
+
+def test_large_numbers_keep_the_table_narrow():
+    row = {"representation": "latents__shuffled", "predictor": "linear_gaussian", "k": 16, "n": 200_000, "speakers": 9}
+    for value in (-0.001, -185.44, -12345.6, -1e9, np.nan):
+        wide = pd.DataFrame([row | dict.fromkeys(COLUMNS[6:], value) | {"cosine": -0.5, "r2_delta": -0.5}])
+        assert max(map(len, _shown(wide).splitlines())) <= 100
+    numbers = {-0.001: "0.00", 99.994: "99.99", 99.999: "100.0", -185.44: "-185.4", 12345.6: "12346", -1e9: "-1e+09"}
+    assert [_number(value) for value in numbers] == list(numbers.values())
