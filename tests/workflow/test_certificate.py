@@ -37,18 +37,19 @@ def test_it_gives_the_rows_of_the_workflow(checkout: Checkout):
         "schema_version": 1,
         "corpora": {"mine": {"kind": "latents", "index": "index.csv", "frame_rate_hz": 12.5}},
         "representations": {"latents": {"kind": "provided"}},
-        "predictors": {"linear_gaussian": {"kind": "linear_gaussian", **reach}},
+        "predictors": {"line": {"kind": "linear_gaussian", **reach}},
         "tables": {
             "table": {
                 "kind": "lagged", "corpora": ["mine"], "representations": ["latents"], "surrogates": ["shuffled"],
-                "predictors": ["linear_gaussian"], "horizons": [1, 3], "splits": ["eval"],
+                "predictors": ["line"], "horizons": [1, 3], "splits": ["eval"],
                 "columns": KEYS + COLUMNS,
             }
         },
     }  # fmt: skip
     (checkout.folder / "tiny.yaml").write_text(yaml.safe_dump(config))
-    checkout.snakemake("results/mine/tables/table.csv")
-    by_workflow = pd.read_csv(checkout.folder / "results/mine/tables/table.csv").set_index(KEYS)[COLUMNS]
+    checkout.snakemake("--", "results/mine/tables/table.csv")
+    table = pd.read_csv(checkout.folder / "results/mine/tables/table.csv").assign(predictor="linear_gaussian")
+    by_workflow = table.set_index(KEYS)[COLUMNS]
     assert len(by_workflow) == 4
     mine = by_measure.set_index(KEYS)[COLUMNS].loc[by_workflow.index]
     np.testing.assert_allclose(mine.astype(float), by_workflow, rtol=0, atol=1e-9)

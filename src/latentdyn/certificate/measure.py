@@ -84,13 +84,12 @@ def _table(run: Run) -> pd.DataFrame:
     corpus = section.corpora[0]
     rows = lagged_rows(run.measured, section.model_dump(mode="json"), section.plan(run.config, corpus))
     rows["ms"] = rows["k"] * rows["ms_per_step"]
+    places = [
+        run.measured.of_row(row.representation, row.predictor, "eval", slice="all", horizon=row.k)
+        for row in rows.itertuples()
+    ]
     for name in (PREDICTIVE_INFORMATION.name, R2_DELTA.name):
         for part, column in (("", "value"), ("_ci_low", "ci_low"), ("_ci_high", "ci_high")):
-            rows[f"{name}{part}"] = [
-                run.measured.of_row(row.representation, row.predictor, "eval", slice="all", horizon=row.k).over_seeds(
-                    name, column
-                )
-                for row in rows.itertuples()
-            ]
+            rows[f"{name}{part}"] = [place.over_seeds(name, column) for place in places]
     numbers = COLUMNS[COLUMNS.index("dnll") :]
     return rows[COLUMNS].astype(dict.fromkeys(numbers, "float64"))

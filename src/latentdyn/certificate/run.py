@@ -5,7 +5,7 @@ workflow, and so are the numbers. Everything is computed on the CPU, and the cal
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,9 @@ from latentdyn.config.root import Config
 from latentdyn.corpus.manifest import LATENTS_MAX_EXCLUDED_SHARE, Manifest, build_manifest, check_excluded_share
 from latentdyn.diagnostics.lagged import EvaluationSettings, evaluate_lagged
 from latentdyn.diagnostics.predictive_information import predictive_information
-from latentdyn.diagnostics.records import Identity, read_metrics, read_sums, write_metrics, write_sums
-from latentdyn.files import read_json
+from latentdyn.diagnostics.records import Identity, records_table, sums_table
 from latentdyn.measurements.lagged import SEED_NAMES
-from latentdyn.measurements.subject import Measured, Model, Subject
+from latentdyn.measurements.subject import Model, Subject
 from latentdyn.models.checkpoint import save_checkpoint
 from latentdyn.models.fit import fit_model
 from latentdyn.reporting.measurements import Measurements
@@ -106,47 +105,35 @@ def run_certificate(config: Config, folder: Path, given_splits: Mapping[Any, str
 
 def _measured(config: Config, name: str, handle: Path, frames: Path) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """Records and sums of all measurements of a representation."""
-    for measurement in config.tables[TABLE].measurements(config, CORPUS):
-        if measurement.representation == name:
-            section, folder = config.measurement_kind(measurement.kind), handle.parent / measurement.by
-            models = {
-                role: _fitted(model.settings, folder / f"{role}.json", handle, frames)
-                for role, model in section.models(config, measurement.by, None).items()
-            }
-            subject = Subject(handle, frames, models, _CPU)
-            scored = evaluate_lagged(
-                subject.predictors(), subject.latents, subject.frames, subject.store.frame_rate_hz,
-                EvaluationSettings(**section.settings(config, measurement.by, None)),
-                seed_names=SEED_NAMES, splits=["eval"], slices=["all"],
-            )  # fmt: skip
-            measured = Measured(scored.records, scored.speakers)
-            yield _tables(folder, Identity(**measurement.identity()), measured)
-    subject, evaluation = Subject(handle, frames, {}, _CPU), config.section(Evaluation)
-    information = predictive_information(
-        config.predictors[LINEAR].model_dump(mode="json"), subject.latents, subject.frames,
+    measurements = [m for m in config.tables[TABLE].measurements(config, CORPUS) if m.representation == name]
+    settings = {m.by: config.all_predictors[m.by].model_dump(mode="json") for m in measurements}
+    models = {by: Model(handle.parent / by / "predictor.json", its) for by, its in settings.items()}
+    subject, evaluation = Subject(handle, frames, models, _CPU), config.section(Evaluation)
+    for measurement in measurements:
+        _fit(subject, measurement.by)
+        scored = evaluate_lagged(
+            subject.predictors(measurement.by), subject.latents, subject.frames, subject.store.frame_rate_hz,
+            EvaluationSettings(**evaluation.settings(config, measurement.by, None)),
+            seed_names=SEED_NAMES, splits=["eval"], slices=["all"],
+        )  # fmt: skip
+        own = measurement.identity()
+        yield records_table(own, scored.records), sums_table(own, scored.speakers)
+    information, by_speaker = predictive_information(
+        settings[LINEAR], subject.latents, subject.frames,
         max_frames=evaluation.max_frames, resamples=evaluation.bootstrap_resamples, seed_names=SEED_NAMES,
     )  # fmt: skip
-    identity = Identity("predictive_information", CORPUS, name, LINEAR, "teacher_forced", 0)
-    yield _tables(handle.parent / identity.measurement, identity, Measured(*information))
+    own = asdict(Identity("predictive_information", CORPUS, name, LINEAR, "teacher_forced", _SEED))
+    yield records_table(own, information), sums_table(own, by_speaker)
 
 
-def _fitted(settings: dict[str, Any], checkpoint: Path, handle: Path, frames: Path) -> Model:
-    """Fit a predictor, as the step `train_model` does, and save it."""
-    store = open_latents(handle)
-    data = {"latents": store.handle["digest"], "frames": read_json(frames, made_by="index_frames")["digest"]}
+def _fit(subject: Subject, by: str) -> None:
+    """Fit a predictor to the subject's latents and save it, as the step `train_model` does."""
+    model, store = subject.models[by], subject.store
     with torch.random.fork_rng(devices=[]):
         fitted = fit_model(
-            "predictor", settings, store, open_frames(frames, store), seed=_SEED, state=checkpoint.parent, device=_CPU
+            "predictor", model.settings, store, subject.frames, seed=_SEED, state=model.handle.parent, device=_CPU
         )
     save_checkpoint(
-        checkpoint, fitted.weights, kind="predictor", settings=settings, dim=store.dim, seed=_SEED, data=data
-    )
-    return Model(checkpoint, settings)
-
-
-def _tables(folder: Path, identity: Identity, measured: Measured) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Records and sums as the workflow's files give them."""
-    assert measured.sums is not None
-    write_metrics(folder / "metrics.json", identity, measured.records)
-    write_sums(folder / "sums.parquet", identity, measured.sums)
-    return read_metrics(folder / "metrics.json")[0], read_sums(folder / "sums.parquet")
+        model.handle, fitted.weights, kind="predictor", settings=model.settings, dim=store.dim, seed=_SEED,
+        data=subject.data,
+    )  # fmt: skip

@@ -153,19 +153,31 @@ def read_metrics(path: Path) -> Metrics:
         raise UserError("this is not a file of metrics, or another version wrote it", path, fix)
     if content["schema_version"] != SCHEMA_VERSION:
         raise UserError("these metrics were written by another version", path, fix)
-    records, worst = (
-        pd.DataFrame(content[part], columns=list(columns)).assign(**content["identity"])
-        for part, columns in (("records", [name for name in RECORDS if name not in IDENTITY]), ("worst_frames", _WORST))
-    )
-    return Metrics(records[list(RECORDS)].astype(RECORDS), worst[list(WORST_FRAMES)], content["sums"])
+    worst = pd.DataFrame(content["worst_frames"], columns=list(_WORST)).assign(**content["identity"])
+    records = records_table(content["identity"], content["records"])
+    return Metrics(records, worst[list(WORST_FRAMES)], content["sums"])
+
+
+def records_table(identity: Mapping[str, Any], records: Sequence[Record | dict[str, Any]]) -> pd.DataFrame:
+    """Records as a table with the columns RECORDS.
+
+    Args:
+        identity: the fields of what they are of.
+    """
+    columns = [name for name in RECORDS if name not in IDENTITY]
+    return pd.DataFrame(records, columns=columns).assign(**identity)[list(RECORDS)].astype(RECORDS)
 
 
 def write_sums(path: Path, identity: Identity, sums: pd.DataFrame) -> str:
     """Write sums over the frames of each speaker: columns metric, speaker_id, total, n, and those of the places that
     apply (split, slice, horizon, ...); the others are null. Returns their digest."""
+    return write_parquet(path, sums_table(asdict(identity), sums))
+
+
+def sums_table(identity: Mapping[str, Any], sums: pd.DataFrame) -> pd.DataFrame:
+    """Sums over the frames of each speaker, as `write_sums` takes them, with the columns SUMS."""
     places = [name for name in _PLACES if name not in sums]
-    whole = sums.assign(**asdict(identity), **dict.fromkeys(places))
-    return write_parquet(path, whole[list(SUMS)].astype(SUMS))
+    return sums.assign(**identity, **dict.fromkeys(places))[list(SUMS)].astype(SUMS)
 
 
 def read_sums(path: Path) -> pd.DataFrame:

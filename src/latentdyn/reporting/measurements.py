@@ -8,6 +8,7 @@ mean, an interval the mean of theirs (all resample the same speakers in the same
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +101,18 @@ class Measurements:
         self, metric: str, column: str = "value", reduce: Callable[[np.ndarray], Any] = np.mean
     ) -> float | None:
         """One number from the seeds' values of a metric; None where it was not measured, inf where one overflowed."""
-        values = self.records[self.records.metric == metric]
-        if values.empty:
+        if metric not in self._places:
             return None
-        if column == "value" and (values.status == "overflow").any():
+        rows = self._places[metric]
+        if column == "value" and (self.records["status"].to_numpy()[rows] == "overflow").any():
             return math.inf
-        return float(reduce(values[column].to_numpy(np.float64)))
+        return float(reduce(self.records[column].to_numpy(np.float64)[rows]))
+
+    @cached_property
+    def _places(self) -> dict[str, np.ndarray]:
+        """The rows of each metric's records, by number: a table asks for many."""
+        places: dict[str, np.ndarray] = self.records.groupby("metric", sort=False).indices
+        return places
 
     def difference(self, other: "Measurements", metric: str) -> Comparison | None:
         """Mean of a metric here less its mean there, over the same resampled speakers; None if either lacks it.
