@@ -1,7 +1,5 @@
 """A store as a lazy Dataset: what it says of each frame, that it reads late, and that it refuses what is damaged."""
 
-import json
-
 import dask.array as da
 import numpy as np
 import pandas as pd
@@ -9,6 +7,7 @@ import pytest
 
 import latentdyn
 from latentdyn.errors import UserError
+from latentdyn.files import read_json, write_json
 from latentdyn.stores.frames import index_frames, write_frames
 from latentdyn.stores.latents import LatentsWriter, merge_latents, open_latents, store_path
 from latentdyn.stores.lineage import root_facts
@@ -90,11 +89,22 @@ def test_wrong_handles_and_damaged_stores_are_told(handle, tmp_path):
     (tmp_path / "text.json").write_text("latents")
     with pytest.raises(UserError, match="not valid JSON"):
         latentdyn.open_latents(tmp_path / "text.json")
-    index = json.loads(handle.with_name("frames.json").read_text())
-    handle.with_name("frames.json").write_text(json.dumps(index | {"latents_digest": "of others"}))
+    index = read_json(handle.with_name("frames.json"), made_by="")
+    write_json(handle.with_name("frames.json"), index | {"latents_digest": "of others"})
     with pytest.raises(UserError, match="frame index"):
         latentdyn.open_latents(handle)
     shard = store_path(handle) / "latents/c/1/0"
     shard.write_bytes(shard.read_bytes()[:-1])
     with pytest.raises(UserError, match="of this latents store"):
         latentdyn.open_latents(handle)
+
+
+def test_a_bit_that_changes_after_opening_is_told_when_it_is_read(handle):
+    found = latentdyn.open_latents(handle)
+    shard = store_path(handle) / "latents/c/1/0"
+    content = bytearray(shard.read_bytes())
+    content[3] ^= 1
+    shard.write_bytes(content)
+    np.testing.assert_array_equal(found.latents[:4], np.concatenate([frames_of("a"), frames_of("b")])[:4])
+    with pytest.raises(UserError, match="latents/c/1/0"):
+        found.latents.compute()

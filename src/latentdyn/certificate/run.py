@@ -71,7 +71,7 @@ def certificate_config(index: Path, frame_rate_hz: float, window_frames: int, ho
                 }
             },
             # free runs and draws are no part of the certificate, and take most of the time
-            Evaluation.section: {"rollout_frames": 1, "energy_draws": 2},
+            Evaluation.section: {"rollout_frames": 2, "energy_draws": 2},
         }
     )  # fmt: skip
 
