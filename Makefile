@@ -10,7 +10,7 @@ help: ## say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 demo: $(VENV)/.ready ## from spoken sentences to the Phase 1 table, and the calibration: minutes, no GPU, no download
-	snakemake --cores $(CORES) --configfile config/calibration.yaml
+	snakemake --cores $(CORES) --configfile config/demo.yaml config/calibration.yaml
 	@cat results/demo/tables/phase1_lagged.md results/known_answers/tables/calibration.md
 
 # Slipcover prints the coverage. What a workflow's jobs run is not in it: they are processes of their own.

@@ -20,6 +20,10 @@ include: "workflow/rules/measurements.smk"
 include: "workflow/rules/tables.smk"
 
 
+if not CONFIG.tables and workflow.is_main_process:
+    logger.warning("The configuration asks for no tables. Add a file that does, such as --configfile config/demo.yaml")
+
+
 localrules:
     all,
 

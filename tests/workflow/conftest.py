@@ -33,7 +33,8 @@ CONFIG: dict[str, Any] = {
     },
     "tables": {
         "phase1_lagged": {
-            "corpora": ["tiny"], "representations": ["mel"], "predictors": ["net", "line"], "horizons": [1, 2],
+            "kind": "lagged", "corpora": ["tiny"], "representations": ["mel"], "predictors": ["net", "line"],
+            "horizons": [1, 2], "splits": ["train", "eval"],
         }
     },
 }  # fmt: skip

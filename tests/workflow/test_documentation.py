@@ -111,7 +111,8 @@ def latents_of_a_reader() -> dict[str, list[Any]]:
 @pytest.mark.parametrize("block", runnable("yaml"), ids=lambda block: block.where)
 def test_yaml_is_a_valid_configuration_on_top_of_the_demo(block):
     values = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    update_config(values, yaml.safe_load(block.text))
+    for text in ((ROOT / "config/demo.yaml").read_text(), block.text):
+        update_config(values, yaml.safe_load(text))
     load_config(values)
 
 
@@ -143,11 +144,11 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
             recording.touch()  # planning lists files and opens none
             (checkout.folder / corpus["root"] / "SPEAKERS.TXT").touch()
     mine = {block.language: block.text for block in blocks_of(ROOT / "docs/own_latents.md")}
-    (checkout.folder / "config/my_latents.yaml").write_text(mine["yaml"])
-    (checkout.folder / "my_latents").mkdir()
-    (checkout.folder / "my_latents/index.csv").write_text(mine["csv"])
+    (checkout.folder / "my").mkdir()
+    (checkout.folder / "my/latents.yaml").write_text(mine["yaml"])
+    (checkout.folder / "my/index.csv").write_text(mine["csv"])
     for name in ("u00", "u01"):
-        np.save(checkout.folder / f"my_latents/{name}.npy", np.zeros((30, 4), np.float32))
+        np.save(checkout.folder / f"my/{name}.npy", np.zeros((30, 4), np.float32))
     return checkout
 
 
@@ -155,8 +156,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 @pytest.mark.parametrize("command", dict.fromkeys(line.removesuffix(" -n") for line in commands("snakemake")))
 def test_snakemake_plans_it(reader, command):
     arguments = shlex.split(command)[1:]
-    dry_run = [] if "--unlock" in arguments else ["-n", "--quiet", "all"]
+    dry_run = [] if "--unlock" in arguments else ["-n", "--quiet", "all", "--cores", "1"]
     done = subprocess.run(
-        ["snakemake", *arguments, *dry_run], cwd=reader.folder, env=environment(), capture_output=True, text=True
+        ["snakemake", *dry_run, *arguments], cwd=reader.folder, env=environment(), capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -48,8 +48,8 @@ def table(real_data, tmp_path_factory) -> pd.DataFrame:
         },
         "tables": {
             "phase1_lagged": {
-                "corpora": ["speech"], "representations": ["soundstream_12hz"],
-                "predictors": ["linear_gaussian", "mdn_principal"],
+                "kind": "lagged", "corpora": ["speech"], "representations": ["soundstream_12hz"],
+                "predictors": ["linear_gaussian", "mdn_principal"], "splits": ["train", "eval"],
             }
         },
     }  # fmt: skip

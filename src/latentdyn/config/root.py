@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import Field, create_model, model_validator
 
@@ -47,16 +47,14 @@ class Root(Strict):
     """The whole configuration, but for the sections of kinds of measurement."""
 
     schema_version: Literal[1] = Field(description="the form of the configuration that a file is written in")
-    corpora: dict[Name, Corpus] = Field(description="utterances and their speakers, by name")
+    corpora: dict[Name, Corpus] = Field({}, description="utterances and their speakers, by name")
     representations: dict[Name, Representation] = Field(
-        description="encoders, known processes and what is derived from them, by name"
+        {}, description="encoders, known processes and what is derived from them, by name"
     )
     predictors: dict[Name, Predictor] = Field({}, description="models of the next step, by name")
     keys: dict[Name, Key] = Field({}, description="coarse views of the context, by name")
     corrections: dict[Name, Correction] = Field({}, description="score models that correct forecasts, by name")
-    tables: Annotated[dict[Name, Table], Field(min_length=1)] = Field(
-        description="what a run makes, by name: at least one"
-    )
+    tables: dict[Name, Table] = Field({}, description="what a run makes, by name")
     compute: Compute = Field(Compute(), description="where jobs run, and in which arithmetic")
 
     @model_validator(mode="after")

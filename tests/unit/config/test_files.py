@@ -146,7 +146,7 @@ def test_files_are_checked_from_the_command_line(tmp_path: Path):
     bad.write_text("evaluation: {max_frames: 0}\n")
     check = [sys.executable, "-m", "latentdyn.config", "--folder", str(FOLDER), "check"]
     done = subprocess.run([*check, good], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "The files are valid. Tables: phase1_lagged, t, phase0, exact.\n")
+    assert (done.returncode, done.stdout) == (0, "The files are valid. Tables: t, phase0, exact.\n")
     done = subprocess.run([*check, good, bad], capture_output=True, text=True)
     assert done.returncode == 1 and "evaluation.max_frames: must be 2 or more, not 0" in done.stderr
     assert f"Where: {bad}, line 1." in done.stderr and "Traceback" not in done.stderr

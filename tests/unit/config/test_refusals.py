@@ -135,7 +135,6 @@ FORECAST_KNOWN = WIDE | {"kind": "injection"}
         ("clustering.cluster_counts", [64, 64], r"clustering\.cluster_counts: lists the same entry twice"),
         ("clustering.permutations", 1, r"clustering\.permutations: .*2 or more"),
         ("evaluation.principal_dims", [8, 0], r"evaluation\.principal_dims\.1: .*above 0"),
-        ("tables", {}, r"tables: .*at least 1"),
         ("tables.t.predictors", ["lines"], r"tables\.t\.predictors: 'lines' is not defined \(defined: line, net\)"),
         ("tables.t.corpora", [], r"tables\.t\.corpora: .*at least 1"),
         ("tables.t.seeds", [0, 0], r"tables\.t\.seeds: lists the same entry twice"),

@@ -12,9 +12,14 @@ from latentdyn.config.representations import Process
 from .examples import FOLDER, OVERLAYS, merged, read
 
 
-@pytest.mark.parametrize("name", ["config", *OVERLAYS])
-def test_a_shipped_file_is_valid(name: str):
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_a_shipped_file_is_valid_and_asks_for_tables(name: str):
     assert merged(name).tables
+
+
+def test_what_every_run_starts_from_asks_for_nothing():
+    config = merged()
+    assert config.predictors and not config.tables
 
 
 @pytest.mark.parametrize("name", ["config", *OVERLAYS])
@@ -27,16 +32,16 @@ def test_an_entry_of_a_shipped_file_is_what_the_file_says(name: str):
     base, overlay = read("config"), read(name)
     for section in overlay.keys() - {"schema_version"}:
         base[section] = base.get(section, {}) | overlay[section]  # whole entries, where Snakemake merges keys
-    assert load_config(base) == merged(name), "a key of the demo shines through"
+    assert load_config(base) == merged(name), "a key of config.yaml shines through"
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_every_corpus_of_a_shipped_file_is_in_a_table(name: str):
+    config = merged(name)
+    assert {corpus for table in config.tables.values() for corpus in table.corpora} == set(config.corpora)
 
 
 @pytest.mark.parametrize("name", sorted({*OVERLAYS} - {"calibration"}))
-def test_a_shipped_file_runs_without_the_demo(name: str):
-    config = merged(name)
-    assert {corpus for table in config.tables.values() for corpus in table.corpora} == set(read(name)["corpora"])
-
-
-@pytest.mark.parametrize("name", sorted({"config", *OVERLAYS} - {"calibration"}))
 def test_the_calibration_goes_beside_every_other_file(name: str):
     alone, both = merged(name), merged(name, "calibration")
     for section in ("corpora", "representations", "predictors", "keys", "corrections", "tables"):
