@@ -1,5 +1,6 @@
 """`corpora`: utterances and their speakers."""
 
+import os
 import re
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -130,6 +131,10 @@ class AudioCorpus(CorpusKind):
     )
 
 
+def _existing(files: list[Path]) -> list[Path]:
+    return [file for file in files if os.path.isfile(file)]  # others are set aside; any odd name is none, not an error
+
+
 def _names(subset: str | list[str] | dict[str, str] | None) -> str | list[str] | None:
     return list(subset) if isinstance(subset, dict) else subset
 
@@ -244,7 +249,25 @@ class Folder(AudioCorpus):
     def files(self) -> list[Path]:
         from latentdyn.corpus.folder import folder_files
 
-        return [file for file in folder_files(Path(self.root), _names(self.subset)) if file.is_file()]
+        return _existing(folder_files(Path(self.root), _names(self.subset)))
+
+
+class Lhotse(AudioCorpus):
+    """Recordings that Lhotse has prepared, each of one file and one speaker."""
+
+    kind: Literal["lhotse"]
+    recordings: str = Field(description="Lhotse's JSONL of recordings (.jsonl or .jsonl.gz)")
+    supervisions: str = Field(description="Lhotse's JSONL of supervisions, which name the speakers")
+    root: str = Field(".", description="what the paths of the recordings' sources are relative to")
+
+    def location(self, made: str) -> str:
+        return self.root
+
+    def files(self) -> list[Path]:
+        from latentdyn.corpus.lhotse import lhotse_recordings
+
+        lists = Path(self.recordings), Path(self.supervisions)
+        return _existing([*lists, *(Path(self.root) / recording.path for recording, _ in lhotse_recordings(*lists))])
 
 
 class Demo(AudioCorpus):
@@ -291,8 +314,7 @@ class Latents(CorpusKind):
         from latentdyn.corpus.latents_index import latents_recordings  # and with it numpy, only where it is needed
 
         index = Path(self.index)
-        files = [index.parent / recording.path for recording in latents_recordings(index)]
-        return [index, *(file for file in files if file.is_file())]  # a missing one is set aside
+        return _existing([index, *(index.parent / recording.path for recording in latents_recordings(index))])
 
 
 class Synthetic(CorpusKind):

@@ -8,6 +8,7 @@ are.
 
 import contextlib
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -94,8 +95,8 @@ def inspect_audio(path: Path, *, min_duration_s: float, silence_dbfs: float) -> 
         silence_dbfs: a recording whose RMS level (dB re 1.0) is below this is `silent`.
     """
     try:
-        if not path.exists():
-            return Exclusion("missing", "there is no such file, or a link that leads nowhere")
+        if not os.path.isfile(path):
+            return Exclusion("missing", "there is no such file; perhaps a link that leads nowhere")
         if path.stat().st_size == 0:
             return Exclusion("empty", "the file has no bytes")
         n_samples, energy, peak, n_bad = 0, 0.0, 0.0, 0

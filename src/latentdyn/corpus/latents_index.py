@@ -6,6 +6,7 @@ cannot be used is set aside.
 """
 
 import csv
+import os
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -104,7 +105,7 @@ def inspect_latents(path: Path) -> LatentsFacts | Exclusion:
     The first reason that applies is given, in this order: `missing`, `corrupt` (not a whole .npy of one array; pickled
     objects are never loaded), `not_2d`, `not_float`, `too_short` (fewer than 2 frames).
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         return Exclusion("missing", "there is no such file")
     try:
         latents = open_npy(path)

@@ -17,6 +17,7 @@ import pandas as pd
 from latentdyn.corpus.audio import AudioFacts, inspect_audio
 from latentdyn.corpus.folder import demo_recordings, folder_recordings
 from latentdyn.corpus.latents_index import LatentsFacts, inspect_latents, latents_recordings
+from latentdyn.corpus.lhotse import lhotse_recordings
 from latentdyn.corpus.librispeech import librispeech_recordings
 from latentdyn.corpus.recording import Exclusion, Recording
 from latentdyn.errors import UserError
@@ -50,9 +51,9 @@ def build_manifest(corpus: Mapping[str, Any], root: Path, *, workers: int) -> Ma
     """List a corpus and open each of its files once.
 
     Args:
-        corpus: the corpus's section of the config: `kind`, and what that kind needs (`subset`, `speaker`, `audio`,
-            `frame_rate_hz`).
-        root: its folder; of kind latents, its index.
+        corpus: the corpus's section of the config: `kind`, and what that kind needs (`subset`, `speaker`, `recordings`,
+            `supervisions`, `audio`, `frame_rate_hz`).
+        root: its folder, which paths are relative to; of kind latents, its index.
         workers: threads that decode (libsndfile, numpy and hashing let them run side by side).
 
     Raises:
@@ -62,17 +63,23 @@ def build_manifest(corpus: Mapping[str, Any], root: Path, *, workers: int) -> Ma
         recordings = latents_recordings(root)
         facts = _inspect_all(recordings, root.parent, inspect_latents, workers)
         return latents_manifest(recordings, facts, corpus["frame_rate_hz"])
+    inspect = functools.partial(
+        inspect_audio,
+        min_duration_s=corpus["audio"]["min_duration_s"],
+        silence_dbfs=corpus["audio"]["silence_dbfs"],
+    )
+    if corpus["kind"] == "lhotse":
+        listed = lhotse_recordings(Path(corpus["recordings"]), Path(corpus["supervisions"]))
+        whole = iter(
+            _inspect_all([recording for recording, reason in listed if reason is None], root, inspect, workers)
+        )
+        return audio_manifest([recording for recording, _ in listed], [reason or next(whole) for _, reason in listed])
     if corpus["kind"] == "librispeech":
         recordings = librispeech_recordings(root, corpus["subset"])
     elif corpus["kind"] == "demo":
         recordings = demo_recordings(root)
     else:
         recordings = folder_recordings(root, corpus.get("subset"), corpus.get("speaker", "parent"))
-    inspect = functools.partial(
-        inspect_audio,
-        min_duration_s=corpus["audio"]["min_duration_s"],
-        silence_dbfs=corpus["audio"]["silence_dbfs"],
-    )
     return audio_manifest(recordings, _inspect_all(recordings, root, inspect, workers))
 
 
