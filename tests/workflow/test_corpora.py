@@ -1,0 +1,46 @@
+"""Corpora as users have them: odd names, speakers and splits in the folders, Lhotse's lists."""
+
+import json
+
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.workflow
+
+
+def test_official_splits_of_people_below_a_folder_that_begins_with_a_dash(checkout):
+    names = {"-train": range(7), "dev set": range(7, 8), "test": range(8, 10)}
+    for subset, speakers in names.items():
+        for i in speakers:
+            place = checkout.folder / "-audio" / subset / f"s{i}" / "wav"
+            place.parent.mkdir(parents=True)
+            (checkout.folder / f"audio/s{i}").rename(place)
+            (place / "notes.TXT").touch()
+    (checkout.folder / "-audio/-train/s0/wav/u0.wav").rename(checkout.folder / "-audio/-train/s0/wav/-x ü.wav")
+    splits = {"-train": "train", "dev set": "validation", "test": "eval"}
+    checkout.configure(lambda c: c["corpora"]["tiny"].update(root="-audio", subset=splits, speaker=1))
+    checkout.snakemake("--", "results/tiny/mel/frames.json")
+    speakers = pd.read_parquet(checkout.folder / "results/tiny/splits.parquet")
+    assert dict(zip(speakers.speaker_id, speakers.split, strict=True)) == {
+        f"s{i}": "train" if i < 7 else "validation" if i == 7 else "eval" for i in range(10)
+    }
+    assert set(speakers.n_utterances) == {2}
+    log = (checkout.folder / "results/tiny/logs/build_manifest.log").read_text()
+    assert "passed over: 10 files of 1 suffixes: .txt 10" in log
+    assert "joined" not in log and "only one speaker" not in log
+
+
+def test_recordings_that_lhotse_has_prepared(checkout):
+    recordings, supervisions = [], []
+    for i in range(10):
+        source = {"type": "file", "channels": [0], "source": f"audio/s{i}/u0.wav"}
+        recordings.append({"id": f"r{i}", "sources": [source], "sampling_rate": 16000, "num_samples": 64000})
+        supervisions.append({"id": f"r{i}-0", "recording_id": f"r{i}", "speaker": f"s{i}"})
+    for name, lines in (("recordings", recordings), ("supervisions", supervisions)):
+        (checkout.folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    tiny = {"kind": "lhotse", "recordings": "recordings.jsonl", "supervisions": "supervisions.jsonl"}
+    checkout.configure(lambda c: c["corpora"]["tiny"].update(tiny) or c["corpora"]["tiny"].pop("root"))
+    checkout.snakemake("--", "results/tiny/mel/latents.json")
+    manifest = pd.read_parquet(checkout.folder / "results/tiny/manifest.parquet")
+    assert list(manifest.speaker_id) == [f"s{i}" for i in range(10)]
+    assert checkout.planned("--", "results/tiny/mel/latents.json") == {}
