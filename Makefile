@@ -2,9 +2,10 @@
 VENV := .venv
 PYTHON ?= python3
 CORES ?= all
+RESULTS ?= results
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo test test-cluster mutate bench-gpu slurm check format lock clean help
+.PHONY: demo verify test test-cluster mutate bench-gpu slurm check format lock clean help
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -12,6 +13,9 @@ help: ## say what each target does
 demo: $(VENV)/.ready ## from spoken sentences to the Phase 1 table, and the calibration: minutes, no GPU, no download
 	snakemake --cores $(CORES) --configfile config/demo.yaml config/calibration.yaml
 	@cat results/demo/tables/phase1_lagged.md results/known_answers/tables/calibration.md
+
+verify: $(VENV)/.ready ## whether every file below results/ is as it was written (RESULTS=... for another folder)
+	python -m latentdyn.steps.verify_results $(RESULTS)
 
 # Slipcover prints the coverage. What a workflow's jobs run is not in it: they are processes of their own.
 test: $(VENV)/.ready check ## style, types and every test; those on a cluster where Slurm is installed, and you are root

@@ -5,27 +5,33 @@ import errno
 import json
 
 
-def handle_of(file, made_by):
-    """What a handle says.
+def told_by(file, *names, made_by):
+    """Numbers that a handle tells.
 
     Raises:
         FileNotFoundError: it is still to be made, which Snakemake shows as <TBD>.
     """
-    text = Path(file).read_text()
     try:
-        return json.loads(text)
-    except ValueError:
+        handle = json.loads(Path(file).read_text())
+        numbers = [handle[name] for name in names]
+        round(sum(numbers))  # finite numbers they are
+        return numbers
+    except (ValueError, TypeError, KeyError, OverflowError):
         raise WorkflowError(
-            f"this file is not valid JSON. Where: {file}. What to do: delete it; rule {made_by} makes it again"
+            f"this file is damaged: it does not tell {' and '.join(names)}. Where: {file}. What to do: delete it and run "
+            f"the same command again; rule {made_by} makes it"
         ) from None
 
 
 def latents_mb(input):
     """Size of a representation in memory, float32."""
-    handle = handle_of(
-        input.get("latents", input[0]), "merge_latents, import_latents, derive_latents or simulate_process"
+    n_rows, dim = told_by(
+        input.get("latents", input[0]),
+        "n_rows",
+        "dim",
+        made_by="merge_latents, import_latents, derive_latents or simulate_process",
     )
-    return 4e-6 * handle["n_rows"] * handle["dim"]
+    return 4e-6 * n_rows * dim
 
 
 def memory(base_mb, copies):
@@ -42,7 +48,7 @@ def encoding_minutes(wildcards, input, attempt):
     """Audio at 5 times real time, less than half of what Mimi does on one CPU."""
     Path(input.part).stat()  # a part that is still to be made
     try:
-        hours = handle_of(f"results/{wildcards.corpus}/manifest.json", "build_manifest")["hours"]
+        (hours,) = told_by(f"results/{wildcards.corpus}/manifest.json", "hours", made_by="build_manifest")
     except FileNotFoundError:  # the manifest is to be made again, and with it the part
         raise FileNotFoundError(errno.ENOENT, "the part is made again", str(input.part)) from None
     return round(attempt * (30 + 60 * hours / int(wildcards.n_parts) / 5))

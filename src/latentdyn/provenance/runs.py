@@ -5,15 +5,19 @@ import json
 import platform
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import latentdyn
-from latentdyn.files import write_json
+from latentdyn.files import file_sha256, write_json
 
 
-def write_run_record(path: Path, *, started: float, **facts: Any) -> None:
+def write_run_record(path: Path, *, started: float, files: Iterable[Path] = (), **facts: Any) -> None:
     """Write who made the artifact beside `path`: command, versions, machine, seconds.
+
+    Args:
+        files: beside `path`, which nothing else holds a digest of; their sha256 is written.
 
     It is kept out of handles: those hold only what the content determines, so that a rebuild of equal
     content gives an equal handle.
@@ -32,6 +36,7 @@ def write_run_record(path: Path, *, started: float, **facts: Any) -> None:
         "platform": platform.platform(),
         "packages": versions,
         "latentdyn": latentdyn.__version__,
+        "files": {file.name: file_sha256(file) for file in files},
         **json.loads(json.dumps(facts, default=str)),
     }
     write_json(path, record)

@@ -3,9 +3,11 @@
 import argparse
 import importlib
 import json
+import time
 from pathlib import Path
 
 from latentdyn.families import VIEWS
+from latentdyn.provenance import write_run_record
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.png import write_figure
 from latentdyn.steps.cli import run_step
@@ -21,12 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def step(arguments: argparse.Namespace) -> None:
+    started = time.time()
     plan = arguments.plan
     measured = Measurements.read(
         arguments.metrics, arguments.speakers, arguments.worst_frames, plan["corpus"], plan["bootstrap_resamples"]
     )
     view = importlib.import_module(VIEWS.module(arguments.table["kind"]))
     write_figure(view.draw(measured, arguments.table, arguments.plan), arguments.figure)
+    write_run_record(arguments.figure.with_suffix(".run.json"), started=started, files=[arguments.figure])
 
 
 if __name__ == "__main__":

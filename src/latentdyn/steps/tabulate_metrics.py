@@ -3,9 +3,11 @@
 import argparse
 import importlib
 import json
+import time
 from pathlib import Path
 
 from latentdyn.families import VIEWS
+from latentdyn.provenance import write_run_record
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.sheet import write_sheet
 from latentdyn.steps.cli import run_step
@@ -23,13 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def step(arguments: argparse.Namespace) -> None:
+    started = time.time()
     plan = arguments.plan
     measured = Measurements.read(
         arguments.metrics, arguments.speakers, arguments.worst_frames, plan["corpus"], plan["bootstrap_resamples"]
     )
     view = importlib.import_module(VIEWS.module(arguments.table["kind"]))
     sheet = view.tabulate(measured, arguments.table, arguments.plan)
-    write_sheet(sheet, arguments.csv, arguments.markdown, arguments.latex)
+    files = (arguments.csv, arguments.markdown, arguments.latex)
+    write_sheet(sheet, *files)
+    write_run_record(arguments.csv.with_suffix(".run.json"), started=started, files=files)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ import zarr.errors
 from latentdyn.errors import UserError
 from latentdyn.files import canonical_json, read_handle, write_json
 from latentdyn.stores.lock import Lock
-from latentdyn.stores.verified import file_facts, open_verified
+from latentdyn.stores.verified import VerifiedFiles, file_facts
 
 SCHEMA_VERSION = 3
 CHUNK_FRAMES = 256
@@ -48,12 +48,12 @@ _MADE_BY = "encode_latents, merge_latents, import_latents, derive_latents or sim
 
 @dataclass(frozen=True)
 class LatentsStore:
-    """An opened store. group: its arrays, whose files are verified when they are read. utterances: columns
-    utterance_id, speaker_id, start, n_frames."""
+    """An opened store. files: verified when they are read. utterances: columns utterance_id, speaker_id, start,
+    n_frames."""
 
     path: Path
     handle: dict[str, Any]
-    group: zarr.Group
+    files: VerifiedFiles
     utterances: pd.DataFrame
 
     @property
@@ -71,7 +71,7 @@ class LatentsStore:
 
     def array(self, name: str = "latents") -> zarr.Array[Any]:
         """An array of the store; reading from it verifies the files that are read."""
-        array = self.group[name]
+        array = self.files.group[name]
         assert isinstance(array, zarr.Array)
         return array
 
@@ -136,9 +136,9 @@ def open_latents(handle: Path) -> LatentsStore:
         if size != file["bytes"]:
             state = "is missing" if size is None else f"has {size} bytes where {file['bytes']} were written"
             raise UserError(f"a file of this latents store {state}", path / name, fix)
-    group = open_verified(path, facts["files"], fix)
-    table = pd.DataFrame({name: np.asarray(group[name][:]) for name in _TABLE})  # type: ignore[index]
-    return LatentsStore(path, facts, group, table.astype({"utterance_id": "str", "speaker_id": "str"}))
+    files = VerifiedFiles(path, facts["files"], fix)
+    table = pd.DataFrame({name: np.asarray(files.group[name][:]) for name in _TABLE})  # type: ignore[index]
+    return LatentsStore(path, facts, files, table.astype({"utterance_id": "str", "speaker_id": "str"}))
 
 
 class LatentsWriter:
@@ -253,6 +253,7 @@ def merge_latents(parts: Sequence[Path], handle: Path) -> dict[str, Any]:
             array, _, shard, *rest = Path(name).parts  # latents/c/{shard}/0 and energy_db/c/{shard}
             target = Path(array, "c", str(int(shard) + int(base)), *rest)
             (path / target).parent.mkdir(parents=True, exist_ok=True)
+            _ = store.files[name]  # read and verified: a damaged part is found here, where encoding it again helps
             _link(store.path / name, path / target)
             known[target.as_posix()] = file
     table = pd.concat(

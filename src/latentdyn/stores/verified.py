@@ -6,6 +6,7 @@ does not list does not exist.
 """
 
 from collections.abc import Iterator, Mapping, MutableMapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,24 +29,25 @@ def file_facts(path: Path) -> dict[str, Any]:
     return {"bytes": len(content), "crc32c": google_crc32c.value(content), "sha256": file_sha256(path)}
 
 
-def open_verified(folder: Path, files: Mapping[str, Mapping[str, Any]], fix: str) -> zarr.Group:
-    """The zarr group of a folder, read only.
-
-    Args:
-        files: facts of each file, by its path within the folder. fix: what to do if one is damaged.
-
-    Raises:
-        UserError: when a file is read, here or later: it is missing, or not as it was written.
-    """
-    return zarr.open_group(MemoryStore(VerifiedFiles(folder, files, fix), read_only=True), mode="r")
-
-
 class VerifiedFiles(MutableMapping[str, Buffer]):
     """Contents of files by name. Setting and deleting are refused; zarr's interface wants them to be there."""
 
     def __init__(self, folder: Path, files: Mapping[str, Mapping[str, Any]], fix: str) -> None:
+        """
+        Args:
+            files: facts of each file, by its path within the folder. fix: what to do if one is damaged.
+        """
         self._folder, self._files, self._fix = Path(folder), files, fix
         self._latest: dict[str, Buffer] = {}
+
+    @cached_property
+    def group(self) -> zarr.Group:
+        """The zarr group of the folder, read only.
+
+        Raises:
+            UserError: when a file is read, here or later: it is missing, or not as it was written.
+        """
+        return zarr.open_group(MemoryStore(self, read_only=True), mode="r")
 
     def __getitem__(self, name: str) -> Buffer:
         """The content of a file.
