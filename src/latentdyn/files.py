@@ -67,19 +67,25 @@ def read_json(path: Path, *, made_by: str) -> dict[str, Any]:
         UserError: the file is missing, is not JSON, or is not as it was written; `made_by` names the rule that makes
             it.
     """
-    if not Path(path).exists():
-        raise UserError("a file this step needs is missing", path, f"let Snakemake make it (rule {made_by})")
-    value, fault = _verified_json(path)
-    if value is None:
-        raise UserError(
-            f"this file {fault}", path, f"delete {path} and run the same command again: rule {made_by} makes it"
-        )
-    return value
+    fix = f"delete {path} and run the same command again: rule {made_by} makes it"
+    try:
+        return _verified_json(path)
+    except FileNotFoundError:
+        raise UserError("a file this step needs is missing", path, f"let Snakemake make it (rule {made_by})") from None
+    except _NoChecksumError:
+        raise UserError(f"this file {NO_CHECKSUM}", path, fix) from None
+    except _OtherChecksumError:
+        raise UserError(f"this file {OTHER_CHECKSUM}", path, fix) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"this file is not valid JSON ({error})", path, fix) from None
 
 
 def read_own_json(path: Path) -> dict[str, Any] | None:
     """What `write_json` wrote for a later run of the same job; None if there is no such file, or if it is damaged."""
-    return _verified_json(path)[0] if Path(path).exists() else None
+    try:
+        return _verified_json(path)
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 # what is wrong with a file that was written with a checksum
@@ -87,16 +93,26 @@ NO_CHECKSUM = "has no checksum: an earlier version of latentdyn wrote it, or it 
 OTHER_CHECKSUM = "does not match its checksum: it was damaged, edited, or exchanged since it was written"
 
 
-def _verified_json(path: Path) -> tuple[dict[str, Any] | None, str]:
-    """A file's content without its checksum; or None, and what is wrong with the file."""
-    try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
-        if not isinstance(value, dict) or _CHECKSUM not in value:
-            return None, NO_CHECKSUM
-        checksum = value.pop(_CHECKSUM)
-        return (value, "") if checksum == _json_checksum(value) else (None, OTHER_CHECKSUM)
-    except (OSError, ValueError, RecursionError) as error:
-        return None, f"is not valid JSON ({error})"
+class _NoChecksumError(ValueError):
+    """A file has no checksum."""
+
+
+class _OtherChecksumError(ValueError):
+    """A file's content has another checksum."""
+
+
+def _verified_json(path: Path) -> dict[str, Any]:
+    """A file's content without its checksum.
+
+    Raises:
+        OSError, ValueError, RecursionError: it cannot be read, is not JSON, or is not as it was written.
+    """
+    value = json.loads(Path(path).read_text(encoding="utf-8"))
+    if not isinstance(value, dict) or _CHECKSUM not in value:
+        raise _NoChecksumError
+    if value.pop(_CHECKSUM) != _json_checksum(value):
+        raise _OtherChecksumError
+    return value
 
 
 def read_handle(path: Path, *, of: str, holds: set[str], made_by: str) -> dict[str, Any]:
