@@ -7,28 +7,36 @@ a number.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from latentdyn.errors import UserError
 
+_LEFTOVER_S = 60.0  # a younger temporary file may be about to be locked
 _CHECKSUM = "own_sha256"  # of all else that a file of JSON holds, in canonical form
 
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`; on success sync it and rename it to `path`."""
+    """Yield a temporary path in the folder of `path`; on success sync it and rename it to `path`.
+
+    It is locked as long as its process lives. What killed processes have left of this file is removed.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
     temporary = Path(name)
     try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_SH)
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
@@ -36,6 +44,21 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the temporary files of `path` that nobody writes any more."""
+    for name in os.listdir(path.parent):
+        if not (name.startswith(f".{path.name}.") and name.endswith(path.suffix)):
+            continue
+        leftover = path.parent / name
+        with contextlib.suppress(OSError):  # it is gone, or there are no locks: leave it
+            if time.time() - leftover.stat().st_mtime < _LEFTOVER_S:
+                continue
+            with open(leftover, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                leftover.unlink()
 
 
 def _umask() -> int:

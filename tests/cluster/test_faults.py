@@ -156,3 +156,12 @@ def test_sigkill_leaves_a_job_that_nothing_disturbs(checkout, slurm, finished_on
     checkout.wait(checkout.submit("--", TARGET))
     assert [job["state"] for job in slurm.jobs()] == ["CANCELLED", "FAILED", "COMPLETED"]
     assert_continued(checkout, finished_once)
+
+
+def test_a_job_that_failed_is_run_again_though_its_result_stands(checkout, slurm, finished_once):
+    shutil.copytree(finished_once.folder / PREDICTOR, checkout.folder / PREDICTOR)
+    assert checkout.planned("--", TARGET) == {}
+    (checkout.folder / "results/tiny/splits.parquet").write_text("no table")
+    for _ in range(2):  # the second would find nothing to be done
+        checkout.wait(checkout.submit("--retries", "0", "--", TARGET), expected=1)
+    assert [job["state"] for job in slurm.jobs()] == ["FAILED", "FAILED"]

@@ -1,3 +1,4 @@
+import fcntl
 import json
 import math
 import os
@@ -49,6 +50,20 @@ def test_a_failure_keeps_the_earlier_file(tmp_path: Path):
         raise RuntimeError
     assert path.read_text() == "earlier"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_has_left_is_removed_and_what_another_writes_is_not(tmp_path: Path):
+    killed, written, young = (tmp_path / f".a.json.{name}.json" for name in ("killed", "written", "young"))
+    other = tmp_path / ".ab.json.x.json"
+    for path in (killed, written, young, other):
+        path.touch()
+    for path in (killed, written, other):
+        os.utime(path, (1e9, 1e9))
+    with open(written, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        with atomic_path(tmp_path / "a.json") as temporary:
+            temporary.write_text("{}")
+    assert {path for path in tmp_path.iterdir() if path.name != "a.json"} == {written, young, other}
 
 
 def test_an_earlier_file_is_replaced(tmp_path: Path):

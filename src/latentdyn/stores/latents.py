@@ -32,6 +32,8 @@ import numpy as np
 import pandas as pd
 import zarr
 import zarr.errors
+from zarr.abc.buffer import Buffer
+from zarr.storage import LocalStore
 
 from latentdyn.errors import UserError
 from latentdyn.files import canonical_json, read_handle, write_json
@@ -141,6 +143,14 @@ def open_latents(handle: Path) -> LatentsStore:
     return LatentsStore(path, facts, files, table.astype({"utterance_id": "str", "speaker_id": "str"}))
 
 
+class _Folder(LocalStore):
+    """A folder whose lock this process holds. zarr would make new files by hard links, which some file systems lack."""
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        if not await self.exists(key):
+            await self.set(key, value)
+
+
 class LatentsWriter:
     """Writes a store utterance by utterance, holding at most one shard in memory."""
 
@@ -170,7 +180,7 @@ class LatentsWriter:
         self._handle.unlink(missing_ok=True)  # from here on there is no whole store
         shutil.rmtree(self._path, ignore_errors=True)
         _create_arrays(self._path, 0, dim, dtype)
-        group = zarr.open_group(self._path, mode="r+")
+        group = zarr.open_group(_Folder(self._path), mode="r+")
         for name, array in (fitted or {}).items():
             axes = [f"{name}_{axis}" for axis in range(array.ndim)]
             _write_small(group, f"{_FITTED}/{name}", array, *axes, compressors=None)
@@ -281,7 +291,7 @@ def _block_frames() -> int:
 
 
 def _create_arrays(path: Path, n_rows: int, dim: int, dtype: str) -> None:
-    group = zarr.open_group(path, mode="w", zarr_format=3)
+    group = zarr.open_group(_Folder(path), mode="w", zarr_format=3)
     for name, shape, kind, axes in (
         ("latents", (dim,), dtype, ["frame", "dim"]),
         ("energy_db", (), "float32", ["frame"]),
@@ -309,7 +319,7 @@ def _finish(
 ) -> dict[str, Any]:
     """Write the table and, last, the handle. `known`: facts of files that need not be read again."""
     path = store_path(handle)
-    group = zarr.open_group(path, mode="r+")
+    group = zarr.open_group(_Folder(path), mode="r+")
     for column in ("utterance_id", "speaker_id"):
         _write_small(group, column, np.array(table[column].tolist(), np.dtypes.StringDType()), "utterance")
     for column in ("start", "n_frames"):

@@ -303,3 +303,14 @@ def test_shapes_that_do_not_fit_are_refused(tmp_path):
     writer = LatentsWriter(tmp_path / "a.json", 3, 12.5)
     with pytest.raises(ValueError, match="do not fit"):
         writer.append("u", "s", np.zeros((4, 2), np.float32))
+
+
+def test_a_store_needs_no_hard_links(tmp_path, monkeypatch):
+    def link(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    for name in ("a", "b"):
+        write(tmp_path / f"{name}.json", [3, 4], seed=ord(name))
+    merge_latents([tmp_path / "a.json", tmp_path / "b.json"], tmp_path / "both.json")
+    assert [len(x) for _, x, _ in read(tmp_path / "both.json")] == [3, 4, 3, 4]
