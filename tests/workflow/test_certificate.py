@@ -22,7 +22,7 @@ def test_it_gives_the_rows_of_the_workflow(checkout: Checkout):
     rng = np.random.default_rng(1)
     steps = rng.normal(size=(24, 30, 3))
     arrays = {f"u{i}": (np.cumsum(x, axis=0) * 0.3 + x).astype(np.float32) for i, x in enumerate(steps)}
-    speakers = {name: f"s{i % 20}" for i, name in enumerate(arrays)}
+    speakers = {name: f"s{i % 9}" for i, name in enumerate(arrays)}
     reach = {"window_frames": 2, "horizons": [1, 3]}
     by_measure = latentdyn.measure(arrays, speakers, 12.5, **reach)
 
@@ -35,7 +35,11 @@ def test_it_gives_the_rows_of_the_workflow(checkout: Checkout):
 
     config = {
         "schema_version": 1,
-        "corpora": {"mine": {"kind": "latents", "index": "index.csv", "frame_rate_hz": 12.5}},
+        "corpora": {
+            "mine": {
+                "kind": "latents", "index": "index.csv", "frame_rate_hz": 12.5, "splits": by_measure.attrs["splits"]
+            }
+        },
         "representations": {"latents": {"kind": "provided"}},
         "predictors": {"line": {"kind": "linear_gaussian", **reach}},
         "tables": {

@@ -42,7 +42,8 @@ def measure(
             out is decided by speaker; where there are none, name every independent source.
         frame_rate_hz: frames a second.
         window_frames: W, frames of context. horizons: k, how many frames old the newest known frame is.
-        splits: `train`, `validation` or `eval` for each speaker. None: as the workflow draws them.
+        splits: `train`, `validation` or `eval` for each speaker. None: as the workflow draws them; of fewer than 30
+            speakers, larger shares are held out.
 
     Returns:
         A row for each representation (`latents`, `latents__shuffled`: the frames of each utterance in random order,
@@ -50,7 +51,8 @@ def measure(
         is said: `k`; `ms`, how old that is; `n` frames of `speakers` held-out speakers; `dnll`, `context_gain`,
         `level_gain` (k = 1 only), `predictive_information` (of `linear_gaussian`), `cosine` (1) and `r2_delta` (1),
         each with its 95 % interval over speakers `_ci_low` and `_ci_high`; `r2_head` (1). docs/models.md defines them.
-        `attrs["verdict"]` says in words what they mean, and what to be careful about.
+        `attrs["verdict"]` says in words what they mean, and what to be careful about. `attrs["splits"]` are the
+        settings (salt, validation, eval) with which the workflow splits these speakers in the same way.
 
     Raises:
         UserError: the latents cannot be measured; it says what is wrong, where, and what to do.
@@ -74,7 +76,7 @@ def _certificate(
 ) -> pd.DataFrame:
     run = run_certificate(certificate_config(index, rate, window, horizons), folder, splits)
     table = _table(run)
-    table.attrs["verdict"] = verdict(run)
+    table.attrs |= {"verdict": verdict(run), "splits": run.splits}
     return table
 
 

@@ -15,11 +15,13 @@ import torch
 from latentdyn.certificate.speakers import certificate_splits
 from latentdyn.config import load_config
 from latentdyn.config.measurements.lagged import Evaluation
+from latentdyn.config.predictors import PredictorKind
 from latentdyn.config.root import Config
 from latentdyn.corpus.manifest import LATENTS_MAX_EXCLUDED_SHARE, Manifest, build_manifest, check_excluded_share
 from latentdyn.diagnostics.lagged import EvaluationSettings, evaluate_lagged
 from latentdyn.diagnostics.predictive_information import predictive_information
 from latentdyn.diagnostics.records import Identity, records_table, sums_table
+from latentdyn.errors import UserError
 from latentdyn.measurements.lagged import SEED_NAMES
 from latentdyn.measurements.subject import Model, Subject
 from latentdyn.models.checkpoint import save_checkpoint
@@ -29,6 +31,7 @@ from latentdyn.representations.derive import derive_store
 from latentdyn.steps.import_latents import import_latents
 from latentdyn.stores.frames import index_frames, open_frames, write_frames
 from latentdyn.stores.latents import open_latents
+from latentdyn.stores.windows import common_frames
 
 CORPUS, LATENTS, LINEAR, TABLE = "own", "latents", "linear_gaussian", "certificate"
 CONTROLS = ("shuffled", "white")
@@ -39,14 +42,13 @@ _CPU, _SEED = torch.device("cpu"), 0
 
 @dataclass(frozen=True)
 class Run:
-    """config: what was planned. manifest: what was used, and what was set aside. splits: the split of each speaker.
-    salt: of the splits, None where they were given. frames: the frame index of the latents. measured: what the rows are
-    made of, with the predictive information by `linear_gaussian`."""
+    """config: what was planned. manifest: what was used, and what was set aside. splits: the settings that drew them,
+    None where they were given. frames: the frame index of the latents. measured: what the rows are made of, with the
+    predictive information by `linear_gaussian`."""
 
     config: Config
     manifest: Manifest
-    splits: pd.DataFrame
-    salt: str | None
+    splits: dict[str, Any] | None
     frames: pd.DataFrame
     measured: Measurements
 
@@ -86,7 +88,7 @@ def run_certificate(config: Config, folder: Path, given_splits: Mapping[Any, str
     index = Path(corpus["index"])
     manifest = build_manifest(corpus, index, workers=_WORKERS)
     check_excluded_share(manifest, LATENTS_MAX_EXCLUDED_SHARE, index)
-    splits, salt = certificate_splits(manifest.utterances, given_splits)
+    splits, drawn = certificate_splits(manifest.utterances, given_splits)
     made: list[tuple[pd.DataFrame, pd.DataFrame]] = []
     for name, representation in config.all_representations.items():
         settings, handle = representation.model_dump(mode="json"), folder / name / "latents.json"
@@ -96,11 +98,31 @@ def run_certificate(config: Config, folder: Path, given_splits: Mapping[Any, str
             derive_store(open_latents(folder / LATENTS / "latents.json"), settings, splits, handle)
         store, frames = open_latents(handle), folder / name / "frames.json"
         write_frames(frames.with_suffix(".parquet"), frames, index_frames(store, splits), store)
+        if name == LATENTS:
+            latents_frames = open_frames(frames, store)
+            _check_usable(latents_frames, store.n_rows, config.predictors[LINEAR])
         made += _measured(config, name, handle, frames)
     records, sums = (pd.concat(tables, ignore_index=True) for tables in zip(*made, strict=True))
     resamples = config.section(Evaluation).bootstrap_resamples
-    frames = open_frames(folder / LATENTS / "frames.json", open_latents(folder / LATENTS / "latents.json"))
-    return Run(config, manifest, splits, salt, frames, Measurements(records, sums, pd.DataFrame(), resamples))
+    measured = Measurements(records, sums, pd.DataFrame(), resamples)
+    return Run(config, manifest, drawn, latents_frames, measured)
+
+
+def _check_usable(frames: pd.DataFrame, n_rows: int, predictor: PredictorKind) -> None:
+    """Check that every split has frames to work with.
+
+    Raises:
+        UserError: it names the first split that has none.
+    """
+    usable = common_frames(frames, n_rows, predictor.window_frames, predictor.horizons)
+    for split, purpose in (("train", "fit"), ("validation", "choose the ridge by"), ("eval", "measure")):
+        if not (usable["split"] == split).any():
+            raise UserError(
+                f"no speaker of the split {split} has a frame to {purpose}: their utterances are too short, or hold a "
+                f"NaN or infinity in every stretch of {predictor.window_frames + max(predictor.horizons)} frames",
+                "the utterances, and window_frames and horizons",
+                "give longer utterances or more speakers, or shorten the window and the horizons",
+            )
 
 
 def _measured(config: Config, name: str, handle: Path, frames: Path) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:

@@ -11,14 +11,18 @@ from latentdyn.corpus.splits import SPLITS, assign_split, split_speakers
 from latentdyn.errors import UserError
 
 _FEWEST = 3  # to train on, to choose the ridge, to evaluate
+_FEW = 30
+_SHARES_OF_FEW = {"validation": 0.2, "eval": 0.4}
 
 
-def certificate_splits(manifest: pd.DataFrame, given: Mapping[Any, str] | None) -> tuple[pd.DataFrame, str | None]:
-    """The split of each speaker (columns speaker_id, split), and the salt that draws them; None where they are given.
+def certificate_splits(
+    manifest: pd.DataFrame, given: Mapping[Any, str] | None
+) -> tuple[pd.DataFrame, dict[str, Any] | None]:
+    """The split of each speaker (columns speaker_id, split), and the settings that drew it; None where it is given.
 
-    The salt is the workflow's default one. With few speakers it may leave a split empty. Then it is the first of
-    `latentdyn1`, `latentdyn2`, ... that leaves none empty and, of four speakers or more, puts two into `eval`: one
-    alone has no interval.
+    The settings are the workflow's defaults. Of fewer than 30 speakers these would hold out too few to tell an effect
+    from chance, or none at all. So there the shares are larger, and the salt is the first of `latentdyn`, `latentdyn1`,
+    `latentdyn2`, ... that fills every split.
 
     Args:
         manifest: columns speaker_id, sex and duration_s, a row for each utterance. given: the split of each speaker.
@@ -36,20 +40,20 @@ def certificate_splits(manifest: pd.DataFrame, given: Mapping[Any, str] | None) 
         )
     if given is not None:
         return _given_splits(speakers, {str(name): split for name, split in given.items()}), None
-    shares = Splits().model_dump()
-    salt = next(salt for salt in _salts(shares.pop("salt")) if _is_usable(speakers, salt, shares))
-    return split_speakers(manifest, salt=salt, **shares), salt
+    settings = Splits().model_dump(mode="json")
+    if len(speakers) < _FEW:
+        settings |= _SHARES_OF_FEW
+        salts = (f"{settings['salt']}{number or ''}" for number in count())
+        settings["salt"] = next(salt for salt in salts if _fills(speakers, {**settings, "salt": salt}))
+    return split_speakers(manifest, **settings), settings
 
 
-def _salts(default: str) -> Any:
-    yield default
-    yield from (f"{default}{number}" for number in count(1))
-
-
-def _is_usable(speakers: list[str], salt: str, shares: Mapping[str, float]) -> bool:
-    splits = [str(assign_split(speaker, salt=salt, **shares)) for speaker in speakers]
-    fewest = {"train": 1, "validation": 1, "eval": 1 if len(speakers) == _FEWEST else 2}
-    return all(splits.count(split) >= n for split, n in fewest.items())
+def _fills(speakers: list[str], settings: dict[str, Any]) -> bool:
+    """Whether a draw leaves about its share for `eval`, two of four speakers or more, and something for the others."""
+    splits = [str(assign_split(speaker, **settings)) for speaker in speakers]
+    n = len(speakers)
+    fewest = {"train": max(1, n // 4), "validation": 1, "eval": max(1 if n == _FEWEST else 2, n * 2 // 5)}
+    return all(splits.count(split) >= least for split, least in fewest.items())
 
 
 def _given_splits(speakers: list[str], given: Mapping[str, str]) -> pd.DataFrame:

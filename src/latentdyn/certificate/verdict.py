@@ -6,7 +6,7 @@ order: what they tell about each other is due to the speaker and the room, not t
 
 import textwrap
 from dataclasses import dataclass
-from math import isnan, sqrt
+from math import isfinite, isnan, sqrt
 from typing import Any
 
 import pandas as pd
@@ -85,6 +85,8 @@ def _answer(run: Run, setting: _Setting) -> str:
     worth = {k: _Worth.of(run, k) for k in setting.horizons}
     k, first = next(iter(worth.items()))
     what = f"at {setting.age(k)}, the order of the frames is worth {first.nats:.3g} nats a frame"
+    if not isfinite(first.nats):
+        return f"Undecided: {what}. Single frames are so large that nothing can be told: look for them."
     if isnan(first.low):
         return f"Undecided: {what}, but one held-out speaker gives no interval."
     what += f" (95 % interval {first.low:.3g} to {first.high:.3g})"
@@ -129,10 +131,22 @@ def _caveats(run: Run, setting: _Setting) -> list[str]:
             f"{trained} training frames are few for the {weights} weights that each dimension has (W x D). With more "
             "frames, the predictor finds more: what is measured is too low. Smaller window_frames need fewer."
         )
-    if run.salt not in (None, "latentdyn"):
-        found.append(f"with so few speakers, the splits are drawn with the salt {run.salt!r}, not with the usual one.")
+    found += _repetitions(run.manifest.utterances)
     found += _losses(run.manifest.excluded, frames, reach)
     return found
+
+
+def _repetitions(utterances: pd.DataFrame) -> list[str]:
+    """Utterances that more than one speaker has: held-out ones may have been trained on."""
+    speakers = utterances.groupby("sha256")["speaker_id"].transform("nunique")
+    same = utterances[speakers > 1]
+    if same.empty:
+        return []
+    first = same["utterance_id"].iloc[0]
+    return [
+        f"{len(same)} utterances are identical to one of another speaker (the first is {first!r}). "
+        "So what is held out may have been trained on, and the numbers may be too good."
+    ]
 
 
 def _losses(excluded: pd.DataFrame, frames: pd.DataFrame, reach: int) -> list[str]:

@@ -78,10 +78,12 @@ def test_the_verdict_is_yes_with_how_much_and_how_far(predictable):
 def test_of_white_noise_it_is_no_and_few_speakers_and_lost_frames_are_told():
     utterances, speakers = ar1(0.0, 12, seed=4)
     utterances["u3"][10, 0] = np.nan
+    utterances["u5"] = utterances["u4"]
     table = latentdyn.measure(utterances, speakers, 50.0, window_frames=8, horizons=[1])
     text = " ".join(table.attrs["verdict"].split())
     assert text.startswith(("No: ", "Undecided: "))
     assert "speakers are held out" in text and "1 of 1800 frames hold a NaN" in text
+    assert "2 utterances are identical to one of another speaker (the first is 'u4')" in text
 
 
 def test_the_callers_random_numbers_and_folders_stay_as_they_are(tmp_path, monkeypatch):
@@ -110,6 +112,17 @@ def test_settings_out_of_range_are_refused(changes, said, tmp_path, monkeypatch)
     with pytest.raises(UserError, match=said):
         latentdyn.measure(*ar1(0.5, 6, n_frames=30), 50, **changes)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "eval"])
+def test_a_split_without_usable_frames_is_told_by_its_name(split):
+    utterances, speakers = ar1(0.5, 4, n_frames=30)
+    splits = dict(zip(speakers, ["train", "validation", "eval", "eval"], strict=True))
+    for name, speaker in zip(utterances, speakers, strict=True):
+        if splits[speaker] == split:
+            utterances[name][::2] = np.nan
+    with pytest.raises(UserError, match=f"no speaker of the split {split} has a frame"):
+        latentdyn.measure(utterances, speakers, 50, splits=splits)
 
 
 def test_latents_that_do_not_span_their_dimensions_are_refused():
