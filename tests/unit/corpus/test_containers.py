@@ -180,6 +180,10 @@ def test_tags_before_and_after(tmp_path):
         (b"<html>not found</html>", "not audio"),
         (b"RIFF\x10\0\0\0WAVE", "lacks the chunk"),
         (b"NIST_1A\n   1024\nsample_count -i many\nend_head\n", "lacks a number"),
+        (written("NIST").replace(b"   1024", b"  -1024", 1), "lacks a number|-1024 bytes of its own"),
+        (written("NIST").replace(b"channel_count -i 1", b"channel_count -i 0"), "0 channels"),
+        (edited(written("AU"), 4, struct.pack(">II", 8, 0xFFFFFFFF)), "begin within it"),
+        (edited(written("AU"), 20, bytes(4)), "0 channels"),
         (written("WAV", "G721_32"), "not read here .format 64, 4 bits"),
     ],
 )

@@ -31,6 +31,8 @@ def read_au(file: BinaryIO, head: bytes, size: int) -> Sound | None:
     start, n_bytes, encoding, rate, channels = struct.unpack(order + "5I", head[4:24])
     if encoding not in _AU:
         raise UnreadableError(f"its samples are of a kind that is not read here (AU encoding {encoding})")
+    if start < 24:
+        raise UnreadableError(f"its header states that the samples begin within it, at byte {start}")
     present = max(0, size - start)
     if n_bytes != _UNKNOWN:
         check_extent(n_bytes, present)
@@ -43,12 +45,14 @@ def read_sphere(file: BinaryIO, head: bytes, size: int) -> Sound | None:
         return None
     try:
         start = int(head[8:16])
-        text = bytes_at(file, 16, min(start, 1 << 20)).decode("ascii", "replace").partition("end_head")[0]
+        text = bytes_at(file, 16, min(max(start, 0), 1 << 20)).decode("ascii", "replace").partition("end_head")[0]
         fields = {line.split()[0]: line.split(maxsplit=2)[2].strip() for line in text.splitlines() if line.split()[2:]}
         channels, n_samples = int(fields.get("channel_count", "1")), int(fields["sample_count"])
         rate, width = int(fields["sample_rate"]), int(fields.get("sample_n_bytes", "2"))
     except (ValueError, KeyError) as error:
         raise UnreadableError(f"its header lacks a number, or is not one of NIST SPHERE ({error})") from None
+    if start < len(text) or channels < 1:
+        raise UnreadableError(f"its header states {start} bytes of its own, and {channels} channels")
     coding = fields.get("sample_coding", "pcm").lower()
     subtype = SIGNED.get(width) if coding in ("pcm", "linear") else _SPHERE_CODINGS.get(coding)
     if subtype is None:
