@@ -91,7 +91,7 @@ def prepare(folder: Path, arguments: argparse.Namespace) -> dict[str, list[objec
             *("--out", folder / "part.parquet"),
         ],
         "index_frames": [
-            *("--latents", folder / "latents.json", "--splits", splits),
+            *("--latents", folder / "latents.json", "--splits", splits, "--max-nonfinite-share", "0.05"),
             *("--frames", folder / "frames.parquet", "--handle", folder / "frames.json"),
         ],
     }

@@ -164,6 +164,8 @@ rule index_frames:
     params:
         inputs=presence,
         code=code_digest("latentdyn.steps.index_frames"),
+        max_nonfinite_share=lambda w: corpus_of(w).max_nonfinite_share,
     shell:
         "python -m latentdyn.steps.index_frames --latents {input.latents:q} --splits {input.splits:q}"
+        " --max-nonfinite-share {params.max_nonfinite_share}"
         " --frames {output.frames:q} --handle {output.handle:q} >{log:q} 2>&1"

@@ -56,6 +56,11 @@ class CorpusKind(Strict):
 
     kind: str  # each kind's own word
     splits: Splits = Field(Splits(), description="which speakers are held out")
+    max_nonfinite_share: Fraction = Field(
+        0.05,
+        description="a larger share of frames with a NaN or an infinity, in any representation, stops the run: frames "
+        "near them are lost too",
+    )
 
     @property
     def audio_by(self) -> str | None:

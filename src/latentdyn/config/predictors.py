@@ -192,8 +192,12 @@ class VMFLogNormal(NetworkPredictor):
     kappa_depends_on_magnitude: bool = Field(
         False, description="long steps may have another concentration than short ones"
     )
-    mu_logm_min: Annotated[float, Field(ge=-80, le=80)] = Field(-5.0, description="lower clamp of the mean log length")
-    mu_logm_max: Annotated[float, Field(ge=-80, le=80)] = Field(12.0, description="upper clamp of the mean log length")
+    mu_logm_min: Annotated[float, Field(ge=-80, le=80)] = Field(
+        -9.0,
+        description="lower clamp of the mean log length, less the log of the RMS length of training deltas. The clamps "
+        "of seed 003, -5 and 12 in raw Mimi's units, are about -9 and 8 so",
+    )
+    mu_logm_max: Annotated[float, Field(ge=-80, le=80)] = Field(8.0, description="upper clamp of it")
     log_sigma_min: Annotated[float, Field(ge=-30, le=30)] = Field(
         -5.0, description="lower clamp of log sigma, sigma being the deviation of the log length"
     )

@@ -68,6 +68,7 @@ from latentdyn.stores.windows import Scaling, Windows, common_frames
 log = logging.getLogger(__name__)
 
 _PATH_FRAMES = 4096  # on which the training path's likelihood is compared with this one's
+_MOST_CLAMPED = 0.05  # of the frames: a clamp that binds more often is told
 _FREE_RUNS, _FREE_STEPS = 32, 256
 _NEEDED_FOR = {
     "log_prob": "nll, dnll, level_gain, rollout_gap and the worst frames",
@@ -135,6 +136,7 @@ def evaluate_lagged(
             windows = Windows.of(latents, chosen, window)
             scores = score_frames(predictor, windows, k, scaling, dims, log_lengths)
             where = {"split": split, "horizon": k}
+            _tell_clamps(scores, **where)
             for name in slices:
                 inside = chosen[name].to_numpy()
                 if inside.any():
@@ -166,6 +168,13 @@ def evaluate_lagged(
 
 def _of_splits(frames: pd.DataFrame, splits: Collection[str] | None) -> pd.DataFrame:
     return frames if splits is None else frames[frames["split"].isin(splits)]
+
+
+def _tell_clamps(scores: pd.DataFrame, split: str, horizon: int) -> None:
+    for name in FACTS:
+        share = float(scores[FACT + name].mean()) if FACT + name in scores else 0.0
+        if name.endswith("_at_clamp") and share > _MOST_CLAMPED:
+            log.warning("%s, k = %d: %s is %.3f; what is measured there is the clamp", split, horizon, name, share)
 
 
 def _quantities(scores: pd.DataFrame, horizon: int) -> dict[Metric, pd.Series]:

@@ -23,8 +23,9 @@ class VMFLogNormal(NetworkPredictor):
     Args:
         kappa_depends_on_magnitude: κ(m) = exp(clamp(log κ + slope (ln m - mu_logm))), with the slope as one more
             output; log κ is then that of the median length.
-        mu_logm_min, ..., log_kappa_max: clamps of the absolute values; those of mu_logm and the upper one of log sigma
-            are of seed 003 (§1.2). `facts` of the density tells which rows are at a clamp.
+        mu_logm_min, mu_logm_max: clamps of mu_logm less that of the RMS length, so that units do not matter.
+        log_sigma_min, ..., log_kappa_max: clamps of the values themselves. `facts` of the density tells which rows are
+            at a clamp.
         network: see NetworkPredictor.
     """
 
@@ -57,13 +58,13 @@ class VMFLogNormal(NetworkPredictor):
     def density(self, context: Tensor) -> VonMisesFisherLogNormal:
         outputs = self.outputs(context)
         mu_logm, log_sigma, log_kappa, *slope = outputs[:, self.dim :].unbind(1)
-        mu_logm, mu_logm_at_clamp = _clamped(mu_logm + self.log_rms_length, *self.mu_logm_bounds)
+        mu_logm, mu_logm_at_clamp = _clamped(mu_logm, *self.mu_logm_bounds)
         log_sigma, sigma_at_clamp = _clamped(log_sigma, *self.log_sigma_bounds)
         log_kappa, kappa_at_clamp = _clamped(log_kappa + math.log(self.dim / 2), *self.log_kappa_bounds)
         return VonMisesFisherLogNormal(
             F.normalize(outputs[:, : self.dim], dim=1),
             log_kappa.exp(),
-            mu_logm,
+            mu_logm + self.log_rms_length,
             log_sigma,
             slope[0] if slope else None,
             self.log_kappa_bounds,

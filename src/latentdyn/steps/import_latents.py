@@ -2,18 +2,24 @@
 
 import argparse
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from latentdyn.corpus.npy import open_npy
+from latentdyn.corpus.latents_offset import storage_offset
+from latentdyn.corpus.npy import NpyError, open_npy
 from latentdyn.corpus.unchanged import check_unchanged
 from latentdyn.parquet import read_manifest
 from latentdyn.steps.cli import run_step
 from latentdyn.stores.latents import LatentsWriter
 from latentdyn.stores.lineage import root_facts
+
+log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,15 +54,29 @@ def import_latents(
     Raises:
         UserError: a file has changed since the manifest was made.
     """
+    dtype = representation["dtype"]
+    offset = storage_offset(_readable(root / path for path in manifest["path"]), dtype)
+    facts = {"causal": None, **root_facts(representation)}
+    if offset is not None:
+        log.warning("a constant is subtracted from %d of %d dimensions, beside which %s would round their steps away",
+                    np.count_nonzero(offset), len(offset), dtype)  # fmt: skip
+        facts["offset"] = offset.tolist()
     writer = LatentsWriter(
-        handle, int(manifest["dim"].iloc[0]), frame_rate_hz, representation["dtype"],
-        causal=None, **root_facts(representation),
+        handle, int(manifest["dim"].iloc[0]), frame_rate_hz, dtype, **facts
     )  # fmt: skip
     for row in manifest.itertuples(index=False):
         path = root / row.path
         check_unchanged(path, row.sha256)
-        writer.append(row.utterance_id, row.speaker_id, open_npy(path))
+        latents = open_npy(path)
+        writer.append(row.utterance_id, row.speaker_id, latents if offset is None else latents - offset)
     writer.close()
+
+
+def _readable(paths: Iterable[Path]) -> Iterator[np.ndarray]:
+    """The arrays of these files, but for those that changed since the manifest and cannot be read any more."""
+    for path in paths:
+        with suppress(NpyError, OSError):
+            yield open_npy(path)
 
 
 if __name__ == "__main__":

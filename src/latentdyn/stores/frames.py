@@ -11,6 +11,7 @@ each slice:
 `NAME.json`, the handle: counts by split, and digests.
 """
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from latentdyn.files import read_handle, write_json
 from latentdyn.parquet import read_parquet, write_parquet
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.latents import SHARD_FRAMES, LatentsStore
+
+log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 SLICES = ("all", "high_energy", "utterance_medial")
@@ -67,6 +70,28 @@ def index_frames(store: LatentsStore, splits: pd.DataFrame) -> pd.DataFrame:
             "utterance_medial": (position >= _MEDIAL[0]) & (position <= _MEDIAL[1]),
         }
     )
+
+
+def check_finite_share(store: LatentsStore, max_share: float) -> None:
+    """Log how many frames of a store are not finite, and stop when it is too much.
+
+    Raises:
+        UserError: more than `max_share` of them; it names the dtype where that made them.
+    """
+    bad, n, overflowed = store.handle["nonfinite_frames"], store.handle["n_frames"], store.overflowed_frames
+    if not bad:
+        return
+    dtype = store.handle["dtype"]
+    cause = f"; {overflowed} of them were finite before they were stored as {dtype}, which holds none so large"
+    what = f"{bad} of {n} frames ({bad / n:.1%}) are not finite" + (cause if overflowed else "")
+    if bad > max_share * n:
+        raise UserError(
+            f"{what}. Every frame near one is lost too, and more than the allowed share {max_share:.1%} are not finite",
+            store.path,
+            "store them as float32 (dtype of the representation), or look at how the latents were made; "
+            "max_nonfinite_share of the corpus allows more",
+        )
+    log.warning("%s", what)
 
 
 def speaker_splits(store: LatentsStore, splits: pd.DataFrame) -> dict[str, str]:

@@ -45,6 +45,7 @@ CHUNK_FRAMES = 256
 SHARD_FRAMES = 16_384
 _TABLE = ("utterance_id", "speaker_id", "start", "n_frames")
 _FITTED = "fitted"
+_OVERFLOWED = "overflowed_frames"
 _MADE_BY = "encode_latents, merge_latents, import_latents, derive_latents or simulate_process"
 
 
@@ -65,6 +66,11 @@ class LatentsStore:
     @property
     def frame_rate_hz(self) -> float:
         return float(self.handle["frame_rate_hz"])
+
+    @property
+    def overflowed_frames(self) -> int:
+        """Frames that were finite before they were stored, and are not in the store's dtype."""
+        return int(self.handle.get(_OVERFLOWED, 0))
 
     @property
     def n_rows(self) -> int:
@@ -186,7 +192,7 @@ class LatentsWriter:
             _write_small(group, f"{_FITTED}/{name}", array, *axes, compressors=None)
         self._arrays = [group["latents"], group["energy_db"]]
         self._buffers = [np.empty((SHARD_FRAMES, dim), dtype), np.empty(SHARD_FRAMES, np.float32)]
-        self._written = self._filled = self._nonfinite = 0
+        self._written = self._filled = self._nonfinite = self._overflowed = 0
         self._table: list[tuple[str, str, int, int]] = []
         self._moments = _Moments.empty(dim)
 
@@ -205,7 +211,11 @@ class LatentsWriter:
         while done < len(latents):
             n = min(len(latents) - done, SHARD_FRAMES - self._filled)
             for buffer, values in zip(self._buffers, (latents, energy_db), strict=True):
-                buffer[self._filled : self._filled + n] = values[done : done + n]
+                with np.errstate(over="ignore"):  # counted below
+                    buffer[self._filled : self._filled + n] = values[done : done + n]
+            lost = ~np.isfinite(self._buffers[0][self._filled : self._filled + n]).all(axis=1)
+            if lost.any():
+                self._overflowed += int(np.isfinite(latents[done : done + n][lost]).all(axis=1).sum())
             self._filled, done = self._filled + n, done + n
             if self._filled == SHARD_FRAMES:
                 self._flush()
@@ -214,6 +224,8 @@ class LatentsWriter:
         """Write what is left, the table and, last, the handle; returns the handle."""
         if self._filled:
             self._flush()
+        if self._overflowed:
+            self._facts[_OVERFLOWED] = self._overflowed
         table = pd.DataFrame(self._table, columns=list(_TABLE))
         facts = _finish(self._handle, self._facts, table, self._written, self._nonfinite, self._moments)
         self._lock.delete()
@@ -241,7 +253,17 @@ def merge_latents(parts: Sequence[Path], handle: Path) -> dict[str, Any]:
             writer is at work on this store.
     """
     stores = [open_latents(part) for part in parts]
-    kept = {"schema_version", "n_rows", "n_frames", "n_utterances", "n_speakers", "nonfinite_frames", "files", "digest"}
+    kept = {
+        _OVERFLOWED,
+        "schema_version",
+        "n_rows",
+        "n_frames",
+        "n_utterances",
+        "n_speakers",
+        "nonfinite_frames",
+        "files",
+        "digest",
+    }
     facts = [{key: value for key, value in store.handle.items() if key not in kept} for store in stores]
     for part, fact in zip(parts, facts, strict=True):
         if fact != facts[0]:
@@ -276,6 +298,8 @@ def merge_latents(parts: Sequence[Path], handle: Path) -> dict[str, Any]:
         mean, std = (np.asarray(store.array(name)[:], np.float64) for name in ("dim_mean", "dim_std"))
         moments = moments.add(_Moments(n, np.nan_to_num(mean), n * np.nan_to_num(std) ** 2))
     nonfinite = sum(store.handle["nonfinite_frames"] for store in stores)
+    if overflowed := sum(store.handle.get(_OVERFLOWED, 0) for store in stores):
+        facts[0][_OVERFLOWED] = overflowed
     merged = _finish(Path(handle), facts[0], table, n_rows, nonfinite, moments, known)
     lock.delete()
     return merged

@@ -4,6 +4,7 @@ Target frame t, staleness k, W frames of context: c = x[t-k-W+1 .. t-k], Δx_t =
 of frames serves every k (those valid for the longest), so that the rows of a table can be compared.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,9 @@ from latentdyn.stores.degeneracy import (
     rounding_variance,
 )
 
+log = logging.getLogger(__name__)
+
+_MOST_LOST = 0.5  # of the frames that are long enough into their utterance
 _SHARP = 1e-4  # where eigenvalues of the correlation spread more, products in float32 lose digits of the smallest
 
 
@@ -35,7 +39,8 @@ def common_frames(
         frames: the frame index. n_rows: rows of the store. ahead: frames of the utterance that must follow.
 
     Raises:
-        UserError: no frame is left, since every utterance is shorter than the longest context reaches back.
+        UserError: no frame is left, since every utterance is shorter than the longest context reaches back; or most are
+            lost to frames that are not finite.
     """
     reach = window_frames - 1 + max(horizons)
     t = frames["t"].to_numpy()
@@ -58,7 +63,18 @@ def common_frames(
     invalid[1 + frames["row"].to_numpy()[~frames["valid"].to_numpy()]] = 1
     invalid = np.cumsum(invalid)  # invalid rows before each row
     row = late["row"].to_numpy()
-    return late[invalid[row + ahead + 1] == invalid[row - reach]]
+    kept = late[invalid[row + ahead + 1] == invalid[row - reach]]
+    lost = len(late) - len(kept)
+    if lost > _MOST_LOST * len(late):
+        raise UserError(
+            f"{lost} of {len(late)} frames ({lost / len(late):.1%}) are lost, because a frame among the "
+            f"{reach + 1 + ahead} that they need is not finite",
+            "the representation's latents, window_frames and horizons of the predictor",
+            "look at how the latents were made, or shorten the windows",
+        )
+    if lost:
+        log.warning("%d of %d frames are left out, because a frame that they need is not finite", lost, len(late))
+    return kept
 
 
 @dataclass(frozen=True)

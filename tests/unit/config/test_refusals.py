@@ -44,7 +44,7 @@ FORECAST_KNOWN = WIDE | {"kind": "injection"}
         ("predictors.net.context_clip", 0.0, r"predictors\.net\.context_clip: .*above 0"),
         ("predictors.net.components", "laplace", r"predictors\.net\.components: .*one of gaussian, student_t"),
         ("predictors.net.log_sigma_min", 3.0, r"predictors\.net: log_sigma_min must be below log_sigma_max"),
-        ("predictors.v", {"kind": "vmf_lognormal", "mu_logm_max": -5.0}, r"predictors\.v: mu_logm_min must be below"),
+        ("predictors.v", {"kind": "vmf_lognormal", "mu_logm_max": -9.0}, r"predictors\.v: mu_logm_min must be below"),
         ("predictors.v", {"kind": "vmf_lognormal", "log_sigma_min": 1.0}, r"predictors\.v: log_sigma_min must be"),
         ("predictors.v", {"kind": "vmf_lognormal", "log_kappa_min": 12.0}, r"predictors\.v: log_kappa_min must be"),
         ("predictors.f", {"kind": "flow", "transforms": 0}, r"predictors\.f\.transforms: .*above 0"),

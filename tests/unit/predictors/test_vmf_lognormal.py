@@ -86,19 +86,22 @@ def test_the_loss_is_the_density_and_leaves_out_steps_of_length_zero(dependent):
         torch.testing.assert_close(gradient, parameter.grad, rtol=1e-4, atol=1e-6)
 
 
-def test_the_head_is_the_same_density_in_other_units():
+@pytest.mark.parametrize("scale", [1e-12, 1e-3, 10.0, 1e3, 1e12])
+def test_the_head_is_the_same_density_in_other_units(scale):
     torch.manual_seed(0)
     context, delta = torch.randn(6, W, D), torch.randn(6, D)
-    one, tenfold = predictor_of(rms=1.0), predictor_of(rms=10.0)
-    tenfold.network.load_state_dict(one.network.state_dict())
-    torch.testing.assert_close(tenfold.nll(context, 10 * delta), one.nll(context, delta) + D * math.log(10))
+    one, scaled = predictor_of(rms=1.0), predictor_of(rms=scale)
+    scaled.network.load_state_dict(one.network.state_dict())
+    torch.testing.assert_close(scaled.nll(context, scale * delta), one.nll(context, delta) + D * math.log(scale))
+    for name, fact in one.density(context).facts().items():
+        torch.testing.assert_close(scaled.density(context).facts()[name], fact)
 
 
 def test_clamps_hold_are_told_and_let_go():
-    predictor = predictor_of(rms=1.0)  # mu_logm then counts from 0
+    predictor = predictor_of(rms=math.e)  # ln of it, which mu_logm counts from, is 1
     context, axis = torch.zeros(1, W, D), torch.eye(D)[:1]
-    bounds = {"mu_logm": (-5.0, 12.0), "log_sigma": (-5.0, 0.7), "log_kappa": (-5.0, 12.0)}
-    shift = {"log_kappa": math.log(D / 2)}
+    bounds = {"mu_logm": (-8.0, 9.0), "log_sigma": (-5.0, 0.7), "log_kappa": (-5.0, 12.0)}
+    shift = {"log_kappa": math.log(D / 2), "mu_logm": 1.0}
     told = {"mu_logm": "mu_logm_at_clamp", "log_sigma": "sigma_at_clamp", "log_kappa": "kappa_at_clamp"}
     for name, (low, high) in bounds.items():
         for bound, outside in ((low, -20.0), (high, 20.0)):

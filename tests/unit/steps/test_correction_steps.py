@@ -27,7 +27,8 @@ def made(call, tmp_path):
     call("number_utterances", corpus=json.dumps(CORPUS), manifest=manifest, handle=tmp_path / "m.json")
     call("split_speakers", manifest=manifest, splits=shares, out=splits)
     call("simulate_process", manifest=manifest, frame_rate_hz=12.5, representation=json.dumps(VAR), handle=latents)
-    call("index_frames", latents=latents, splits=splits, frames=tmp_path / "f.parquet", handle=frames)
+    call("index_frames", latents=latents, splits=splits, frames=tmp_path / "f.parquet", handle=frames,
+         max_nonfinite_share=0.05)  # fmt: skip
     of = {"latents": latents, "frames": frames}
     trained = {"seed": 0, "code": "x", "curve": tmp_path / "curve.parquet"}
     predictor, score = tmp_path / "predictor.json", tmp_path / "score.json"

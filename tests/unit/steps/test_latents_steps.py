@@ -1,6 +1,7 @@
 """Steps that make latents: what their handles say of where the latents come from."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -71,3 +72,50 @@ def test_provided_latents_are_a_root(call, tmp_path):
     np.save(tmp_path / "u0.npy", 2 * np.ones((5, 3), np.float32))
     with pytest.raises(UserError, match=r"changed since the manifest was built.*u0\.npy"):
         call("import_latents", **arguments)
+
+
+def import_arrays(call, folder: Path, arrays: list[np.ndarray], dtype: str = "float32"):
+    """Import one utterance an array, and open what became of them."""
+    rows = []
+    for i, array in enumerate(arrays):
+        np.save(folder / f"u{i}.npy", array)
+        rows.append({"utterance_id": f"u{i}", "speaker_id": f"s{i}", "path": f"u{i}.npy", "dim": array.shape[1],
+                     "sha256": file_sha256(folder / f"u{i}.npy")})  # fmt: skip
+    write_json(folder / "manifest.json", {"digest": write_parquet(folder / "manifest.parquet", pd.DataFrame(rows))})
+    call("import_latents", manifest=folder / "manifest.parquet", root=folder, frame_rate_hz=12.5,
+         representation=json.dumps({"kind": "provided", "dtype": dtype}), handle=folder / "latents.json")  # fmt: skip
+    return open_latents(folder / "latents.json")
+
+
+@pytest.mark.parametrize("offset", [1e5, 1e8, -1e12])
+def test_a_large_constant_of_float64_latents_is_subtracted_and_kept(call, tmp_path, offset):
+    rng = np.random.default_rng(0)
+    shifted = [rng.normal(size=(200, 3)) + np.array([offset, 0, 3]) for _ in range(2)]
+    store = import_arrays(call, tmp_path, shifted)
+    subtracted = np.array(store.handle.get("offset", [0.0, 0, 0]))
+    assert (subtracted[0] != 0) == (abs(offset) > 1e6) and (subtracted[1:] == 0).all()
+    tolerance = 1e-2 if offset == 1e5 else 1e-6 + 2e-16 * abs(offset)
+    restored = store.load().astype(np.float64) + subtracted
+    np.testing.assert_allclose(restored, np.concatenate(shifted), rtol=0, atol=tolerance)
+
+
+def test_latents_that_lose_nothing_are_stored_as_they_are(call, tmp_path):
+    x = (1e7 + np.random.default_rng(0).normal(size=(50, 2))).astype(np.float32)
+    store = import_arrays(call, tmp_path, [x])
+    assert "offset" not in store.handle and (store.load() == x).all()
+
+
+@pytest.mark.parametrize(("dtype", "large"), [("float16", 1e5), ("float32", 1e300)])
+def test_frames_that_the_dtype_cannot_hold_are_counted_and_told(call, splits, tmp_path, caplog, dtype, large):
+    x = np.random.default_rng(0).normal(size=(100, 2))
+    x[[3, 40, 41], 1] = large
+    x[7, 0] = np.nan
+    store = import_arrays(call, tmp_path, [x, x[:50]], dtype)
+    assert (store.handle["nonfinite_frames"], store.handle["overflowed_frames"]) == (8, 6)
+    index = {"latents": tmp_path / "latents.json", "splits": splits, "frames": tmp_path / "frames.parquet",
+             "handle": tmp_path / "frames.json"}  # fmt: skip
+    call("index_frames", **index, max_nonfinite_share=0.06)
+    said = rf"8 of 150 frames \(5\.3%\) are not finite; 6 of them were finite before they were stored as {dtype}"
+    assert re.search(said, caplog.text)
+    with pytest.raises(UserError, match=said + r".*more than the allowed share 5\.0%"):
+        call("index_frames", **index, max_nonfinite_share=0.05)

@@ -116,7 +116,8 @@ def indexed(corpus, simulate, call, tmp_path) -> dict[str, Path]:
     """Latents and frame index, as arguments of the steps that measure."""
     paths = {"latents": simulate(), "frames": tmp_path / "frames.json"}
     frames = tmp_path / "frames.parquet"
-    call("index_frames", latents=paths["latents"], splits=corpus["splits"], frames=frames, handle=paths["frames"])
+    call("index_frames", latents=paths["latents"], splits=corpus["splits"], frames=frames, handle=paths["frames"],
+         max_nonfinite_share=0.05)  # fmt: skip
     return paths
 
 

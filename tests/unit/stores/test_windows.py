@@ -38,6 +38,16 @@ def test_frames_whose_window_touches_a_bad_frame_are_left_out(make_store):
     assert usable["t"].tolist() == [4, 5, 6, *range(12, 20)]
 
 
+def test_lost_frames_are_told_and_most_of_them_are_too_many(make_store, caplog):
+    data = utterances([40])
+    data["u0", "t0"][[10, 30]] = np.nan
+    store, frames = make_store(data)
+    assert len(common_frames(frames, store.n_rows, 2, [1])) == 38 - 6
+    assert "6 of 38 frames are left out" in caplog.text
+    with pytest.raises(UserError, match=r"21 of 29 frames \(72\.4%\) are lost, because a frame among the 12"):
+        common_frames(frames, store.n_rows, 8, [1, 4])
+
+
 def test_a_horizon_longer_than_every_utterance_is_refused(make_store):
     store, frames = make_store(utterances([10, 8]))
     with pytest.raises(UserError, match=r"W = 4 and the longest horizon k = 7 need 11 frames, the longest .* has 10"):
