@@ -29,7 +29,7 @@ from latentdyn.models.fit import fit_model
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.representations.derive import derive_store
 from latentdyn.steps.import_latents import import_latents
-from latentdyn.stores.frames import index_frames, open_frames, write_frames
+from latentdyn.stores.frames import check_finite_share, index_frames, open_frames, write_frames
 from latentdyn.stores.latents import open_latents
 from latentdyn.stores.windows import common_frames
 
@@ -97,6 +97,7 @@ def run_certificate(config: Config, folder: Path, given_splits: Mapping[Any, str
         else:
             derive_store(open_latents(folder / LATENTS / "latents.json"), settings, splits, handle)
         store, frames = open_latents(handle), folder / name / "frames.json"
+        check_finite_share(store, corpus["max_nonfinite_share"])
         write_frames(frames.with_suffix(".parquet"), frames, index_frames(store, splits), store)
         if name == LATENTS:
             latents_frames = open_frames(frames, store)
