@@ -91,6 +91,8 @@ BITS_PER_FRAME = Metric("bits_per_frame", "bit/frame", decimals=1, better="lower
 KBIT_PER_S = Metric("kbit_per_s", "kbit/s", decimals=3, better="lower", sentence="ΔNLL in thousands of bits a second.")
 COSINE = Metric("cosine", "1", decimals=3, better="higher",
     sentence="Mean cosine between the predicted and the true Δx; chance is 0.")
+COSINE_WHITE_NOISE = Metric("cosine_white_noise", "1", decimals=3, better="neither", whole_split=True,
+    sentence="The cosine that the best predictor of white noise reaches, if the noise has the frames' covariance.")
 R2_DELTA = Metric("r2_delta", "1", decimals=3, better="higher",
     sentence="Share of the variance of Δx that the predicted mean explains.")
 R2_MEAN = Metric("r2_mean", "1", decimals=3, better="higher",
@@ -139,6 +141,10 @@ UTTERANCES = Metric("utterances", "utterances", decimals=0, better="neither",
     sentence="Utterances that forecasts start in.")
 UTTERANCES_SKIPPED = Metric("utterances_skipped", "utterances", decimals=0, better="neither",
     sentence="Utterances that are too short or not finite.")
+STILL_FRAMES = Metric("still_frames", "frames", decimals=0, better="neither",
+    sentence="Frames that are equal to the frame before them: their step has the length 0.")
+KEPT_STEP = Metric("kept_step", "steps", decimals=0, better="neither", whole_split=True,
+    sentence="Step of the training whose weights were kept; 0: those that the training started from.")
 SEGMENTS = Metric("segments", "segments", decimals=0, better="neither", sentence="Segments that were forecast.")
 
 # -------------------------------------------------------------------------- of forecasts, with nll, dnll and cosine
@@ -217,9 +223,9 @@ _FORECASTS = (
 MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its records hold, parts left out
     "lagged": (
         NLL, NLL_BASELINE, DNLL, DNLL_FULL, LEVEL_GAIN, DNLL_DIRECTION, DNLL_LENGTH, DNLL_FACTORED, DNLL_PER_DIM,
-        BITS_PER_FRAME, KBIT_PER_S, COSINE, R2_DELTA, R2_MEAN, R2_HEAD, *FACTS.values(), PATH_DIFFERENCE, ROLLOUT_GAP,
-        ROLLOUT_GAP_LINEAR, ROLLOUT_OVERFLOW, ENERGY_SCORE, ENERGY_SCORE_BASELINE, SPECTRAL_RADIUS, UNBOUNDED, SPEAKERS,
-        DIM, FRAME_RATE_HZ,
+        BITS_PER_FRAME, KBIT_PER_S, COSINE, COSINE_WHITE_NOISE, R2_DELTA, R2_MEAN, R2_HEAD, *FACTS.values(),
+        PATH_DIFFERENCE, ROLLOUT_GAP, ROLLOUT_GAP_LINEAR, ROLLOUT_OVERFLOW, ENERGY_SCORE, ENERGY_SCORE_BASELINE,
+        SPECTRAL_RADIUS, UNBOUNDED, SPEAKERS, DIM, FRAME_RATE_HZ, STILL_FRAMES, KEPT_STEP,
     ),
     "injection": _FORECASTS,
     "corrections": (*_FORECASTS, DENOISING_LOSS, DENOISING_LOSS_GAUSSIAN),

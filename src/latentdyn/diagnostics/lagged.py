@@ -29,9 +29,11 @@ from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
 from latentdyn.diagnostics.scores import FACT, fit_log_lengths, score_energies, score_frames
 from latentdyn.diagnostics.summaries import robust_summary
+from latentdyn.diagnostics.white_noise import frame_variances, white_noise_cosine
 from latentdyn.metrics import (
     BITS_PER_FRAME,
     COSINE,
+    COSINE_WHITE_NOISE,
     DIM,
     DNLL,
     DNLL_DIRECTION,
@@ -44,6 +46,7 @@ from latentdyn.metrics import (
     FACTS,
     FRAME_RATE_HZ,
     KBIT_PER_S,
+    KEPT_STEP,
     LEVEL_GAIN,
     NLL,
     NLL_BASELINE,
@@ -56,6 +59,7 @@ from latentdyn.metrics import (
     ROLLOUT_OVERFLOW,
     SPEAKERS,
     SPECTRAL_RADIUS,
+    STILL_FRAMES,
     UNBOUNDED,
     Metric,
 )
@@ -125,6 +129,7 @@ def evaluate_lagged(
     scaling, log_lengths = Scaling.fit(train), fit_log_lengths(train)
     dims = tuple(m for m in settings.principal_dims if m <= latents.shape[1])
     lacks = find_missing(predictors[min(predictors)], latents, _NEEDED_FOR)
+    variances = frame_variances(train, scaling.frame_mean, scaling.frame_std)
     evaluation = Evaluation([], pd.DataFrame(), [])
     linear = {k: linear_predictor(latents, training, window, k, scaling, seed_names) for k in predictors}
     speakers = []
@@ -151,6 +156,11 @@ def evaluate_lagged(
                     )
                     evaluation.records.extend(records)
                     speakers.append(totals)
+            whole = {**where, "slice": "all"}
+            cosine = white_noise_cosine(variances, k)
+            evaluation.records.append(record(COSINE_WHITE_NOISE, cosine, len(train), **whole))
+            if isinstance(predictor, TrainedPredictor):
+                evaluation.records.append(record(KEPT_STEP, float(predictor.kept_step), len(chosen), **whole))
             evaluation.records.extend(_path_records(predictor, windows, k, scores, where))
             evaluation.records.extend(
                 _rollout_records(predictor, linear[k], latents, late, k, lacks, settings, where, names)
@@ -249,6 +259,7 @@ def _slice_records(
         record(SPEAKERS, float(len(speakers)), n, **where),
         record(DIM, float(dim), n, **where),
         record(FRAME_RATE_HZ, frame_rate_hz, n, **where),
+        record(STILL_FRAMES, float(np.isneginf(scores.log_norm).sum()), n, **where),
     ]
     names_of_means = [metric.name for metric in quantities]
     return records, _long_totals(totals[names_of_means], counts[names_of_means], where)

@@ -52,7 +52,16 @@ class Predictor(nn.Module):
 
 
 class TrainedPredictor(Predictor):
-    """A predictor that is fitted by gradient descent on its negative log-likelihood."""
+    """A predictor that is fitted by gradient descent on its negative log-likelihood.
+
+    kept_step: the step of the training whose weights these are; 0: those that the training started from.
+    """
+
+    kept_step: Tensor
+
+    def __init__(self, dim: int, window_frames: int) -> None:
+        super().__init__(dim, window_frames)
+        self.register_buffer("kept_step", torch.zeros((), dtype=torch.int64))
 
     def nll(self, context: Tensor, delta: Tensor) -> Tensor:
         """-log p(Δx | c), (B,) in nats: the training loss."""

@@ -56,6 +56,9 @@ class Likelihood(Objective):
     def held_out_loss(self) -> float:
         return mean_nll(self.predictor, self._held_out_windows, self.k, self.regime, self.seed_names)
 
+    def keep(self, step: int) -> None:
+        self.predictor.kept_step.fill_(step)
+
     def nonfinite_error(self, step: int, folder: Path) -> UserError:
         rows = self.windows.rows[self._index(step)]
         context, delta = self.windows.batch(self._index(step), self.k)

@@ -63,6 +63,9 @@ class Objective:
         """Mean loss over held-out speakers, with the same draws each time."""
         raise NotImplementedError  # abstract
 
+    def keep(self, step: int) -> None:
+        """Take note that the model holds the weights of this step for good; 0: those that the training began with."""
+
     def nonfinite_error(self, step: int, folder: Path) -> UserError:
         """The error to raise if this step's loss is not finite; the batch may be written to `folder`."""
         raise NotImplementedError  # abstract
@@ -165,6 +168,7 @@ def train(
             )
         model.load_state_dict(state.best)
         log.info("%sstep %d of %d is best on held-out speakers", name, state.best_step, state.step)
+    objective.keep(state.step if settings.select == "last" else state.best_step)
     model.eval()
     return state.curve
 

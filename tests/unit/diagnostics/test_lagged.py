@@ -103,6 +103,8 @@ def test_white_noise_is_predictable_by_the_rules_of_deltas_and_not_by_the_level(
     for part, factor in ((per_dim, 1 / 6), (bits, 1 / np.log(2))):  # the same interval in other units
         assert [part.ci_low, part.ci_high] == pytest.approx([whole.ci_low * factor, whole.ci_high * factor])
     assert found[1, "cosine"] == pytest.approx(0.68, abs=0.02)  # .707 in many dimensions; D = 6 is a little below
+    assert found[1, "cosine_white_noise"] == pytest.approx(found[1, "cosine"], abs=0.01)
+    assert found[2, "cosine_white_noise"] == found[4, "cosine_white_noise"] == 0
     assert found[1, "level_gain"] == pytest.approx(0, abs=0.05)
     assert found[2, "dnll"] == pytest.approx(0, abs=0.05)
 
@@ -202,6 +204,7 @@ def test_a_step_of_length_zero_is_counted_not_hidden(make_store, var_process, tm
     records = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",)).records
     found = {r.metric: r for r in records if r.split == "eval" and r.slice == "all" and r.horizon == 1}
     assert found["cosine_nonfinite"].value == 1 and found["cosine"].status == "ok" and found["r2_head"].status == "ok"
+    assert found["still_frames"].value == 1
 
 
 class Towards(Predictor):

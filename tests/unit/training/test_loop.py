@@ -78,6 +78,14 @@ def test_the_best_step_on_held_out_speakers_is_kept(data, tmp_path, monkeypatch)
     kept, curve = run(data, tmp_path / "whole.pt")
     assert [point["validation_nll"] for point in curve] == [4.0, 3.0, 1.0, 2.0, 1.5]
     assert all(torch.equal(kept[name], at_20[name]) for name in kept)
+    assert kept["kept_step"] == 20
+
+
+def test_weights_that_no_step_improved_say_so(data, tmp_path, monkeypatch):
+    held_out = iter([1.0, 3.0, 2.0, 2.0, 1.5])
+    monkeypatch.setattr(likelihood, "mean_nll", lambda *_: next(held_out))
+    kept, _ = run(data, tmp_path / "whole.pt")
+    assert kept["kept_step"] == 0
 
 
 def test_patience_stops_early(data, tmp_path):
