@@ -75,6 +75,8 @@ DNLL_FULL = Metric("dnll_full", "nats/frame", decimals=2, better="lower",
     sentence="NLL less that of a full Gaussian of training deltas.")
 CONTEXT_GAIN = Metric("context_gain", "nats/frame", decimals=2, better="lower",
     sentence="NLL less that of the same density without a context.")
+CONTEXT_GAIN_PER_DIM = Metric("context_gain_per_dim", "nats/frame/dim", decimals=3, better="lower",
+    sentence="Context gain over the number of dimensions.")
 LEVEL_GAIN = Metric("level_gain", "nats/frame", decimals=2, better="lower",
     sentence="NLL of x given the context less that under a diagonal Gaussian of training frames; at k = 1 only.")
 PREDICTIVE_INFORMATION = Metric("predictive_information", "nats/frame", decimals=3, better="higher",
@@ -238,26 +240,29 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
     ),
 }
 # follow from records, are in the certificate only (`latentdyn.measure`), or are only planned
-_OF_TABLES = (CONTEXT_GAIN, PREDICTIVE_INFORMATION, MS_PER_STEP, SHRINKAGE, COSINE_CHANGE, PESQ)
+_OF_TABLES = (
+    CONTEXT_GAIN, CONTEXT_GAIN_PER_DIM, PREDICTIVE_INFORMATION, MS_PER_STEP, SHRINKAGE, COSINE_CHANGE, PESQ
+)
 METRICS: dict[str, Metric] = {m.name: m for kind in (*MEASURED.values(), _OF_TABLES) for m in kind}
 
-# Columns of the Phase 1 table in their order, and whether it shows them unless a config names others. Those that are
-# metrics, or parts of metrics, need nothing but their line here and a record.
+# Columns of the Phase 1 table in their order, and whether its Markdown and LaTeX show them unless a config names
+# others. Those that are metrics, or parts of metrics, need nothing but their line here and a record.
 LAGGED_COLUMNS = {
-    "representation": True, "predictor": True, "split": True, "slice": False, "k": True, "n": True, "speakers": False,
-    "nll": True, "nll_baseline": True, "dnll": True, "dnll_ci_low": True, "dnll_ci_high": True, "dnll_median": True,
-    "dnll_trimmed": False, "dnll_per_dim": True, "bits_per_frame": True, "kbit_per_s": True, "dnll_full": True,
+    "representation": True, "predictor": True, "split": True, "slice": False, "k": True, "n": True, "speakers": True,
+    "nll": False, "nll_baseline": False, "dnll": True, "dnll_ci_low": True, "dnll_ci_high": True, "dnll_median": False,
+    "dnll_trimmed": False, "dnll_per_dim": False, "bits_per_frame": False, "kbit_per_s": False, "dnll_full": False,
     "dnll_full_ci_low": False, "dnll_full_ci_high": False, "dnll_direction": False, "dnll_length": False,
     "dnll_factored": False, "dnll_factored_ci_low": False, "dnll_factored_ci_high": False, "context_gain": True,
-    "context_gain_ci_low": True, "context_gain_ci_high": True, "level_gain": True, "level_gain_ci_low": False,
-    "level_gain_ci_high": False, "cosine": True, "cosine_ci_low": False, "cosine_ci_high": False, "r2_delta": True,
-    "r2_mean": True, "r2_head": True, "kappa": False, "kappa_at_clamp": False, "sigma_at_clamp": False,
-    "mu_logm_at_clamp": False, "rollout_gap": True, "rollout_gap_median": True, "rollout_gap_linear": True,
-    "rollout_gap_linear_median": False, "rollout_overflow": True,
-    "energy_score": False, "energy_score_baseline": False,
-    "spectral_radius": False, "unbounded": False, "nonfinite": False, "frame_rate_hz": False, "dim": False,
-    "ms_per_step": True, "seeds": True, "dnll_seed_sd": True, "published_dnll": True, "published_cosine": True,
-    "published_r2": False, "published_rollout_gap": False, "published_dnll_factored": False,
+    "context_gain_ci_low": True, "context_gain_ci_high": True, "level_gain": True, "level_gain_ci_low": True,
+    "level_gain_ci_high": True, "cosine": True, "cosine_ci_low": False, "cosine_ci_high": False,
+    "cosine_white_noise": True, "r2_delta": False, "r2_mean": False, "r2_head": True, "kappa": False,
+    "kappa_at_clamp": False, "sigma_at_clamp": False, "mu_logm_at_clamp": False, "rollout_gap": False,
+    "rollout_gap_median": False, "rollout_gap_linear": False, "rollout_gap_linear_median": False,
+    "rollout_overflow": False, "energy_score": False, "energy_score_baseline": False,
+    "spectral_radius": False, "unbounded": False, "nonfinite": False, "still_frames": False, "kept_step": False,
+    "frame_rate_hz": False, "dim": False, "ms_per_step": False, "seeds": False, "dnll_seed_sd": True,
+    "published_dnll": True, "published_cosine": True, "published_r2": False, "published_rollout_gap": False,
+    "published_dnll_factored": False,
 }
 # fmt: on
 

@@ -261,8 +261,11 @@ def _slice_records(
         record(FRAME_RATE_HZ, frame_rate_hz, n, **where),
         record(STILL_FRAMES, float(np.isneginf(scores.log_norm).sum()), n, **where),
     ]
-    names_of_means = [metric.name for metric in quantities]
-    return records, _long_totals(totals[names_of_means], counts[names_of_means], where)
+    # beside means, the two sums that R² is made of: its differences follow from them
+    kept = [metric.name for metric in quantities] + [name for name in ("error", "spread") if name in totals]
+    names_of_sums = {"error": f"{R2_DELTA.name}_error", "spread": f"{R2_DELTA.name}_spread"}
+    named, counted = (table[kept].rename(columns=names_of_sums) for table in (totals, counts))
+    return records, _long_totals(named, counted, where)
 
 
 def _long_totals(totals: pd.DataFrame, counts: pd.DataFrame, where: dict[str, Any]) -> pd.DataFrame:

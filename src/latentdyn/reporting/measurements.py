@@ -6,7 +6,7 @@ mean, an interval the mean of theirs (all resample the same speakers in the same
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -120,30 +120,40 @@ class Measurements:
         Raises:
             UserError: the two were not measured on the same speakers.
         """
-        return self._compared(other, metric, np.subtract)
+        return combined([(self, metric), (other, metric)], np.subtract)
 
     def ratio(self, other: "Measurements", metric: str) -> Comparison | None:
         """Mean of a metric here over its mean there; as for `difference`."""
-        return self._compared(other, metric, np.divide)
+        return combined([(self, metric), (other, metric)], np.divide)
 
-    def _compared(self, other: "Measurements", metric: str, how: np.ufunc) -> Comparison | None:
-        sums = [_speaker_sums(table, metric) for table in (self.speakers, other.speakers)]
-        a, b = sums
-        if a.empty or b.empty:
-            return None
-        if not a.index.equals(b.index):
+
+def combined(terms: Sequence[tuple[Measurements, str]], how: Callable[..., Any]) -> Comparison | None:
+    """What follows from several means over the same speakers, with its interval; None if one was not measured.
+
+    Args:
+        terms: where, and what the mean is of. how: the result of as many numbers, or arrays of numbers.
+
+    Raises:
+        UserError: they were not measured on the same speakers.
+    """
+    sums = [_speaker_sums(measured.speakers, metric) for measured, metric in terms]
+    if any(table.empty for table in sums):
+        return None
+    for (_, metric), table in zip(terms, sums, strict=True):
+        if not table.index.equals(sums[0].index):
             raise UserError(
-                f"rows that a table compares were measured on {len(a)} and {len(b)} speakers, not the same ones",
+                f"rows that a table compares were measured on {len(sums[0])} and {len(table)} speakers, not the same "
+                "ones",
                 f"metric {metric}",
                 "compare representations of one corpus, and predictors with the same window_frames and longest horizon",
             )
-        with np.errstate(invalid="ignore", divide="ignore"):  # of two overflows there is no difference: NaN
-            value = float(how(*(table.total.sum() / table.n.sum() for table in sums)))
-        bootstrap = SpeakerBootstrap.draw(len(a), self.resamples, numpy_generator("paired differences"))
-        means = [bootstrap.ratios(t[["total"]].to_numpy(), t[["n"]].to_numpy()) for t in sums]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            ((low, high),) = interval(how(*means))
-        return Comparison(value, float(low), float(high))
+    measured, _ = terms[0]
+    bootstrap = SpeakerBootstrap.draw(len(sums[0]), measured.resamples, numpy_generator("paired differences"))
+    means = [bootstrap.ratios(t[["total"]].to_numpy(), t[["n"]].to_numpy()) for t in sums]
+    with np.errstate(invalid="ignore", divide="ignore"):  # of two overflows there is no difference: NaN
+        value = float(how(*(table.total.sum() / table.n.sum() for table in sums)))
+        ((low, high),) = interval(how(*means))
+    return Comparison(value, float(low), float(high))
 
 
 def unmeasured(row: dict[str, Any]) -> UserError:

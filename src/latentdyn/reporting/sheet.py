@@ -1,7 +1,12 @@
-"""A table for readers, in three forms: its rows, how each column is written, and what a reader must know."""
+"""A table for readers, in three forms: its rows, how each column is written, and what a reader must know.
+
+The CSV holds every column of every row with all digits. Markdown and LaTeX are for people: they show the columns that
+are chosen, rounded, in blocks. A value and its interval stand in one cell, and what is the same in a whole block stands
+above it.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,75 +14,98 @@ from typing import Any
 import pandas as pd
 
 from latentdyn.files import write_text
+from latentdyn.reporting.latex import latex_table
+from latentdyn.reporting.markdown import escaped, pipe_table, wrapped
+from latentdyn.reporting.text import Block, Column
 
 
 @dataclass(frozen=True)
 class Sheet:
     """rows: the table, all digits. notes: sentences under it. decimals: by column, for the forms that people read.
-    below: a second table, in the Markdown only."""
+    below: a second table, in the Markdown only. caption: one sentence, for the LaTeX.
+
+    columns: those of the forms for people, in order; all of them where it is empty. Where a column is followed by its
+    `ci_low` and `ci_high`, or `{column}_ci_low` and `{column}_ci_high`, the three are one.
+    by: columns whose values head a block of rows. heads: of columns, what stands before their value above the block,
+    where a block has one value of them; elsewhere they stay columns.
+    """
 
     rows: pd.DataFrame
     notes: Sequence[str]
     decimals: dict[str, int] = field(default_factory=dict)
     below: pd.DataFrame | None = None
+    caption: str = ""
+    columns: Sequence[str] = ()
+    by: Sequence[str] = ()
+    heads: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_sheet(sheet: Sheet, csv: Path, markdown: Path, latex: Path) -> None:
-    """Write one table as CSV (all digits), Markdown and LaTeX (to read; notes below)."""
-    table = sheet.rows
-    text = _text(table, sheet.decimals)
-    lines = [*_markdown_rows(text), "", *sheet.notes]
+    """Write one table as CSV (all columns, all digits), Markdown and LaTeX (to read; notes below)."""
+    blocks = list(_blocks(sheet))
+    lines = []
+    for block in blocks:
+        heading = f"**{escaped(', '.join(block.names))}**{_in_brackets(block.facts)}"
+        lines += [heading, "", *pipe_table(block.columns), ""] if block.names else [*pipe_table(block.columns), ""]
+    lines += wrapped(sheet.notes)
     if sheet.below is not None:
-        lines += ["", *_markdown_rows(_text(sheet.below, sheet.decimals))]
-    write_text(csv, table.to_csv(index=False))
+        lines += ["", *pipe_table(_columns(sheet.below, list(sheet.below), sheet.decimals))]
+    write_text(csv, sheet.rows.to_csv(index=False))
     write_text(markdown, "\n".join(lines) + "\n")
-    body = [" & ".join(_latex(cell) for cell in row) + r" \\" for row in text.itertuples(index=False)]
-    numeric = [pd.api.types.is_numeric_dtype(table[name]) or name in sheet.decimals for name in table.columns]
-    write_text(
-        latex,
-        "\n".join(
-            [
-                *(f"% {note}" for note in sheet.notes if note),
-                rf"\begin{{tabular}}{{{''.join('r' if n else 'l' for n in numeric)}}}",
-                r"\hline",
-                " & ".join(_latex(str(name)) for name in table.columns) + r" \\",
-                r"\hline",
-                *body,
-                r"\hline",
-                r"\end{tabular}",
-            ]
-        )
-        + "\n",
-    )
+    name = Path(latex).stem
+    caption = sheet.caption or f"{name.replace('_', ' ')}."
+    write_text(latex, latex_table(blocks, sheet.notes, caption=caption, label=f"tab:{name}"))
 
 
-def _text(table: pd.DataFrame, decimals: dict[str, int]) -> pd.DataFrame:
-    return pd.DataFrame({name: [_cell(value, decimals.get(str(name))) for value in table[name]] for name in table})
+def _blocks(sheet: Sheet) -> Iterator[Block]:
+    """The table in blocks; one, without a heading, where it has none."""
+    shown = list(sheet.columns or sheet.rows.columns)
+    by = [name for name in sheet.by if name in shown]
+    every = [rows for _, rows in sheet.rows.groupby(by, sort=False, dropna=False)] if by else [sheet.rows]
+    above = [name for name in sheet.heads if by and name in shown and all(rows[name].nunique() <= 1 for rows in every)]
+    bounds = {bound for name in above for bound in _bounds(name, shown)}
+    below = [name for name in shown if name not in {*by, *above, *bounds}]
+    for rows in every:
+        facts = {}
+        for column in _columns(rows, [name for name in shown if name in {*above, *bounds}], sheet.decimals):
+            if values := [cell for cell in column.cells if cell]:
+                facts[sheet.heads[column.name]] = values[0]
+        names = [str(rows[name].iloc[0]) for name in by]
+        yield Block(_columns(rows, below, sheet.decimals), names, facts)
 
 
-def _markdown_rows(text: pd.DataFrame) -> list[str]:
-    """A pipe table whose columns line up when printed."""
-    columns = [[str(name), *text[name]] for name in text.columns]
-    widths = [max(len(cell) for cell in column) for column in columns]
-    number = [all(_looks_numeric(cell) for cell in column[1:]) for column in columns]
+def _columns(rows: pd.DataFrame, shown: Sequence[str], decimals: Mapping[str, int]) -> list[Column]:
+    """The cells of the columns that are shown, a value with its interval in one."""
+    columns, taken = [], set()
+    for name in shown:
+        if name in taken:
+            continue
+        taken |= {name, *(bounds := _bounds(name, shown))}
+        digits = decimals.get(name)
+        cells = [_cell(value, digits) for value in rows[name]]
+        if bounds:
+            low, high = ([_cell(value, digits) for value in rows[bound]] for bound in bounds)
+            cells = [f"{c} [{a}, {b}]" if a and b else c for c, a, b in zip(cells, low, high, strict=True)]
+        number = pd.api.types.is_numeric_dtype(rows[name]) or name in decimals or not any(cells)
+        columns.append(Column(str(name), cells, number))
+    return columns
 
-    def line(cells: Sequence[str]) -> str:
-        padded = [c.rjust(w) if n else c.ljust(w) for c, w, n in zip(cells, widths, number, strict=True)]
-        return "| " + " | ".join(padded) + " |"
 
-    rule = (
-        "|" + "|".join("-" * (w + 1) + ":" if n else "-" * (w + 2) for w, n in zip(widths, number, strict=True)) + "|"
-    )
-    rows = [line(cells) for cells in zip(*columns, strict=True)]
-    return [rows[0], rule, *rows[1:]]
+def _bounds(name: str, shown: Sequence[str]) -> tuple[str, ...]:
+    """The columns with the interval of a column, where both follow it or both bear its name."""
+    of_name = (f"{name}_ci_low", f"{name}_ci_high")
+    if set(of_name) <= set(shown):
+        return of_name
+    after = tuple(shown[shown.index(name) + 1 :][:2])
+    return after if after == ("ci_low", "ci_high") else ()
 
 
-def _looks_numeric(cell: str) -> bool:
-    return not cell.strip() or cell == "overflow" or cell.replace("-", "").replace(".", "").replace("e+", "").isdigit()
+def _in_brackets(facts: Mapping[str, str]) -> str:
+    return f" ({', '.join(f'{name} {value}' for name, value in facts.items())})" if facts else ""
 
 
 def _cell(value: Any, decimals: int | None) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and math.isinf(value):
         return "overflow"
@@ -85,9 +113,3 @@ def _cell(value: Any, decimals: int | None) -> str:
         return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
     text = f"{value:z.{decimals}f}"  # z: no -0.00
     return text if len(text) <= 10 else f"{value:.2e}"
-
-
-def _latex(cell: str) -> str:
-    for character in "\\_%&#":
-        cell = cell.replace(character, "\\" + character if character != "\\" else r"\textbackslash{}")
-    return cell

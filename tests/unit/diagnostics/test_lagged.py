@@ -259,7 +259,11 @@ def test_the_sums_of_speakers_give_the_means_and_their_intervals(make_store, var
     groups = evaluation.speakers.groupby(["split", "slice", "horizon", "metric"], observed=True)
     assert {"nll", "dnll", "dnll_full", "cosine", "level_gain"} <= set(evaluation.speakers.metric)
     for keys, group in groups:
-        assert group.total.sum() / group.n.sum() == pytest.approx(found[keys].value)
+        if not keys[-1].startswith("r2_delta_"):
+            assert group.total.sum() / group.n.sum() == pytest.approx(found[keys].value)
+    totals = evaluation.speakers.groupby(["metric", "split", "slice", "horizon"], observed=True).total.sum()
+    r2 = 1 - totals["r2_delta_error"] / totals["r2_delta_spread"]
+    assert len(r2) > 3 and all(found[*keys, "r2_delta"].value == pytest.approx(value) for keys, value in r2.items())
     # and the interval is the bootstrap of the frames themselves
     usable = common_frames(frames, len(latents), 1, HORIZONS)
     train, chosen = (usable[usable["split"] == split] for split in ("train", "eval"))

@@ -55,7 +55,7 @@ def test_a_stale_context_knows_no_direction():
 def test_variances_are_shares_along_principal_axes_of_the_target_frames(scale):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(5000, 3)) @ np.diag([2.0, 1.0, 0.1]) @ np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    latents = torch.from_numpy(scale * (x + [3.0, 0.0, -3.0])).float()
+    latents = torch.from_numpy(scale * (x + np.array([3.0, 0.0, -3.0]))).float()
     frames = latents[1000:].double()
     windows = Windows(latents, torch.arange(1000, 5000), 1)
     expected = np.linalg.eigvalsh(np.cov(frames.numpy().T, bias=True))

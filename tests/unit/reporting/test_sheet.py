@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from latentdyn.reporting.markdown import escaped
 from latentdyn.reporting.sheet import Sheet, write_sheet
 
 DECIMALS = {"dnll": 2, "level_gain": 2, "rollout_gap": 2}
@@ -75,13 +76,104 @@ def test_a_second_table_may_be_empty(example, written):
     assert lines[6] == "" and "utterance_id" in lines[7] and len(lines) == 9
 
 
+def test_a_value_and_its_interval_are_one_column(written):
+    rows = pd.DataFrame(
+        {"dnll": [-1.25, 2.0], "dnll_ci_low": [-1.5, None], "dnll_ci_high": [-1.0, None], "cosine": [0.5, 0.5]}
+    )
+    csv_text, markdown, _ = written(rows)
+    assert csv_text.splitlines()[0] == "dnll,dnll_ci_low,dnll_ci_high,cosine"
+    assert markdown.splitlines()[:4] == [
+        "|                 dnll | cosine |",
+        "|---------------------:|-------:|",
+        "| -1.25 [-1.50, -1.00] |    0.5 |",
+        "|                 2.00 |    0.5 |",
+    ]
+
+
+def test_bounds_without_a_name_belong_to_the_column_before_them(written):
+    rows = pd.DataFrame({"a": [1], "dnll": [1.0], "ci_low": [0.5], "ci_high": [2.0]})
+    assert written(rows)[1].splitlines()[2] == "|   1 | 1.00 [0.50, 2.00] |".replace("|   1", "| 1")
+
+
+def test_blocks_have_a_heading_and_tell_once_what_is_the_same(tmp_path):
+    rows = pd.DataFrame(
+        {"who": ["a", "a", "b|", "b|"], "k": [1, 2, 1, 2], "n": [9, 9, 7, 7], "level": [-0.5, None, -0.25, None]}
+    )
+    sheet = Sheet(rows, ["A note."], {"level": 2}, by=["who"], heads={"n": "n =", "level": "level at k = 1:"})
+    paths = [tmp_path / f"t.{suffix}" for suffix in ("csv", "md", "tex")]
+    write_sheet(sheet, *paths)
+    assert paths[1].read_text(encoding="utf-8").splitlines() == [
+        "**a** (n = 9, level at k = 1: -0.50)", "", "| k |", "|--:|", "| 1 |", "| 2 |", "",
+        "**b\\|** (n = 7, level at k = 1: -0.25)", "", "| k |", "|--:|", "| 1 |", "| 2 |", "",
+        "A note.",
+    ]  # fmt: skip
+    assert len(paths[0].read_text(encoding="utf-8").splitlines()) == 5
+    latex = paths[2].read_text(encoding="utf-8")
+    assert r"\multicolumn{1}{l}{\textbf{b$|$} (n = 7, level at k = 1: -0.25)} \\*" in latex
+
+
+def test_what_differs_in_a_block_stays_a_column(tmp_path):
+    rows = pd.DataFrame({"who": ["a", "a", "b"], "k": [1, 2, 1], "n": [9, 8, 7]})
+    paths = [tmp_path / f"t.{suffix}" for suffix in ("csv", "md", "tex")]
+    write_sheet(Sheet(rows, [], by=["who"], heads={"n": "n ="}), *paths)
+    assert paths[1].read_text(encoding="utf-8").splitlines()[:3] == ["**a**", "", "| k | n |"]
+
+
+def test_people_see_the_columns_that_are_chosen_and_the_csv_has_all(example, tmp_path):
+    paths = [tmp_path / f"t.{suffix}" for suffix in ("csv", "md", "tex")]
+    write_sheet(Sheet(example, [], DECIMALS, columns=["k", "dnll"]), *paths)
+    csv_text, markdown, latex = (path.read_text(encoding="utf-8") for path in paths)
+    assert csv_text.splitlines()[0] == ",".join(example.columns)
+    assert markdown.splitlines()[0] == "|  k |    dnll |" and r"k & dnll \\" in latex and "rollout" not in latex
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("linear_gaussian", "linear_gaussian"),  # no mark within a word
+        ("logmel__shuffled", "logmel__shuffled"),
+        ("_a_ b_", r"\_a\_ b\_"),
+        ("__a__", r"\_\_a\_\_"),
+        ("a|b*c`d", r"a\|b\*c\`d"),
+        ("a\\b", r"a\\b"),
+        ("<i>~x~", r"\<i\>\~x\~"),
+        ("[a](b)", r"\[a](b)"),
+        ("two\nlines", "two lines"),
+    ],
+)
+def test_markdown_takes_no_id_for_marks(text, expected):
+    assert escaped(text) == expected
+
+
+def test_notes_are_paragraphs_that_fit_a_terminal(example, written):
+    long = "A word and `another word` " * 20
+    lines = written(example, (long, "", "Second."))[1].splitlines()[5:]
+    assert max(map(len, lines)) <= 100 and lines[-2:] == ["", "Second."] and " ".join(lines[:-2]) == long.strip()
+
+
 def test_latex_escapes_and_aligns(example, written):
     example["representation"] = ["log_mel & 50 % #1", "a\\b"]
-    lines = written(example, ("A note.", "", "Another."))[2].splitlines()
-    assert lines[:3] == ["% A note.", "% Another.", r"\begin{tabular}{lrrrr}"]
+    lines = written(example, ("A `note_1`.", "", "**Another**."))[2].splitlines()
+    assert r"\begin{longtable}{lrrrr}" in lines and r"\caption{t.} \label{tab:t} \\" in lines
+    assert {r"\toprule", r"\midrule", r"\bottomrule"} <= set(lines)
     assert r"representation & k & dnll & level\_gain & rollout\_gap \\" in lines
-    assert r"log\_mel \& 50 \% \#1 & 1 & -185.44 & -0.12 & overflow \\" in lines
-    assert r"a\textbackslash{}b & 16 & 2.00 &  & 1.23e+08 \\" in lines
+    assert " & frames & nats/frame & nats/frame & nats/frame \\\\" in lines
+    assert r"log\_mel \& 50 \% \#1 & 1 & $-$185.44 & $-$0.12 & overflow \\" in lines
+    assert r"a\textbackslash b & 16 & 2.00 &  & 1.23e+08 \\" in [line.replace("h  b", "h b") for line in lines]
+    assert [line for line in lines if "note" in line or "Another" in line] == [
+        r"\par\smallskip\noindent A \texttt{note\_1}.\par", r"\par\smallskip\noindent \textbf{Another}.\par",
+    ]  # fmt: skip
+
+
+def test_latex_takes_no_id_for_an_argument_of_a_line_break(written):
+    lines = written(pd.DataFrame({"id": ["[a]", "*b", "c|d<"]}))[2].splitlines()
+    assert r"{}[a] \\" in lines and r"{}*b \\" in lines and r"c$|$d$<$ \\" in lines
+
+
+@pytest.mark.parametrize(("n_columns", "landscape", "scaled"), [(4, False, False), (12, True, False), (60, True, True)])
+def test_latex_fits_the_page(written, n_columns, landscape, scaled):
+    latex = written(pd.DataFrame({f"column_{i:02}": [1.5] for i in range(n_columns)}))[2]
+    assert (r"\begin{landscape}" in latex, r"\resizebox" in latex) == (landscape, scaled)
 
 
 def test_a_count_that_some_rows_lack_is_still_a_whole_number(written):

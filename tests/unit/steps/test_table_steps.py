@@ -158,8 +158,8 @@ def test_every_kind_of_table_is_written_and_drawn(arguments, call, kind):
     table = pd.read_csv(tabulating["csv"])
     expected = pd.DataFrame(EXPECTED[kind])
     pd.testing.assert_frame_equal(table[list(expected)], expected, check_dtype=False)
-    assert tabulating["markdown"].read_text(encoding="utf-8").startswith("| ")
-    assert r"\begin{tabular}" in tabulating["latex"].read_text(encoding="utf-8")
+    assert tabulating["markdown"].read_text(encoding="utf-8").startswith(("| ", "**"))
+    assert r"\toprule" in tabulating["latex"].read_text(encoding="utf-8")
     assert plotting["figure"].read_bytes().startswith(b"\x89PNG")
 
 

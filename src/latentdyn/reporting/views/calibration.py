@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from latentdyn.errors import UserError
-from latentdyn.metrics import DNLL
 from latentdyn.metrics import metric as listed
 from latentdyn.processes.base import Answer, build_process
 from latentdyn.reporting.measurements import Measurements
@@ -22,7 +22,18 @@ from latentdyn.reporting.sheet import Sheet
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_DECIMALS = {"exact": 4, "error": 4, "measured": 4, "ci_low": 4, "ci_high": 4, "difference": 4, "intervals": 2}
+_DECIMALS = {
+    "exact": 4,
+    "error": 4,
+    "measured": 4,
+    "ci_low": 4,
+    "ci_high": 4,
+    "difference": 4,
+    "tolerance": 4,
+    "intervals": 2,
+}
+_COLUMNS = ("process", "by", "diagnostic", "k", "exact", "measured", "ci_low", "ci_high", "intervals", "agrees")
+_BOUNDS = ("ci_low", "ci_high")
 _CLUSTERED = ("variance_ratio",)  # measured with keys, not with predictors
 _ROUNDING = 1e-9  # below which an exact value is 0, whatever its closed form rounds to
 
@@ -52,44 +63,57 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         "standard error. A row agrees if `exact` is within the 95 % interval over speakers (`interval`), or if the "
         f"difference is at most {percent} of `exact`. Where `exact` is 0, it is {percent} of 1 (ratios), or of the "
         "largest exact ΔNLL of the process (nats).",
-        "`intervals` is the difference in half-widths of that interval. Predictors were fitted to finite data, so "
-        "their likelihoods are expected a little above the exact ones. `unbounded` is the share of free runs (by the "
-        "mean, 256 steps) that left the data behind. `spectral_radius` is the factor a step by which a small "
-        "difference of two runs grows.",
+        "`measured` is followed by that interval, and `intervals` is the difference in its half-widths. Predictors "
+        "were fitted to finite data, so their likelihoods (in nats/frame) are expected a little above the exact ones. "
+        "`unbounded` is the share of free runs (by the mean, 256 steps) that left the data behind. `spectral_radius` "
+        "is the factor a step by which a small difference of two runs grows. The CSV holds the formula of each exact "
+        "value.",
         "Rows of a representation with outliers compare with the same measurement without outliers: the median must "
         "stay where it was, and the mean must move.",
     ]
-    return Sheet(rows, notes, _DECIMALS)
+    return Sheet(
+        rows,
+        notes,
+        _DECIMALS,
+        caption=f"What is measured beside what is exact, corpus {plan['corpus']}.",
+        columns=_COLUMNS,
+        by=("process", "by"),
+    )
 
 
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
-    """Two panels: likelihoods (nats/frame) and everything else (ratios, cosines), measured against exact."""
+    """(measured - exact) / tolerance, a line for each row, with the measured 95 % interval; the band is the tolerance.
+
+    Rows of outliers, which compare two measurements, are left out. What overflowed is drawn at the edge.
+    """
     from matplotlib.figure import Figure
 
     rows = calibration_rows(measured, table, plan)
-    rows = rows[~rows["exact_is"].str.contains("must")]
-    units = rows["diagnostic"].map(lambda name: listed(name).unit)
-    nats, ratios = (
-        (units == DNLL.unit) & (rows["diagnostic"] != "nll"),
-        (units == "1") & (rows["diagnostic"] != "kappa"),
+    rows = rows[~rows["exact_is"].str.contains("must")].iloc[::-1].reset_index(drop=True)
+    scaled = pd.DataFrame(
+        {name: (rows[name].astype(float) - rows["exact"]) / rows["tolerance"] for name in ("measured", *_BOUNDS)}
     )
-    colors = {process: f"C{i}" for i, process in enumerate(rows["process"].unique())}
-    figure = Figure(figsize=(11, 5.5), layout="constrained")
-    titles = (f"likelihoods ({DNLL.unit})", "ratios, cosines, growth factors")
-    for axis, chosen, title in zip(figure.subplots(1, 2), (nats, ratios), titles, strict=True):
-        for process, mine in rows[chosen].groupby("process", sort=False):
-            axis.plot(mine["exact"], mine["measured"], "o", markersize=4, color=colors[process], label=process)
-            axis.vlines(mine["exact"], mine["ci_low"], mine["ci_high"], linewidth=1, color=colors[process])
-            failed = mine[mine["agrees"] == "no"]
-            axis.plot(failed["exact"], failed["measured"], "kx", markersize=9)
-        axis.axline((0, 0), slope=1, color="0.6", linewidth=0.8)
-        axis.set_xlabel("exact")
-        axis.set_ylabel("measured (crosses: no agreement)")
-        axis.set_title(title, fontsize=10)
-    handles: dict[str, Any] = {}
-    for axis in figure.axes:
-        handles |= {name: handle for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    edge = 2 * max(1.0, float(scaled.abs().where(np.isfinite(scaled), 0.0).max(axis=None)))
+    scaled = scaled.clip(-edge, edge)
+    figure = Figure(figsize=(9, 1.6 + 0.17 * len(rows)), layout="constrained")
+    axis = figure.subplots()
+    axis.axvspan(-1, 1, color="0.92")
+    for number, (process, mine) in enumerate(scaled.groupby(rows["process"], sort=False)):
+        axis.hlines(mine.index, mine["ci_low"], mine["ci_high"], linewidth=1, color=f"C{number}")
+        axis.plot(mine["measured"], mine.index, "o", markersize=4, color=f"C{number}", label=process)
+    failed = scaled[rows["agrees"] == "no"]
+    axis.plot(failed["measured"], failed.index, "kx", markersize=9, label="no agreement")
+    axis.axvline(0, color="0.6", linewidth=0.8)
+    axis.set_xscale("symlog", linthresh=1)
+    axis.set_xlim(-1.1 * edge, 1.1 * edge)
+    axis.set_ylim(-1, len(rows))
+    axis.set_yticks(rows.index, [f"{r.process}, {r.diagnostic}, k = {r.k}" for r in rows.itertuples()], fontsize=7)
+    axis.set_xlabel("(measured - exact) / tolerance")
+    axis.set_title(
+        f"The band is the tolerance, {100 * table['tolerance']:g} % of the exact value; lines are 95 % intervals over "
+        "speakers.\nA row agrees if its point is in the band or its line crosses 0.",
+        fontsize=9,
+    )
     return figure
 
 
@@ -184,10 +208,11 @@ def _row(
     difference = measured.value - value
     zero = abs(value) < _ROUNDING
     size = abs(value) if not zero else scale if listed(metric).unit == "nats/frame" else 1.0
+    tolerance = table["tolerance"] * size
     low, high = (math.nan if bound is None else bound for bound in (measured.ci_low, measured.ci_high))
     if low - 2 * error <= value <= high + 2 * error:
         agrees = "interval"
-    elif abs(difference) <= table["tolerance"] * size:
+    elif abs(difference) <= tolerance:
         agrees = f"{100 * table['tolerance']:g} %"
     else:
         agrees = "no"
@@ -202,6 +227,7 @@ def _row(
         "ci_low": measured.ci_low,
         "ci_high": measured.ci_high,
         "difference": difference,
+        "tolerance": tolerance,
         "intervals": 2 * difference / (high - low) if high > low else None,
         "agrees": agrees,
         "exact_is": formula,

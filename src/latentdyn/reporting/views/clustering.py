@@ -51,7 +51,12 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         )
     counts = ("clusters", "clusters_used")  # floats only where a row has none
     floats = [name for name in rows if rows[name].dtype == float and name not in counts]
-    return Sheet(rows, notes, {name: listed(_PUBLISHED.get(name, name)).decimals for name in floats})
+    return Sheet(
+        rows,
+        notes,
+        {name: listed(_PUBLISHED.get(name, name)).decimals for name in floats},
+        caption=f"What clusters of contexts tell about the next step, corpus {plan['corpus']}.",
+    )
 
 
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":

@@ -48,7 +48,7 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         "Intervals are 95 % bootstraps over speakers. `overflow` says that frames are beyond the range of floats.",
     ]
     decimals = {name: _decimals(name) for name in rows if pd.api.types.is_float_dtype(rows[name])}
-    return Sheet(rows, notes, decimals)
+    return Sheet(rows, notes, decimals, caption=f"Free runs beside the data, corpus {plan['corpus']}.")
 
 
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":

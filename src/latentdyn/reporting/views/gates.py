@@ -57,7 +57,12 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
             f"**Not comparable:** the thresholds of {of_mimi} were set on Mimi's latents at 12.5 Hz, in their nats a "
             f"frame and their units. They mean little beside {', '.join(f'`{name}`' for name in elsewhere)}."
         )
-    return Sheet(rows, notes, _DECIMALS)
+    return Sheet(
+        rows,
+        notes,
+        _DECIMALS,
+        caption=f"Thresholds that were set beforehand, and what was measured, corpus {plan['corpus']}.",
+    )
 
 
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":

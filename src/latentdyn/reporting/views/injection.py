@@ -12,7 +12,7 @@ from latentdyn.metrics import metric as listed
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.published import EXP_4, published, values_of
 from latentdyn.reporting.sheet import Sheet
-from latentdyn.reporting.titles import title
+from latentdyn.reporting.titles import in_frames, title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,6 +30,11 @@ TITLES = {
     "state_error_normalised": title("state error over the data's spread", STATE_ERROR_NORMALISED),
 }
 _PANELS = ("cosine", "dnll", "magnitude_ratio_median", "state_error_normalised")
+_WHAT_MODES_ARE = (
+    "Forecasts of the same segments. A: every step starts from the true state; B: some steps do; D: no step after the "
+    "first does (C is equal to D).\nSteps are taken by the mean; in D_median by the median, in D_sampled by draws. The "
+    "ceiling knows what a forecast from the start can know."
+)
 _SIGNED_LOG = ("dnll", "state_error_normalised")  # an explosion must fit beside the rest
 
 
@@ -51,7 +56,12 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         "no step is lost, it is one more than the number of steps. The ceiling is lost at some step too, and no "
         "forecast can be expected to have a longer horizon.",
     ]
-    return Sheet(pooled, notes, injection_decimals(pooled))
+    return Sheet(
+        pooled,
+        notes,
+        injection_decimals(pooled),
+        caption=f"Forecasts with injected truth, all steps together, corpus {plan['corpus']}.",
+    )
 
 
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
@@ -79,10 +89,11 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
                     low, high = (line[f"{metric}_ci_{bound}"].astype(float) for bound in ("low", "high"))
                     axis.fill_between(steps, low, high, alpha=0.15, linewidth=0, **style)
             axis.set_title(f"{', '.join(names)}\n{TITLES[metric]}", fontsize=9)
-            axis.set_xlabel("step of the forecast (frames)")
+            axis.set_xlabel(in_frames("step of the forecast", rows["ms_per_step"]))
             axis.axhline(0 if metric in ("cosine", "dnll") else 1, color="0.6", linewidth=0.6)
             if metric in _SIGNED_LOG:
                 axis.set_yscale("symlog", linthresh=1)
+    figure.suptitle(_WHAT_MODES_ARE, fontsize=9)
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles), fontsize=9, frameon=False)
     return figure
 

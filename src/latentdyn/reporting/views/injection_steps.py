@@ -25,4 +25,9 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         "`skill` is `cosine` over `ceiling_cosine`, `skill_nats` is `dnll` over `ceiling_dnll`. Both are blank at "
         "steps without a lagged predictor, and where the interval of the ceiling holds 0.",
     ]
-    return Sheet(rows, notes, injection_decimals(rows))
+    return Sheet(
+        rows,
+        notes,
+        injection_decimals(rows),
+        caption=f"Forecasts with injected truth by step, beside their ceiling, corpus {plan['corpus']}.",
+    )

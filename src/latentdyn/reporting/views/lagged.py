@@ -1,7 +1,7 @@
 """The Phase 1 table (seed 001): how predictability falls with the staleness of the context, beside its controls.
 
 A row is a representation (or a surrogate of one), a predictor, a split, a slice and a horizon. `dnll_seed_sd` is the
-standard deviation between training seeds.
+standard deviation between training seeds, `kept_step` the lowest of them.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -11,18 +11,32 @@ import pandas as pd
 
 from latentdyn.metrics import COSINE, DNLL_PER_DIM, LAGGED_COLUMNS, R2_DELTA, R2_HEAD, ROLLOUT_GAP
 from latentdyn.metrics import metric as listed
+from latentdyn.reporting.cautions import cautions
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.published import any_published, published
 from latentdyn.reporting.sheet import Sheet
-from latentdyn.reporting.titles import title
+from latentdyn.reporting.titles import known_durations, title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_BLOCKS = ("representation", "predictor", "split", "slice")
 _KEYS = ["representation", "predictor", "split", "slice", "k"]
 _METRICS = {"nonfinite": "nll_nonfinite"}  # column -> metric, where the two names differ
 _PUBLISHED = {"published_dnll": "dnll", "published_cosine": "cosine", "published_r2": "r2_mean",
               "published_rollout_gap": "rollout_gap", "published_dnll_factored": "dnll_factored"}  # fmt: skip
+_LINES = {  # by whether it is of a surrogate, and of eval
+    (False, True): "-",
+    (False, False): ":",
+    (True, True): "--",
+    (True, False): "-.",
+}
+_SURROGATES = {
+    "shuffled": "the frames of an utterance in random order",
+    "white": "Gaussian noise of equal covariance",
+    "phase_randomised": "Gaussian, with equal spectrum and cross-spectrum",
+    "time_reversed": "the frames in reverse order",
+}
 _OTHERS = (*_KEYS, "n", "seeds")  # columns that are no metric
 # column -> metric, of all columns that show one
 METRICS = {name: listed({**_METRICS, **_PUBLISHED}.get(name, name)) for name in LAGGED_COLUMNS if name not in _OTHERS}
@@ -40,13 +54,23 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         UserError: nothing was measured for a row that the table asks for.
     """
     rows = lagged_rows(measured, table, plan)
-    return Sheet(rows[table["columns"]], _notes(table, plan), {name: m.decimals for name, m in METRICS.items()})
+    columns = _shown(rows, table)
+    return Sheet(
+        rows,
+        _notes(rows, columns, table, plan),
+        {name: m.decimals for name, m in METRICS.items()},
+        caption=f"Predictability of the next step by the staleness k of the context, corpus {plan['corpus']}.",
+        columns=columns,
+        by=_BLOCKS,
+        heads={"n": "n =", "speakers": "speakers =", "level_gain": "level_gain at k = 1:"},
+    )
 
 
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
     """Six panels over staleness k; a line for each representation, predictor, split and slice of the table.
 
-    Bands are 95 % bootstrap intervals over speakers, of `eval` only. Surrogates are dashed, other splits are dotted.
+    Bands are 95 % bootstrap intervals over speakers, of `eval` only. The line style tells surrogates and splits apart.
+    The cosine that white noise reaches is grey.
     """
     from matplotlib.figure import Figure
 
@@ -56,7 +80,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
         "dnll": title("ΔNLL a dimension", DNLL_PER_DIM),
         "context_gain": title("context gain a dimension", DNLL_PER_DIM),
         "rollout_gap_median": title("rollout-context gap, median", ROLLOUT_GAP),
-        "cosine": title("direction: cos(E[Δx|c], Δx), 0 by chance", COSINE),
+        "cosine": title("direction: cos(E[Δx|c], Δx); grey: of white noise", COSINE),
         "r2_delta": title("share of the variance of Δx that the mean explains", R2_DELTA),
         "r2_head": title("magnitude: R² of E[ln||Δx|| | c]", R2_HEAD),
     }
@@ -69,8 +93,8 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
             name = f"{representation}, {predictor}, {split}" + (f", {slice_}" if several_slices else "")
             style: dict[str, Any] = {
                 "color": f"C{color}",
-                "linestyle": "--" if "__" in representation else "-" if split == "eval" else ":",
-                "marker": "o",
+                "linestyle": _LINES["__" in representation, split == "eval"],
+                "marker": "o" if split == "eval" else ".",
                 "markersize": 3,
             }
             for metric, axis in panels.items():
@@ -79,13 +103,20 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
                 if f"{metric}_ci_low" in line and split == "eval":
                     low, high = (line[f"{metric}_ci_{bound}"].astype(float) * scale for bound in ("low", "high"))
                     axis.fill_between(line["k"], low, high, color=f"C{color}", alpha=0.15, linewidth=0)
+    for _, line in rows.groupby(["representation", "predictor"], sort=False):
+        reference = line.drop_duplicates("k")
+        panels["cosine"].plot(reference["k"], reference["cosine_white_noise"].astype(float), color="0.5", linewidth=0.9)
     panels["rollout_gap_median"].set_yscale("symlog")
+    durations = known_durations(rows["ms_per_step"])
     for metric, axis in panels.items():
         axis.set_title(titles[metric], fontsize=10)
-        axis.set_xlabel("k: staleness of the context (frames)")
+        axis.set_xlabel("k: staleness of the context (frames" + ("; below, in ms)" if len(durations) == 1 else ")"))
         axis.set_xscale("log", base=2)
         axis.set_xlim(table["horizons"][0] / 1.2, table["horizons"][-1] * 1.2)  # a panel without a point has none
-        axis.set_xticks(table["horizons"], [str(k) for k in table["horizons"]])
+        axis.set_xticks(
+            table["horizons"],
+            [f"{k}\n{k * durations[0]:.4g}" if len(durations) == 1 else str(k) for k in table["horizons"]],
+        )
         axis.axhline(0, color="0.6", linewidth=0.6)
     handles, labels = panels["dnll"].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
@@ -134,17 +165,32 @@ def _row(own: Measurements, twin: Measurements, keys: dict[str, Any], plan: dict
     gain = chosen.difference(twin.where(split=keys["split"], slice=keys["slice"]), "nll")
     row["context_gain"] = gain and gain.value
     row["context_gain_ci_low"], row["context_gain_ci_high"] = gain and gain.ci_low, gain and gain.ci_high
+    row["kept_step"] = whole.over_seeds("kept_step", reduce=np.min)
     row["ms_per_step"] = 1000 / frame_rate_hz if frame_rate_hz else None
     row["dnll_seed_sd"] = chosen.over_seeds("dnll", reduce=lambda v: np.std(v, ddof=1)) if row["seeds"] > 1 else None
     return row
 
 
-def _notes(table: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+def _shown(rows: pd.DataFrame, table: dict[str, Any]) -> list[str]:
+    """The columns for people: those that the config names, without those that are blank in all rows only because
+    nothing was published or there is one seed; and the slice, where there are several."""
+    columns = [
+        name
+        for name in table["columns"]
+        if rows[name].notna().any() or not (name in _PUBLISHED or name == "dnll_seed_sd")
+    ]
+    hidden_slice = "slice" not in columns and rows["slice"].nunique() > 1
+    return ["slice", *columns] if hidden_slice else columns
+
+
+def _notes(rows: pd.DataFrame, columns: list[str], table: dict[str, Any], plan: dict[str, Any]) -> list[str]:
     """What a reader must know to read the table, one sentence or two a note."""
+    lasts = ", ".join(f"{ms:g}" for ms in known_durations(rows["ms_per_step"]))
     notes = [
         f"Corpus `{plan['corpus']}`. Targets are the one-step deltas Δx_t. k is the staleness of the context, which "
-        "ends k frames before t; a frame lasts `ms_per_step`. All k of a representation and split are scored on the "
-        "same n frames.",
+        f"ends k frames before t; a frame lasts {lasts or '`ms_per_step`'} ms. All k of a representation and split are "
+        "scored on the same n frames. The CSV holds more columns.",
+        *cautions(rows),
         "`dnll` is ΔNLL in nats/frame: the NLL less that of a baseline. Negative is good. The baseline of `dnll` is a "
         "diagonal Gaussian of training deltas, that of `dnll_full` a Gaussian of training deltas with full covariance. "
         "The baseline of `context_gain` is the same density, fitted without any context: only `context_gain` measures "
@@ -152,14 +198,17 @@ def _notes(table: dict[str, Any], plan: dict[str, Any]) -> list[str]:
         "only.",
         "`level_gain` is NLL[x_t|c] - NLL[x_t] (k = 1 only); NLL[x_t] is that of a diagonal Gaussian of frames. The "
         "`level_gain` of white noise is what its covariance is worth: 0 if its dimensions are uncorrelated. But its "
-        "`dnll` is -.347 nats/dim and its `cosine` .707. `r2_mean` scores ln||E[Δx|c]|| and `r2_head` scores "
-        "E[ln||Δx|| | c], both as predictions of ln||Δx||. `r2_delta` is the share of the variance of Δx that the mean "
-        "explains.",
-        "For `rollout_gap`, the W frames of context are the model's own. It is the NLL of the true Δx_t in this "
-        "context less that in the true context. `overflow` says that `rollout_overflow` of its frames are beyond the "
-        "range of floats. `rollout_gap_linear` is the gap of the best linear map of one stale frame. Where it explodes "
-        "too, the stale recursion explodes by itself: that is no failure of the predictor.",
+        "`dnll` is -.347 nats/dim, and its cosine, `cosine_white_noise`, is up to .707 at k = 1; from k = 2 on it is "
+        "0. `r2_head` scores E[ln||Δx|| | c] as a prediction of ln||Δx||; `r2_mean` scores ln||E[Δx|c]||. `r2_delta` "
+        "is the share of the variance of Δx that the mean explains.",
     ]
+    if {"rollout_gap", "rollout_gap_median", "published_rollout_gap"} & set(columns):
+        notes.append(
+            "For `rollout_gap`, the W frames of context are the model's own. It is the NLL of the true Δx_t in this "
+            "context less that in the true context. `overflow` says that `rollout_overflow` of its frames are beyond "
+            "the range of floats. `rollout_gap_linear` is the gap of the best linear map of one stale frame. Where it "
+            "explodes too, the stale recursion explodes by itself: that is no failure of the predictor."
+        )
     if {"dnll_direction", "dnll_length", "dnll_factored", "published_dnll_factored"} & set(table["columns"]):
         notes.append(
             "Some densities are of the direction d and the length m of Δx = m d. `dnll_direction` is -ln p(d|c) less "
@@ -175,17 +224,15 @@ def _notes(table: dict[str, Any], plan: dict[str, Any]) -> list[str]:
             "-5.9 and -.9 nats (k = 1, 2, 4, 8) in `dnll_direction`, if κ is that of the mean cosine."
         )
     if table["surrogates"]:
+        methods = " ".join(f"`..__{method}`: {_SURROGATES[method]}." for method in table["surrogates"])
         notes.append(
             "Rows with `__` in their name are surrogates: latents that lack some structure of the representation. "
-            "`..__shuffled`: the frames of an utterance in random order. `..__white`: Gaussian noise of equal "
-            "covariance. `..__phase_randomised`: Gaussian, with equal spectrum and cross-spectrum. "
-            "`..__time_reversed`: the frames in reverse order. What a surrogate scores is not due to the structure "
-            "that it lacks."
+            f"{methods} What a surrogate scores is not due to the structure that it lacks."
         )
     if any_published(plan["kinds"]["representations"][name] for name in plan["rows"]):
         notes.append(
             "Published values: seed documents 000, 001, 003 (LibriSpeech train-clean-100; other runs and splits)."
         )
     else:
-        notes.append("No value has been published for these representations, so the published columns are empty.")
+        notes.append("No value has been published for these representations, so no column shows one.")
     return notes

@@ -40,7 +40,13 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         "in another way.",
         "Below: the frames of highest NLL of each representation, predictor and split, at the smallest k.",
     ]
-    return Sheet(outlier_rows(measured, table, plan), notes, _DECIMALS, below=_worst(measured, table, plan))
+    return Sheet(
+        outlier_rows(measured, table, plan),
+        notes,
+        _DECIMALS,
+        below=_worst(measured, table, plan),
+        caption=f"The law of single frames: means beside quantiles, corpus {plan['corpus']}.",
+    )
 
 
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":

@@ -13,6 +13,7 @@ from latentdyn.metrics import metric as listed
 from latentdyn.reporting.measurements import Comparison, Measurements, unmeasured
 from latentdyn.reporting.published import PHASE_4, values_of
 from latentdyn.reporting.sheet import Sheet
+from latentdyn.reporting.titles import in_frames
 from latentdyn.reporting.views.injection import TITLES, injection_rows, published_beside
 
 if TYPE_CHECKING:
@@ -44,7 +45,12 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     """
     rows = regime_rows(measured, table, plan).dropna(axis="columns", how="all")
     decimals = {str(name): _decimals(str(name)) for name in rows if pd.api.types.is_float_dtype(rows[name])}
-    return Sheet(rows, _notes(rows, table, plan), decimals)
+    return Sheet(
+        rows,
+        _notes(rows, table, plan),
+        decimals,
+        caption=f"Training regimes beside the control, corpus {plan['corpus']}.",
+    )
 
 
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
@@ -75,10 +81,11 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
                 low, high = (line[f"{metric}_ci_{bound}"].astype(float) for bound in ("low", "high"))
                 axis.fill_between(steps, low, high, alpha=0.15, linewidth=0, color=color)
             axis.set_title(f"{', '.join(names)}\n{TITLES[metric]}", fontsize=9)
-            axis.set_xlabel("step of the forecast (frames)")
+            axis.set_xlabel(in_frames("step of the forecast", rows["ms_per_step"]))
             axis.axhline(0 if metric == "cosine" else 1, color="0.6", linewidth=0.6)
         axes[1].set_yscale("symlog", linthresh=1)  # an explosion must fit beside the rest
         axes[2].set_yscale("log")  # and a collapse
+    figure.suptitle("Forecasts in mode D: no step after the first starts from the true state", fontsize=9)
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles), fontsize=9, frameon=False)
     return figure
 

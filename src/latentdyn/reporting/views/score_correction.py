@@ -15,6 +15,7 @@ from latentdyn.metrics import metric as listed
 from latentdyn.reporting.gates import HORIZON_EXTENDED, compare
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.sheet import Sheet
+from latentdyn.reporting.titles import in_frames
 from latentdyn.reporting.views.injection import TITLES
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     decimals = {
         name: listed(name).decimals for name in rows if pd.api.types.is_float_dtype(rows[name]) and name != "sigma"
     }
-    return Sheet(rows, notes, decimals)
+    return Sheet(rows, notes, decimals, caption=f"Forecasts with corrected states, corpus {plan['corpus']}.")
 
 
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
@@ -96,7 +97,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
                 dashed = axis.plot(ceiling["step"].astype(int), ceiling[metric].astype(float), "k--", linewidth=1)
                 handles["ceiling"] = dashed[0]
             axis.set_title(f"{', '.join(name)}\n{TITLES[metric]}", fontsize=9)
-            axis.set_xlabel("step of the forecast (frames)")
+            axis.set_xlabel(in_frames("step of the forecast", rows["ms_per_step"]))
             axis.axhline(0 if metric == "cosine" else 1, color="0.6", linewidth=0.6)
             if metric != "cosine":
                 axis.set_yscale("symlog", linthresh=1)

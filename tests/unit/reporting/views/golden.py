@@ -1,4 +1,4 @@
-"""Tables as they were last approved: CSV and Markdown of every kind of table, from measurements that are written down.
+"""Tables as they were last approved: every form of every kind of table, from written measurements.
 
 `python -m tests.unit.reporting.views.golden` writes them anew; the difference to the last ones is then there to read.
 """
@@ -13,16 +13,16 @@ from latentdyn.reporting.sheet import write_sheet
 from .everything import KINDS, everything, plan_of, table_of
 
 FOLDER = Path(__file__).parent / "golden"
-FORMS = ("csv", "md")
+FORMS = ("csv", "md", "tex")
 
 
 def forms(kind: str) -> dict[str, str]:
     """The table of this kind, by file name."""
     sheet = importlib.import_module(VIEWS.module(kind)).tabulate(everything(), table_of(kind), plan_of("mimi", "mdn"))
     with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / f"{kind}.{form}" for form in (*FORMS, "tex")]
+        paths = [Path(folder) / f"{kind}.{form}" for form in FORMS]
         write_sheet(sheet, *paths)
-        return {path.name: path.read_text(encoding="utf-8") for path in paths[: len(FORMS)]}
+        return {path.name: path.read_text(encoding="utf-8") for path in paths}
 
 
 if __name__ == "__main__":

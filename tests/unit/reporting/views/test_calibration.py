@@ -272,42 +272,36 @@ def measured(handmade):
     return handmade.measured
 
 
-def test_points_hold_the_values_of_the_table(measured):
+def test_points_hold_the_differences_in_tolerances(measured):
     rows = calibration_rows(measured, DRAWN_TABLE, PLAN)
-    rows = rows[rows.process != "shaken"]  # these compare two measurements
-    in_nats = rows.diagnostic.isin(NATS)
-    chosen = {0: in_nats, 1: ~in_nats & (rows.diagnostic != "nll")}
-    figure = draw(measured, DRAWN_TABLE, PLAN)
-    colors = {}
-    for panel, axis in enumerate(figure.axes):
-        lines = {line.get_label(): line for line in axis.get_lines()}
-        mine = rows[chosen[panel]]
-        assert [name for name in lines if not name.startswith("_")] == mine.process.unique().tolist()
-        for process, group in mine.groupby("process"):
-            np.testing.assert_array_equal(lines[process].get_xydata(), group[["exact", "measured"]])
-            assert colors.setdefault(process, lines[process].get_color()) == lines[process].get_color()
-        crosses = [line.get_xydata() for line in axis.get_lines() if line.get_marker() == "x"]
-        failed = mine[mine.agrees == "no"]
-        np.testing.assert_array_equal(np.concatenate(crosses), failed[["exact", "measured"]])
-        assert len(failed) > 0
-        segments = [segment for bars in axis.collections for segment in bars.get_segments()]
-        drawn = [segment[:, 1].tolist() for segment in segments if len(segment)]
-        assert drawn == mine[["ci_low", "ci_high"]].dropna().values.tolist()
-    assert len(set(colors.values())) == 3
-    (legend,) = figure.legends
-    shown = {
-        text.get_text(): handle.get_color() for text, handle in zip(legend.texts, legend.legend_handles, strict=True)
-    }
-    assert shown == colors
+    rows = rows[rows.process != "shaken"][::-1].reset_index(drop=True)  # those compare two measurements
+    (axis,) = draw(measured, DRAWN_TABLE, PLAN).axes
+    points = np.concatenate([line.get_xydata() for line in axis.get_lines() if line.get_marker() == "o"])
+    expected = (rows.measured - rows.exact) / rows.tolerance
+    np.testing.assert_allclose(points[np.argsort(points[:, 1])], np.stack([expected, rows.index], 1))
+    (crosses,) = [line for line in axis.get_lines() if line.get_marker() == "x"]
+    assert crosses.get_ydata().tolist() == rows.index[rows.agrees == "no"].tolist() != []
+    names = [label.get_text() for label in axis.get_yticklabels()]
+    assert names == [f"{r.process}, {r.diagnostic}, k = {r.k}" for r in rows.itertuples()]
+    ends = [tuple(s[:, 0]) for bars in axis.collections for s in bars.get_segments() if len(s)]
+    bounded = rows.dropna(subset=["ci_low"])
+    low, high = ((bounded[bound] - bounded.exact) / bounded.tolerance for bound in ("ci_low", "ci_high"))
+    np.testing.assert_allclose(sorted(ends), sorted(zip(low, high, strict=True)))
 
 
-def test_an_overflow_is_drawn_as_a_failure(handmade, tmp_path):
+def test_a_row_within_the_tolerance_is_in_the_band(measured):
+    rows = calibration_rows(measured, DRAWN_TABLE, PLAN)
+    near = rows[rows.agrees.str.endswith("%")]
+    assert ((near.measured - near.exact).abs() <= near.tolerance).all() and len(near)
+
+
+def test_an_overflow_is_drawn_as_a_failure_at_the_edge(handmade, tmp_path):
     values = {"nll": 2.8, "spectral_radius": math.inf, "unbounded": 1.0}
     handmade.add(values, representation="unstable")
-    plan = {**PLAN, "rows": ["unstable"]}
-    figure = draw(handmade.measured, DRAWN_TABLE, plan)
-    (crosses,) = [line for line in figure.axes[1].get_lines() if line.get_marker() == "x"]
-    assert crosses.get_xydata().tolist() == [[1.05, math.inf]]
+    figure = draw(handmade.measured, DRAWN_TABLE, {**PLAN, "rows": ["unstable"]})
+    (crosses,) = [line for line in figure.axes[0].get_lines() if line.get_marker() == "x"]
+    low, high = figure.axes[0].get_xlim()
+    assert 0.5 * high < crosses.get_xdata().max() < high and low == -high
     write_figure(figure, tmp_path / "a.png")
 
 

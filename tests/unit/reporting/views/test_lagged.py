@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from latentdyn.config.tables.lagged import LAGGED_COLUMNS as DEFAULT
 from latentdyn.config.tables.lagged import LaggedColumn
 from latentdyn.errors import UserError
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.png import write_figure
+from latentdyn.reporting.sheet import write_sheet
 from latentdyn.reporting.views import lagged
 from latentdyn.reporting.views.lagged import draw
 
@@ -32,7 +34,7 @@ MIMI = {"representation": "mimi", "predictor": "net"}
 
 def rows(measured: Measurements, columns: list[str], plan: dict[str, Any] = PLAN, **table: Any) -> pd.DataFrame:
     table = {**TABLE, **table, "columns": columns}
-    return lagged.tabulate(measured, table, {**plan, "rows": table["representations"]}).rows
+    return lagged.tabulate(measured, table, {**plan, "rows": table["representations"]}).rows[columns]
 
 
 def test_rows_come_in_the_order_of_the_config_and_columns_too(handmade):
@@ -60,9 +62,42 @@ def test_values_by_hand(handmade):
     ]
 
 
-def test_every_column_that_a_config_can_name_is_made(handmade):
-    columns = list(get_args(LaggedColumn))
-    assert list(rows(handmade.add(VALUES, **MIMI).measured, columns)) == columns
+def test_the_csv_has_every_column_that_a_config_can_name_and_people_see_those_it_names(handmade):
+    sheet = lagged.tabulate(handmade.add(VALUES, **MIMI).measured, {**TABLE, "columns": ["k", "dnll"]}, PLAN)
+    assert set(sheet.rows) == set(get_args(LaggedColumn)) and sheet.columns == ["k", "dnll"]
+
+
+def test_columns_of_what_was_not_published_and_of_one_seed_are_not_shown(handmade):
+    columns = ["dnll", "dnll_seed_sd", "published_dnll", "published_cosine", "level_gain"]
+    handmade.add(VALUES, **MIMI)
+    sheet = lagged.tabulate(handmade.measured, {**TABLE, "columns": columns}, PLAN)
+    assert sheet.columns == ["dnll", "published_dnll", "published_cosine", "level_gain"]
+    kinds = {"representations": {"mimi": "logmel"}, "predictors": {"net": "mdn"}}
+    sheet = lagged.tabulate(handmade.measured, {**TABLE, "columns": columns}, {**PLAN, "kinds": kinds})
+    assert sheet.columns == ["dnll", "level_gain"]
+
+
+def test_the_default_columns_fit_a_hundred_characters_in_blocks(handmade, tmp_path):
+    """The values are as long as those of the demo."""
+    values = {**VALUES, "n": 9.0, "dnll": (-77.37, -82.53, -71.86), "cosine": (0.567, 0.5, 0.6), "r2_head": -0.078,
+              "cosine_white_noise": 0.695}  # fmt: skip
+    nll = {who: {"nll": {f"s{i}": (v + i * spread, 1) for i in range(4)}} for who, v, spread in
+           (("net", 70.0, 1.0), ("twin", 85.0, 2.0))}  # fmt: skip
+    for k in (1, 8):
+        more = {"level_gain": (-66.80, -70.12, -63.45)} if k == 1 else {}
+        handmade.add({**values, **more}, **MIMI, horizon=k, speakers=nll["net"])
+    handmade.add(values, representation="mimi", predictor="net__unconditional", speakers=nll["twin"])
+    table = {**TABLE, "horizons": [1, 8], "columns": DEFAULT}
+    kinds = {"representations": {"mimi": "logmel"}, "predictors": {"net": "mdn"}}
+    paths = [tmp_path / f"t.{form}" for form in ("csv", "md", "tex")]
+    write_sheet(lagged.tabulate(handmade.measured, table, {**PLAN, "kinds": kinds}), *paths)
+    lines = paths[1].read_text(encoding="utf-8").splitlines()
+    assert max(map(len, lines)) <= 100
+    assert lines[0] == "**mimi, net, eval** (n = 50, speakers = 4, level_gain at k = 1: -66.80 [-70.12, -63.45])"
+    names = [cell.strip() for cell in lines[2].strip("|").split("|")]
+    assert names == ["k", "dnll", "context_gain", "cosine", "cosine_white_noise", "r2_head"]
+    cells = [cell.strip() for cell in lines[5].strip("|").split("|")]
+    assert cells[:2] == ["8", "-77.37 [-82.53, -71.86]"] and cells[2].startswith("-16.50 [") and cells[4] == "0.695"
 
 
 def test_a_value_that_was_not_measured_is_left_blank(handmade):
@@ -235,8 +270,7 @@ TITLES = {"dnll": "ΔNLL", "gain": "context gain", "gap": "rollout", "cosine": "
 
 @pytest.fixture
 def measured(handmade):
-    metrics = {"nll": 3.0, "dnll": -4.0, "cosine": 0.5, "r2_head": 0.1, "r2_delta": 0.2, "rollout_gap_median": 2.0,
-               "frame_rate_hz": 12.5}  # fmt: skip
+    metrics = {"nll": 3.0, "dnll": -4.0, "cosine": 0.5, "r2_head": 0.1, "r2_delta": 0.2, "rollout_gap_median": 2.0}
     for representation, scale in (("r", 1.0), ("r__white", 3.0)):
         for split in ("train", "eval"):
             twin = {"nll": {"s1": (50.0, 5), "s2": (50.0, 5)}}
@@ -245,8 +279,24 @@ def measured(handmade):
                 values = {name: (v * k * scale, v * k * scale - 1, v * k * scale + 1) for name, v in metrics.items()}
                 nll = {"nll": {"s1": (50.0 - 40 * k, 5), "s2": (50.0 - 40 * k, 5)}}
                 where = {"representation": representation, "split": split, "horizon": k}
-                handmade.add({**values, "dim": 8.0 * k}, speakers=nll, **where)
+                facts = {"dim": 8.0 * k, "frame_rate_hz": 12.5, "cosine_white_noise": 0.7 if k == 1 else 0.0}
+                handmade.add({**values, **facts}, speakers=nll, **where)
     return handmade.measured
+
+
+def test_surrogates_and_splits_are_told_apart(measured):
+    lines = panels(draw(measured, DRAWN_TABLE, DRAWN_PLAN))["dnll"].get_lines()
+    styles = {line.get_label(): line.get_linestyle() for line in lines if not line.get_label().startswith("_")}
+    assert len(styles) == len(set(styles.values())) == 4
+    assert styles["r, p, eval"] == "-" and styles["r__white, p, eval"] == "--"
+
+
+def test_white_noise_and_milliseconds_stand_beside(measured):
+    axis = panels(draw(measured, DRAWN_TABLE, DRAWN_PLAN))["cosine"]
+    (reference,) = {tuple(map(tuple, line.get_xydata())) for line in axis.get_lines() if line.get_color() == "0.5"}
+    assert reference == ((1.0, 0.7), (2.0, 0.0))
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["1\n80", "2\n160"]
+    assert "ms" in axis.get_xlabel()
 
 
 def panels(figure):

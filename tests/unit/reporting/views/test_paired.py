@@ -22,7 +22,7 @@ def add(handmade, means: tuple[float, float], metrics=("dnll",), **where: Any) -
     handmade.add(dict.fromkeys(metrics, sum(means) / 2), speakers=speakers, **where)
 
 
-def test_pairs_are_predictors_of_a_representation_then_its_surrogates(handmade):
+def test_pairs_are_predictors_of_a_representation_then_its_surrogates_then_representations(handmade):
     for representation in ("r", "s"):
         for name in (representation, f"{representation}__shuffled", f"{representation}__white"):
             for predictor in ("p", "q", "z"):
@@ -30,7 +30,7 @@ def test_pairs_are_predictors_of_a_representation_then_its_surrogates(handmade):
                     add(handmade, (1.0, 2.0), representation=name, predictor=predictor, split=split)
     table = {**TABLE, "representations": ["s", "r"], "surrogates": ["white", "shuffled"], "predictors": ["z", "p", "q"]}
     rows = paired.tabulate(handmade.measured, {**table, "splits": ["train", "eval"]}, PLAN).rows
-    pairs = [
+    within = [
         pair
         for r in ("s", "r")
         for pair in [
@@ -38,6 +38,7 @@ def test_pairs_are_predictors_of_a_representation_then_its_surrogates(handmade):
             *((f"{r}/{p}", f"{r}__{method}/{p}") for method in ("white", "shuffled") for p in ("z", "p", "q")),
         ]
     ]
+    pairs = [*within, *((f"s/{p}", f"r/{p}") for p in ("z", "p", "q"))]
     measured = list(rows[["a", "b", "split"]].itertuples(index=False, name=None))
     assert measured == [(*pair, split) for pair in pairs for split in ("train", "eval")]
 
@@ -97,7 +98,7 @@ def test_rows_of_different_speakers_are_refused(handmade):
         ({"surrogates": ["white"]}, "representation = r__white"),
         ({"splits": ["validation"]}, "split = validation"),
         ({"horizons": [8]}, "k = 8"),
-        ({"predictors": ["p"]}, r"no row.*name two predictors or a surrogate"),
+        ({"predictors": ["p"]}, r"no row.*name two predictors, a surrogate or two representations"),
         ({"metrics": ["level_gain"]}, r"no row.*level_gain only with k = 1"),
     ],
 )
@@ -106,6 +107,52 @@ def test_rows_that_cannot_be_made_are_an_error(handmade, table, named):
     add(handmade, (1.0, 2.0), predictor="q")
     with pytest.raises(UserError, match=named):
         paired.tabulate(handmade.measured, {**TABLE, **table}, PLAN)
+
+
+def representations(handmade, rates=(12.5, 12.5)) -> dict[str, Any]:
+    """x has two dimensions and y four; their NLL are in other units, so they differ by far."""
+    sums = {
+        "x": {"nll": {"s0": (0.0, 1), "s1": (4.0, 1)}, "r2_delta_error": {"s0": (1.0, 1), "s1": (2.0, 1)},
+              "r2_delta_spread": {"s0": (4.0, 1), "s1": (4.0, 1)}, "dnll": {"s0": (-4.0, 1), "s1": (-2.0, 1)}},
+        "y": {"nll": {"s0": (900.0, 1), "s1": (908.0, 1)}, "r2_delta_error": {"s0": (3.0, 1), "s1": (3.0, 1)},
+              "r2_delta_spread": {"s0": (4.0, 1), "s1": (4.0, 1)}, "dnll": {"s0": (-4.0, 1), "s1": (-4.0, 1)}},
+    }  # fmt: skip
+    twins = {"x": {"s0": (10.0, 1), "s1": (10.0, 1)}, "y": {"s0": (904.0, 1), "s1": (912.0, 1)}}
+    for (name, speakers), dim, rate in zip(sums.items(), (2.0, 4.0), rates, strict=True):
+        handmade.add({"dim": dim, "frame_rate_hz": rate}, representation=name, speakers=speakers)
+        twin = {"nll": twins[name]}
+        handmade.add({"nll": 0.0}, representation=name, predictor="p__unconditional", horizon=8, speakers=twin)
+    return {**TABLE, "representations": ["x", "y"], "predictors": ["p"]}
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [
+        # gains of x: -10 and -6; of y: -4 and -4. By dimension half, and a quarter
+        ("context_gain", (-8.0, -4.0, -4.0, -6.0, -2.0, "yes", "a")),
+        ("context_gain_per_dim", (-4.0, -1.0, -3.0, -4.0, -2.0, "yes", "a")),
+        ("dnll", (-3.0, -4.0, 1.0, 0.0, 2.0, "no", "")),
+        ("dnll_per_dim", (-1.5, -1.0, -0.5, -1.0, 0.0, "no", "")),
+        ("r2_delta", (0.625, 0.25, 0.375, 0.25, 0.5, "yes", "a")),  # 1 - 3/8 and 1 - 6/8; by speaker 3/4, 1/2; 1/4
+    ],
+)
+def test_representations_are_compared_in_what_has_no_unit_of_theirs(handmade, metric, expected):
+    table = {**representations(handmade), "metrics": [metric, "nll"]}
+    sheet = paired.tabulate(handmade.measured, table, PLAN)
+    (row,) = sheet.rows.itertuples()  # nll depends on the units
+    assert (row.a, row.b, row.metric) == ("x/p", "y/p", metric)
+    assert (row.a_value, row.b_value, row.difference, row.ci_low, row.ci_high) == pytest.approx(expected[:5])
+    assert (row.decided, row.better) == expected[5:]
+    assert "nll` depends on the units" in " ".join(sheet.notes)
+
+
+def test_representations_of_other_frame_rates_are_not_compared_and_that_is_said(handmade):
+    table = representations(handmade, rates=(12.5, 50.0))
+    for name in ("x", "y"):
+        add(handmade, (1.0, 2.0), representation=name, predictor="q")
+    sheet = paired.tabulate(handmade.measured, {**table, "predictors": ["p", "q"]}, PLAN)
+    assert sheet.rows[["a", "b"]].values.tolist() == [["x/p", "x/q"], ["y/p", "y/q"]]
+    assert "Not compared, since their frames do not last equally long: `x` and `y`." in sheet.notes
 
 
 # the figure

@@ -1,0 +1,136 @@
+"""LaTeX of a table: booktabs, a caption, a label, units under the names, notes below; it fits the page.
+
+pandas' Styler writes and escapes it. Font and orientation follow from the width, by the mean width of a character. A
+table that is too wide even for a page on its side is scaled to it.
+"""
+
+import re
+from collections.abc import Sequence
+
+import pandas as pd
+
+from latentdyn.metrics import metric
+from latentdyn.reporting.text import Block, Column
+
+_NEEDS = "% Needs \\usepackage{booktabs,graphicx,longtable,pdflscape}."
+_PORTRAIT_PT, _LANDSCAPE_PT = 345, 550  # of the class article, which is narrow
+_FONTS = {"small": 9, "footnotesize": 8, "scriptsize": 7}  # size in points
+_CHARACTER = 0.52  # mean width, in the size of the font
+_GAP_PT = 3  # at each side of a column
+_MATH = {
+    "|": "|", "<": "<", ">": ">",  # which the font of texts does not have
+    "Δ": r"\Delta", "κ": r"\kappa", "σ": r"\sigma", "μ": r"\mu", "η": r"\eta", "ξ": r"\xi", "Σ": r"\Sigma",
+    "½": r"\frac{1}{2}", "²": "^2", "³": "^3", "ᵀ": "^T", "‖": r"\|", "×": r"\times", "≥": r"\geq", "≤": r"\leq",
+    "→": r"\to", "←": r"\leftarrow", "π": r"\pi", "ε": r"\epsilon", "ρ": r"\rho", "λ": r"\lambda", "√": r"\surd",
+    "∞": r"\infty", "±": r"\pm", "·": r"\cdot", "∈": r"\in", "°": r"^\circ", "−": "-",
+}  # fmt: skip
+
+
+def latex_table(blocks: Sequence[Block], notes: Sequence[str], *, caption: str, label: str) -> str:
+    """The whole text of a .tex file, to be read by \\input.
+
+    Args:
+        blocks: with the same columns each.
+    """
+    columns = [
+        Column(first.name, [cell for block in blocks for cell in block.columns[i].cells], first.number)
+        for i, first in enumerate(blocks[0].columns)
+    ]
+    headings = [_heading(block) for block in blocks]
+    font, landscape, scaled = _fit(columns, headings)
+    begin, end = (["\\begin{landscape}"], ["\\end{landscape}"]) if landscape else ([], [])
+    table = _with_headings(_styled(columns, caption, label, scaled), blocks, headings, len(columns), scaled)
+    size = [f"\\{font}", f"\\setlength{{\\tabcolsep}}{{{_GAP_PT}pt}}"]
+    text = "\n".join([_NEEDS, "\\begingroup", *begin, *size, table, *_notes(notes), *end, "\\endgroup"])
+    return _in_math(text) + "\n"
+
+
+def _fit(columns: Sequence[Column], headings: Sequence[str]) -> tuple[str, bool, bool]:
+    """Font; whether the page is on its side; whether the table must be scaled."""
+    of_columns = sum(max(len(c.name), len(_unit(c.name)), *map(len, [*c.cells, ""])) for c in columns)
+    for landscape, width in ((False, _PORTRAIT_PT), (True, _LANDSCAPE_PT)):
+        for font, size in _FONTS.items():
+            character = _CHARACTER * size
+            gaps = 2 * _GAP_PT * len(columns)
+            if max(of_columns * character + gaps, *(len(h) * character for h in [*headings, ""])) <= width:
+                return font, landscape, False
+    return "small", True, True
+
+
+def _styled(columns: Sequence[Column], caption: str, label: str, scaled: bool) -> str:
+    head = pd.MultiIndex.from_tuples([(c.name, _unit(c.name)) for c in columns])
+    rows = pd.DataFrame({i: _minus(c) for i, c in enumerate(columns)})
+    rows.columns = head
+    style = rows.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
+    environment = None if scaled else "longtable"
+    text: str = style.to_latex(
+        column_format="".join("r" if c.number else "l" for c in columns), hrules=True, sparse_columns=False,
+        caption=caption, label=label, environment=environment, position=None if not scaled else "p",
+    )  # fmt: skip
+    if scaled:
+        text = text.replace("\\begin{tabular}", "\\resizebox{\\linewidth}{!}{\\begin{tabular}")
+        text = text.replace("\\end{tabular}", "\\end{tabular}}")
+    return text
+
+
+def _with_headings(table: str, blocks: Sequence[Block], headings: Sequence[str], n_columns: int, scaled: bool) -> str:
+    """The table with a heading above the rows of each block, and its rows safe from what a line break reads on."""
+    lines = table.rstrip("\n").split("\n")
+    first = lines.index("\\midrule" if scaled else "\\endlastfoot") + 1
+    out = lines[:first]
+    for block, heading in zip(blocks, headings, strict=True):
+        n = len(block.columns[0].cells)
+        if heading:
+            out += ["\\addlinespace", f"\\multicolumn{{{n_columns}}}{{l}}{{{heading}}} \\\\*"]
+        # after a line break a [ or a * would be taken for its argument
+        out += [f"{{}}{line}" if line.lstrip()[:1] in ("[", "*") else line for line in lines[first : first + n]]
+        first += n
+    return "\n".join([*out, *lines[first:]])
+
+
+def _heading(block: Block) -> str:
+    facts = ", ".join(f"{name} {value}" for name, value in block.facts.items())
+    names = f"\\textbf{{{_escaped(', '.join(block.names))}}}" if block.names else ""
+    return names + (f" ({_escaped(facts)})" if facts else "")
+
+
+def _notes(notes: Sequence[str]) -> list[str]:
+    """The notes as paragraphs; what Markdown shows as code or bold is that here too."""
+    lines = []
+    for note in filter(None, notes):
+        text = re.sub(r"`([^`]*)`", r"\\texttt{\1}", _escaped(note))
+        text = re.sub(r"\*\*([^*]*)\*\*", r"\\textbf{\1}", text)
+        lines.append(f"\\par\\smallskip\\noindent {text}\\par")
+    return ["\\raggedright", *lines] if lines else []
+
+
+def _escaped(text: str) -> str:
+    """The text as pandas' Styler escapes it in a cell."""
+    style = pd.DataFrame([text]).style.hide(axis="index").hide(axis="columns").format(escape="latex")
+    cell: str = style.to_latex()
+    return cell.split("\n")[1].removesuffix(" \\\\")
+
+
+def _minus(column: Column) -> list[str]:
+    return [cell.replace("-", "−") if column.number else cell for cell in column.cells]
+
+
+def _unit(column: str) -> str:
+    """The unit of a column, if it is of a metric that has one."""
+    if column == "k":
+        return "frames"
+    for name in (column, column.removeprefix("published_"), column.removeprefix("d_"), column.rpartition("_")[0]):
+        try:
+            unit = metric(name).unit
+        except KeyError:
+            continue
+        return "" if unit == "1" else unit
+    return ""
+
+
+def _in_math(text: str) -> str:
+    """Characters that plain LaTeX lacks, as mathematics."""
+    text = text.replace("x\u0302", "$\\hat{x}$")
+    for character, command in _MATH.items():
+        text = text.replace(character, f"${command}$")
+    return text
