@@ -55,7 +55,7 @@ lock: ## resolve the dependencies anew, in an environment of its own, and pin th
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	build/lock/bin/pip install torch==2.13.0
 	build/lock/bin/pip install '.[dev]'
-	(sed -n 1p requirements.lock; build/lock/bin/pip freeze --exclude latentdyn | sed 's/+cpu//') > build/requirements.lock
+	(sed -n 1p requirements.lock; build/lock/bin/pip freeze --all --exclude pip --exclude latentdyn | sed 's/+cpu//') > build/requirements.lock
 	mv build/requirements.lock requirements.lock
 
 $(VENV)/.ready: requirements.lock pyproject.toml
