@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from latentdyn.files import write_json
 from latentdyn.parquet import write_parquet
 from latentdyn.stores.latents import LatentsWriter
 from measure import machine, noise_blocks, parse, seconds, step_alone, table, utterance_lengths
@@ -76,7 +77,8 @@ def prepare(folder: Path, arguments: argparse.Namespace) -> dict[str, list[objec
             "n_samples": (lengths * SAMPLE_RATE_HZ / FRAME_RATE_HZ).astype(np.int64),
         }
     )
-    write_parquet(folder / "manifest.parquet", manifest)
+    digest = write_parquet(folder / "manifest.parquet", manifest)
+    write_json(folder / "manifest.json", {"digest": digest})
     writer = LatentsWriter(folder / "latents.json", arguments.dim, FRAME_RATE_HZ)
     rng = np.random.default_rng(0)
     for row, latents in zip(manifest.itertuples(), noise_blocks(lengths, arguments.dim), strict=True):

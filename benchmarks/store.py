@@ -3,14 +3,17 @@
 Run by hand: `python benchmarks/store.py`; LibriSpeech-100's own size is `--utterances 28539 --frames 4500000`, which
 takes 35 GB of disk. An array for each utterance is written twice, by zarr's defaults (compressed) and uncompressed,
 each in one chunk, which is the fewest files it can have. Reading is of everything, into float32 in memory, and ours
-also one utterance after another (`iterate`). MB are of float32 values, whatever is stored. Each reading
-is timed after one that is not, so that the operating system's cache serves all alike: software is compared, not disks.
+also one utterance after another (`iterate`). Our reading verifies the checksum of each file; it is also timed without
+that, and beside zarr's own reading of the same store, chunk by chunk, which verifies nothing. MB are of float32 values,
+whatever is stored. Each reading is timed after one that is not, so that the operating system's cache serves all alike:
+software is compared, not disks.
 """
 
 import argparse
 import functools
 import shutil
 import tempfile
+import unittest.mock
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,8 @@ import numpy as np
 import zarr
 
 from latentdyn.files import file_sha256
-from latentdyn.stores.latents import LatentsWriter, open_latents, store_path
+from latentdyn.stores import verified
+from latentdyn.stores.latents import SHARD_FRAMES, LatentsWriter, open_latents, store_path
 from measure import in_turns, machine, noise_blocks, parse, ratio, seconds, table, utterance_lengths
 
 LIBRISPEECH_100 = (28_539, 4_500_000)  # utterances, frames
@@ -56,6 +60,8 @@ def main() -> None:
             read[name] = timed_again(read_ours, handle)
             files[name] = store_path(handle)
         read["ours, float32, by utterance"] = timed_again(read_by_utterance, handles["float32"])
+        read["ours, float32, not verified"] = timed_again(read_unverified, handles["float32"])
+        read["ours, float32, by zarr alone"] = timed_again(read_by_zarr, handles["float32"])
         for name, layout in groups.items():
             title = name.replace("array_", "an array an utterance, ")
             write[title] = timed(write_arrays, folder / name, blocks, layout)
@@ -119,6 +125,28 @@ def write_arrays(path: Path, blocks: Callable[[], Any], layout: dict[str, Any]) 
 
 def read_ours(handle: Path) -> np.ndarray:
     return open_latents(handle).load()
+
+
+def read_unverified(handle: Path) -> np.ndarray:
+    """As `read_ours`, with the checksums taken from what was just read."""
+    with unittest.mock.patch.object(verified, "crc32c", lambda content: AnyNumber()):
+        return read_ours(handle)
+
+
+class AnyNumber:
+    """Equal to every checksum."""
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+
+def read_by_zarr(handle: Path) -> np.ndarray:
+    store = open_latents(handle)
+    source: Any = zarr.open_group(store.path, mode="r")["latents"]
+    out = np.empty((store.n_rows, store.dim), np.float32)
+    for start in range(0, store.n_rows, SHARD_FRAMES // 4):  # as `load` does
+        out[start : start + SHARD_FRAMES // 4] = source[start : start + SHARD_FRAMES // 4]
+    return out
 
 
 def read_arrays(path: Path, n_frames: int, dim: int) -> np.ndarray:

@@ -23,10 +23,15 @@ from latentdyn.files import file_sha256
 _KEPT = 2  # files: a block of rows may end in one shard and begin in the one before
 
 
+def crc32c(content: np.ndarray) -> int:
+    """CRC-32C (Castagnoli; RFC 3720, appendix B.4) of bytes."""
+    return int(google_crc32c.value(content))
+
+
 def file_facts(path: Path) -> dict[str, Any]:
     """What a handle says of a file: its size, and two checksums. One is fast, the other one cannot be met by chance."""
     content = np.fromfile(path, np.uint8)
-    return {"bytes": len(content), "crc32c": google_crc32c.value(content), "sha256": file_sha256(path)}
+    return {"bytes": len(content), "crc32c": crc32c(content), "sha256": file_sha256(path)}
 
 
 class VerifiedFiles(MutableMapping[str, Buffer]):
@@ -68,7 +73,7 @@ class VerifiedFiles(MutableMapping[str, Buffer]):
             content = np.fromfile(path, np.uint8)
         except OSError as error:
             raise UserError(f"a file of this store cannot be read ({error.strerror})", path, self._fix) from None
-        if len(content) != facts["bytes"] or google_crc32c.value(content) != facts["crc32c"]:
+        if len(content) != facts["bytes"] or crc32c(content) != facts["crc32c"]:
             raise UserError(
                 "this file of a store is not the one that the store's handle describes: it was damaged, edited or "
                 "exchanged since it was written",

@@ -10,9 +10,11 @@ import pytest
 
 from latentdyn.diagnostics.records import SUMS
 from latentdyn.errors import UserError
-from latentdyn.files import write_json
+from latentdyn.files import read_json, write_json
 from latentdyn.parquet import write_parquet
 from latentdyn.stores.latents import open_latents
+
+from .conftest import identity
 
 CORPUS = {"n_speakers": 12, "utterances_per_speaker": 2, "frames_per_utterance": 60, "frame_rate_hz": 12.5}
 WHITE = {"kind": "var", "dim": 2, "seed": 0, "radius": 0.0, "noise": "isotropic", "dtype": "float32"}
@@ -191,6 +193,26 @@ def test_an_index_of_other_latents_is_refused(indexed, simulate, measure, tmp_pa
     clustering = {"key": {"kind": "mean_pool"}, "clustering": {**CLUSTERING, **SHARED}}
     with pytest.raises(UserError, match=r"belongs to other latents.*frames.json.*index_frames"):
         measure("clusters", clustering, latents=other, frames=indexed["frames"], metrics=tmp_path / "m.json")
+
+
+def test_a_predictor_is_measured_where_it_was_fitted(indexed, checkpoint, corpus, simulate, call, measure, tmp_path):
+    """Shapes and settings agree: nothing but the digests in the handle tells that the data are others."""
+    other = {"latents": simulate({**WHITE, "seed": 1}, "other"), "frames": tmp_path / "other_frames.json"}
+    call("index_frames", latents=other["latents"], splits=corpus["splits"], frames=tmp_path / "other_frames.parquet",
+         handle=other["frames"])  # fmt: skip
+    outputs = {"sums": tmp_path / "s.parquet", "metrics": tmp_path / "m.json"}
+    with pytest.raises(UserError, match=r"fitted to other latents than those it is used with.*checkpoint"):
+        measure("lagged", EVALUATION, models={"predictor": (checkpoint, LINEAR)}, **other, **outputs)
+    assert not outputs["metrics"].exists()
+    elsewhere = {"handle": str(checkpoint), "settings": LINEAR} | {name: str(path) for name, path in indexed.items()}
+    call("measure", identity=identity("lagged"), settings=json.dumps(EVALUATION), **other, **outputs,
+         models=json.dumps({"predictor": elsewhere}))  # fmt: skip
+    data = read_json(outputs["metrics"], made_by="measure_lagged")["data"]
+    digest = {name: read_json(path, made_by="x")["digest"] for name, path in other.items()}
+    assert data == digest | {"predictor": read_json(checkpoint, made_by="x")["digest"]}
+    with pytest.raises(UserError, match="fitted to other latents"):
+        call("train_model", kind="predictor", settings=json.dumps(LINEAR), **other, seed=0, code="x", start=checkpoint,
+             state=tmp_path / "state", curve=tmp_path / "c.parquet", handle=tmp_path / "on.json")  # fmt: skip
 
 
 def test_forecasts_and_free_runs_of_a_checkpoint(indexed, checkpoint, measure, tmp_path):
