@@ -54,7 +54,7 @@ format: $(VENV)/.ready ## lay out Python and Snakemake files
 lock: ## resolve the dependencies anew, in an environment of its own, and pin them
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	build/lock/bin/pip install torch==2.13.0
-	build/lock/bin/pip install '.[dev]'
+	build/lock/bin/pip install '.[demo,dev]'
 	(sed -n 1p requirements.lock; build/lock/bin/pip freeze --all --exclude pip --exclude latentdyn | sed 's/+cpu//') > build/requirements.lock
 	mv build/requirements.lock requirements.lock
 

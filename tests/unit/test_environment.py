@@ -14,6 +14,8 @@ import latentdyn
 ROOT = Path(__file__).parents[2]
 LOCK_LINES = (ROOT / "requirements.lock").read_text().splitlines()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+RUNTIME = [*PROJECT["dependencies"], *EXTRAS["demo"]]  # what rules need
 
 
 def pins(lines: list[str]) -> dict[str, str]:
@@ -48,9 +50,7 @@ def test_torch_is_locked_to_the_release_the_project_is_measured_with(lock):
     assert lock["torch"] == "2.13.0"
 
 
-@pytest.mark.parametrize(
-    "requirement", [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]], ids=lambda r: r.split(">")[0]
-)
+@pytest.mark.parametrize("requirement", [*RUNTIME, *EXTRAS["dev"]], ids=lambda r: r.split(">")[0])
 def test_the_lock_satisfies_the_project(lock, requirement):
     needed = Requirement(requirement)
     assert needed.specifier.contains(lock[canonicalize_name(needed.name)])
@@ -58,14 +58,14 @@ def test_the_lock_satisfies_the_project(lock, requirement):
 
 def test_rules_get_every_runtime_dependency_at_its_locked_version(lock, conda_file):
     (pip_lines,) = [entry["pip"] for entry in conda_file["dependencies"] if isinstance(entry, dict)]
-    runtime = {canonicalize_name(Requirement(r).name) for r in PROJECT["dependencies"]}
+    runtime = {canonicalize_name(Requirement(r).name) for r in RUNTIME}
     assert pins(pip_lines) == {name: lock[name] for name in runtime}
 
 
 def test_extras_of_a_dependency_are_in_the_conda_file_too(conda_file):
     (pip_lines,) = [entry["pip"] for entry in conda_file["dependencies"] if isinstance(entry, dict)]
     given = {canonicalize_name(Requirement(line).name): Requirement(line).extras for line in pip_lines}
-    for requirement in map(Requirement, PROJECT["dependencies"]):
+    for requirement in map(Requirement, RUNTIME):
         assert requirement.extras <= given[canonicalize_name(requirement.name)]
 
 

@@ -238,7 +238,7 @@ def _load_library() -> tuple[ctypes.CDLL, Path]:
 
     Changes the working directory: for a process of its own.
     """
-    fix = "install it again into this environment: pip install --force-reinstall espeakng-loader"
+    fix = "install it into this environment: pip install --force-reinstall espeakng-loader (the extra latentdyn[demo])"
     try:
         import espeakng_loader  # here, so that a missing package gives the message below
 
