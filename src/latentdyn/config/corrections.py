@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, PositiveInt, model_validator
 
 from latentdyn.config.training import ScoreTraining
-from latentdyn.config.values import Horizons, Strict, no_duplicates
+from latentdyn.config.values import Horizons, Strict, no_duplicates, part_of
 
 
 class ScoreNetwork(Strict):
@@ -40,6 +40,16 @@ class Correction(Strict):
         if beyond:
             raise ValueError(f"sigmas must lie from sigma_min to sigma_max, unlike {', '.join(map(str, beyond))}")
         return self
+
+    @classmethod
+    def of_model(cls) -> type[BaseModel]:
+        """The settings of a score model by themselves."""
+        return part_of(cls, set(cls.model_fields) - _SAMPLING)
+
+    @classmethod
+    def of_sampling(cls) -> type[BaseModel]:
+        """The settings of its use by themselves."""
+        return part_of(cls, _SAMPLING)
 
     def score_model(self) -> dict[str, Any]:
         """The part that is trained: applying it otherwise trains nothing again."""

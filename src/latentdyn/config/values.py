@@ -1,8 +1,9 @@
 """What all sections of the config share: strictness, names, lists without repetition."""
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from latentdyn.files import canonical_json
 
@@ -38,6 +39,12 @@ class Strict(BaseModel):
     def canonical(self) -> str:
         """The section as canonical JSON: what a rule passes to its step and what triggers a re-run."""
         return canonical_json(self.model_dump(mode="json"))
+
+
+def part_of(model: type[BaseModel], keys: Collection[str], base: type[BaseModel] = Strict) -> type[BaseModel]:
+    """A class with some of the keys of another one, beside those of `base`; the keys alone are checked."""
+    fields: dict[str, Any] = {name: (model.model_fields[name].annotation, model.model_fields[name]) for name in keys}
+    return create_model(f"{model.__name__}Part", __base__=base, **fields)
 
 
 def no_duplicates(values: list[Any]) -> list[Any]:

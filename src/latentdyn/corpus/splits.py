@@ -11,12 +11,14 @@ A corpus may say the splits itself. What it does not say is then drawn from its 
 
 import logging
 import math
+from pathlib import Path
 from typing import get_args
 
 import pandas as pd
 
 from latentdyn.corpus.recording import Split
 from latentdyn.errors import UserError
+from latentdyn.parquet import read_parquet
 from latentdyn.seeds import seed_for
 
 logger = logging.getLogger(__name__)
@@ -111,6 +113,21 @@ def _the_only_one(manifest: pd.DataFrame) -> str:
         return ""
     names = ", ".join(map(str, manifest.utterance_id.iloc[:3]))
     return f": there is only '{manifest.speaker_id.iloc[0]}' (of the utterances {names}, ...)"
+
+
+def read_splits(path: Path) -> pd.DataFrame:
+    """The split of each speaker, as `split_speakers` wrote it: columns speaker_id, split.
+
+    Raises:
+        UserError: the table cannot be read, names an unknown split, or lists a speaker twice.
+    """
+    splits = read_parquet(path, ["speaker_id", "split"], made_by="split_speakers")
+    odd = sorted({str(split) for split in splits["split"]} - set(SPLITS))
+    twice = splits.loc[splits["speaker_id"].duplicated(), "speaker_id"]
+    if odd or len(twice):
+        what = f"holds unknown splits ({', '.join(odd)})" if odd else f"lists speaker {twice.iloc[0]} twice"
+        raise UserError(f"this table of splits {what}", path, f"name each speaker once, in {', '.join(SPLITS)}")
+    return splits
 
 
 def report_balance(speakers: pd.DataFrame) -> None:

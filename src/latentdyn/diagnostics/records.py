@@ -1,11 +1,11 @@
 """The one schema of metric records and of sums by speaker: long, one value a row, in files that say what they are of.
 
 A value that is not finite is never left to be guessed at: `status` says `overflow` (the quantity grew beyond what a
-float holds), `undefined` (there is nothing to compute it from) or `ok`. Every number that says where a value is of
-(clusters, Langevin steps, a noise level) is a field of its own: nothing has to be read out of a name.
+float holds), `undefined` (there is nothing to compute it from), `missing` (the density does not give it) or `ok`. Every
+number that says where a value is of (clusters, Langevin steps, a noise level) is a field of its own: nothing has to be
+read out of a name.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -38,11 +38,6 @@ class Identity:
     by: str
     regime: str
     seed: int
-
-    @classmethod
-    def from_json(cls, text: str) -> "Identity":
-        """From a JSON object of the fields, as the rules pass it."""
-        return cls(**json.loads(text))
 
     def __str__(self) -> str:
         return f"{self.measurement} of {self.corpus}, {self.representation}, {self.by}, {self.regime}, seed {self.seed}"

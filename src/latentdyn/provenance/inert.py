@@ -10,6 +10,7 @@ DEFINITIONS = {
     "latentdyn.progress": "it draws on the terminal and passes on what it is given",
     "latentdyn.provenance": "run records lie beside the artifacts and no step reads them",
     "latentdyn.steps.cli": "it parses the command line and prints errors; what a step computes with is in the step",
+    "latentdyn.steps.settings": "it refuses settings; those of a rule are whole, and pass as they are",
     "latentdyn.devices:describe_device": "run records hold what it says",
 }
 

@@ -4,7 +4,6 @@ The handle is written last.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from latentdyn.corpus.manifest import (
@@ -17,17 +16,27 @@ from latentdyn.corpus.manifest import (
 from latentdyn.files import write_json
 from latentdyn.parquet import write_parquet
 from latentdyn.steps.cli import run_step
+from latentdyn.steps.settings import number, section
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--corpus", type=json.loads, required=True, help="the corpus's section of the config, as JSON")
+    parser.add_argument(
+        "--corpus",
+        type=section(
+            "corpora:CorpusKind",
+            without={"splits", "encoding_parts", "root", "url", "checksum"},
+            stand_in={"root": "."},
+        ),
+        required=True,
+        help="the corpus's section of the config, as JSON",
+    )
     parser.add_argument("--root", type=Path, required=True, help="its folder; of kind latents, its CSV")
     parser.add_argument("--manifest", type=Path, required=True, help="parquet of utterances to write")
     parser.add_argument(
         "--excluded", type=Path, required=True, help="parquet of files set aside, with reasons, to write"
     )
     parser.add_argument("--handle", type=Path, required=True, help="JSON to write last")
-    parser.add_argument("--workers", type=int, default=1, help="threads")
+    parser.add_argument("--workers", type=number(int, 1), default=1, help="threads")
 
 
 def step(arguments: argparse.Namespace) -> None:

@@ -6,19 +6,42 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from latentdyn.errors import DISK_FULL, UserError
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose mistakes are told like all others, in one paragraph."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message, f"the command line of {self.prog}", "--help lists the arguments")
+
+
 def run_step(
-    doc: str, add_arguments: Callable[[argparse.ArgumentParser], None], step: Callable[[argparse.Namespace], None]
+    doc: str,
+    add_arguments: Callable[[argparse.ArgumentParser], None],
+    step: Callable[[argparse.Namespace], None],
+    *,
+    check: Callable[[argparse.Namespace], None] | None = None,
 ) -> None:
-    """Parse the command line and run the step, as `run_reported` does."""
-    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Parse the command line and run the step, as `run_reported` does.
+
+    Args:
+        check: what parsing one argument alone cannot know (see steps.settings).
+    """
+    name = f"python -m latentdyn.steps.{Path(sys.argv[0]).stem}"
+    parser = _Parser(prog=name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
-    arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    run_reported(step, arguments)
+
+    def parsed(arguments: argparse.Namespace) -> None:
+        parser.parse_args(namespace=arguments)
+        if check is not None:
+            check(arguments)
+        step(arguments)
+
+    run_reported(parsed, argparse.Namespace())
 
 
 def run_reported(step: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from latentdyn.diagnostics.records import IDENTITY, SUMS, WORST_FRAMES, Identity, read_metrics, read_sums
 from latentdyn.errors import UserError
+from latentdyn.metrics import metric
 from latentdyn.parquet import parquet_facts, write_parquet
 from latentdyn.steps.cli import run_step
 
@@ -42,6 +43,8 @@ def step(arguments: argparse.Namespace) -> None:
     corpora = sorted({identity.corpus for identity in measured})
     if len(corpora) > 1:
         raise UserError(f"metrics of several corpora ({', '.join(corpora)}) make no table", "--metrics", "give one's")
+    for path, file in zip(arguments.metrics, metrics, strict=True):
+        _check_records(path, file.records)
     worst = [file.worst_frames for file in metrics if len(file.worst_frames)]
     parts = {
         "speakers": write_parquet(arguments.sums_out, _joined(sums, tuple(SUMS))),
@@ -64,6 +67,23 @@ def _sources(paths: Sequence[Path], tables: Sequence[pd.DataFrame]) -> dict[Iden
                 raise UserError(f"two files are of {identity}", f"{sources[identity]} and {path}", "list only one")
             sources[identity] = path
     return sources
+
+
+def _check_records(path: Path, records: pd.DataFrame) -> None:
+    """Check that the records of a file are what views can show.
+
+    Raises:
+        UserError: there are none, or a metric is none of the list.
+    """
+    if records.empty:
+        raise UserError("this file of metrics holds no record", path, "delete it and rerun Snakemake")
+    for name in records["metric"].unique():
+        try:
+            metric(name)
+        except KeyError:
+            raise UserError(
+                f"there is no metric '{name}'", path, "list it in latentdyn.metrics, or delete the file and rerun"
+            ) from None
 
 
 def _joined(tables: list[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:

@@ -1,26 +1,31 @@
 """Derive a representation from another one: pooled, a surrogate, with outliers, or of any other derived kind."""
 
 import argparse
-import json
 from pathlib import Path
 
-from latentdyn.parquet import read_parquet
+from latentdyn.corpus.splits import read_splits
 from latentdyn.representations.derive import derive_store
 from latentdyn.steps.cli import run_step
+from latentdyn.steps.settings import section
 from latentdyn.stores.latents import open_latents
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", type=Path, required=True, help="handle of the latents")
     parser.add_argument("--splits", type=Path, required=True, help="parquet of speakers and their split")
-    parser.add_argument("--representation", type=json.loads, required=True, help="its section of the config, as JSON")
+    parser.add_argument(
+        "--representation",
+        type=section("representations:Derived"),
+        required=True,
+        help="its section of the config, as JSON",
+    )
     parser.add_argument(
         "--handle", type=Path, required=True, help="JSON to write last; the store is the .zarr beside it"
     )
 
 
 def step(arguments: argparse.Namespace) -> None:
-    splits = read_parquet(arguments.splits, ["speaker_id", "split"], made_by="split_speakers")
+    splits = read_splits(arguments.splits)
     derive_store(open_latents(arguments.source), arguments.representation, splits, arguments.handle)
 
 

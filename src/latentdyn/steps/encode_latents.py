@@ -1,7 +1,6 @@
 """Encode one part of a corpus into a latents store; a killed job continues after its last finished utterance."""
 
 import argparse
-import json
 import logging
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from latentdyn.devices import PRECISIONS, describe_device, gpu_required, pick_de
 from latentdyn.parquet import read_parquet, table_sha256
 from latentdyn.provenance import write_run_record
 from latentdyn.steps.cli import run_step
+from latentdyn.steps.settings import section
 from latentdyn.stores.latents import LatentsWriter
 from latentdyn.stores.lineage import root_facts
 from latentdyn.stores.spool import Spool
@@ -24,7 +24,12 @@ log = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", type=Path, required=True, help="parquet of this part's utterances")
     parser.add_argument("--audio", type=Path, required=True, help="folder that the paths in the part are relative to")
-    parser.add_argument("--representation", type=json.loads, required=True, help="its section of the config, as JSON")
+    parser.add_argument(
+        "--representation",
+        type=section("representations:Encoder"),
+        required=True,
+        help="its section of the config, as JSON",
+    )
     parser.add_argument("--code", required=True, help="digest of the code that encodes")
     parser.add_argument("--state", type=Path, required=True, help="folder for unfinished work")
     parser.add_argument(

@@ -1,7 +1,6 @@
 """Write latents that the user brings (one .npy an utterance) into a latents store."""
 
 import argparse
-import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -16,6 +15,7 @@ from latentdyn.corpus.npy import NpyError, open_npy
 from latentdyn.corpus.unchanged import check_unchanged
 from latentdyn.parquet import read_manifest
 from latentdyn.steps.cli import run_step
+from latentdyn.steps.settings import number, section
 from latentdyn.stores.latents import LatentsWriter
 from latentdyn.stores.lineage import root_facts
 
@@ -27,8 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--root", type=Path, required=True, help="folder that the paths in the manifest are relative to"
     )
-    parser.add_argument("--frame-rate-hz", type=float, required=True)
-    parser.add_argument("--representation", type=json.loads, required=True, help="its section of the config, as JSON")
+    parser.add_argument("--frame-rate-hz", type=number(float, 0), required=True)
+    parser.add_argument(
+        "--representation",
+        type=section("representations:Provided"),
+        required=True,
+        help="its section of the config, as JSON",
+    )
     parser.add_argument(
         "--handle", type=Path, required=True, help="JSON to write last; the store is the .zarr beside it"
     )

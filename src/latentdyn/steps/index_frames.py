@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from latentdyn.parquet import read_parquet
+from latentdyn.corpus.splits import read_splits
 from latentdyn.steps.cli import run_step
 from latentdyn.stores.frames import check_finite_share, index_frames, write_frames
 from latentdyn.stores.latents import open_latents
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def step(arguments: argparse.Namespace) -> None:
     store = open_latents(arguments.latents)
     check_finite_share(store, arguments.max_nonfinite_share)
-    splits = read_parquet(arguments.splits, ["speaker_id", "split"], made_by="split_speakers")
+    splits = read_splits(arguments.splits)
     write_frames(arguments.frames, arguments.handle, index_frames(store, splits), store)
 
 

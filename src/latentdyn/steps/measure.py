@@ -1,7 +1,6 @@
 """Make one measurement: what a diagnostic makes of a representation and, where it needs them, of fitted models."""
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -9,26 +8,27 @@ from typing import Any
 import torch
 
 from latentdyn.devices import PRECISIONS, describe_device, gpu_required, pick_device
-from latentdyn.diagnostics.records import Identity, write_metrics, write_sums
+from latentdyn.diagnostics.records import write_metrics, write_sums
 from latentdyn.families import MEASUREMENTS
 from latentdyn.measurements.subject import Model, Subject
 from latentdyn.provenance import write_run_record
 from latentdyn.steps.cli import run_step
+from latentdyn.steps.settings import identity, json_object, measurement
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--identity", type=Identity.from_json, required=True,
+        "--identity", type=identity, required=True,
         help="what is measured, as JSON: measurement (its kind), corpus, representation, by, regime, seed",
     )  # fmt: skip
     parser.add_argument("--latents", type=Path, required=True, help="handle of the latents")
     parser.add_argument("--frames", type=Path, required=True, help="handle of the frame index")
     parser.add_argument(
-        "--models", type=json.loads, default={},
+        "--models", type=json_object, default={},
         help="fitted models by their role, as JSON: the handle of each, the settings it must have been fitted with, "
         "and the handles of the latents and frames it must have been fitted to, if not those of --latents and --frames",
     )  # fmt: skip
-    parser.add_argument("--settings", type=json.loads, required=True, help="of this kind of measurement, as JSON")
+    parser.add_argument("--settings", type=json_object, required=True, help="of this kind of measurement, as JSON")
     parser.add_argument("--device", default="any", choices=("any", "cpu"), help="cpu: a GPU is of no use to this kind")
     parser.add_argument("--float32-matmul", default="highest", choices=PRECISIONS, help="arithmetic on a GPU")
     parser.add_argument("--sums", type=Path, nargs="?", help="parquet of sums over each speaker's frames to write")
@@ -63,4 +63,4 @@ def _model(
 
 
 if __name__ == "__main__":
-    run_step(__doc__, add_arguments, step)
+    run_step(__doc__, add_arguments, step, check=measurement)

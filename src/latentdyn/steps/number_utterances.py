@@ -1,17 +1,22 @@
 """Write the manifest of a corpus without recordings: speakers and utterances by number."""
 
 import argparse
-import json
 from pathlib import Path
 
 from latentdyn.corpus.synthetic import synthetic_handle, synthetic_manifest
 from latentdyn.files import write_json
 from latentdyn.parquet import write_parquet
 from latentdyn.steps.cli import run_step
+from latentdyn.steps.settings import section
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--corpus", type=json.loads, required=True, help="n_speakers, ..., as JSON")
+    parser.add_argument(
+        "--corpus",
+        type=section("corpora:Synthetic", without={"kind", "splits"}, stand_in={"kind": "synthetic"}),
+        required=True,
+        help="n_speakers, ..., as JSON",
+    )
     parser.add_argument("--manifest", type=Path, required=True, help="parquet of utterances to write")
     parser.add_argument("--handle", type=Path, required=True, help="JSON to write last")
 

@@ -6,12 +6,13 @@ from pathlib import Path
 from latentdyn.corpus.partition import PART_COLUMNS, select_part
 from latentdyn.parquet import read_manifest, write_parquet
 from latentdyn.steps.cli import run_step
+from latentdyn.steps.settings import number, part
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--manifest", type=Path, required=True, help="parquet of utterances (audio)")
-    parser.add_argument("--part", type=int, required=True, help="0 to n-parts - 1")
-    parser.add_argument("--n-parts", type=int, required=True, help="how many parts there are")
+    parser.add_argument("--part", type=number(int, 0), required=True, help="0 to n-parts - 1")
+    parser.add_argument("--n-parts", type=number(int, 1), required=True, help="how many parts there are")
     parser.add_argument("--out", type=Path, required=True, help="parquet to write")
 
 
@@ -21,4 +22,4 @@ def step(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    run_step(__doc__, add_arguments, step)
+    run_step(__doc__, add_arguments, step, check=part)

@@ -2,7 +2,6 @@
 
 import argparse
 import importlib
-import json
 import time
 from pathlib import Path
 
@@ -11,14 +10,17 @@ from latentdyn.provenance import write_run_record
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.png import write_figure
 from latentdyn.steps.cli import run_step
+from latentdyn.steps.settings import json_object, section, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metrics", type=Path, required=True, help="parquet of records")
     parser.add_argument("--speakers", type=Path, required=True, help="parquet of sums over each speaker's frames")
     parser.add_argument("--worst-frames", type=Path, required=True, help="parquet of the frames of highest NLL")
-    parser.add_argument("--table", type=json.loads, required=True, help="the table's section of the config, as JSON")
-    parser.add_argument("--plan", type=json.loads, required=True, help="corpus, rows, kinds and processes, as JSON")
+    parser.add_argument(
+        "--table", type=section("tables:TableKind"), required=True, help="the table's section of the config, as JSON"
+    )
+    parser.add_argument("--plan", type=json_object, required=True, help="corpus, rows, kinds and processes, as JSON")
     parser.add_argument("--figure", type=Path, required=True, help="PNG to write")
 
 
@@ -34,4 +36,4 @@ def step(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    run_step(__doc__, add_arguments, step)
+    run_step(__doc__, add_arguments, step, check=table)

@@ -1,18 +1,23 @@
 """Draw the utterances of a corpus from a process whose exact predictability is known."""
 
 import argparse
-import json
 from pathlib import Path
 
 from latentdyn.parquet import read_manifest
 from latentdyn.processes.base import write_process
 from latentdyn.steps.cli import run_step
+from latentdyn.steps.settings import number, section
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--manifest", type=Path, required=True, help="parquet of utterances")
-    parser.add_argument("--frame-rate-hz", type=float, required=True)
-    parser.add_argument("--representation", type=json.loads, required=True, help="its section of the config, as JSON")
+    parser.add_argument("--frame-rate-hz", type=number(float, 0), required=True)
+    parser.add_argument(
+        "--representation",
+        type=section("representations:Process"),
+        required=True,
+        help="its section of the config, as JSON",
+    )
     parser.add_argument(
         "--handle", type=Path, required=True, help="JSON to write last; the store is the .zarr beside it"
     )

@@ -1,17 +1,19 @@
 """Assign every speaker of a corpus to train, validation or eval."""
 
 import argparse
-import json
 from pathlib import Path
 
 from latentdyn.corpus.splits import report_balance, split_speakers
 from latentdyn.parquet import read_manifest, write_parquet
 from latentdyn.steps.cli import run_step
+from latentdyn.steps.settings import section
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--manifest", type=Path, required=True, help="parquet of utterances")
-    parser.add_argument("--splits", type=json.loads, required=True, help="salt, validation and eval, as JSON")
+    parser.add_argument(
+        "--splits", type=section("corpora:Splits"), required=True, help="salt, validation and eval, as JSON"
+    )
     parser.add_argument("--out", type=Path, required=True, help="parquet of speakers to write")
 
 

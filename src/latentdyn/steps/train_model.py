@@ -1,7 +1,6 @@
 """Fit a model of any kind to the training speakers of a representation; a killed job continues."""
 
 import argparse
-import json
 import time
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from latentdyn.models.fit import fit_model
 from latentdyn.parquet import write_parquet
 from latentdyn.provenance import write_run_record
 from latentdyn.steps.cli import run_step
+from latentdyn.steps.settings import json_object, model, number
 from latentdyn.stores.frames import open_frames, read_frames_handle
 from latentdyn.stores.latents import open_latents
 from latentdyn.stores.state import open_state, remove_state
@@ -18,14 +18,16 @@ from latentdyn.stores.state import open_state, remove_state
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kind", required=True, help="kind of model: a package of latentdyn.models")
-    parser.add_argument("--settings", type=json.loads, required=True, help="settings of the model, as JSON")
+    parser.add_argument("--settings", type=json_object, required=True, help="settings of the model, as JSON")
     parser.add_argument("--latents", type=Path, required=True, help="handle of the latents")
     parser.add_argument("--frames", type=Path, required=True, help="handle of the frame index")
     parser.add_argument("--start", type=Path, nargs="?", help="handle of the checkpoint to train on from, if any")
-    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--seed", type=number(int, 0), required=True)
     parser.add_argument("--code", required=True, help="digest of the code that trains")
     parser.add_argument("--state", type=Path, required=True, help="folder for unfinished work")
-    parser.add_argument("--checkpoint-interval-s", type=float, default=60.0, help="how often unfinished work is saved")
+    parser.add_argument(
+        "--checkpoint-interval-s", type=number(float, 0), default=60.0, help="how often unfinished work is saved"
+    )
     parser.add_argument("--curve", type=Path, required=True, help="parquet of the held-out curve to write")
     parser.add_argument(
         "--handle", type=Path, required=True, help="JSON to write last; weights are the .safetensors beside it"
@@ -83,4 +85,4 @@ def step(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    run_step(__doc__, add_arguments, step)
+    run_step(__doc__, add_arguments, step, check=model)

@@ -52,7 +52,7 @@ def test_numbers_that_say_where_a_value_is_of_come_back_as_numbers(tmp_path):
 def test_a_file_says_what_it_is_of(tmp_path):
     write_metrics(tmp_path / "m.json", WHO, [])
     content = json.loads((tmp_path / "m.json").read_text())
-    assert content["identity"] == vars(WHO) and Identity.from_json(json.dumps(content["identity"])) == WHO
+    assert content["identity"] == vars(WHO) and Identity(**content["identity"]) == WHO
     table, frames, _ = read_metrics(tmp_path / "m.json")
     assert list(table) == list(RECORDS) and table.empty and tuple(frames) == WORST_FRAMES and frames.empty
     write_metrics(tmp_path / "m.json", WHO, [], data={"latents": "x"}, sums="y")

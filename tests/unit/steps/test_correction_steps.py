@@ -47,8 +47,8 @@ def test_a_table_and_its_figure_follow_from_what_the_steps_wrote(made, call, mea
     joined = {name: tmp_path / f"{name}.parquet" for name in ("metrics", "speakers", "worst_frames")}
     outputs = dict(zip(("metrics_out", "sums_out", "worst_frames_out"), joined.values(), strict=True))
     call("collect_metrics", metrics=metrics, sums=speakers, **outputs)
-    table = {"kind": "score_correction", "predictors": ["p"], "seeds": [0], "splits": ["eval"], "correction": "k",
-             "variants": ["none", "langevin", "score_only"]}  # fmt: skip
+    table = {"kind": "score_correction", "corpora": ["c"], "representations": ["r"], "predictors": ["p"], "seeds": [0],
+             "splits": ["eval"], "correction": "k", "variants": ["none", "langevin", "score_only"]}  # fmt: skip
     plan = {"corpus": "c", "bootstrap_resamples": 200, "rows": ["r"], "sampling": SAMPLING,
              "kinds": {"representations": {"r": "var"}, "predictors": {"p": "linear_gaussian"}}}  # fmt: skip
     shown = {"table": json.dumps(table), "plan": json.dumps(plan)}

@@ -176,7 +176,9 @@ def test_a_measurement_says_what_it_is_of_and_how_it_was_made(indexed, checkpoin
 
 
 def test_a_kind_of_measurement_that_there_is_not_is_refused(indexed, measure, tmp_path):
-    with pytest.raises(UserError, match=r"no measurement of kind 'guess'.*clusters, corrections, free_runs, injection"):
+    with pytest.raises(
+        UserError, match=r"there is no kind 'guess': one of lagged, clusters, injection, corrections, free_runs"
+    ):
         measure("guess", {}, **indexed, metrics=tmp_path / "m.json")
 
 

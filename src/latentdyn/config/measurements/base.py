@@ -7,6 +7,8 @@ table asks for one. (A kind without settings of its own has no section.)
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pydantic import BaseModel
+
 from latentdyn.config.shapes import Known
 from latentdyn.config.values import Strict
 from latentdyn.families import MEASUREMENTS
@@ -62,6 +64,7 @@ class MeasurementKind(Strict):
     by: ClassVar[Literal["predictor", "key", "representation"]] = "predictor"  # what measures
     metrics: ClassVar[str]  # file names; {variant} stands for the name of the settings
     sums: ClassVar[str | None] = None
+    roles: ClassVar[dict[str, Literal["predictor", "score"]]] = {"predictor": "predictor"}  # kinds of models it reads
     needs_gpu: ClassVar[bool] = True
     minutes: ClassVar[tuple[int, int]] = (30, 100)  # a job's own, and megabytes of latents a minute
 
@@ -78,6 +81,11 @@ class MeasurementKind(Strict):
     def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
         """What the step gets: these settings, and those that it shares with other sections."""
         return self.model_dump(mode="json")
+
+    @classmethod
+    def form(cls) -> type[BaseModel]:
+        """The class of what `settings` gives."""
+        return cls
 
     def models(self, config: "Root", by: str, variant: str | None) -> dict[str, Model]:
         """The fitted models that are read, by their role."""

@@ -1,16 +1,21 @@
 """`clustering`: how every key is clustered and scored (Phase 0)."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, PositiveInt, create_model
 
+from latentdyn.config.keys import KeyKind
+from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.measurements.base import MeasurementKind
 from latentdyn.config.measurements.lagged import Evaluation
 from latentdyn.config.shapes import Known
-from latentdyn.config.values import Horizons
+from latentdyn.config.values import Horizons, Strict, part_of
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
+
+
+_SHARED = {"max_frames", "principal_dims", "bootstrap_resamples"}  # with what predictors are measured by
 
 
 def _several(counts: list[int]) -> list[int]:
@@ -27,6 +32,7 @@ class Clustering(MeasurementKind):
     purpose = "how every key is scored"
     by = "key"
     metrics = "clusters.json"
+    roles: ClassVar = {}
     needs_gpu = False
     minutes = (30, 50)
 
@@ -73,7 +79,13 @@ class Clustering(MeasurementKind):
                 f"{training} training frames"
             )
 
+    @classmethod
+    def form(cls) -> type[BaseModel]:
+        return create_model(
+            "ClusteringSettings", __base__=Strict, key=(any_kind_of(KeyKind), ...),
+            clustering=(part_of(Evaluation, _SHARED, base=cls), ...),
+        )  # fmt: skip
+
     def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
-        shared = {"max_frames", "principal_dims", "bootstrap_resamples"}
-        clustering = self.model_dump(mode="json") | config.section(Evaluation).model_dump(mode="json", include=shared)
+        clustering = self.model_dump(mode="json") | config.section(Evaluation).model_dump(mode="json", include=_SHARED)
         return {"key": config.keys[by].model_dump(mode="json"), "clustering": clustering}

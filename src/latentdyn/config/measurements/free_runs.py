@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import BaseModel, Field, PositiveFloat, model_validator
 
 from latentdyn.config.measurements.base import MeasurementKind
 from latentdyn.config.measurements.lagged import Evaluation
 from latentdyn.config.shapes import Known
-from latentdyn.config.values import Horizons, Split
+from latentdyn.config.values import Horizons, Split, part_of
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -39,6 +39,10 @@ class FreeRuns(MeasurementKind):
         if max(self.at_steps) > self.steps:
             raise ValueError("at_steps must be at most steps")
         return self
+
+    @classmethod
+    def form(cls) -> type[BaseModel]:
+        return part_of(Evaluation, {"bootstrap_resamples"}, base=cls)
 
     def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
         resamples = config.section(Evaluation).bootstrap_resamples

@@ -1,13 +1,13 @@
 """`injection`: forecasts of a few steps into which truth is injected or not (seed 003 §1.2)."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, PositiveInt, model_validator
 
 from latentdyn.config.measurements.base import MeasurementKind, Model, predictor_model
 from latentdyn.config.measurements.lagged import Evaluation
 from latentdyn.config.shapes import Known
-from latentdyn.config.values import Horizons, Split, no_duplicates
+from latentdyn.config.values import Horizons, Split, no_duplicates, part_of
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -21,6 +21,7 @@ class Injection(MeasurementKind):
     purpose = "forecasts of a few steps"
     metrics = "injection.json"
     sums = "injection_speakers.parquet"
+    roles: ClassVar = {"predictor": "predictor", "ceiling": "predictor"}
 
     splits: Annotated[list[Split], Field(min_length=1), AfterValidator(no_duplicates)] = Field(
         ["train", "eval"], description="where segments are drawn from"
@@ -54,6 +55,10 @@ class Injection(MeasurementKind):
         if max(self.injected_steps_b) > self.steps:
             raise ValueError("injected_steps_b must be at most steps")
         return self
+
+    @classmethod
+    def form(cls) -> type[BaseModel]:
+        return part_of(Evaluation, {"bootstrap_resamples"}, base=cls)
 
     def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
         resamples = config.section(Evaluation).bootstrap_resamples

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, Field, PositiveInt
 
 from latentdyn.config.measurements import Measurement, MeasurementKind
 from latentdyn.config.measurements.lagged import Evaluation
@@ -22,10 +22,28 @@ SliceRows = Annotated[list[Slice], Field(min_length=1), AfterValidator(no_duplic
 SurrogateRows = Annotated[list[SurrogateMethod], AfterValidator(no_duplicates)]
 
 
+class PlannedKinds(BaseModel):
+    """Of each row the lineage, of each predictor and key the kind."""
+
+    representations: dict[str, str]
+    predictors: dict[str, str]
+    keys: dict[str, str] = {}
+
+
+class Plan(BaseModel):
+    """What every view must know beyond its table's own section; a kind of table may add to it."""
+
+    corpus: str
+    bootstrap_resamples: PositiveInt
+    rows: list[str]
+    kinds: PlannedKinds
+
+
 class TableKind(Strict):
     """What a run makes: rows of measurements, for each of some corpora."""
 
     not_in_figure: ClassVar[frozenset[str]] = frozenset()  # settings that the figure does not depend on
+    adds_to_plan: ClassVar[frozenset[str]] = frozenset()  # what its plan says beyond what every plan says
 
     kind: str  # each kind's own word
     corpora: Names = Field(description="a table is made for each")

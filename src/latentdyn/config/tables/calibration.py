@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class CalibrationTable(TableKind):
     """What the diagnostics measure on known processes, beside the exact values."""
 
+    adds_to_plan = frozenset({"processes"})
+
     kind: Literal["calibration"]
     predictors: dict[Name, Name] = Field(
         min_length=1, description="for each process, a predictor that can represent it; for its outliers, the same one"

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 class RegimesTable(ForecastTable):
     """Training regimes beside teacher forcing for as many steps (seed 003 §1.2, seed 004 §2)."""
 
+    adds_to_plan = frozenset({"steps"})
+
     kind: Literal["regimes"]
     against: Name = Field(description="the control: the predictor among them that trained on by teacher forcing")
 

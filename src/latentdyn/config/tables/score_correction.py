@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class ScoreCorrectionTable(ForecastTable):
     """Forecasts whose states a score model corrects, beside their controls (seed 003 §6.2)."""
 
+    adds_to_plan = frozenset({"sampling"})
+
     kind: Literal["score_correction"]
     correction: Name = Field(description="one of `corrections`: score model, levels and numbers of steps")
     variants: Annotated[

@@ -1,0 +1,216 @@
+"""Settings on the command line of a step: JSON that is checked against the config's classes.
+
+A rule passes a whole section that the config has checked, so for a rule nothing changes here: nothing is refused, and
+nothing is filled in. A person who runs a step by hand is told what is wrong, in the words of the config, and may leave
+out what has a default. So this module decides no result of a rule, and counts for nothing in digests of code.
+
+A type of an argument (`section`, `json_object`, `identity`, `number`) sees that argument alone. What depends on several
+(`model`, `measurement`, `table`) is checked after all are parsed: `run_step(..., check=...)`.
+"""
+
+import argparse
+import json
+import math
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any, get_args
+
+from latentdyn.diagnostics.records import Identity
+from latentdyn.errors import UserError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+_FIX = "correct it; config/README.md lists every key, and `snakemake --printshellcmds` shows what a rule passes"
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """A JSON object: the type of an argument that `check` looks at later.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{_brief(text)} is not JSON ({error})", "the command line", _FIX) from None
+    if not isinstance(value, dict):
+        raise UserError(f"{_brief(text)} is not a JSON object, as {{...}}", "the command line", _FIX)
+    return value
+
+
+def section(
+    base: str, *, without: Collection[str] = (), stand_in: Mapping[str, Any] | None = None
+) -> Callable[[str], Any]:
+    """The type of an argument that holds one section of the config.
+
+    Args:
+        base: its class, or the class of its kinds, as `module:Class` below latentdyn.config.
+        without: keys that the step does not get. stand_in: values for those of them that have no default.
+    """
+
+    def parse(text: str) -> dict[str, Any]:
+        given = json_object(text)
+        model = _kind(_class(base), given, base)
+        instead = {k: v for k, v in (stand_in or {}).items() if k in model.model_fields and k not in given}
+        whole = checked(model, instead | given, f"the settings of {_what(model)}")
+        return {key: value for key, value in whole.items() if key not in without}
+
+    return parse
+
+
+def number(kind: type, low: float) -> Callable[[str], Any]:
+    """The type of an argument that is a finite number of at least `low` (above it, where `kind` is float)."""
+
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not (value > low if kind is float else value >= low) or value == math.inf:
+            bound = f"a number above {low:g}" if kind is float else f"a whole number, {low:g} or more"
+            raise argparse.ArgumentTypeError(f"{_brief(text)} is not {bound}")
+        return value
+
+    return parse
+
+
+def identity(text: str) -> Identity:
+    """What a measurement is of.
+
+    Raises:
+        UserError: the JSON is not a whole identity.
+    """
+    from latentdyn.config.measurements import measurement_kinds
+
+    given, where = json_object(text), "--identity"
+    types = {name: int if name == "seed" else str for name in Identity.__dataclass_fields__}
+    wrong = [f"{name}: missing" for name in types if name not in given]
+    wrong += [f"{name}: unknown key" for name in given if name not in types]
+    wrong += [f"{n}: must be {'a whole number' if t is int else 'text'}" for n, t in types.items()
+              if n in given and (not isinstance(given[n], t) or isinstance(given[n], bool))]  # fmt: skip
+    kinds = [kind.measurement for kind in measurement_kinds()]
+    if not wrong and given["measurement"] not in kinds:
+        wrong = [f"measurement: there is no kind '{given['measurement']}': one of {', '.join(kinds)}"]
+    if wrong:
+        raise UserError(f"this does not say what is measured: {'; '.join(wrong)}", where, _FIX)
+    return Identity(**given)
+
+
+def model(arguments: argparse.Namespace) -> None:
+    """Check `--settings` of a fitted model of the kind `--kind`."""
+    arguments.settings = _of_model(arguments.kind, arguments.settings, "--settings")
+
+
+def measurement(arguments: argparse.Namespace) -> None:
+    """Check `--settings` and `--models` of a measurement of the kind that `--identity` says."""
+    from latentdyn.config.measurements import measurement_kinds
+
+    (kind,) = (kind for kind in measurement_kinds() if kind.measurement == arguments.identity.measurement)
+    arguments.settings = checked(kind.form(), arguments.settings, f"--settings of a measurement of {kind.measurement}")
+    roles, given = kind.roles, arguments.models
+    if given.keys() != roles.keys():
+        raise UserError(
+            f"a measurement of {kind.measurement} reads {_names(roles) or 'no model'}, and the models given are "
+            f"{_names(given) or 'none'}",
+            "--models",
+            'give a handle and settings for each: {"predictor": {"handle": "...", "settings": {...}}}',
+        )
+    for role, found in given.items():
+        where = f"--models, {role}"
+        if not isinstance(found, dict) or not isinstance(found.get("handle"), str) or "settings" not in found:
+            raise UserError("a model is given as {handle, settings}", where, _FIX)
+        found["settings"] = _of_model(roles[role], found["settings"], where)
+
+
+def table(arguments: argparse.Namespace) -> None:
+    """Check that `--plan` says what the view of `--table` must know."""
+    from latentdyn.config.tables import Plan, TableKind
+
+    plan = checked(Plan, arguments.plan, "--plan", fill=False)
+    unknown = [row for row in plan["rows"] if row not in plan["kinds"]["representations"]]
+    kind: Any = _kind(TableKind, arguments.table, "--table")
+    wrong = [f"{name}: missing" for name in sorted(kind.adds_to_plan) if name not in plan]
+    wrong += [f"kinds.representations: '{row}' of rows is missing" for row in unknown]
+    if wrong:
+        raise UserError(f"the plan is not whole: {'; '.join(wrong)}", "--plan", _FIX)
+
+
+def part(arguments: argparse.Namespace) -> None:
+    """Check that `--part` is one of `--n-parts`."""
+    if arguments.part >= arguments.n_parts:
+        raise UserError(f"part {arguments.part} is none of {arguments.n_parts}", "--part", "parts are counted from 0")
+
+
+def checked(model: "type[BaseModel]", given: Any, where: str, *, fill: bool = True) -> Any:
+    """Settings that a class of the config accepts, with its defaults where `fill` is true.
+
+    Raises:
+        UserError: it does not accept them; the mistakes are told as those of a config are.
+    """
+    from pydantic import ValidationError
+
+    from latentdyn.config.mistakes import describe
+
+    try:
+        found = model.model_validate_json(json.dumps(given))
+    except ValidationError as error:
+        mistakes = (describe(mistake, model) for mistake in error.errors())
+        told = "; ".join(dict.fromkeys(f"{'.'.join(place)}: {what}" if place else what for place, what in mistakes))
+        raise UserError(f"these settings are not valid: {told}", where, _FIX) from None
+    return found.model_dump(mode="json") if fill else given
+
+
+def _of_model(kind: str, given: Any, where: str) -> dict[str, Any]:
+    """The settings of a fitted model."""
+    from latentdyn.config.corrections import Correction
+    from latentdyn.config.predictors import PredictorKind
+
+    if kind == "predictor":
+        return dict(checked(_kind(PredictorKind, given, where), given, where))
+    if kind == "score":
+        return dict(checked(Correction.of_model(), given, where))
+    raise UserError(f"there is no fitted model of kind '{kind}'", "--kind", "use predictor or score")
+
+
+def _kind(base: "type[BaseModel]", given: Any, where: str) -> "type[BaseModel]":
+    """The class that `kind` chooses among those of a base; the base where it has no kinds.
+
+    Raises:
+        UserError: it chooses none.
+    """
+    from latentdyn.config.kinds import kinds_of
+    from latentdyn.config.mistakes import alike
+
+    kinds = {get_args(model.model_fields["kind"].annotation)[0]: model for model in kinds_of(base)}
+    word = given.get("kind") if isinstance(given, dict) else None
+    if not kinds:
+        return base
+    if word not in kinds:
+        what = "kind is missing" if word is None else f"there is no kind '{word}' here{alike(word, kinds)}"
+        raise UserError(f"{what}; one of {', '.join(kinds)}", where, _FIX)
+    return kinds[word]
+
+
+def _class(place: str) -> Any:
+    import importlib
+
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(f"latentdyn.config.{module}"), name)
+
+
+def _what(model: "type[BaseModel]") -> str:
+    """What a class of the config is called in one."""
+    kind = model.model_fields.get("kind")
+    return f"kind {get_args(kind.annotation)[0]}" if kind else model.__name__.lower()
+
+
+def _names(words: Collection[str]) -> str:
+    return " and ".join(words)
+
+
+def _brief(text: str) -> str:
+    return f"'{text}'" if len(text) <= 40 else f"'{text[:37]}...'"
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is no number that JSON has")
