@@ -76,6 +76,10 @@ class CorpusKind(Strict):
         """Its speakers' names; None where only its files tell."""
         return None
 
+    def may_have(self, split: Split) -> bool:
+        """Whether a split may have speakers."""
+        return self.splits.share(split) > 0
+
     @cached_property
     def speakers_of_splits(self) -> dict[Split, int] | None:
         """The number of speakers of each split; None where only its files tell."""
@@ -144,6 +148,11 @@ def _names(subset: str | list[str] | dict[str, str] | None) -> str | list[str] |
     return list(subset) if isinstance(subset, dict) else subset
 
 
+def _says(subset: str | list[str] | dict[str, str] | None, split: Split) -> bool | None:
+    """Whether a corpus that says its splits itself has this one; None where it does not say them."""
+    return split in subset.values() if isinstance(subset, dict) else None
+
+
 def _folders_and_splits(subset: str | list[str] | dict[str, str]) -> str | list[str] | dict[str, str]:
     names = [subset] if isinstance(subset, str) else list(subset)
     if not names or len(set(names)) != len(names):
@@ -207,6 +216,10 @@ class LibriSpeech(AudioCorpus):
     def audio_by(self) -> str | None:
         return "download_corpus" if self.url else None
 
+    def may_have(self, split: Split) -> bool:
+        said = _says(self.subset, split)
+        return super().may_have(split) if said is None else said
+
     def location(self, made: str) -> str:
         return self.root or f"{made}/LibriSpeech"
 
@@ -247,6 +260,10 @@ class Folder(AudioCorpus):
         "levels below root (1: directly below it) or the subset's folder; or a regular expression with one group, "
         "searched in the path from there",
     )
+
+    def may_have(self, split: Split) -> bool:
+        said = _says(self.subset, split)
+        return super().may_have(split) if said is None else said
 
     def location(self, made: str) -> str:
         return self.root
@@ -311,6 +328,9 @@ class Latents(CorpusKind):
     @property
     def latents_shape(self) -> Shape:
         return Shape(self.frame_rate_hz)
+
+    def may_have(self, split: Split) -> bool:
+        return True  # the index may say so
 
     def location(self, made: str) -> str:
         return self.index

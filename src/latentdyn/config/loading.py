@@ -32,7 +32,7 @@ def load_config(values: Any, files: Sequence[str | Path] = (), overrides: Mappin
         try:
             return Config.model_validate_json(json.dumps(values))
         except ValidationError as error:
-            mistakes = [found for mistake in error.errors() for found in _told(mistake)]
+            mistakes = [found for place, what in describe(error, Config) for found in _told(place, what)]
     raise UserError(
         f"the configuration is not valid: {'; '.join(dict.fromkeys(_sentence(*mistake) for mistake in mistakes))}",
         _where([place for place, _ in mistakes], files, overrides or {}),
@@ -41,12 +41,12 @@ def load_config(values: Any, files: Sequence[str | Path] = (), overrides: Mappin
 
 
 def _sentence(place: Sequence[str], what: str) -> str:
-    return f"{'.'.join(place)}: {what}" if place else what
+    dotted = ".".join(key if key.isprintable() else ascii(key) for key in place)
+    return f"{dotted}: {what}" if place else what
 
 
-def _told(mistake: Any) -> Iterator[Mistake]:
+def _told(place: list[str], what: str) -> Iterator[Mistake]:
     """The mistakes in one of pydantic's. Those of sections that do not fit each other come together, a line each."""
-    place, what = describe(mistake, Config)
     if place:
         yield place, what
         return

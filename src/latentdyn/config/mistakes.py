@@ -5,22 +5,35 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from latentdyn.config.values import PATTERNS
 
 _LISTED = 12  # of more allowed words, only those that are alike are told
 
 
-def describe(mistake: Mapping[str, Any], model: type[BaseModel]) -> tuple[list[str], str]:
-    """A mistake that pydantic found.
-
-    Args:
-        mistake: an entry of `ValidationError.errors()`. model: what was validated.
+def describe(error: ValidationError, model: type[BaseModel]) -> list[tuple[list[str], str]]:
+    """The mistakes that pydantic found in what should be a `model`.
 
     Returns:
-        The keys that lead to it as a user writes them, and what is wrong there.
+        Of each, the keys that lead to it as a user writes them, and what is wrong there.
     """
+    told = [(mistake, *_describe(mistake, model)) for mistake in error.errors()]
+    places = [place for _, place, _ in told]
+    found: dict[tuple[str, ...], str] = {}
+    for mistake, place, what in told:
+        key = tuple(place)
+        if mistake["type"] in _WANTED and any(other[: len(place)] == place and other != place for other in places):
+            continue  # one of several types fits so far; what is wrong further in is told
+        if key in found and mistake["type"] in _WANTED and found[key].startswith("must be "):
+            found[key] = f"must be {_WANTED[mistake['type']]} or {found[key].removeprefix('must be ')}"
+        elif key not in found or found[key] != what:
+            found[key] = f"{found[key]}, and {what}" if key in found else what
+    return [(list(place), what) for place, what in found.items()]
+
+
+def _describe(mistake: Any, model: type[BaseModel]) -> tuple[list[str], str]:
+    """The keys that lead to a mistake, and what is wrong there."""
     loc = mistake["loc"]
     place, annotation = _follow(loc, model)
     if mistake["type"] == "extra_forbidden":
@@ -48,6 +61,8 @@ def _follow(loc: Iterable[str | int], model: type[BaseModel]) -> tuple[list[str]
             annotation = kinds[str(part)]
         elif part == "[key]":
             annotation = str
+        elif get_origin(annotation) in (Union, types.UnionType):  # pydantic names the type that it tried
+            annotation = next((a for a in get_args(annotation) if str(part) == _label(a)), None)
         else:
             place.append(str(part))
             annotation = _below(annotation, part)
@@ -70,6 +85,15 @@ def _below(annotation: Any, part: str | int) -> Any:
     if get_origin(annotation) is dict:
         return _some(arguments[1])
     return _some(arguments[0]) if get_origin(annotation) is list else None
+
+
+def _label(annotation: Any) -> str:
+    """How pydantic calls a member of a union."""
+    return (
+        annotation.__name__
+        if isinstance(annotation, type) and not get_args(annotation)
+        else (f"{annotation}".replace(" ", ""))
+    )
 
 
 def _some(annotation: Any) -> Any:
@@ -99,7 +123,8 @@ def _message(mistake: Mapping[str, Any], annotation: Any) -> str:
             return f"kind is missing; one of {', '.join(kinds_in(annotation))}"
         case "union_tag_invalid":
             kinds = kinds_in(annotation)
-            return f"there is no kind '{context['tag']}': one of {', '.join(kinds)}{alike(context['tag'], kinds)}"
+            word = given.get("kind") if isinstance(given, dict) else context["tag"]
+            return f"there is no kind {shown(word)}: one of {', '.join(kinds)}{alike(word, kinds)}"
         case "literal_error":
             words = _choices(annotation)
             listed = f": one of {', '.join(words)}" if len(words) <= _LISTED else ", config/README.md lists what is"
@@ -135,6 +160,8 @@ def shown(value: object) -> str:
             return "null"
         case bool():
             return "true" if value else "false"
+        case str() if not value.isprintable():
+            return ascii(value[:60])
         case str():
             return f"'{value}'" if len(value) <= 60 else f"'{value[:57]}...'"
         case dict():

@@ -70,10 +70,8 @@ class Known:
         Raises:
             ValueError: it has no share of them.
         """
-        if self.corpus.splits.share(split) <= 0:
-            raise ValueError(
-                f"{where}: {reason}, and corpora.{self.corpus_name}.splits gives it no speakers ({split}: 0)"
-            )
+        if not self.corpus.may_have(split):
+            raise ValueError(f"{where}: {reason}, and corpora.{self.corpus_name} gives {split} no speakers")
 
     def utterances(self, split: Split) -> int | None:
         """How many utterances a split has; None where only the data tell."""

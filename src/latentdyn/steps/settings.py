@@ -154,8 +154,8 @@ def checked(model: "type[BaseModel]", given: Any, where: str, *, fill: bool = Tr
     try:
         found = model.model_validate_json(json.dumps(given))
     except ValidationError as error:
-        mistakes = (describe(mistake, model) for mistake in error.errors())
-        told = "; ".join(dict.fromkeys(f"{'.'.join(place)}: {what}" if place else what for place, what in mistakes))
+        mistakes = describe(error, model)
+        told = "; ".join(f"{'.'.join(place)}: {what}" if place else what for place, what in mistakes)
         raise UserError(f"these settings are not valid: {told}", where, _FIX) from None
     return found.model_dump(mode="json") if fill else given
 

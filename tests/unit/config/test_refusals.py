@@ -260,6 +260,13 @@ FORECAST_KNOWN = WIDE | {"kind": "injection"}
             r"tables\.exact\.keys\.spiky: not a process whose exact values are known",
         ),
         ("schema_version", 2, r"schema_version: "),
+        ("corpora.speech.subset", 5, r"^[^;]*corpora\.speech\.subset: must be .*text.*, not 5[^;]*$"),
+        ("corpora.speech.subset", ["a", 5], r"^[^;]*corpora\.speech\.subset\.1: must be text, not 5[^;]*$"),
+        (
+            "corpora.speech.speaker",
+            [1],
+            r"^[^;]*corpora\.speech\.speaker: must be text or a whole number, not a list[^;]*$",
+        ),
         ("evaluation.bootstrap_resamples", 1, r"evaluation\.bootstrap_resamples: must be 40 or more, not 1"),
         ("tables.t.seeds", [2**32], r"tables\.t\.seeds\.0: must be below 4294967296"),
         ("clustering.cluster_counts", [1, 4], r"clustering\.cluster_counts: one cluster tells nothing"),
@@ -318,12 +325,12 @@ def test_a_mistake_is_refused_by_its_dotted_path(path: str, value: Any, message:
         (
             "corpora.speech.splits",
             {"eval": 0.0},
-            r"tables\.t\.splits: .* corpora\.speech\.splits gives it no .*eval: 0",
+            r"tables\.t\.splits: .* corpora\.speech gives eval no speakers",
         ),
         (
             "corpora.speech.splits",
             {"validation": 0.0},
-            r"predictors\.line\.ridges: .*validation choose it, and corpora\.speech\.splits gives it no",
+            r"predictors\.line\.ridges: .*validation choose it, and corpora\.speech gives",
         ),
         (
             "tables.w",

@@ -12,6 +12,7 @@ import pytest
 from latentdyn.config.measurements import MeasurementKind, measurement_kinds
 from latentdyn.corpus.splits import read_splits
 from latentdyn.errors import UserError
+from latentdyn.parquet import write_parquet
 from latentdyn.steps.settings import checked
 
 from ..config.examples import merged
@@ -199,10 +200,10 @@ def test_a_mistake_on_the_command_line_is_one_paragraph(
 
 def test_a_table_of_splits_with_an_unknown_split_is_refused(tmp_path: Path):
     path = tmp_path / "splits.parquet"
-    pd.DataFrame({"speaker_id": ["a", "b"], "split": ["trian", "eval"]}).to_parquet(path)
+    write_parquet(path, pd.DataFrame({"speaker_id": ["a", "b"], "split": ["trian", "eval"]}))
     with pytest.raises(UserError, match=r"unknown splits \(trian\)"):
         read_splits(path)
-    pd.DataFrame({"speaker_id": ["a", "a"], "split": ["train", "eval"]}).to_parquet(path)
+    write_parquet(path, pd.DataFrame({"speaker_id": ["a", "a"], "split": ["train", "eval"]}))
     with pytest.raises(UserError, match="lists speaker a twice"):
         read_splits(path)
 
