@@ -50,7 +50,7 @@ def section(
 
     def parse(text: str) -> dict[str, Any]:
         given = json_object(text)
-        model = _kind(_class(base), given, base)
+        model = _kind(_class(base), given, "the section of the config on the command line")
         instead = {k: v for k, v in (stand_in or {}).items() if k in model.model_fields and k not in given}
         whole = checked(model, instead | given, f"the settings of {_what(model)}")
         return {key: value for key, value in whole.items() if key not in without}

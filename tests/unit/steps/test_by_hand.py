@@ -173,7 +173,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, step: str, arguments: Any) -> str:
         (
             "build_manifest",
             {"root": "r", "manifest": "m", "excluded": "e", "handle": "h", "corpus": {}},
-            "kind is missing; one of librispeech, folder, demo, latents",
+            "kind is missing; one of librispeech, folder",
         ),
         (
             "split_speakers",
