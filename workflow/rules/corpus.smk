@@ -66,7 +66,9 @@ rule number_utterances:
         runtime=10,
     params:
         code=code_digest("latentdyn.steps.number_utterances"),
-        corpus=lambda w: canonical_json(corpus_of(w).model_dump(mode="json", exclude={"kind", "splits"})),
+        corpus=lambda w: canonical_json(
+            corpus_of(w).model_dump(mode="json", exclude={"kind", "splits", "max_nonfinite_share"})
+        ),
     shell:
         "python -m latentdyn.steps.number_utterances --corpus {params.corpus:q} --manifest {output.manifest:q}"
         " --handle {output.handle:q} >{log:q} 2>&1"
@@ -98,7 +100,7 @@ rule build_manifest:
         corpus=lambda w: canonical_json(
             corpus_of(w).model_dump(
                 mode="json",
-                exclude={"splits", "encoding_parts", "root", "url", "checksum"},
+                exclude={"splits", "encoding_parts", "max_nonfinite_share", "root", "url", "checksum"},
             )
         ),
         root=corpus_root,

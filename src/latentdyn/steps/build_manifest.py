@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--corpus",
         type=section(
             "corpora:CorpusKind",
-            without={"splits", "encoding_parts", "root", "url", "checksum"},
+            without={"splits", "encoding_parts", "max_nonfinite_share", "root", "url", "checksum"},
             stand_in={"root": "."},
         ),
         required=True,

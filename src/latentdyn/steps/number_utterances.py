@@ -13,7 +13,9 @@ from latentdyn.steps.settings import section
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--corpus",
-        type=section("corpora:Synthetic", without={"kind", "splits"}, stand_in={"kind": "synthetic"}),
+        type=section(
+            "corpora:Synthetic", without={"kind", "splits", "max_nonfinite_share"}, stand_in={"kind": "synthetic"}
+        ),
         required=True,
         help="n_speakers, ..., as JSON",
     )
