@@ -247,7 +247,7 @@ FORECAST_KNOWN = WIDE | {"kind": "injection"}
         ),
         ("predictors.net.training.regime", {"kind": "noisy_context", "max_noise": 1.5}, r"regime\.max_noise: "),
         ("predictors.net.training.regime", {"kind": "scheduled_sampling", "p_teacher_end": -0.1}, r"\.p_teacher_end: "),
-        ("tables.pairs", PAIRED, r"tables\.pairs\.predictors: 'line' alone makes no pair: name two, or surrogates$"),
+        ("tables.pairs", PAIRED, r"tables\.pairs\.predictors: 'line' alone makes no pair: name two, surrogates, or"),
         ("tables.pairs", PAIRED | {"surrogates": ["shufled"]}, r"^[^;]*tables\.pairs\.surrogates\.0: [^;]*$"),
         (
             "tables.pairs",
