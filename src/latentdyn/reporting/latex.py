@@ -1,6 +1,6 @@
 """LaTeX of a table: booktabs, a caption, a label, units under the names, notes below; it fits the page.
 
-pandas' Styler writes and escapes it. Font and orientation follow from the width, by the mean width of a character. A
+pandas' Styler writes and escapes it. Font and orientation follow from the width of its characters, roughly. A
 table that is too wide even for a page on its side is scaled to it.
 """
 
@@ -14,9 +14,10 @@ from latentdyn.reporting.text import Block, Column
 
 _NEEDS = "% Needs \\usepackage{booktabs,graphicx,longtable,pdflscape}."
 _PORTRAIT_PT, _LANDSCAPE_PT = 345, 550  # of the class article, which is narrow
-_FONTS = {"small": 9, "footnotesize": 8, "scriptsize": 7}  # size in points
-_CHARACTER = 0.52  # mean width, in the size of the font
-_GAP_PT = 3  # at each side of a column
+_FONTS = {"small": 9.3, "footnotesize": 8.5, "scriptsize": 8.0}  # points an em; small fonts are cut wider
+_NARROW = frozenset(".,:;[]()|il! ")
+_BOLD = 1.15  # how much wider a heading is
+_GAP_PT = 2  # at each side of a column
 _MATH = {
     "|": "|", "<": "<", ">": ">",  # which the font of texts does not have
     "Δ": r"\Delta", "κ": r"\kappa", "σ": r"\sigma", "μ": r"\mu", "η": r"\eta", "ξ": r"\xi", "Σ": r"\Sigma",
@@ -45,16 +46,21 @@ def latex_table(blocks: Sequence[Block], notes: Sequence[str], *, caption: str, 
     return _in_math(text) + "\n"
 
 
-def _fit(columns: Sequence[Column], headings: Sequence[str]) -> tuple[str, bool, bool]:
+def _fit(columns: Sequence[Column], headings: Sequence[Sequence[str]]) -> tuple[str, bool, bool]:
     """Font; whether the page is on its side; whether the table must be scaled."""
-    of_columns = sum(max(len(c.name), len(_unit(c.name)), *map(len, [*c.cells, ""])) for c in columns)
+    of_columns = sum(max(map(_width, (c.name, _unit(c.name), *c.cells))) for c in columns)
+    of_headings = max((_BOLD * _width(line) for heading in headings for line in heading), default=0.0)
+    gaps = 2 * _GAP_PT * len(columns)
     for landscape, width in ((False, _PORTRAIT_PT), (True, _LANDSCAPE_PT)):
-        for font, size in _FONTS.items():
-            character = _CHARACTER * size
-            gaps = 2 * _GAP_PT * len(columns)
-            if max(of_columns * character + gaps, *(len(h) * character for h in [*headings, ""])) <= width:
+        for font, em in _FONTS.items():
+            if max(of_columns * em + gaps, of_headings * em) <= width:
                 return font, landscape, False
     return "small", True, True
+
+
+def _width(text: str) -> float:
+    """About how wide a text is, in em."""
+    return sum(0.3 if c in _NARROW else 0.78 if c in "-mwMW%" else 0.5 for c in text)
 
 
 def _styled(columns: Sequence[Column], caption: str, label: str, scaled: bool) -> str:
@@ -73,25 +79,29 @@ def _styled(columns: Sequence[Column], caption: str, label: str, scaled: bool) -
     return text
 
 
-def _with_headings(table: str, blocks: Sequence[Block], headings: Sequence[str], n_columns: int, scaled: bool) -> str:
+def _with_headings(
+    table: str, blocks: Sequence[Block], headings: Sequence[Sequence[str]], n_columns: int, scaled: bool
+) -> str:
     """The table with a heading above the rows of each block, and its rows safe from what a line break reads on."""
     lines = table.rstrip("\n").split("\n")
     first = lines.index("\\midrule" if scaled else "\\endlastfoot") + 1
     out = lines[:first]
     for block, heading in zip(blocks, headings, strict=True):
         n = len(block.columns[0].cells)
-        if heading:
-            out += ["\\addlinespace", f"\\multicolumn{{{n_columns}}}{{l}}{{{heading}}} \\\\*"]
+        for i, line in enumerate(heading):  # in a box of no width, so that it widens no column
+            text = f"\\textbf{{{_escaped(line)}}}" if i == 0 else _escaped(line)
+            out += ["\\addlinespace"] if i == 0 else []
+            out.append(f"\\multicolumn{{{n_columns}}}{{l}}{{\\makebox[0pt][l]{{{text}}}}} \\\\*")
         # after a line break a [ or a * would be taken for its argument
         out += [f"{{}}{line}" if line.lstrip()[:1] in ("[", "*") else line for line in lines[first : first + n]]
         first += n
     return "\n".join([*out, *lines[first:]])
 
 
-def _heading(block: Block) -> str:
+def _heading(block: Block) -> list[str]:
+    """The lines above a block: what it is of, and what holds for all of it."""
     facts = ", ".join(f"{name} {value}" for name, value in block.facts.items())
-    names = f"\\textbf{{{_escaped(', '.join(block.names))}}}" if block.names else ""
-    return names + (f" ({_escaped(facts)})" if facts else "")
+    return [line for line in (", ".join(block.names), re.sub(r"(?<!\w)-(?=\d)", "−", facts)) if line]
 
 
 def _notes(notes: Sequence[str]) -> list[str]:

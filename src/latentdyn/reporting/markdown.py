@@ -22,6 +22,15 @@ def wrapped(notes: Sequence[str]) -> list[str]:
     return [line for paragraph in paragraphs for line in [*paragraph, ""]][:-1]
 
 
+def heading(names: str, facts: str) -> list[str]:
+    """What a table is of, in bold, and what holds for all of it, in brackets; two lines where one is too long."""
+    title = f"**{escaped(names)}**"
+    if not facts:
+        return [title]
+    whole = f"{title} ({facts})"
+    return [whole] if len(whole) <= _WIDTH else [title, f"({facts})"]
+
+
 def pipe_table(columns: Sequence[Column]) -> list[str]:
     """The lines of a table whose columns line up when printed; numbers stand at the right."""
     texts = [[escaped(c.name), *(c.cells if c.number else map(escaped, c.cells))] for c in columns]

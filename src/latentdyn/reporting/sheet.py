@@ -15,7 +15,7 @@ import pandas as pd
 
 from latentdyn.files import write_text
 from latentdyn.reporting.latex import latex_table
-from latentdyn.reporting.markdown import escaped, pipe_table, wrapped
+from latentdyn.reporting.markdown import heading, pipe_table, wrapped
 from latentdyn.reporting.text import Block, Column
 
 
@@ -45,8 +45,10 @@ def write_sheet(sheet: Sheet, csv: Path, markdown: Path, latex: Path) -> None:
     blocks = list(_blocks(sheet))
     lines = []
     for block in blocks:
-        heading = f"**{escaped(', '.join(block.names))}**{_in_brackets(block.facts)}"
-        lines += [heading, "", *pipe_table(block.columns), ""] if block.names else [*pipe_table(block.columns), ""]
+        if block.names:
+            facts = ", ".join(f"{name} {value}" for name, value in block.facts.items())
+            lines += [*heading(", ".join(block.names), facts), ""]
+        lines += [*pipe_table(block.columns), ""]
     lines += wrapped(sheet.notes)
     if sheet.below is not None:
         lines += ["", *pipe_table(_columns(sheet.below, list(sheet.below), sheet.decimals))]
@@ -98,10 +100,6 @@ def _bounds(name: str, shown: Sequence[str]) -> tuple[str, ...]:
         return of_name
     after = tuple(shown[shown.index(name) + 1 :][:2])
     return after if after == ("ci_low", "ci_high") else ()
-
-
-def _in_brackets(facts: Mapping[str, str]) -> str:
-    return f" ({', '.join(f'{name} {value}' for name, value in facts.items())})" if facts else ""
 
 
 def _cell(value: Any, decimals: int | None) -> str:

@@ -109,7 +109,8 @@ def test_blocks_have_a_heading_and_tell_once_what_is_the_same(tmp_path):
     ]  # fmt: skip
     assert len(paths[0].read_text(encoding="utf-8").splitlines()) == 5
     latex = paths[2].read_text(encoding="utf-8")
-    assert r"\multicolumn{1}{l}{\textbf{b$|$} (n = 7, level at k = 1: -0.25)} \\*" in latex
+    assert r"\multicolumn{1}{l}{\makebox[0pt][l]{\textbf{b$|$}}} \\*" in latex
+    assert r"\multicolumn{1}{l}{\makebox[0pt][l]{n = 7, level at k = 1: $-$0.25}} \\*" in latex
 
 
 def test_what_differs_in_a_block_stays_a_column(tmp_path):

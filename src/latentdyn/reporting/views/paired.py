@@ -36,9 +36,9 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     directions = [f"`{name}` the {listed(name).better}" for name in table["metrics"]]
     notes = [
         f"Corpus `{plan['corpus']}`. `difference` is a - b of two means over the same frames, followed by a 95 % "
-        "bootstrap interval that draws the same speakers for both. `decided` says whether the interval excludes 0, and "
-        "`better` which of the two is better then. Several seeds are pooled: the interval tells about other speakers, "
-        "not about other training runs.",
+        "bootstrap interval that draws the same speakers for both. Where the interval excludes 0, `better` says which "
+        "of the two is better. Several seeds are pooled: the interval tells about other speakers, not about other "
+        "training runs.",
         f"Of two values, in {', in '.join(directions)} is better. Where a metric is not measured (`level_gain` beyond "
         "k = 1), there is no row.",
     ]
@@ -52,10 +52,12 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
             "`nll` depends on the units, so there is no row of it."
         )
         notes += _of_other_rates(measured, table)
+    rows = paired_rows(measured, table)
     return Sheet(
-        paired_rows(measured, table),
+        rows,
         notes,
         _DECIMALS,
+        columns=[name for name in rows if name != "decided"],
         caption=f"Paired differences a - b, corpus {plan['corpus']}.",
         by=("a", "b", "split"),
     )

@@ -34,7 +34,8 @@ def test_an_approved_table_compiles_and_fits_the_page(kind: str, tmp_path: Path)
         encoding="utf-8",
     )
     options = ["-interaction=nonstopmode", "-halt-on-error"] if compiler.endswith("pdflatex") else ["--keep-logs"]
-    subprocess.run([compiler, *options, "paper.tex"], cwd=tmp_path, check=True, capture_output=True)
+    for _ in range(2):  # a longtable knows the widths of its columns the second time
+        subprocess.run([compiler, *options, "paper.tex"], cwd=tmp_path, check=True, capture_output=True)
     log = (tmp_path / "paper.log").read_text(encoding="utf-8", errors="replace")
     assert "Overfull \\hbox" not in log and "Missing character" not in log
 
