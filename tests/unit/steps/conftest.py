@@ -16,7 +16,7 @@ import pytest
 
 import latentdyn
 from latentdyn.families import MEASUREMENTS, MODELS, PREDICTORS, PROCESSES, TRANSFORMS, VIEWS
-from latentdyn.provenance import code_definitions
+from latentdyn.provenance import code_definitions, write_run_record
 from latentdyn.provenance.modules import is_inert
 
 SOURCE = Path(latentdyn.__file__).parent
@@ -83,12 +83,17 @@ def measure(call: Callable[..., None]) -> Callable[..., None]:
 
 @contextlib.contextmanager
 def running() -> Iterator[set[CodeType]]:
-    """The code of the package's functions that run meanwhile."""
+    """The code of the package's functions that run meanwhile; what only run records need left out."""
     ran = set[CodeType]()
+    recording: list[FrameType] = []
 
     def note(frame: FrameType, event: str, _: Any) -> None:
-        if event == "call":
+        if event == "return" and recording and frame is recording[0]:
+            recording.clear()
+        elif event == "call" and not recording:
             ran.add(frame.f_code)
+            if frame.f_code is write_run_record.__code__:
+                recording.append(frame)
 
     threading.setprofile(note)
     sys.setprofile(note)

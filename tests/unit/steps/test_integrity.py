@@ -87,7 +87,7 @@ def steps(results: Path) -> dict[str, Callable[[], None]]:
         handle=shuffled / "latents.json")  # fmt: skip
     for folder in (mel, shuffled):
         job(f"index {folder.name}", "index_frames", latents=folder / "latents.json", splits=splits,
-            frames=folder / "frames.parquet", handle=folder / "frames.json")  # fmt: skip
+            max_nonfinite_share=0.1, frames=folder / "frames.parquet", handle=folder / "frames.json")  # fmt: skip
     for name in settings:
         folder = mel / name / "seed0"
         job(f"train {name}", "train_model", kind="predictor", settings=json.dumps(settings[name]), **of, seed=0,

@@ -200,7 +200,8 @@ def test_an_index_of_other_latents_is_refused(indexed, simulate, measure, tmp_pa
 def test_a_predictor_is_measured_where_it_was_fitted(indexed, checkpoint, corpus, simulate, call, measure, tmp_path):
     """Shapes and settings agree: nothing but the digests in the handle tells that the data are others."""
     other = {"latents": simulate({**WHITE, "seed": 1}, "other"), "frames": tmp_path / "other_frames.json"}
-    call("index_frames", latents=other["latents"], splits=corpus["splits"], frames=tmp_path / "other_frames.parquet",
+    call("index_frames", latents=other["latents"], splits=corpus["splits"], max_nonfinite_share=0.1,
+         frames=tmp_path / "other_frames.parquet",
          handle=other["frames"])  # fmt: skip
     outputs = {"sums": tmp_path / "s.parquet", "metrics": tmp_path / "m.json"}
     with pytest.raises(UserError, match=r"fitted to other latents than those it is used with.*checkpoint"):
