@@ -107,7 +107,7 @@ def measurement(arguments: argparse.Namespace) -> None:
 
     (kind,) = (kind for kind in measurement_kinds() if kind.measurement == arguments.identity.measurement)
     arguments.settings = checked(kind.form(), arguments.settings, f"--settings of a measurement of {kind.measurement}")
-    roles, given = kind.roles, arguments.models
+    roles, given = kind.roles if kind.by == "predictor" else {}, arguments.models
     if given.keys() != roles.keys():
         raise UserError(
             f"a measurement of {kind.measurement} reads {_names(roles) or 'no model'}, and the models given are "
