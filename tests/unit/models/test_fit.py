@@ -186,6 +186,7 @@ def test_a_model_is_trained_on_from_the_weights_and_the_scaling_of_another(fit):
     start["k1"]["frame_mean"] += 1.0  # so that the result shows whose scaling is kept
     arm = fit("predictor", {**MDN, "horizons": [1], "training": UNROLLED}, "arm", start=start).weights
     assert arm.keys() == {"k1"}
+    assert arm["k1"].pop("kept_step") == 1 != start["k1"].pop("kept_step")  # each is that of its own training
     for name, value in start["k1"].items():
         torch.testing.assert_close(arm["k1"][name], value, rtol=0, atol=2e-6)
     assert any(not torch.equal(arm["k1"][name], value) for name, value in start["k1"].items())
