@@ -53,7 +53,7 @@ def check_frame_rate(frame_rate_hz: Any) -> float:
     """
     try:
         rate = float(frame_rate_hz)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         rate = math.nan
     if isinstance(frame_rate_hz, (bool, str)) or not 0 < rate < math.inf:
         raise UserError(

@@ -37,7 +37,8 @@ def measure(
 
     Args:
         arrays: of each utterance (frames, dims) of floats: numpy arrays or torch tensors, in a list, or in a dict by
-            the utterance's name. A frame with a NaN or infinity is left out and counted.
+            the utterance's name. A frame with a NaN or infinity is left out and counted, and so
+            are equal utterances of two speakers.
         speakers: the speaker of each utterance, in the same order, or in a dict by the utterance's name. Who is held
             out is decided by speaker; where there are none, name every independent source.
         frame_rate_hz: frames a second.

@@ -17,7 +17,13 @@ from latentdyn.config import load_config
 from latentdyn.config.measurements.lagged import Evaluation
 from latentdyn.config.predictors import PredictorKind
 from latentdyn.config.root import Config
-from latentdyn.corpus.manifest import LATENTS_MAX_EXCLUDED_SHARE, Manifest, build_manifest, check_excluded_share
+from latentdyn.corpus.manifest import (
+    LATENTS_MAX_EXCLUDED_SHARE,
+    Manifest,
+    build_manifest,
+    check_excluded_share,
+    set_aside_shared_files,
+)
 from latentdyn.diagnostics.lagged import EvaluationSettings, evaluate_lagged
 from latentdyn.diagnostics.predictive_information import predictive_information
 from latentdyn.diagnostics.records import Identity, records_table, sums_table
@@ -86,8 +92,8 @@ def run_certificate(config: Config, folder: Path, given_splits: Mapping[Any, str
     """
     corpus = config.corpora[CORPUS].model_dump(mode="json")
     index = Path(corpus["index"])
-    manifest = build_manifest(corpus, index, workers=_WORKERS)
-    check_excluded_share(manifest, LATENTS_MAX_EXCLUDED_SHARE, index)
+    manifest = set_aside_shared_files(build_manifest(corpus, index, workers=_WORKERS))
+    check_excluded_share(manifest, LATENTS_MAX_EXCLUDED_SHARE)
     splits, drawn = certificate_splits(manifest.utterances, given_splits)
     made: list[tuple[pd.DataFrame, pd.DataFrame]] = []
     for name, representation in config.all_representations.items():

@@ -39,7 +39,7 @@ def certificate_splits(
             "give latents of more speakers; where speakers mean nothing, name each independent source",
         )
     if given is not None:
-        return _given_splits(speakers, {str(name): split for name, split in given.items()}), None
+        return _given_splits(speakers, given), None
     settings = Splits().model_dump(mode="json")
     if len(speakers) < _FEW:
         settings |= _SHARES_OF_FEW
@@ -56,8 +56,11 @@ def _fills(speakers: list[str], settings: dict[str, Any]) -> bool:
     return all(splits.count(split) >= least for split, least in fewest.items())
 
 
-def _given_splits(speakers: list[str], given: Mapping[str, str]) -> pd.DataFrame:
+def _given_splits(speakers: list[str], by_speaker: Mapping[Any, str]) -> pd.DataFrame:
     fix = f"give every speaker one of {', '.join(SPLITS)}, and each of these a speaker"
+    if not isinstance(by_speaker, Mapping):
+        raise UserError(f"there are no splits in a {type(by_speaker).__name__}", "splits", fix)
+    given = {str(name): split for name, split in by_speaker.items()}
     for speaker in speakers:
         if given.get(speaker) not in SPLITS:
             raise UserError(f"the split of this speaker is {given.get(speaker)!r}", f"splits, speaker {speaker!r}", fix)

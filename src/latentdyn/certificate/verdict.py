@@ -131,22 +131,8 @@ def _caveats(run: Run, setting: _Setting) -> list[str]:
             f"{trained} training frames are few for the {weights} weights that each dimension has (W x D). With more "
             "frames, the predictor finds more: what is measured is too low. Smaller window_frames need fewer."
         )
-    found += _repetitions(run.manifest.utterances)
     found += _losses(run.manifest.excluded, frames, reach)
     return found
-
-
-def _repetitions(utterances: pd.DataFrame) -> list[str]:
-    """Utterances that more than one speaker has: held-out ones may have been trained on."""
-    speakers = utterances.groupby("sha256")["speaker_id"].transform("nunique")
-    same = utterances[speakers > 1]
-    if same.empty:
-        return []
-    first = same["utterance_id"].iloc[0]
-    return [
-        f"{len(same)} utterances are identical to one of another speaker (the first is {first!r}). "
-        "So what is held out may have been trained on, and the numbers may be too good."
-    ]
 
 
 def _losses(excluded: pd.DataFrame, frames: pd.DataFrame, reach: int) -> list[str]:

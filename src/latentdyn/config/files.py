@@ -129,9 +129,8 @@ def _composed(file: Path) -> yaml.MappingNode:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise UserError(
-            f"this config file is not YAML ({problem})", f"{shown(file)}{line}", "indent with spaces, never with tabs"
-        ) from None
+        fix = "correct it; indent with spaces, never with tabs"
+        raise UserError(f"this config file is not YAML ({problem})", f"{shown(file)}{line}", fix) from None
     if not isinstance(root, yaml.MappingNode):
         what = "is empty" if root is None else "holds no keys at its top level"
         raise UserError(f"this config file {what}", shown(file), "begin with sections, as config/config.yaml does")
@@ -181,6 +180,8 @@ def _mistakes(node: yaml.Node, place: Place, above: frozenset[int], seen: set[in
             continue
         if key.tag.endswith(":merge"):
             yield from _mistakes(value, place, above, seen)
+            if not _can_be_merged(value):
+                yield here, f"{'.'.join(name)}: only a mapping, or a list of mappings, can be merged"
             continue
         if not key.tag.endswith(":str"):
             yield (
@@ -194,6 +195,11 @@ def _mistakes(node: yaml.Node, place: Place, above: frozenset[int], seen: set[in
             )
         first.setdefault(key.value, here)
         yield from _mistakes(value, name, above, seen)
+
+
+def _can_be_merged(node: yaml.Node) -> bool:
+    parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    return all(isinstance(part, yaml.MappingNode) for part in parts)
 
 
 def _kind(node: yaml.ScalarNode) -> str:

@@ -46,7 +46,9 @@ def latents_recordings(index: Path) -> list[Recording]:
         with open(index, newline="", encoding="utf-8-sig") as file:
             return _parse(index, csv.DictReader(file, strict=True))
     except FileNotFoundError:
-        raise UserError("the index of latents does not exist", index, "correct the corpus's key index") from None
+        raise UserError(
+            "the index of latents does not exist", index, "correct the path (in a config, the corpus's key index)"
+        ) from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"the index is not a CSV in UTF-8 ({error})", index, "save it as such") from None
 

@@ -161,12 +161,14 @@ def set_aside_shared_files(manifest: Manifest) -> Manifest:
     return Manifest(table[n_speakers <= 1].reset_index(drop=True), excluded)
 
 
-def check_excluded_share(manifest: Manifest, max_share: float, listing: Path) -> None:
+def check_excluded_share(manifest: Manifest, max_share: float, listing: Path | None = None) -> None:
     """Log what was set aside, and stop when it is too much.
 
+    Args:
+        listing: the table of Snakemake's that lists them too; None outside of the workflow.
+
     Raises:
-        UserError: more than `max_share` of the files are set aside, or all are; `listing` tells where they
-            are listed.
+        UserError: more than `max_share` of the files are set aside, or all are.
     """
     excluded = manifest.excluded
     for row in excluded.head(_LOGGED_EXCLUSIONS).itertuples():
@@ -176,10 +178,11 @@ def check_excluded_share(manifest: Manifest, max_share: float, listing: Path) ->
     n_files = len(excluded) + len(manifest.utterances)
     if len(excluded) > max_share * n_files or manifest.utterances.empty:
         counts = ", ".join(f"{n} {reason}" for reason, n in _count_reasons(excluded).items())
+        also = f" ({listing} too, unless Snakemake has removed it)" if listing else ""
         raise UserError(
             f"{len(excluded)} of {n_files} files must be set aside ({counts}), more than the allowed share "
             f"of {max_share:g}; the first is {excluded.path.iloc[0]} ({excluded.detail.iloc[0]})",
-            f"the lines above list them with their reasons ({listing} too, unless Snakemake has removed it)",
+            "the lines above list them with their reasons" + also,
             "repair or remove these files, or, for audio, loosen the corpus's checks (audio.min_duration_s, "
             "audio.silence_dbfs, audio.max_excluded_share)",
         )

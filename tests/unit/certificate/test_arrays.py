@@ -81,7 +81,7 @@ def test_each_mistake_is_told_by_its_place_and_nothing_is_written(tmp_path, arra
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), "12.5", None, True, [12.5]])
+@pytest.mark.parametrize("rate", [0, -1, 10**400, float("nan"), float("inf"), "12.5", None, True, [12.5]])
 def test_a_frame_rate_is_a_number_above_0(rate):
     with pytest.raises(UserError, match="the frame rate is"):
         check_frame_rate(rate)

@@ -78,12 +78,10 @@ def test_the_verdict_is_yes_with_how_much_and_how_far(predictable):
 def test_of_white_noise_it_is_no_and_few_speakers_and_lost_frames_are_told():
     utterances, speakers = ar1(0.0, 12, seed=4)
     utterances["u3"][10, 0] = np.nan
-    utterances["u5"] = utterances["u4"]
     table = latentdyn.measure(utterances, speakers, 50.0, window_frames=8, horizons=[1])
     text = " ".join(table.attrs["verdict"].split())
     assert text.startswith(("No: ", "Undecided: "))
     assert "speakers are held out" in text and "1 of 1800 frames hold a NaN" in text
-    assert "2 utterances are identical to one of another speaker (the first is 'u4')" in text
 
 
 def test_the_callers_random_numbers_and_folders_stay_as_they_are(tmp_path, monkeypatch):
@@ -135,3 +133,11 @@ def test_an_index_of_bad_files_names_them(tmp_path):
     (tmp_path / "index.csv").write_text("utterance_id,speaker_id,path\nu,s,missing.npy\n")
     with pytest.raises(UserError, match=r"missing\.npy"):
         measure_index(tmp_path / "index.csv", 50)
+
+
+def test_latents_under_two_speakers_are_not_measured():
+    """They could be trained on and evaluated on."""
+    utterances, speakers = ar1(0.5, 6)
+    with pytest.raises(UserError, match="2 of 6 files must be set aside") as told:
+        latentdyn.measure({**utterances, "u5": utterances["u0"]}, speakers, 50)
+    assert "of speaker 's5'" in told.value.what and "Snakemake" not in told.value.where

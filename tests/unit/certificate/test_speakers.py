@@ -39,6 +39,8 @@ def test_splits_can_be_given_and_mistakes_in_them_are_told():
     assert settings is None and list(splits.split) == ["train", "validation", "eval"]
     with pytest.raises(UserError, match="split of this speaker is None"):
         certificate_splits(manifest(4), given)
+    with pytest.raises(UserError, match="there are no splits in a str"):
+        certificate_splits(manifest(3), "eval")
     with pytest.raises(UserError, match="'test'"):
         certificate_splits(manifest(3), given | {"s2": "test"})
     with pytest.raises(UserError, match="no speaker is in eval"):

@@ -46,6 +46,8 @@ def refusal(tmp_path: Path, text: str) -> UserError:
         ("a: !mine 1", "line 1: a: a config holds no mine"),
         ("a: 1:30", "line 1: a: YAML reads 1:30 as 90"),
         ("a: 010", "line 1: a: YAML reads 010 as 8"),
+        ("a:\n  <<: 3\n", "line 2: a.<<: only a mapping, or a list of mappings, can be merged"),
+        ("a: {<<: [{b: 1}, x]}", "line 1: a.<<: only a mapping"),
         ("a: &x\n  b: *x\n", "line 1: a.b contains itself"),
         ("a: " + "[" * 900 + "]" * 900, "line 1: a.0.0: holds values in values without end"),
     ],
