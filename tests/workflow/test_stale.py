@@ -76,7 +76,7 @@ def test_recordings_replaced_by_older_ones(finished):
     older = other_recordings(finished, "older")
     shutil.copy2(older / "s3/u1.wav", finished.folder / "audio/s3/u1.wav")
     planned = finished.snakemake("-n")
-    assert "are new, gone or changed: 1, the first audio/s3/u1.wav" in planned.stdout + planned.stderr
+    assert "are new, gone or changed: 1, the first 'audio/s3/u1.wav'" in planned.stdout + planned.stderr
     finished.snakemake("--", "results/tiny/manifest.json")
     manifest = pd.read_parquet(finished.folder / "results/tiny/manifest.parquet").set_index("path")
     assert manifest.sha256["s3/u1.wav"] == file_sha256(older / "s3/u1.wav")
