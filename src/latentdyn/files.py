@@ -87,8 +87,8 @@ def read_json(path: Path, *, made_by: str) -> dict[str, Any]:
     """What `write_json` wrote.
 
     Raises:
-        UserError: the file is missing, is not JSON, or is not as it was written; `made_by` names the rule that makes
-            it.
+        UserError: the file is missing, cannot be read, is not JSON, or is not as it was written; `made_by` names the
+            rule that makes it.
     """
     fix = f"delete {path} and run the same command again: rule {made_by} makes it"
     try:
@@ -99,6 +99,8 @@ def read_json(path: Path, *, made_by: str) -> dict[str, Any]:
         raise UserError(f"this file {NO_CHECKSUM}", path, fix) from None
     except _OtherChecksumError:
         raise UserError(f"this file {OTHER_CHECKSUM}", path, fix) from None
+    except (IsADirectoryError, PermissionError) as error:  # nothing that should be deleted
+        raise UserError(f"this file cannot be read ({error.strerror})", path, NOT_READABLE.format(made_by)) from None
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"this file is not valid JSON ({error})", path, fix) from None
 
@@ -114,6 +116,9 @@ def read_own_json(path: Path) -> dict[str, Any] | None:
 # what is wrong with a file that was written with a checksum
 NO_CHECKSUM = "has no checksum: an earlier version of latentdyn wrote it, or it was changed since"
 OTHER_CHECKSUM = "does not match its checksum: it was damaged, edited, or exchanged since it was written"
+
+
+NOT_READABLE = "give a file that rule {} has made, and that you may read"
 
 
 class _NoChecksumError(ValueError):

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from latentdyn.errors import UserError
-from latentdyn.files import NO_CHECKSUM, OTHER_CHECKSUM, atomic_path, canonical_json, read_json
+from latentdyn.files import NO_CHECKSUM, NOT_READABLE, OTHER_CHECKSUM, atomic_path, canonical_json, read_json
 
 _FACTS, _CHECKSUM = b"latentdyn", b"latentdyn.checksum"
 _ZEROS = b"0" * 64
@@ -99,6 +99,8 @@ def _verified(path: Path, made_by: str, fix: str) -> bytes:
         content = Path(path).read_bytes()
     except FileNotFoundError:
         raise UserError("a table this step needs is missing", path, f"let Snakemake make it (rule {made_by})") from None
+    except (IsADirectoryError, PermissionError) as error:  # nothing that should be deleted
+        raise UserError(f"this table cannot be read ({error.strerror})", path, NOT_READABLE.format(made_by)) from None
     except OSError as error:
         raise UserError(f"this table cannot be read ({error.strerror})", path, fix) from None
     try:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from latentdyn.errors import UserError
 from latentdyn.files import atomic_path, canonical_json, file_sha256, read_handle, read_json, write_json, write_text
+from latentdyn.parquet import parquet_facts
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10)
@@ -129,6 +130,13 @@ def test_json_that_is_not_as_it_was_written_is_refused(tmp_path: Path, edit, mes
     path.write_text(edit(path.read_text()))
     with pytest.raises(UserError, match=rf"{message}.*delete .*a\.json and run the same command again: rule x"):
         read_json(path, made_by="x")
+
+
+@pytest.mark.parametrize("read", [read_json, parquet_facts])
+def test_what_may_not_be_read_is_not_to_be_deleted(tmp_path: Path, read):
+    with pytest.raises(UserError, match="cannot be read") as told:
+        read(tmp_path, made_by="x")
+    assert "delete" not in str(told.value)
 
 
 def test_no_bit_of_json_changes_a_value_unnoticed(tmp_path: Path):

@@ -128,7 +128,8 @@ def check_unexplained(residual: Tensor, floor: Tensor) -> None:
             f"the context tells the next step exactly, up to rounding, in {exact} of {len(floor)} directions, so that "
             "its density there is infinite",
             _WHERE,
-            "leave out what repeats earlier frames (stacked or interpolated frames do), or add noise on purpose",
+            "leave out what repeats earlier frames (stacked or interpolated frames do), or add noise on purpose; where "
+            "there are fewer training frames than window_frames x dims, give more of them, or shorten the window",
         )
 
 
