@@ -85,3 +85,9 @@ def test_the_version_has_one_source_and_the_citation_follows_it():
     assert PROJECT["dynamic"] == ["version"]  # from latentdyn.__version__
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert str(citation["version"]) == latentdyn.__version__
+
+
+def test_the_newest_version_of_the_changelog_is_this_one():
+    newest = re.search(r"^## \[(\d[^]]*)\] - (\d{4}-\d\d-\d\d)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert newest and newest.groups() == (latentdyn.__version__, str(citation["date-released"]))
