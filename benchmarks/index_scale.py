@@ -75,6 +75,7 @@ def prepare(folder: Path, arguments: argparse.Namespace) -> dict[str, list[objec
             "duration_s": lengths / FRAME_RATE_HZ,
             "sample_rate_hz": SAMPLE_RATE_HZ,
             "n_samples": (lengths * SAMPLE_RATE_HZ / FRAME_RATE_HZ).astype(np.int64),
+            "split": None,
         }
     )
     digest = write_parquet(folder / "manifest.parquet", manifest)

@@ -19,6 +19,7 @@ import torch
 
 from latentdyn.codecs.base import open_codec
 from latentdyn.codecs.encoding import encode_recordings
+from latentdyn.files import file_sha256
 from latentdyn.models.fit import fit_model
 from latentdyn.stores.frames import index_frames
 from latentdyn.stores.latents import LatentsWriter, open_latents
@@ -116,7 +117,7 @@ def write_clip(path: Path, clip_s: float) -> Path:
 def peak_of_encoding(path: Path, settings: dict[str, Any]) -> dict[str, float]:
     codec = open_codec(settings)
     part = pd.DataFrame({"utterance_id": ["clip"], "path": [path.name], "sample_rate_hz": [RATE_HZ]})
-    part["n_samples"] = soundfile.info(path).frames
+    part = part.assign(n_samples=soundfile.info(path).frames, sha256=file_sha256(path))
     with tempfile.TemporaryDirectory() as folder:
         spool = Spool(Path(folder), codec.dim)
         before = peak_rss_mb()

@@ -137,9 +137,7 @@ def test_a_loss_that_is_not_finite_keeps_what_came_before(checkout):
     table = ["utterance_id,speaker_id,path"]
     rng = np.random.default_rng(0)
     for speaker in range(10):
-        x = rng.normal(size=(40, 3)).astype(np.float32)
-        x[20:22] = [[3e38], [-3e38]]  # each is a float, their difference is not
-        np.save(checkout.folder / f"x{speaker}.npy", x)
+        np.save(checkout.folder / f"x{speaker}.npy", rng.normal(size=(40, 3)).astype(np.float32))
         table.append(f"u{speaker},s{speaker},x{speaker}.npy")
     (checkout.folder / "index.csv").write_text("\n".join(table) + "\n")
     splits = CONFIG["corpora"]["tiny"]["splits"]
@@ -148,6 +146,7 @@ def test_a_loss_that_is_not_finite_keeps_what_came_before(checkout):
         config["corpora"] = {"tiny": {"kind": "latents", "index": "index.csv", "frame_rate_hz": 12.5, "splits": splits}}
         config["representations"] = {"mel": {"kind": "provided"}}
         config["tables"]["phase1_lagged"]["predictors"] = ["net"]
+        config["predictors"]["net"]["training"]["learning_rate"] = 1e30  # the second step has weights of that size
 
     checkout.configure(own_latents)
     said = refused(checkout, "the loss is not finite at step", "horizon k=1", "nonfinite_batch_k1.npz")

@@ -114,7 +114,8 @@ def corpus_root(wildcards):
 def listed(name, files, known=None):
     """The listing of files that the user provides: what rules that read them have as their input."""
     listing = f"results/.state/listings/{name}.json"
-    if workflow.is_main_process and (changed := update_listing(Path(listing), files, known)):
+    is_new = not Path(listing).exists()
+    if workflow.is_main_process and (changed := update_listing(Path(listing), files, known)) and not is_new:
         logger.info(
             f"{name}: files that you provide are new, gone or changed: {len(changed)}, the first {changed[0]!r}"
         )

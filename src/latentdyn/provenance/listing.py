@@ -29,7 +29,7 @@ def update_listing(listing: Path, files: Iterable[Path], known: Known | None = N
             counts as changed. None: few and important files, whose contents are read when they are first listed.
 
     Returns:
-        The paths that are new, gone or changed, if there was a listing before.
+        The paths that are new, gone or changed: all, where there was no listing before.
 
     Raises:
         UserError: a file cannot be read, or the listing cannot be written.
