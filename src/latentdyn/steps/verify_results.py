@@ -38,6 +38,8 @@ def step(arguments: argparse.Namespace) -> None:
         n_files += 1
         for error in _faults(path):
             damaged.setdefault(error.where, f"{error.where}: {error.what}. What to do: {error.fix}.")
+    if not n_files:
+        raise UserError("this folder holds no results", arguments.results, "give the folder that Snakemake made")
     for line in damaged.values():
         print(line)
     if damaged:

@@ -297,3 +297,6 @@ def test_the_command_tells_what_it_does_and_what_it_found(copied):
     assert helped.returncode == 0 and "which file to delete" in helped.stdout
     with pytest.raises(UserError, match=r"no such folder of results.*nowhere"):
         run("verify_results", results=results / "nowhere")
+    (results / "empty").mkdir()
+    with pytest.raises(UserError, match="holds no results"):
+        run("verify_results", results=results / "empty")
