@@ -14,6 +14,7 @@ from scipy.stats import t as student_t
 
 from latentdyn.certificate.run import LATENTS, LINEAR, TABLE, Run
 from latentdyn.metrics import PREDICTIVE_INFORMATION
+from latentdyn.reporting.cautions import few_frames_decide
 
 _FEW_SPEAKERS = 10  # held out: with fewer, a percentile interval over speakers is too narrow
 _FEW_FRAMES = 10  # training frames for each weight of a dimension's regression
@@ -131,8 +132,16 @@ def _caveats(run: Run, setting: _Setting) -> list[str]:
             f"{trained} training frames are few for the {weights} weights that each dimension has (W x D). With more "
             "frames, the predictor finds more: what is measured is too low. Smaller window_frames need fewer."
         )
+    if few_frames_decide(*_dnll(run, min(setting.horizons))):
+        found.append("few frames decide the means: they are far from the medians. Look for frames that are far out.")
     found += _losses(run.manifest.excluded, frames, reach)
     return found
+
+
+def _dnll(run: Run, k: int) -> tuple[Any, Any]:
+    """ΔNLL of the latents by the linear predictor: its mean and its median over held-out frames."""
+    row = run.measured.of_row(LATENTS, LINEAR, "eval", slice="all", horizon=k)
+    return row.over_seeds("dnll", "value"), row.over_seeds("dnll_median", "value")
 
 
 def _losses(excluded: pd.DataFrame, frames: pd.DataFrame, reach: int) -> list[str]:

@@ -7,6 +7,7 @@ import pandas as pd
 
 FEW_SPEAKERS, FEW_FRAMES = 10, 1000
 _BINDS = 0.01  # share of frames at a bound from which on the bound, not the data, may decide
+_FAR = 10  # medians, or nats, from the median to a mean that few frames decide
 _LISTED = 6  # groups of rows that a sentence names
 _CLAMPS = ("kappa_at_clamp", "sigma_at_clamp", "mu_logm_at_clamp")
 
@@ -16,7 +17,7 @@ def cautions(rows: pd.DataFrame) -> list[str]:
 
     Surrogates are left out where nothing else can be expected of them.
     """
-    every = (_untrained, _no_context_gain, _no_better_than_white_noise, _few, _clamped, _repeated)
+    every = (_untrained, _no_context_gain, _no_better_than_white_noise, _few, _clamped, _repeated, _dominated)
     return [f"**Caution:** {sentence}" for of in every for sentence in of(rows)]
 
 
@@ -82,6 +83,21 @@ def _repeated(rows: pd.DataFrame) -> Iterator[str]:
             "before them. A step of length 0 has no direction, and one such frame decides the mean; `dnll_median` in "
             "the CSV does not depend on it."
         )
+
+
+def _dominated(rows: pd.DataFrame) -> Iterator[str]:
+    means, medians = _numbers(rows, "dnll"), _numbers(rows, "dnll_median")
+    ruled = rows[[few_frames_decide(mean, median) for mean, median in zip(means, medians, strict=True)]]
+    if len(ruled):
+        yield (
+            f"few frames decide the mean of `dnll` for {_named(ruled)}: it is far from the median (`dnll_median` in "
+            "the CSV). Look for frames that are far out."
+        )
+
+
+def few_frames_decide(mean: float, median: float) -> bool:
+    """Whether a mean of nats is finite, and so far from the median that it says nothing of most frames."""
+    return math.isfinite(mean) and abs(mean - median) > _FAR * (1 + abs(median))
 
 
 def _named(rows: pd.DataFrame) -> str:

@@ -141,3 +141,11 @@ def test_latents_under_two_speakers_are_not_measured():
     with pytest.raises(UserError, match="2 of 6 files must be set aside") as told:
         latentdyn.measure({**utterances, "u5": utterances["u0"]}, speakers, 50)
     assert "of speaker 's5'" in told.value.what and "Snakemake" not in told.value.where
+
+
+def test_a_frame_that_decides_the_means_is_told():
+    utterances, speakers = ar1(0.5, 12)
+    splits = dict(zip(speakers, 4 * ["train"] + 2 * ["validation"] + 6 * ["eval"], strict=True))
+    assert "few frames decide" not in latentdyn.measure(utterances, speakers, 50, splits=splits).attrs["verdict"]
+    list(utterances.values())[-1][20] = 1e6
+    assert "few frames decide" in latentdyn.measure(utterances, speakers, 50, splits=splits).attrs["verdict"]

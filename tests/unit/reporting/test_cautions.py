@@ -9,6 +9,7 @@ from latentdyn.reporting.cautions import cautions
 
 SOUND = {
     "representation": "mel", "predictor": "net", "split": "eval", "k": 1, "n": 5000, "speakers": 40, "dnll": -9.0,
+    "dnll_median": -8.0,
     "context_gain": -2.0, "context_gain_ci_low": -2.5, "context_gain_ci_high": -1.5, "cosine": 0.8,
     "cosine_ci_low": 0.75, "cosine_ci_high": 0.85, "cosine_white_noise": 0.7, "kappa_at_clamp": None,
     "sigma_at_clamp": 0.0, "mu_logm_at_clamp": None, "kept_step": 500, "still_frames": 0,
@@ -39,6 +40,7 @@ def test_nothing_is_said_of_sound_rows():
             {"sigma_at_clamp": 0.5, "mu_logm_at_clamp": 1.0},
             "`sigma_at_clamp` up to 0.50, `mu_logm_at_clamp` up to 1.00",
         ),
+        ({"dnll": 90.0, "dnll_median": -8.0}, "few frames decide the mean of `dnll` for `mel`, `net`, eval (k = 1)"),
         ({"dnll": math.inf, "still_frames": 3}, "3 frames repeat the frame before them"),
     ],
 )
