@@ -114,7 +114,7 @@ def test_a_failing_job_shows_its_log_and_is_tried_again(checkout, slurm, finishe
     checkout.when(lambda: "FAILED" in [job["state"] for job in slurm.jobs()], "the job fails")
     shards.with_suffix(".away").rename(shards)
     checkout.wait(process)
-    assert "error: a shard of this latents store is missing" in checkout.said()
+    assert "error: a file of this latents store is missing" in checkout.said()
     assert [job["state"] for job in slurm.jobs()] == ["FAILED", "COMPLETED"]
     assert (checkout.folder / TARGET).read_bytes() == (finished_once.folder / TARGET).read_bytes()
 
