@@ -71,7 +71,7 @@ def _styled(columns: Sequence[Column], caption: str, label: str, scaled: bool) -
     environment = None if scaled else "longtable"
     text: str = style.to_latex(
         column_format="".join("r" if c.number else "l" for c in columns), hrules=True, sparse_columns=False,
-        caption=caption, label=label, environment=environment, position=None if not scaled else "p",
+        caption=_escaped(caption), label=label, environment=environment, position=None if not scaled else "p",
     )  # fmt: skip
     if scaled:
         text = text.replace("\\begin{tabular}", "\\resizebox{\\linewidth}{!}{\\begin{tabular}")
