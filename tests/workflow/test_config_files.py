@@ -209,6 +209,12 @@ def test_every_rule_has_a_step_and_every_step_a_rule():
 
 
 @pytest.mark.parametrize("name", RULES)
+def test_a_rule_that_reads_something_is_re_run_when_that_is_gone(name: str):
+    _, text = RULES[name]
+    assert ("input:\n" in text) == ("inputs=presence," in text)
+
+
+@pytest.mark.parametrize("name", RULES)
 def test_a_rule_is_re_run_when_its_own_step_is_edited(name: str):
     step, body = RULES[name]
     assert re.findall(r'code_digest\(\s*"([\w.]+)"', body) == [f"latentdyn.steps.{step}"]
