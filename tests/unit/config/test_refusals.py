@@ -178,6 +178,7 @@ FORECAST_KNOWN = WIDE | {"kind": "injection"}
         ("representations.steps", {"kind": "vmf_steps", "dim": 1}, r"representations\.steps\.dim: .*2 or more"),
         ("injection", {"steps": 8}, r"injection: injected_steps_b must be at most steps"),
         ("free_runs", {"steps": 100}, r"free_runs: at_steps must be at most steps"),
+        ("free_runs", {"steps": 8, "at_steps": [1]}, r"free_runs\.steps: must be 9 or more, not 8"),
         (
             "tables.forecasts",
             {

@@ -5,7 +5,8 @@ import pytest
 import scipy.linalg
 import torch
 
-from latentdyn.diagnostics.free_runs import FreeRunSettings, free_run_growth, measure_free_runs
+from latentdyn.config.measurements.free_runs import FreeRuns
+from latentdyn.diagnostics.free_runs import FreeRunSettings, comparison, free_run_growth, measure_free_runs
 from latentdyn.diagnostics.free_runs.comparison import frechet_distance
 from latentdyn.diagnostics.rollout import free_run
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
@@ -212,6 +213,14 @@ def test_utterances_too_short_for_the_lags_are_refused(make_store):
     _, frames = make_store({("a", "t0"): rng.normal(size=(30, 2)), ("b", "e0"): rng.normal(size=(9, 2))})
     with pytest.raises(UserError, match="no utterance of split eval has 10 finite frames in a row"):
         generated(LinearMap(torch.eye(2), 3), torch.zeros(39, 2), frames)
+
+
+def test_the_shortest_run_that_the_config_allows_reaches_the_longest_lag(make_store):
+    (least,) = (x.ge for x in FreeRuns.model_fields["steps"].metadata if hasattr(x, "ge"))
+    assert least == max(comparison._LAGS) + 1
+    model = var_and_its_model(make_store, process_of("var", dim=2, radius=0.8), 30)
+    found = generated(*model, steps=least, at_steps=(1, least))
+    assert found["autocorrelation_deltas", "sampled", 8].n == 60
 
 
 def test_the_frechet_distance_is_that_of_its_definition():

@@ -79,6 +79,16 @@ def refused(monkeypatch: pytest.MonkeyPatch, step: str, arguments: Any) -> str:
         ),
         (
             "measure",
+            {
+                **MEASURING,
+                "identity": identity("free_runs"),
+                "settings": {"steps": 8, "at_steps": [1]},
+                "models": PREDICTOR,
+            },
+            "steps: must be 9 or more, not 8",
+        ),
+        (
+            "measure",
             {**MEASURING, "identity": identity("lagged"), "settings": {}, "models": {"predictor": "h.json"}},
             "a model is given as {handle, settings}",
         ),
