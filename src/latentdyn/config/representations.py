@@ -23,6 +23,7 @@ from latentdyn.config.mistakes import alike
 from latentdyn.config.shapes import Shape
 from latentdyn.config.values import FrameRate, Name, Split, Strict, no_duplicates
 from latentdyn.families import CODECS, PROCESSES, TRANSFORMS, Family
+from latentdyn.rates import whole_factor
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -127,7 +128,20 @@ class Derived(RepresentationKind):
     source: Name = Field(description="name of the representation that it is made of")
 
     def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:
-        return config.all_representations[self.source].shape(config, corpus)
+        source = config.all_representations[self.source].shape(config, corpus)
+        try:
+            return self.shape_of(source)
+        except ValueError as error:
+            name = next((name for name, entry in config.representations.items() if entry is self), self.source)
+            raise ValueError(f"representations.{name}.{error}") from None
+
+    def shape_of(self, source: Shape) -> Shape:
+        """What is known of it, by what is known of its source.
+
+        Raises:
+            ValueError: it cannot be made of such a source. The text begins with the key that is to blame.
+        """
+        return source
 
     def check(self, where: str, config: "Root") -> None:
         name = where.rpartition(".")[2]
@@ -141,6 +155,7 @@ class Derived(RepresentationKind):
                 f"representations.{chain[-2]}.source: no representation is named '{chain[-1]}'"
                 + alike(chain[-1], config.representations)
             )
+        self.shape(config, None)
 
 
 class Mimi(HubEncoder):
@@ -213,24 +228,55 @@ class LogMel(Encoder):
         return Shape(self.sample_rate_hz / self.hop_samples, self.n_mels)
 
 
-class Pooled(Derived):
+class LowerRate(Derived):
+    """Another representation at a lower frame rate, a frame for each few consecutive ones."""
+
+    frame_rate_hz: FrameRate = Field(description="the source's rate divided by a whole number")
+
+    def shape_of(self, source: Shape) -> Shape:
+        try:
+            return source.grouped(self.frame_rate_hz)
+        except ValueError as error:
+            raise ValueError(f"frame_rate_hz: {error}") from None
+
+
+class Pooled(LowerRate):
     """Another representation, mean-pooled in time to a lower frame rate."""
 
     kind: Literal["pooled"]
-    frame_rate_hz: FrameRate = Field(description="the source's rate divided by a whole number")
 
-    def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:
-        try:
-            return super().shape(config, corpus).pooled(self.frame_rate_hz)
-        except ValueError as error:
-            if str(error).startswith("representations."):
-                raise
-            name = next((name for name, entry in config.representations.items() if entry is self), self.source)
-            raise ValueError(f"representations.{name}.frame_rate_hz: {error}") from None
 
-    def check(self, where: str, config: "Root") -> None:
-        super().check(where, config)
-        self.shape(config, None)
+class Stacked(LowerRate):
+    """Another representation at a lower frame rate, consecutive frames stacked as one. Nothing is lost."""
+
+    kind: Literal["stacked"]
+
+    def shape_of(self, source: Shape) -> Shape:
+        stacked = super().shape_of(source)
+        if source.rate_hz is None or source.dim is None:
+            return replace(stacked, dim=None)
+        return replace(stacked, dim=source.dim * whole_factor(source.rate_hz, self.frame_rate_hz))
+
+
+class Subsampled(LowerRate):
+    """Another representation at a lower frame rate: the first of each few consecutive frames."""
+
+    kind: Literal["subsampled"]
+
+
+class Interpolated(Derived):
+    """Another representation, averaged over equal spans of time to any lower frame rate."""
+
+    kind: Literal["interpolated"]
+    frame_rate_hz: FrameRate = Field(description="at most the source's rate; it need not divide it")
+
+    def shape_of(self, source: Shape) -> Shape:
+        if source.rate_hz is None:
+            return Shape(self.frame_rate_hz, source.dim)
+        if self.frame_rate_hz > source.rate_hz * (1 + 1e-9):
+            raise ValueError(f"frame_rate_hz: {self.frame_rate_hz:g} Hz is above the source's {source.rate_hz:g} Hz")
+        frames = source.frames and int(source.frames * self.frame_rate_hz / source.rate_hz + 1e-9)
+        return replace(source, rate_hz=self.frame_rate_hz, frames=frames)
 
 
 class Provided(RepresentationKind):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from latentdyn.config.values import Split
+from latentdyn.rates import whole_factor
 
 if TYPE_CHECKING:
     from latentdyn.config.corpora import CorpusKind
@@ -21,21 +22,15 @@ class Shape:
     dim: int | None = None
     frames: int | None = None
 
-    def pooled(self, rate_hz: float) -> "Shape":
-        """With means of consecutive frames, at a lower rate.
+    def grouped(self, rate_hz: float) -> "Shape":
+        """With one frame for each few consecutive ones, at a lower rate.
 
         Raises:
             ValueError: the rate is not this one divided by a whole number.
         """
         if self.rate_hz is None:
             return Shape(rate_hz, self.dim)
-        factor = round(self.rate_hz / rate_hz)
-        if factor < 1 or abs(factor * rate_hz - self.rate_hz) > 1e-6 * self.rate_hz:
-            near = sorted({max(1, factor + i) for i in (-1, 0, 1)})
-            raise ValueError(
-                f"{rate_hz:g} Hz is not {self.rate_hz:g} Hz divided by a whole number; near it are "
-                + ", ".join(f"{self.rate_hz / n:.6g}" for n in near)
-            )
+        factor = whole_factor(self.rate_hz, rate_hz)
         return replace(self, rate_hz=rate_hz, frames=self.frames and self.frames // factor)
 
 

@@ -74,8 +74,9 @@ class Transform:
     A kind that changes the shape sets `dim` and `frame_rate_hz`, at the latest in `fit`.
 
     Attributes:
-        inverse: whether `invert` gives the source's frames back: "exact" (but for rounding), "approximate" (frames of
-            the source's shape, as near as the derived ones can tell) or "none" (there is no `invert`).
+        inverse: whether `invert` gives the source's frames back: "exact" (every frame that a derived one stands for,
+            but for rounding), "approximate" (frames of the source's shape, as near as the derived ones can tell) or
+            "none" (there is no `invert`).
         arrays: names of the attributes that `fit` sets.
         causal: a derived frame depends on no source frame that starts after the derived frame's end.
         dim, frame_rate_hz: of the derived representation.

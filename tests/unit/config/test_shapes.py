@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from latentdyn.config import load_config
+from latentdyn.config.kinds import kinds_of
 from latentdyn.config.mel import most_bands
+from latentdyn.config.representations import Derived, Process
 from latentdyn.config.shapes import Known, Shape
 from latentdyn.corpus.splits import split_speakers
 from latentdyn.corpus.synthesis import voices
@@ -15,9 +17,9 @@ from latentdyn.corpus.synthetic import synthetic_manifest
 from latentdyn.errors import UserError
 from latentdyn.families import PROCESSES
 from latentdyn.predictors.base import build_predictor
-from latentdyn.representations.pooled import pooling_factor
+from latentdyn.representations.base import Source, Utterance, build_transform
 from latentdyn.training.regimes import build_regime
-from tests.settings import codec_of, process_of, settings_of
+from tests.settings import codec_of, kind_of, process_of, settings_of
 
 from .examples import SMALL, edited
 
@@ -57,16 +59,22 @@ def test_processes_have_the_length_of_their_corpus_and_pooling_divides_it():
     assert config.representations["given"].shape(config, config.corpora["mine"]) == Shape(12.5)
 
 
+@pytest.mark.parametrize("kind", ["pooled", "stacked", "subsampled", "interpolated"])
 @pytest.mark.parametrize("target_hz", [12.5, 6.25, 12.5 / 3, 5.0, 25.0, 12.4999999])
-def test_a_rate_is_refused_where_pooling_would_refuse_it(target_hz: float):
-    def refused(pool) -> bool:
-        try:
-            pool()
-        except (UserError, ValueError):
-            return True
-        return False
-
-    assert refused(lambda: Shape(12.5).pooled(target_hz)) == refused(lambda: pooling_factor(12.5, target_hz))
+def test_a_lower_rate_has_the_shape_that_the_code_gives_it_or_is_refused_by_both(kind: str, target_hz: float):
+    settings = {"kind": kind, "source": "x", "frame_rate_hz": target_hz}
+    (section,) = (section for section in kinds_of(Derived) if kind_of(section) == kind)
+    own = section.model_validate(settings)
+    frames = Utterance("u", "s", "train", np.zeros((100, 3), np.float32), np.zeros(100, np.float32))
+    try:
+        transform = build_transform(own.model_dump(), Source(3, 12.5))
+    except UserError:
+        with pytest.raises(ValueError, match=r"^frame_rate_hz: "):
+            own.shape_of(Shape(12.5, 3, 100))
+        return
+    derived = transform.apply(frames)[0]
+    assert own.shape_of(Shape(12.5, 3, 100)) == Shape(transform.frame_rate_hz, derived.shape[1], len(derived))
+    assert own.shape_of(Shape()) == Shape(target_hz)
 
 
 def test_speakers_fall_into_the_splits_that_the_step_will_give_them():
@@ -94,10 +102,6 @@ def test_frames_of_a_split_are_counted_as_the_diagnostics_count_them():
 
 @pytest.mark.parametrize("kind", PROCESSES.kinds())
 def test_the_config_knows_which_exact_values_a_process_has(kind: str):
-    from latentdyn.config.kinds import kinds_of
-    from latentdyn.config.representations import Process
-    from tests.settings import kind_of
-
     (section,) = (section for section in kinds_of(Process) if kind_of(section) == kind)
     answers = process_of(kind).answers([1, 2])
     assert section.exact_clusters == any(answer.metric == "variance_ratio" for answer in answers)

@@ -34,7 +34,7 @@ def test_what_is_refused_leaves_the_earlier_store_as_it_was(make_store, derive, 
     for settings, split_of, message in (
         ({"kind": "surrogate", "method": "white"}, {"t1": "eval", "t2": "eval", "e1": "eval"}, "no training speaker"),
         ({"kind": "outliers", "share": 1e-9, "factor": 2.0, "splits": ["eval"]}, None, "not one of 102 frames"),
-        ({"kind": "pooled", "frame_rate_hz": 5.0}, None, "whole number of frames"),
+        ({"kind": "pooled", "frame_rate_hz": 5.0}, None, "divided by a whole number"),
         ({"kind": "pooled", "frame_rate_hz": 6.25}, {"t1": "train", "t2": "train"}, "1 speakers .* have no split"),
     ):
         with pytest.raises(UserError, match=message):
