@@ -79,8 +79,9 @@ def _shown(table: "pd.DataFrame") -> str:
     n, speakers = table["n"].iloc[0], table["speakers"].iloc[0]
     return (
         f"{text.to_string(index=False)}\n\nOf {n} frames of {speakers} held-out speakers. ΔNLL, context gain (negative "
-        "is good) and information\nare in nats a frame, with 95 % intervals over speakers. At k = 1, white noise has a "
-        "large ΔNLL and\ncosine too, since its steps lead back to the mean. So read the information first."
+        "is good) and information\nare in nats a frame, with 95 % intervals over speakers. Information is about the "
+        "frame: a level that\nonly persists has it too. Context gain is about the step: at k = 1, white noise has it "
+        "too, with a\nlarge ΔNLL and cosine, since its steps lead back to the mean. Only both together say much."
     )
 
 

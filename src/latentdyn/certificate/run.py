@@ -78,8 +78,6 @@ def certificate_config(index: Path, frame_rate_hz: float, window_frames: int, ho
                     "predictors": [LINEAR, "ar1"], "horizons": horizons, "splits": ["eval"],
                 }
             },
-            # free runs and draws are no part of the certificate, and take most of the time
-            Evaluation.section: {"rollout_frames": 2, "energy_draws": 2},
         }
     )  # fmt: skip
 
@@ -143,7 +141,7 @@ def _measured(config: Config, name: str, handle: Path, frames: Path) -> Iterator
         scored = evaluate_lagged(
             subject.predictors(measurement.by), subject.latents, subject.frames, subject.store.frame_rate_hz,
             EvaluationSettings(**evaluation.settings(config, measurement.by, None)),
-            seed_names=SEED_NAMES, splits=["eval"], slices=["all"],
+            seed_names=SEED_NAMES, splits=["eval"], slices=["all"], own_frames=False,
         )  # fmt: skip
         own = measurement.identity()
         yield records_table(own, scored.records), sums_table(own, scored.speakers)

@@ -1,10 +1,18 @@
-"""What a certificate says in words: whether the order of frames tells about the next one, and how far to trust that.
+"""What a certificate says in words: whether the past tells the next step, and how far to trust that.
 
-The question is decided at the smallest k, where the context knows the most. The control is the same frames in random
-order: what they tell about each other is due to the speaker and the room, not to time.
+Two laws know nothing of what comes next, and each of them alone makes latents look predictable at k = 1:
+
+- The frames in random order: their steps lead back to the mean, so the context tells much about a step, and nothing
+  about a frame. What frames in random order tell about each other is due to the speaker and the room, not to time.
+- A random walk: a frame is close to the one before it, so the context tells much about a frame, and nothing about the
+  step into it.
+
+So the answer is yes only where the past tells more than both. At k >= 2, the past of neither tells anything about the
+step, so there the step alone decides. The question is decided at the smallest k, where the context knows the most.
 """
 
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite, isnan, sqrt
 from typing import Any
@@ -13,12 +21,15 @@ import pandas as pd
 from scipy.stats import t as student_t
 
 from latentdyn.certificate.run import LATENTS, LINEAR, TABLE, Run
-from latentdyn.metrics import PREDICTIVE_INFORMATION
+from latentdyn.metrics import NLL, PREDICTIVE_INFORMATION
 from latentdyn.reporting.cautions import few_frames_decide
+from latentdyn.reporting.measurements import Measurements
 
 _FEW_SPEAKERS = 10  # held out: with fewer, a percentile interval over speakers is too narrow
 _FEW_FRAMES = 10  # training frames for each weight of a dimension's regression
 _LARGE_SHARE = 0.05  # of the frames
+_LITTLE = 0.005  # nats a dimension: what explains 1 % of its variance is worth -ln(0.99) / 2
+_NETWORKS = "A network may find what a linear predictor cannot: the workflow fits networks too."
 
 
 @dataclass(frozen=True)
@@ -42,31 +53,70 @@ class _Setting:
 
 @dataclass(frozen=True)
 class _Worth:
-    """What the order of frames is worth: predictive information less that of the frames in random order, nats a frame,
-    with its interval. control: the information of the frames in random order. beyond_control: it is more than nothing,
-    by the bootstrap's interval and by a t-test over speakers: of a few speakers, the first alone says so too often."""
+    """What the past tells, nats a frame, beyond a law that knows nothing of what comes next; with its interval.
+    little: less counts as nothing. sure: it is more than nothing, by the bootstrap's interval and by a t-test over
+    speakers: of a few speakers, the first alone says so too often."""
 
     nats: float
     low: float
     high: float
-    control: float
-    beyond_control: bool
+    little: float
+    sure: bool
 
     @classmethod
-    def of(cls, run: Run, k: int) -> "_Worth":
-        name = PREDICTIVE_INFORMATION.name
-        own, control = (
+    def of(cls, more: Measurements, less: Measurements, metric: str, dim: int) -> "_Worth":
+        """How much higher a metric's mean is in the one than in the other."""
+        difference = more.difference(less, metric)
+        assert difference is not None
+        means = [
+            place.speakers.loc[place.speakers.metric == metric].set_index("speaker_id").eval("total / n")
+            for place in (more, less)
+        ]
+        sure = difference.ci_low > 0 and _is_positive(means[0] - means[1])
+        return cls(difference.value, difference.ci_low, difference.ci_high, _LITTLE * dim, sure)
+
+    @property
+    def something(self) -> bool:
+        return self.sure and self.nats >= self.little
+
+    @property
+    def nothing(self) -> bool:
+        return self.nats < self.little and not isnan(self.low)
+
+    def __str__(self) -> str:
+        interval = "" if isnan(self.low) else f" (95 % interval {_number(self.low)} to {_number(self.high)})"
+        return f"{_number(self.nats)} nats{interval}"
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """What the past tells at one k. frame: about a frame, beyond the frames in random order. step: about the step into
+    the frame, beyond a random walk. unordered: what frames in random order tell, nats a frame."""
+
+    k: int
+    frame: _Worth
+    step: _Worth
+    unordered: float
+
+    @classmethod
+    def of(cls, run: Run, k: int) -> "_Finding":
+        dim, name = int(run.manifest.utterances["dim"].iloc[0]), PREDICTIVE_INFORMATION.name
+        own, shuffled = (
             run.measured.of_row(row, LINEAR, "eval", slice="all", horizon=k)
             for row in (LATENTS, f"{LATENTS}__shuffled")
         )
-        difference, level = own.difference(control, name), control.over_seeds(name)
-        assert difference is not None and level is not None
-        means = [
-            rows.loc[rows.metric == name].set_index("speaker_id").eval("total / n")
-            for rows in (own.speakers, control.speakers)
-        ]
-        beyond = difference.ci_low > 0 and _is_positive(means[0] - means[1])
-        return cls(difference.value, difference.ci_low, difference.ci_high, level, beyond)
+        walk = run.measured.of_row(LATENTS, f"{LINEAR}__unconditional", "eval", slice="all")  # it has one k
+        unordered = shuffled.over_seeds(name)
+        assert unordered is not None
+        return cls(k, _Worth.of(own, shuffled, name, dim), _Worth.of(walk, own, NLL.name, dim), unordered)
+
+    @property
+    def step_is_told(self) -> bool:
+        return self.step.something and (self.k > 1 or self.frame.something)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if abs(value) >= 0.0005 else "0.000"
 
 
 def _is_positive(values: pd.Series) -> bool:
@@ -83,34 +133,74 @@ def verdict(run: Run) -> str:
 
 
 def _answer(run: Run, setting: _Setting) -> str:
-    worth = {k: _Worth.of(run, k) for k in setting.horizons}
-    k, first = next(iter(worth.items()))
-    what = f"at {setting.age(k)}, the order of the frames is worth {first.nats:.3g} nats a frame"
-    if not isfinite(first.nats):
-        return f"Undecided: {what}. Single frames are so large that nothing can be told: look for them."
-    if isnan(first.low):
-        return f"Undecided: {what}, but one held-out speaker gives no interval."
-    what += f" (95 % interval {first.low:.3g} to {first.high:.3g})"
-    if first.low <= 0:
+    findings = {k: _Finding.of(run, k) for k in setting.horizons}
+    first = next(iter(findings.values()))
+    at, frame, step = f"At {setting.age(first.k)}", first.frame, first.step
+    about_frame = f"the past tells {frame} about a frame, beyond what frames in random order tell"
+    both = f"{at}, {about_frame}. It tells {step} about the step into this frame, beyond a random walk."
+    if not isfinite(frame.nats) or not isfinite(step.nats):
+        return f"Undecided: {both} Single frames are so large that nothing can be told: look for them."
+    if isnan(frame.low):
+        return f"Undecided: {both} But one held-out speaker gives no interval."
+    if first.step_is_told:
+        return f"Yes: the next step can be predicted. {both}{_reach_of_step(findings, setting)}"
+    if frame.nothing and (first.k == 1 or step.nothing):
         return (
-            f"No: a linear predictor finds nothing beyond the control. That is, {what}. A network may find what a "
-            "linear predictor cannot: the workflow fits networks too."
+            f"No: the past does not tell what comes next. {at}, {about_frame}.{_unordered(first)}"
+            f"{_back_to_the_mean(first)} {_NETWORKS}"
         )
-    if not first.beyond_control:
+    if frame.something and step.nothing:
+        until = _longest({k: finding.frame.something for k, finding in findings.items()})
+        level = f" The level persists up to {setting.age(until)}." if until > first.k else ""
+        little = f" That is less than 1 % of a step's variance (less than {step.little:.3g} nats)." if step.sure else ""
         return (
-            f"Undecided: {what}. The held-out speakers are too few, or differ too much, to be sure that this is more "
-            "than nothing."
+            f"No: only the level persists, and the next step cannot be predicted. {at}, {about_frame}: it is close to "
+            f"the frames before it. But it tells {step} about the step into this frame, beyond a random walk.{little}"
+            f"{level} {_NETWORKS}"
         )
-    longest = k
-    for later, comparison in worth.items():
-        if not comparison.beyond_control:
-            break
-        longest = later
-    until = f" Order is worth more than nothing up to {setting.age(longest)}." if longest > k else ""
-    control = f"{first.control:.3g}, which is due to the speaker and the recording" if first.control > 0 else "nothing"
+    level = "the level persists, but it is not sure that" if frame.something else "it is not sure whether"
     return (
-        f"Yes: there is something predictable beyond the control. That is, {what}. Frames in random order tell "
-        f"{control}.{until}"
+        f"Undecided: {level} the next step can be predicted. {both} The held-out speakers are too few, or differ too "
+        "much, to be sure that this is more than nothing."
+    )
+
+
+def _longest(told: Mapping[int, bool]) -> int:
+    """The last k before the first at which nothing is told."""
+    longest = 0
+    for k, something in told.items():
+        if not something:
+            break
+        longest = k
+    return longest
+
+
+def _reach_of_step(findings: Mapping[int, _Finding], setting: _Setting) -> str:
+    """Up to which k the step is told. Noise about a slow level has a step that is told at k = 1, and at no other k."""
+    first, *later = findings
+    until = _longest({k: finding.step_is_told for k, finding in findings.items()})
+    if until > first:
+        return f" The step can be predicted up to {setting.age(until)}."
+    if first > 1 or not later or not findings[later[0]].step.nothing:
+        return ""
+    return (
+        f" At {setting.age(later[0])}, nothing of the step can be predicted: so what can be predicted may be no more "
+        "than the way back from noise to a level that moves slowly."
+    )
+
+
+def _unordered(finding: _Finding) -> str:
+    if finding.unordered < finding.frame.little:
+        return ""
+    return f" These tell {_number(finding.unordered)} nats, which is due to the speaker and the recording."
+
+
+def _back_to_the_mean(finding: _Finding) -> str:
+    if finding.k > 1 or not finding.step.something:
+        return ""
+    return (
+        f" Its steps lead back to the mean, as those of white noise do. For this reason alone, the past tells "
+        f"{finding.step} about the step at k = 1, and ΔNLL and cosine are large."
     )
 
 

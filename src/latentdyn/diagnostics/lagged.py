@@ -114,6 +114,7 @@ def evaluate_lagged(
     seed_names: tuple[object, ...],
     splits: Collection[str] | None = None,
     slices: Collection[str] = SLICES,
+    own_frames: bool = True,
 ) -> Evaluation:
     """Score predictors at every horizon on every split.
 
@@ -121,6 +122,8 @@ def evaluate_lagged(
         predictors: one for each horizon k, fitted. latents: (n_rows, D) resident. frames: the frame index.
         seed_names: what names the subsample and the bootstrap (not the predictor: rows of a table share both).
         splits, slices: those to score; None for all splits. The others change nothing in them.
+        own_frames: whether to measure too what a predictor makes of frames that it has drawn or predicted itself: the
+            energy score, the rollout gap, free runs.
     """
     window = next(iter(predictors.values())).window_frames
     usable = common_frames(frames, len(latents), window, list(predictors))
@@ -131,7 +134,8 @@ def evaluate_lagged(
     lacks = find_missing(predictors[min(predictors)], latents, _NEEDED_FOR)
     variances = frame_variances(train, scaling.frame_mean, scaling.frame_std)
     evaluation = Evaluation([], pd.DataFrame(), [])
-    linear = {k: linear_predictor(latents, training, window, k, scaling, seed_names) for k in predictors}
+    ran = predictors if own_frames else {}
+    linear = {k: linear_predictor(latents, training, window, k, scaling, seed_names) for k in ran}
     speakers = []
     for split, chosen in _of_splits(usable, splits).groupby("split", observed=True):
         chosen = subsample_frames(chosen, settings.max_frames, (*seed_names, split))
@@ -162,17 +166,19 @@ def evaluate_lagged(
             if isinstance(predictor, TrainedPredictor):
                 evaluation.records.append(record(KEPT_STEP, float(predictor.kept_step), len(chosen), **whole))
             evaluation.records.extend(_path_records(predictor, windows, k, scores, where))
-            evaluation.records.extend(
-                _rollout_records(predictor, linear[k], latents, late, k, lacks, settings, where, names)
-            )
-            records, totals = _energy_records(predictor, latents, late, k, scaling, settings, where, names)
-            evaluation.records.extend(records)
-            speakers.append(totals)
+            if own_frames:
+                evaluation.records.extend(
+                    _rollout_records(predictor, linear[k], latents, late, k, lacks, settings, where, names)
+                )
+                records, totals = _energy_records(predictor, latents, late, k, scaling, settings, where, names)
+                evaluation.records.extend(records)
+                speakers.append(totals)
             evaluation.worst_frames.extend(_worst_frames(scores, chosen, frame_rate_hz, settings.worst_frames, where))
-    newest = min(predictors)
-    evaluation.records.extend(
-        _free_run_records(predictors[newest], latents, usable, train, newest, scaling, lacks, (*seed_names, "free run"))
-    )
+    if own_frames:
+        newest, names = min(predictors), (*seed_names, "free run")
+        evaluation.records.extend(
+            _free_run_records(predictors[newest], latents, usable, train, newest, scaling, lacks, names)
+        )
     return Evaluation(evaluation.records, pd.concat(speakers, ignore_index=True), evaluation.worst_frames)
 
 

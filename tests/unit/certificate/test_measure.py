@@ -70,8 +70,9 @@ def test_the_controls_have_no_information_though_their_steps_are_predictable(pre
 def test_the_verdict_is_yes_with_how_much_and_how_far(predictable):
     text = " ".join(predictable.attrs["verdict"].split())
     assert text.startswith("Yes: ")
-    worth = of(predictable).predictive_information - of(predictable, "latents__shuffled").predictive_information
-    assert f"is worth {worth:.3g} nats a frame" in text and "up to k = 2 (40 ms)" in text
+    frame = of(predictable).predictive_information - of(predictable, "latents__shuffled").predictive_information
+    assert f"the past tells {frame:.3g} nats" in text
+    assert f"It tells {-of(predictable).context_gain:.3g} nats" in text and "up to k = 2 (40 ms)" in text
     assert max(map(len, predictable.attrs["verdict"].splitlines())) <= 100
 
 

@@ -1,8 +1,10 @@
-"""When an effect counts: by the interval and, of few speakers, by a t-test too."""
+"""What the verdict says of processes whose answer is known, and when an effect counts."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
+import latentdyn
 from latentdyn.certificate.verdict import _is_positive
 
 
@@ -18,3 +20,69 @@ from latentdyn.certificate.verdict import _is_positive
 )
 def test_a_mean_above_0_beyond_chance(values, positive):
     assert _is_positive(pd.Series(values)) is positive
+
+
+YES = "Yes: the next step can be predicted."
+LEVEL = "No: only the level persists, and the next step cannot be predicted."
+NO = "No: the past does not tell what comes next."
+
+
+def recursion(matrix):
+    """x_t = A x_{t-1} + e_t from its stationary law, for A = a Q with Q orthogonal: that law is N(0, 1 / (1 - a²))."""
+
+    def utterance(rng, noise):
+        x = noise.copy()
+        x[0] /= np.sqrt(1 - np.linalg.norm(matrix, 2) ** 2)
+        for t in range(1, len(x)):
+            x[t] += matrix @ x[t - 1]
+        return x
+
+    return utterance
+
+
+def rotation(angle):
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+PROCESSES = {
+    "white noise": (lambda rng, noise: noise, NO),
+    "a constant mean of each speaker": (lambda rng, noise: 0.5 * rng.normal(size=2) + noise, NO),
+    "frames in random order": (lambda rng, noise: rng.permutation(recursion(0.5 * np.eye(2))(rng, noise)), NO),
+    "random walk": (lambda rng, noise: np.cumsum(noise, 0), LEVEL),
+    "random walks far apart": (lambda rng, noise: 100 * rng.normal(size=2) + np.cumsum(noise, 0), LEVEL),
+    "steps of random size": (lambda rng, noise: np.cumsum(np.exp(0.5 * rng.normal(size=(200, 1))) * noise, 0), LEVEL),
+    "AR(1), a = 0.999": (recursion(0.999 * np.eye(2)), LEVEL),
+    "AR(1), a = 0.9": (recursion(0.9 * np.eye(2)), YES),
+    "AR(1), a = 0.2": (recursion(0.2 * np.eye(2)), YES),
+    "rotation": (recursion(0.95 * rotation(0.7)), YES),
+    "a velocity that persists": (lambda rng, noise: np.cumsum(recursion(0.9 * np.eye(2))(rng, noise), 0), YES),
+}
+
+
+def verdict_of(utterance, horizons=(1,)):
+    rng = np.random.default_rng(3)
+    arrays = [utterance(rng, rng.normal(size=(200, 2))).astype(np.float32) for _ in range(36)]
+    table = latentdyn.measure(arrays, range(36), 50, window_frames=2, horizons=horizons)
+    return " ".join(table.attrs["verdict"].split())
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_the_verdict_tells_a_step_from_a_level_that_persists(process):
+    utterance, said = PROCESSES[process]
+    assert verdict_of(utterance).startswith(said)
+
+
+def test_noise_about_a_slow_level_is_told_by_the_next_k():
+    """Of x_t = level_t + noise_t, the step at k = 2 holds no noise that is known."""
+    text = verdict_of(lambda rng, noise: 0.3 * np.cumsum(noise, 0) + rng.normal(size=noise.shape), (1, 2))
+    assert text.startswith(YES) and "At k = 2 (40 ms), nothing of the step can be predicted" in text
+
+
+def test_at_larger_k_the_step_alone_decides():
+    """Of x_t = e_t - 0.9 e_{t-1}, x_{t-2} tells about x_{t-1}, so about the step, and nothing about x_t."""
+    text = verdict_of(lambda rng, noise: noise - 0.9 * np.roll(noise, 1, axis=0), (2,))
+    assert text.startswith(YES)
+
+
+def test_white_noise_is_told_why_its_numbers_look_good():
+    assert "Its steps lead back to the mean" in verdict_of(lambda rng, noise: noise)
