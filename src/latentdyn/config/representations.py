@@ -279,6 +279,51 @@ class Interpolated(Derived):
         return replace(source, rate_hz=self.frame_rate_hz, frames=frames)
 
 
+class Readout(Derived):
+    """Another representation, read out by fewer linear functions of each frame."""
+
+    dim: int = Field(ge=1, le=100_000, description="dimensions, at most the source's")
+
+    def shape_of(self, source: Shape) -> Shape:
+        if source.dim is not None and self.dim > source.dim:
+            raise ValueError(f"dim: {self.dim} is above the {source.dim} dimensions of '{self.source}'")
+        return replace(source, dim=self.dim)
+
+
+class PCA(Readout):
+    """Another representation's principal components: the directions of most variance."""
+
+    kind: Literal["pca"]
+    whiten: bool = Field(False, description="divide every component by its deviation")
+
+
+class RandomProjection(Readout):
+    """Random orthonormal directions of another representation: what a number of dimensions alone keeps."""
+
+    kind: Literal["random_projection"]
+    seed: int = Field(0, ge=0, lt=2**32, description="another one gives other directions")
+
+
+class SlowFeatures(Readout):
+    """Another representation's slow features: the directions that change least from frame to frame."""
+
+    kind: Literal["sfa"]
+
+
+class CanonicalCorrelations(Readout):
+    """The directions of another representation that its past predicts best."""
+
+    kind: Literal["cca"]
+    window_frames: int = Field(8, ge=1, le=100_000, description="W: frames of the past, up to the one before")
+
+
+class Leaky(Derived):
+    """Another representation, leakily integrated. It is invertible: what it gains, smoothing alone buys."""
+
+    kind: Literal["leaky"]
+    coefficient: float = Field(0.9, ge=0, lt=1, description="a in y_t = a y_{t-1} + x_t")
+
+
 class Provided(RepresentationKind):
     """The latents that a corpus of kind `latents` brings."""
 

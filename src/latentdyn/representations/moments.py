@@ -1,9 +1,27 @@
-"""Mean and covariance of frames, read utterance by utterance."""
+"""Moments of training frames, or a message that says why there are none."""
 
 import numpy as np
 
 from latentdyn.errors import UserError
 from latentdyn.representations.base import Utterances
+from latentdyn.stores.window_moments import WindowMoments, window_moments
+
+
+def training_moments(training: Utterances, reach: int) -> WindowMoments:
+    """Moments of windows of reach + 1 frames (see stores.window_moments).
+
+    Raises:
+        UserError: there is no window of finite frames.
+    """
+    moments = window_moments(training.store, training.table, reach)
+    if not moments.n:
+        what = f"{reach + 1} finite frames in a row" if reach else "a finite frame"
+        raise UserError(
+            f"no training speaker has {what} to take a mean and a covariance from",
+            training.store.path,
+            "give splits.train a share of the speakers, and look at how the latents were made",
+        )
+    return moments
 
 
 def frame_moments(training: Utterances) -> tuple[np.ndarray, np.ndarray]:
@@ -12,21 +30,5 @@ def frame_moments(training: Utterances) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         UserError: there is no finite frame.
     """
-    dim = training.store.dim
-    n, shift = 0, np.zeros(dim)
-    first, second = np.zeros(dim), np.zeros((dim, dim))
-    for utterance in training:
-        x = utterance.latents[np.isfinite(utterance.latents).all(axis=1)].astype(np.float64)
-        if not len(x):
-            continue
-        if not n:
-            shift = x.mean(axis=0)  # about a nearby point nothing cancels
-        x -= shift
-        n, first, second = n + len(x), first + x.sum(axis=0), second + x.T @ x
-    if not n:
-        raise UserError(
-            "no training speaker has a finite frame to take a mean and a covariance from",
-            training.store.path,
-            "give splits.train a share of the speakers, and look at how the latents were made",
-        )
-    return shift + first / n, second / n - np.outer(first / n, first / n)
+    moments = training_moments(training, 0)
+    return moments.mean[0], moments.covariance[0, :, 0]

@@ -45,6 +45,10 @@ class VerifiedFiles(MutableMapping[str, Buffer]):
         self._folder, self._files, self._fix = Path(folder), files, fix
         self._latest: dict[str, Buffer] = {}
 
+    def own(self) -> "VerifiedFiles":
+        """The same files once more, for another thread or process."""
+        return VerifiedFiles(self._folder, self._files, self._fix)
+
     @cached_property
     def group(self) -> zarr.Group:
         """The zarr group of the folder, read only.

@@ -1,0 +1,59 @@
+"""Canonical correlations of the next frame with the past: the directions of most predictive information."""
+
+import numpy as np
+
+from latentdyn.errors import UserError
+from latentdyn.representations.base import Source, Utterances
+from latentdyn.representations.readout import LinearReadout, whitening
+from latentdyn.stores.window_moments import WindowMoments
+
+
+class CanonicalCorrelations(LinearReadout):
+    """`dim` uncorrelated directions of variance 1, the one that the past predicts best first (Hotelling 1936).
+
+    The past is the W frames before x_t. For Gaussian latents the information of the past about the direction of
+    canonical correlation ρ is -½ ln(1 - ρ²) nats, and no other `dim` directions have more of it.
+
+    Args:
+        window_frames: W.
+
+    Attributes:
+        correlations: (D,) of the training frames, all of them, descending; 0 where D exceeds their rank. With few
+            frames they are too high: what holds for other speakers is for a diagnostic to tell.
+    """
+
+    arrays = ("mean", "weights", "synthesis", "correlations")
+    correlations: np.ndarray
+
+    def __init__(self, source: Source, dtype: str, dim: int, window_frames: int) -> None:
+        super().__init__(source, dtype, dim)
+        self.reach = window_frames
+
+    def fit(self, training: Utterances) -> None:
+        """Find directions and the way back.
+
+        Raises:
+            UserError: as of every readout; or there are no more windows than their past has numbers, so that any
+                direction would seem predictable.
+        """
+        super().fit(training)
+
+    def directions(self, moments: WindowMoments) -> np.ndarray:
+        size, dim = self.reach * self.source.dim, self.source.dim
+        if moments.n <= size + dim:
+            raise UserError(
+                f"{moments.n} windows of {self.reach + 1} training frames are too few: a past of {size} numbers would "
+                "predict any direction of them",
+                "window_frames of the derived representation",
+                "take fewer window_frames, a source of fewer dimensions (kind pca), or more speakers",
+            )
+        past = moments.covariance[1:, :, 1:].reshape(size, size)
+        white, white_past = whitening(moments.covariance[0, :, 0]), whitening(past)
+        cross = white.T @ moments.covariance[0, :, 1:].reshape(dim, size) @ white_past
+        axes, found, _ = np.linalg.svd(cross, full_matrices=False)
+        self.correlations = np.zeros(dim)
+        self.correlations[: len(found)] = np.minimum(found, 1)
+        return white @ axes[:, : self.dim]
+
+
+TRANSFORM = CanonicalCorrelations

@@ -1,0 +1,181 @@
+"""Mean and covariance of windows of consecutive frames, summed over a store of any size.
+
+A window is x_t, x_{t-1}, ..., x_{t-reach}. It lies within one utterance, and all of its frames are finite. Its
+covariance holds every lag covariance up to `reach`, each over the same windows. Single frames are windows of reach 0.
+
+Products of frames are summed once for each lag, not once for each pair of places in the window. A block of the
+covariance is the sum of its lag, less what reaches over the two edges of an utterance; these corrections are exact.
+
+Sums are in float64, about a nearby point, so that nothing cancels. Each shard of the store is one task of dask, and a
+fixed tree adds them up: the result depends neither on the number of workers nor on which of them is done first.
+Threads of this process do the tasks, or a dask cluster where a client of one is active. Memory does not grow with the
+store, but for the logarithm of its number of shards.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+import dask
+import numpy as np
+import pandas as pd
+
+from latentdyn.stores.latents import SHARD_FRAMES, LatentsStore
+from latentdyn.stores.verified import VerifiedFiles
+
+_BLOCK_FRAMES = 4096
+
+
+@dataclass(frozen=True)
+class WindowMoments:
+    """Moments of n windows, newest frame first.
+
+    Attributes:
+        mean: (reach + 1, D). covariance: (reach + 1, D, reach + 1, D), divided by n; [i, :, j, :] is of x_{t-i} and
+            x_{t-j}.
+        frames: that were looked at. nonfinite: of these, frames that are not finite, which no window has.
+    """
+
+    n: int
+    mean: np.ndarray
+    covariance: np.ndarray
+    frames: int
+    nonfinite: int
+
+
+def window_moments(store: LatentsStore, utterances: pd.DataFrame, reach: int) -> WindowMoments:
+    """Moments of all windows of some utterances; NaN where there is none.
+
+    Args:
+        utterances: rows of the store's table.
+
+    Raises:
+        UserError: a shard is not the one that the handle describes.
+    """
+    table = utterances.sort_values("start")
+    spans = np.stack([table.start, table.start + table.n_frames], axis=1)
+    edges = np.flatnonzero(np.diff(spans[:, 0] // SHARD_FRAMES)) + 1
+    files = store.files.own()  # nothing of it is read yet, so it is small to send
+    shift = _nearby(files, spans, store.dim)
+    level: list[Any] = [
+        dask.delayed(_sums)(files, part, shift, reach)  # type: ignore[attr-defined]
+        for part in np.split(spans, edges)
+    ]
+    while len(level) > 1:
+        pairs = [level[i : i + 2] for i in range(0, len(level), 2)]
+        level = [pair[0] if len(pair) == 1 else dask.delayed(_added)(*pair) for pair in pairs]  # type: ignore[attr-defined]
+    (sums,) = dask.compute(level[0], num_workers=_workers())  # type: ignore[attr-defined, no-untyped-call]
+    return _moments(sums, shift)
+
+
+def _workers() -> int:
+    """Threads that this process may take, as its environment says."""
+    return int(os.environ.get("OMP_NUM_THREADS", "0")) or os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Sums over runs of finite frames that are longer than `reach`, about the shift.
+
+    windows, frames, nonfinite: counts. total: (D,) of frames. lagged: (reach + 1, D, D), of x_s x_{s-l}ᵀ. head, tail:
+    (reach, D), of the runs' first and last frames; the last frame first. heads, tails: (reach, D, reach, D), of their
+    products.
+    """
+
+    windows: int
+    frames: int
+    nonfinite: int
+    total: np.ndarray
+    lagged: np.ndarray
+    head: np.ndarray
+    tail: np.ndarray
+    heads: np.ndarray
+    tails: np.ndarray
+
+
+def _added(a: _Sums, b: _Sums) -> _Sums:
+    return _Sums(*(getattr(a, field.name) + getattr(b, field.name) for field in fields(_Sums)))
+
+
+def _nearby(files: VerifiedFiles, spans: np.ndarray, dim: int) -> np.ndarray:
+    """The mean of the first utterance with a finite frame, (D,); 0 if there is none."""
+    for frames in _utterances(files, spans):
+        finite = frames[np.isfinite(frames).all(axis=1)]
+        if len(finite):
+            mean: np.ndarray = finite.mean(axis=0, dtype=np.float64)
+            return mean
+    return np.zeros(dim)
+
+
+def _utterances(files: VerifiedFiles, spans: np.ndarray) -> Iterator[np.ndarray]:
+    """The frames of each span of rows; several spans are read at once, since each read costs much."""
+    array: Any = files.own().group["latents"]
+    first, rows = 0, np.empty((0, array.shape[1]))
+    for number, (start, end) in enumerate(spans):
+        if end > first + len(rows):
+            near = spans[number:][spans[number:, 1] <= max(end, start + _BLOCK_FRAMES), 1]
+            first, rows = start, np.asarray(array[start : near.max()])
+        yield rows[start - first : end - first]
+
+
+def _sums(files: VerifiedFiles, spans: np.ndarray, shift: np.ndarray, reach: int) -> _Sums:
+    dim = len(shift)
+    sums = _Sums(
+        0, 0, 0, np.zeros(dim), np.zeros((reach + 1, dim, dim)),
+        *np.zeros((2, reach, dim)), *np.zeros((2, reach, dim, reach, dim)),
+    )  # fmt: skip
+    runs: list[np.ndarray] = []
+    frames = nonfinite = 0
+    for utterance in _utterances(files, spans):
+        finite = np.isfinite(utterance).all(axis=1)
+        frames, nonfinite = frames + len(finite), nonfinite + int((~finite).sum())
+        runs += _runs(utterance, finite, reach)
+        if sum(map(len, runs)) >= _BLOCK_FRAMES:
+            sums, runs = _added(sums, _sums_of(runs, shift, reach)), []
+    sums = _added(sums, _sums_of(runs, shift, reach)) if runs else sums
+    return _Sums(sums.windows, frames, nonfinite, *(getattr(sums, field.name) for field in fields(_Sums)[3:]))
+
+
+def _runs(frames: np.ndarray, finite: np.ndarray, reach: int) -> list[np.ndarray]:
+    """The runs of finite frames that hold a window."""
+    if not reach:  # any frames may stand side by side
+        return [frames if finite.all() else frames[finite]]
+    edges = np.flatnonzero(np.diff(finite, prepend=False, append=False)).reshape(-1, 2)
+    return [frames[start:end] for start, end in edges if end - start > reach]
+
+
+def _sums_of(runs: list[np.ndarray], shift: np.ndarray, reach: int) -> _Sums:
+    lengths = [len(run) for run in runs]
+    x = np.zeros((sum(lengths) + reach * len(runs), len(shift)))
+    places = np.cumsum([0, *(length + reach for length in lengths)])
+    for run, place in zip(runs, places, strict=False):
+        np.subtract(run, shift, out=x[place : place + len(run)])
+    # `reach` rows of zeros after each run: no product of frames of two runs adds anything
+    lagged = np.stack([x[lag:].T @ x[: len(x) - lag] for lag in range(reach + 1)])
+    ends = places[:-1] + lengths
+    edge = np.arange(reach)
+    head, tail = x[places[:-1, None] + edge], x[ends[:, None] - 1 - edge]
+    shape = (reach, len(shift), reach, len(shift))
+    heads, tails = ((e.reshape(len(runs), -1).T @ e.reshape(len(runs), -1)).reshape(shape) for e in (head, tail))
+    windows = sum(lengths) - reach * len(runs)
+    return _Sums(windows, 0, 0, x.sum(axis=0), lagged, head.sum(axis=0), tail.sum(axis=0), heads, tails)
+
+
+def _moments(sums: _Sums, shift: np.ndarray) -> WindowMoments:
+    n, reach, dim = sums.windows, len(sums.lagged) - 1, len(shift)
+    mean, products = np.empty((reach + 1, dim)), np.empty((reach + 1, dim, reach + 1, dim))
+    for i in range(reach + 1):
+        mean[i] = sums.total - sums.head[: reach - i].sum(axis=0) - sums.tail[:i].sum(axis=0)
+        for j in range(i, reach + 1):
+            lag = j - i
+            block = sums.lagged[lag].copy()
+            for s in range(lag, reach - i):  # pairs before the first window's x_{t-i}
+                block -= sums.heads[s, :, s - lag]
+            for s in range(i):  # and after the last one's
+                block -= sums.tails[s, :, s + lag]
+            products[i, :, j], products[j, :, i] = block, block.T
+    for moment in (mean, products):
+        moment[...] = moment / n if n else np.nan
+    products -= np.multiply.outer(mean, mean)
+    return WindowMoments(n, mean + shift, products, sums.frames, sums.nonfinite)
