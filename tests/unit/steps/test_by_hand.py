@@ -145,7 +145,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, step: str, arguments: Any) -> str:
         (
             "derive_latents",
             {**DERIVING, "representation": {"source": "x"}},
-            "kind is missing; one of pooled, surrogate",
+            "kind is missing; one of pooled, stacked",
         ),
         ("derive_latents", {**DERIVING, "representation": {"kind": "logmel"}}, "there is no kind 'logmel' here"),
         (
