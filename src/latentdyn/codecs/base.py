@@ -23,21 +23,24 @@ class Codec(Protocol):
         sample_rate_hz: rate of the audio that goes in and comes out; the caller resamples.
         hop_samples: samples per frame.
         dim: D, dimensions of a latent.
-        causal: frame t depends on no sample at or after (t + 1) * hop_samples, except as told next.
+        look_ahead_frames: frame t depends on no sample after the end of frame t plus this, except as told next; 0 for
+            a causal encoder. (codecs.look_ahead measures it.)
         start_look_ahead_frames: the first frames may depend on what comes later, up to and including the frame
             of this index (a codec that pads its start by reflection); 0 when there is no exception. This holds
             for encoding and for decoding.
         decode_look_ahead_frames: the audio of frame t depends on no latent after frame t plus this, except at
             the start as above; 0 for a causal decoder.
+        weights_sha256: digest of the weights in use; None where there are none.
     """
 
     needs_gpu: ClassVar[bool]
     sample_rate_hz: int
     hop_samples: int
     dim: int
-    causal: bool
+    look_ahead_frames: int
     start_look_ahead_frames: int
     decode_look_ahead_frames: int
+    weights_sha256: str | None
 
     @property
     def frame_rate_hz(self) -> float: ...

@@ -50,8 +50,8 @@ class CarryingConv1d(nn.Module):
         self.context = (conv.kernel_size[0] - 1) * self.dilation + 1 - self.stride
         self.pad_mode, self.carry = pad_mode, carry
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, n) to (B, C', n / stride); n is a multiple of the stride."""
+    def forward(self, x: torch.Tensor, padding_cache: None = None) -> torch.Tensor:
+        """(B, C, n) to (B, C', n / stride); n is a multiple of the stride. Some models hand on a cache of their own."""
         if self.context:
             past = self.carry.state.get(self)
             x = _padded_start(x, self.context, self.pad_mode) if past is None else torch.cat([past, x], -1)
@@ -88,7 +88,7 @@ class CarryingConvTranspose1d(nn.Module):
         self.context = -(-conv.kernel_size[0] // self.stride) - 1
         self.carry = carry
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, padding_cache: None = None) -> torch.Tensor:
         """(B, C, n) to (B, C', n * stride)."""
         past = self.carry.state.get(self)
         x = functional.pad(x, (self.context, 0)) if past is None else torch.cat([past, x], -1)

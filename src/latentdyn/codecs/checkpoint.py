@@ -1,9 +1,11 @@
 """Loading a pretrained codec of `transformers`, by hub id or from a folder, without running anybody's code.
 
 Only safetensors are read, never pickles; a weight that the file lacks is an error, because transformers would
-fill it with random numbers.
+fill it with random numbers. Only where the config says `untrained: true` are all weights random.
 """
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +15,31 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from latentdyn.errors import UserError
 from latentdyn.lfs import refuse_pointer
+from latentdyn.seeds import seed_for
 
 
 def load_model(
-    model_class: type[PreTrainedModel], model_type: str, checkpoint: str, revision: str | None, device: str
+    model_class: type[PreTrainedModel],
+    checkpoint: str,
+    revision: str | None,
+    untrained: bool,
+    device: str,
+    architecture: Mapping[str, Any] | None = None,
 ) -> Any:
     """A `transformers` model in float32, ready to encode.
 
     Args:
         checkpoint: hub id ("owner/name"), or a folder with config.json and model.safetensors.
         revision: commit of the hub repository; a folder has none.
+        untrained: draw the weights at random, the same ones each time. A folder then needs config.json alone; a hub id
+            is not looked up, and stands for the architecture that transformers has as its default.
+        architecture: settings of an untrained model that differ from that default.
 
     Raises:
         UserError: the folder or the hub does not give a whole model of this type.
     """
+    config_class: Any = model_class.config_class
+    model_type = config_class.model_type
     folder = Path(checkpoint).expanduser()
     if folder.is_dir():
         source = str(folder)
@@ -44,6 +57,8 @@ def load_model(
     where = f"checkpoint {source}" + (f", revision {revision}" if revision else "")
 
     try:
+        if untrained and not folder.is_dir():
+            return _ready(_untrained(model_class, config_class(**architecture or {})), device)
         config, _ = PreTrainedConfig.get_config_dict(source, revision=revision or "main")
         if not config:
             raise UserError("there is no config.json", where, fix)
@@ -53,6 +68,8 @@ def load_model(
                 where,
                 f"give a {model_type} checkpoint, or set the kind of the representation to the codec it is",
             )
+        if untrained:
+            return _ready(_untrained(model_class, config_class.from_dict(config)), device)
         loaded: Any = model_class.from_pretrained(
             source,
             revision=revision or "main",
@@ -64,7 +81,25 @@ def load_model(
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"this {model_type} model cannot be loaded ({reason.rstrip('.')})", where, fix) from None
     model, report = loaded
-    missing = sorted(key for key in report["missing_keys"] if key.startswith(("encoder.", "decoder.")))
-    if missing:
+    if missing := sorted(report["missing_keys"]):
         raise UserError(f"the weights lack {len(missing)} tensors, among them {missing[0]}", where, fix)
+    return _ready(model, device)
+
+
+def weights_sha256(model: torch.nn.Module) -> str:
+    """Digest of a model's parameters and buffers, whatever files they came from."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _untrained(model_class: type[PreTrainedModel], config: Any) -> Any:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for("untrained", config.model_type))
+        return model_class(config)
+
+
+def _ready(model: Any, device: str) -> Any:
     return model.to(device).eval().requires_grad_(False)

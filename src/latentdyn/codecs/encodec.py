@@ -26,7 +26,7 @@ from latentdyn.codecs.causal import (
     State,
     replace_layers,
 )
-from latentdyn.codecs.checkpoint import load_model
+from latentdyn.codecs.checkpoint import load_model, weights_sha256
 from latentdyn.codecs.tiling import Tile, TiledCodec
 from latentdyn.errors import UserError
 
@@ -38,6 +38,7 @@ class EnCodec(TiledCodec):
         checkpoint: hub id, or a local folder with config.json and safetensors weights.
         revision: commit of the hub repository.
         tile_s: seconds encoded or decoded at a time; the result does not depend on it, memory and speed do.
+        untrained: take random weights, and only the architecture from the checkpoint.
 
     Raises:
         UserError: the checkpoint cannot be loaded or is not a causal mono EnCodec, or a tile is shorter than
@@ -46,8 +47,10 @@ class EnCodec(TiledCodec):
 
     needs_gpu = True
 
-    def __init__(self, checkpoint: str, revision: str | None, tile_s: float, device: str = "cpu") -> None:
-        model = load_model(EncodecModel, "encodec", checkpoint, revision, device)
+    def __init__(
+        self, checkpoint: str, revision: str | None, tile_s: float, untrained: bool = False, device: str = "cpu"
+    ) -> None:
+        model = load_model(EncodecModel, checkpoint, revision, untrained, device)
         config = model.config
         if (
             not config.use_causal_conv
@@ -74,6 +77,7 @@ class EnCodec(TiledCodec):
                 "tile_s of the representation",
                 f"use at least {shortest / self.frame_rate_hz:.3f} s",
             )
+        self.weights_sha256 = weights_sha256(model)
         self._encoder, self._decoder, self._device = model.encoder, model.decoder, device
         self._carry = Carry()
         for half in (self._encoder, self._decoder):

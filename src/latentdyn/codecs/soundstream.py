@@ -6,6 +6,7 @@ interpreter. Both are causal.
 """
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,7 @@ class SoundStream(TiledCodec):
     def __init__(self, folder: str, device: str = "cpu") -> None:
         self._encoder = _HopModel(Path(folder).expanduser() / _ENCODER, (1, self.hop_samples), (1, 1, self.dim))
         self._decoder = _HopModel(Path(folder).expanduser() / _DECODER, (1, 1, self.dim), (1, self.hop_samples))
+        self.weights_sha256 = hashlib.sha256(self._encoder.sha256 + self._decoder.sha256).hexdigest()
 
     def _start(self, batch: int) -> "list[_Run]":
         return [self._encoder.open() for _ in range(batch)]
@@ -76,6 +78,10 @@ class _HopModel:
                 path,
                 fix,
             )
+
+    @property
+    def sha256(self) -> bytes:
+        return hashlib.sha256(self._content).digest()
 
     def open(self) -> "_Run":
         return _Run(self._content)

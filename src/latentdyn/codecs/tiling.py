@@ -4,8 +4,8 @@ A subclass of `TiledCodec` says what that state is (`_start`, `_start_decoding`)
 tile (`_advance`, `_decode_tile`). A whole utterance and a stream then go through the same loop, so they agree,
 and the working memory is that of one tile whatever the length of the utterance.
 
-A decoder that is not causal carries no state: its tiles bring the latents on both sides that their audio
-depends on.
+An encoder or a decoder that is not causal carries no state: its tiles bring the audio, or the latents, on both sides
+that their result depends on.
 """
 
 import abc
@@ -38,9 +38,10 @@ class TiledCodec(abc.ABC):
     sample_rate_hz: int
     hop_samples: int
     dim: int
-    causal: bool = True
+    look_ahead_frames: int = 0
     start_look_ahead_frames: int = 0
     decode_look_ahead_frames: int = 0
+    weights_sha256: str | None = None
     tile_frames: int
 
     @property
@@ -60,15 +61,19 @@ class TiledCodec(abc.ABC):
         state = self._start(batch)
         for first in range(0, latents.shape[1], self.tile_frames):
             end = min(first + self.tile_frames, latents.shape[1])
-            tile = audio[:, first * self.hop_samples : end * self.hop_samples]
-            latents[:, first:end] = self._advance(_float32(tile), state)
+            before = max(0, first - self.look_ahead_frames)
+            after = min(end + self.look_ahead_frames, latents.shape[1])
+            tile = audio[:, before * self.hop_samples : after * self.hop_samples]
+            latents[:, first:end] = self._advance(_float32(tile), state)[:, first - before : end - before]
         return latents
 
     def stream(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Encode one utterance that comes in blocks (n_i,) of any size; yields (T_i, D) float32."""
         state = self._start(1)
-        for tile in cut(blocks, self.tile_frames * self.hop_samples, self.hop_samples):
-            yield self._advance(tile[None], state)[0]
+        tiles = cut(blocks, self.tile_frames * self.hop_samples, self.hop_samples)
+        hops = (tile.reshape(-1, self.hop_samples) for tile in tiles)
+        for tile in cut_latents(hops, self.hop_samples, self.tile_frames, self.look_ahead_frames):
+            yield self._advance(tile.latents.reshape(1, -1), state)[0, tile.start - tile.first : tile.stop - tile.first]
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
         """Decode (T, D) to (T * hop,) float32 at `sample_rate_hz`.
@@ -98,7 +103,11 @@ class TiledCodec(abc.ABC):
 
     @abc.abstractmethod
     def _advance(self, audio: np.ndarray, state: Any) -> np.ndarray:
-        """Encode the next (B, t * hop) float32 samples to (B, t, D), and leave the state at their end."""
+        """Encode the next (B, t * hop) float32 samples to (B, t, D), and leave the state at their end.
+
+        Where the encoder looks ahead, the samples hold so many frames more on both sides, as far as the utterance
+        reaches, and the caller leaves out the latents of these.
+        """
 
     @abc.abstractmethod
     def _start_decoding(self) -> Any:

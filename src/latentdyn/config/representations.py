@@ -89,8 +89,13 @@ class HubEncoder(Encoder):
     revision: str | None = Field(None, description="commit of the hub's repository; required for a hub id")
     tile_s: PositiveFloat = Field(
         2.56,
-        description="long clips are encoded in causal tiles of this length. The latents do not depend on it; memory "
+        description="long clips are encoded in tiles of this length. The latents do not depend on it; memory "
         "and speed do",
+    )
+    untrained: bool = Field(
+        False,
+        description="random weights in the architecture of the checkpoint (of a folder with config.json, or the "
+        "default one of its kind): for tests. No table shows numbers of it unless the table says `untrained: true` too",
     )
 
     @property
@@ -110,7 +115,7 @@ class HubEncoder(Encoder):
 
     def check(self, where: str, config: "Root") -> None:
         is_hub_id = re.fullmatch(r"[\w.-]+/[\w.-]+", self.checkpoint) and self._folder is None
-        if is_hub_id and self.revision is None:
+        if is_hub_id and self.revision is None and not self.untrained:
             raise ValueError(
                 f"{where}.revision: pin the commit of '{self.checkpoint}', or results cannot be told from those of "
                 "other weights"
@@ -169,6 +174,17 @@ class Mimi(HubEncoder):
         description="id on the Hugging Face hub, or a local folder with config.json and model.safetensors",
     )
 
+    frames: Literal["latent", "before_downsampling", "overlapping_views"] = Field(
+        "latent",
+        description="which sequence: the latent (12.5 Hz), what goes into Mimi's last downsampling (25 Hz), or four "
+        "encodings of shifted audio, interleaved (50 Hz; overlapping views of the same audio, not frames of their own)",
+    )
+
+    def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:
+        shape = super().shape(config, corpus)
+        times = {"latent": 1, "before_downsampling": 2, "overlapping_views": 4}[self.frames]
+        return replace(shape, rate_hz=shape.rate_hz and shape.rate_hz * times)
+
 
 class EnCodec(HubEncoder):
     """EnCodec's encoder without its quantizer: 128 dimensions at 75 Hz."""
@@ -178,6 +194,40 @@ class EnCodec(HubEncoder):
     kind: Literal["encodec"]
     checkpoint: str = Field(
         "facebook/encodec_24khz", description="id on the Hugging Face hub, or a local folder; a causal mono model"
+    )
+
+
+class DAC(HubEncoder):
+    """DAC's encoder without its quantizer: 1024 dimensions at 50, 75 or 86.13 Hz. It is not causal."""
+
+    published = "descript/dac_16khz", Shape(50.0, 1024)
+
+    kind: Literal["dac"]
+    checkpoint: str = Field(
+        "descript/dac_16khz",
+        description="id on the Hugging Face hub (descript/dac_16khz, dac_24khz or dac_44khz), or a local folder",
+    )
+
+
+class CalmVAE(HubEncoder):
+    """The VAE of continuous audio language models, as in Pocket TTS: 32 dimensions at 12.5 Hz, no quantizer."""
+
+    published = "eustlb/pocket-tts-audio-tokenizer", Shape(12.5, 32)
+
+    kind: Literal["calm_vae"]
+    checkpoint: str = Field(
+        "eustlb/pocket-tts-audio-tokenizer", description="id on the Hugging Face hub, or a local folder"
+    )
+
+
+class VibeVoice(HubEncoder):
+    """VibeVoice's acoustic tokenizer, a VAE: 64 dimensions at 7.5 Hz, no quantizer."""
+
+    published = "microsoft/VibeVoice-AcousticTokenizer", Shape(7.5, 64)
+
+    kind: Literal["vibevoice"]
+    checkpoint: str = Field(
+        "microsoft/VibeVoice-AcousticTokenizer", description="id on the Hugging Face hub, or a local folder"
     )
 
 

@@ -21,7 +21,8 @@ def derive_store(
     """Write the derived representation of a whole store; returns its handle.
 
     The derived store has the utterances of its source, in their order. It is causal where its source and the transform
-    are; where that is not known of the source, it is unknown (None) unless the transform is not causal.
+    are; where that is not known of the source, it is unknown (None) unless the transform is not causal. What was
+    measured of the encoder's look-ahead (`look_ahead_ms`) holds for what a causal transform makes of it too.
 
     Args:
         settings: of the derived representation. splits: columns speaker_id, split.
@@ -37,6 +38,8 @@ def derive_store(
         **transform.facts(utterances.table),
         "causal": source.handle["causal"] if transform.causal else False,
     }
+    if transform.causal and "look_ahead_ms" in source.handle:
+        facts["look_ahead_ms"] = source.handle["look_ahead_ms"]
     writer = LatentsWriter(
         handle, transform.dim, transform.frame_rate_hz, transform.dtype, fitted=transform.fitted(), **facts
     )

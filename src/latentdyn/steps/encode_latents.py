@@ -5,8 +5,11 @@ import logging
 import time
 from pathlib import Path
 
+import numpy as np
+
 from latentdyn.codecs.base import codec_class, open_codec
 from latentdyn.codecs.encoding import encode_recordings
+from latentdyn.codecs.look_ahead import measure_look_ahead
 from latentdyn.corpus.partition import PART_COLUMNS
 from latentdyn.devices import PRECISIONS, describe_device, gpu_required, pick_device
 from latentdyn.parquet import read_parquet, table_sha256
@@ -45,6 +48,9 @@ def step(arguments: argparse.Namespace) -> None:
     needs_gpu = codec_class(settings["kind"]).needs_gpu
     device = pick_device(require_gpu=needs_gpu and gpu_required(), float32_matmul=arguments.float32_matmul)
     codec = open_codec(settings, device=str(device))
+    heard = measure_look_ahead(codec)
+    if not heard["causal"]:
+        log.warning("a frame hears %.1f ms of audio after its end: k = 1 knows that much", heard["look_ahead_ms"])
     key = {
         "representation": settings,
         "part": table_sha256(part),
@@ -54,11 +60,15 @@ def step(arguments: argparse.Namespace) -> None:
     spool = Spool(open_state(arguments.state, key), codec.dim)
     log.info("%d utterances, %d of them finished before, on %s", len(part), len(spool.done), device)
     encode_recordings(part, arguments.audio, codec, spool)
-    facts = {"causal": codec.causal, **root_facts(settings)}
+    facts = {**heard, "weights_sha256": codec.weights_sha256, **root_facts(settings)}
     writer = LatentsWriter(arguments.handle, codec.dim, codec.frame_rate_hz, settings["dtype"], **facts)
     speaker_of = dict(zip(part["utterance_id"], part["speaker_id"], strict=True))
     for utterance_id, latents, energy_db in spool:
-        writer.append(utterance_id, speaker_of[utterance_id], latents, energy_db)
+        if bad := int((~np.isfinite(latents).all(axis=1)).sum()):
+            log.warning("%s is set aside: %d of its %d frames are not finite", utterance_id, bad, len(latents))
+            writer.set_aside(utterance_id, len(latents), bad)
+        else:
+            writer.append(utterance_id, speaker_of[utterance_id], latents, energy_db)
     handle = writer.close()
     spool.close()
     remove_state(arguments.state)

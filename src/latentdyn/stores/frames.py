@@ -78,12 +78,23 @@ def check_finite_share(store: LatentsStore, max_share: float) -> None:
     Raises:
         UserError: more than `max_share` of them; it names the dtype where that made them.
     """
-    bad, n, overflowed = store.handle["nonfinite_frames"], store.handle["n_frames"], store.overflowed_frames
+    aside = store.set_aside
+    bad = store.handle["nonfinite_frames"] + sum(utterance["n_frames"] for utterance in aside)
+    n, overflowed = (
+        store.handle["n_frames"] + sum(utterance["n_frames"] for utterance in aside),
+        store.overflowed_frames,
+    )
     if not bad:
         return
     dtype = store.handle["dtype"]
-    cause = f"; {overflowed} of them were finite before they were stored as {dtype}, which holds none so large"
-    what = f"{bad} of {n} frames ({bad / n:.1%}) are not finite" + (cause if overflowed else "")
+    what = f"{bad} of {n} frames ({bad / n:.1%}) are not finite"
+    if aside:
+        what += (
+            f", or of the {len(aside)} utterances that were set aside because the codec gave some such frames (the "
+            f"first is {aside[0]['utterance_id']}; the handle lists them)"
+        )
+    if overflowed:
+        what += f"; {overflowed} of them were finite before they were stored as {dtype}, which holds none so large"
     if bad > max_share * n:
         raise UserError(
             f"{what}. Every frame near one is lost too, and more than the allowed share {max_share:.1%} are not finite",

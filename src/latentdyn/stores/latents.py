@@ -23,7 +23,7 @@ import math
 import os
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,14 @@ CHUNK_FRAMES = 256
 SHARD_FRAMES = 16_384
 _TABLE = ("utterance_id", "speaker_id", "start", "n_frames")
 _FITTED = "fitted"
-_OVERFLOWED = "overflowed_frames"
+_OVERFLOWED, _SET_ASIDE = "overflowed_frames", "set_aside"
+# facts that parts of one representation may differ in, and what the whole says
+_JOINED: dict[str, Callable[[list[Any]], Any]] = {
+    _OVERFLOWED: sum,
+    _SET_ASIDE: lambda lists: [one for several in lists for one in several],
+    "look_ahead_frames": max,  # of parts that other devices encoded, it may differ by rounding
+    "look_ahead_ms": max,
+}
 _MADE_BY = "encode_latents, merge_latents, import_latents, derive_latents or simulate_process"
 
 
@@ -71,6 +78,12 @@ class LatentsStore:
     def overflowed_frames(self) -> int:
         """Frames that were finite before they were stored, and are not in the store's dtype."""
         return int(self.handle.get(_OVERFLOWED, 0))
+
+    @property
+    def set_aside(self) -> list[dict[str, Any]]:
+        """Utterances that were encoded to latents that are not finite, and left out: utterance_id, n_frames and
+        nonfinite_frames of each."""
+        return list(self.handle.get(_SET_ASIDE, []))
 
     @property
     def n_rows(self) -> int:
@@ -220,6 +233,11 @@ class LatentsWriter:
             if self._filled == SHARD_FRAMES:
                 self._flush()
 
+    def set_aside(self, utterance_id: str, n_frames: int, nonfinite_frames: int) -> None:
+        """Note in the handle, under `set_aside`, an utterance that the store does not hold."""
+        facts = {"utterance_id": utterance_id, "n_frames": n_frames, "nonfinite_frames": nonfinite_frames}
+        self._facts.setdefault(_SET_ASIDE, []).append(facts)
+
     def close(self) -> dict[str, Any]:
         """Write what is left, the table and, last, the handle; returns the handle."""
         if self._filled:
@@ -254,7 +272,7 @@ def merge_latents(parts: Sequence[Path], handle: Path) -> dict[str, Any]:
     """
     stores = [open_latents(part) for part in parts]
     kept = {
-        _OVERFLOWED,
+        *_JOINED,
         "schema_version",
         "n_rows",
         "n_frames",
@@ -298,8 +316,9 @@ def merge_latents(parts: Sequence[Path], handle: Path) -> dict[str, Any]:
         mean, std = (np.asarray(store.array(name)[:], np.float64) for name in ("dim_mean", "dim_std"))
         moments = moments.add(_Moments(n, np.nan_to_num(mean), n * np.nan_to_num(std) ** 2))
     nonfinite = sum(store.handle["nonfinite_frames"] for store in stores)
-    if overflowed := sum(store.handle.get(_OVERFLOWED, 0) for store in stores):
-        facts[0][_OVERFLOWED] = overflowed
+    for name, join in _JOINED.items():
+        if values := [store.handle[name] for store in stores if name in store.handle]:
+            facts[0][name] = join(values)
     merged = _finish(Path(handle), facts[0], table, n_rows, nonfinite, moments, known)
     lock.delete()
     return merged

@@ -10,7 +10,18 @@ import torch
 from latentdyn.codecs.base import Codec
 from latentdyn.seeds import numpy_generator
 
-from .examples import SMALL_ENCODEC, SMALL_MIMI, save_encodec, save_mimi
+from .examples import (
+    SMALL_CALM_VAE,
+    SMALL_DAC,
+    SMALL_ENCODEC,
+    SMALL_MIMI,
+    SMALL_VIBEVOICE,
+    save_calm_vae,
+    save_dac,
+    save_encodec,
+    save_mimi,
+    save_vibevoice,
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,6 +43,24 @@ def mimi_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def encodec_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small EnCodec: the real architecture and hop, few channels."""
     return save_encodec(tmp_path_factory.mktemp("encodec"), **SMALL_ENCODEC)
+
+
+@pytest.fixture(scope="session")
+def calm_vae_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small VAE of Pocket TTS: the real architecture and hop, few channels."""
+    return save_calm_vae(tmp_path_factory.mktemp("calm_vae"), **SMALL_CALM_VAE)
+
+
+@pytest.fixture(scope="session")
+def dac_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small DAC: the real architecture and hop, few channels."""
+    return save_dac(tmp_path_factory.mktemp("dac"), **SMALL_DAC)
+
+
+@pytest.fixture(scope="session")
+def vibevoice_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small VibeVoice tokenizer: the real architecture and hop, few channels and layers."""
+    return save_vibevoice(tmp_path_factory.mktemp("vibevoice"), **SMALL_VIBEVOICE)
 
 
 @pytest.fixture

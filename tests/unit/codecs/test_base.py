@@ -23,7 +23,9 @@ def test_opens_by_kind_with_the_settings_of_the_section():
 # `tiling` is a module of the package, `no/where` not even the name of one
 @pytest.mark.parametrize("kind", ["pooled", "tiling", "no/where"])
 def test_unknown_kind_names_the_known_ones(kind):
-    with pytest.raises(UserError, match=rf"no codec of kind '{kind}'.*encodec, logmel, mimi, soundstream"):
+    with pytest.raises(
+        UserError, match=rf"no codec of kind '{kind}'.*calm_vae, dac, encodec, logmel, mimi, soundstream, vibevoice"
+    ):
         open_codec({"kind": kind})
 
 
@@ -36,4 +38,10 @@ def test_only_the_chosen_codec_is_imported(monkeypatch):
 
 
 def test_the_neural_codecs_want_a_gpu():
-    assert {kind for kind in CODECS.kinds() if codec_class(kind).needs_gpu} == {"mimi", "encodec"}
+    assert {kind for kind in CODECS.kinds() if codec_class(kind).needs_gpu} == {
+        "calm_vae",
+        "dac",
+        "encodec",
+        "mimi",
+        "vibevoice",
+    }

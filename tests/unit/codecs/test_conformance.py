@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from latentdyn.codecs.base import codec_class, frame_count
+from latentdyn.codecs.look_ahead import measure_look_ahead
 from latentdyn.codecs.tiling import TiledCodec
 from latentdyn.errors import UserError
 from latentdyn.families import CODECS
@@ -40,7 +41,8 @@ def codec(opened):
 @pytest.fixture
 def clip(codec, noise):
     """(1, n) of noise: 5 tiles, 3 frames, and as many more as a tile's margins, so that no margin holds all of it."""
-    return noise("clip", 1, (5 * codec.tile_frames + 3 + 2 * codec.decode_look_ahead_frames) * codec.hop_samples)
+    margins = 2 * max(codec.look_ahead_frames, codec.decode_look_ahead_frames)
+    return noise("clip", 1, (5 * codec.tile_frames + 3 + margins) * codec.hop_samples)
 
 
 def in_one_tile(codec, method, data):
@@ -131,17 +133,25 @@ def test_the_end_is_padded_with_zeros(codec, clip, streamed):
     np.testing.assert_allclose(streamed(codec, [cut]), latents, rtol=0, atol=ENCODED * latents.std())
 
 
-def test_encoding_is_causal_as_declared(codec, clip):
-    assert codec.causal, "no test yet for an encoder that is not causal: write it"
-    before, hop, start = codec.encode(clip)[0], codec.hop_samples, codec.start_look_ahead_frames
-    for frame in (start + 1, len(before) // 2, len(before) - 1):
+def test_encoding_looks_ahead_as_declared(codec, clip):
+    ahead, start = codec.look_ahead_frames, codec.start_look_ahead_frames
+    before, hop = codec.encode(clip)[0], codec.hop_samples
+    for frame in (ahead + start + 1, len(before) // 2, len(before) - 1):
         changed = clip.copy()
         changed[:, frame * hop : (frame + 1) * hop] += 0.1
         moved = moved_frames(before, codec.encode(changed)[0])
-        assert moved[0] == frame
+        assert frame in moved and moved[0] >= frame - ahead
+        assert (moved[0] < frame) == (ahead > 0), "an encoder that says it is not causal is not"
     changed = clip.copy()
     changed[:, start * hop : (start + 1) * hop] += 0.1
     assert moved_frames(before, codec.encode(changed)[0])[0] == 0, "what is declared is not more than there is"
+
+
+def test_what_is_measured_of_the_look_ahead_is_what_is_declared(codec):
+    measured = measure_look_ahead(codec)
+    assert measured["causal"] == (codec.look_ahead_frames == 0)
+    assert measured["look_ahead_frames"] <= codec.look_ahead_frames
+    assert measured["start_look_ahead_frames"] == codec.start_look_ahead_frames
 
 
 def test_decoding_looks_ahead_as_declared(codec, clip):
@@ -182,7 +192,8 @@ def test_the_network_never_gets_more_than_a_tile(codec, clip, monkeypatch):
     monkeypatch.setattr(codec, "_advance", lambda audio, state: heard.append(audio.shape) or advance(audio, state))
     monkeypatch.setattr(codec, "_decode_tile", lambda tile, state: seen.append(tile) or decode_tile(tile, state))
     codec.decode(codec.encode(clip)[0])
-    assert {samples for _, samples in heard[:-1]} == {codec.tile_frames * codec.hop_samples}
+    margins = 2 * codec.look_ahead_frames
+    assert max(samples for _, samples in heard) == (codec.tile_frames + margins) * codec.hop_samples
     assert max(len(tile.latents) for tile in seen) == codec.tile_frames + 2 * codec.decode_look_ahead_frames
 
 

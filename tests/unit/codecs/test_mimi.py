@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from latentdyn.codecs.look_ahead import measure_look_ahead
 from latentdyn.errors import UserError
 from tests.settings import codec_of
 
@@ -108,3 +109,53 @@ def test_a_mimi_that_cannot_work_in_tiles_is_refused(tmp_path, change):
     folder = save_mimi(tmp_path, **SMALL_MIMI, **change)
     with pytest.raises(UserError, match=r"cannot work in tiles.*kyutai/mimi"):
         codec_of("mimi", checkpoint=str(folder))
+
+
+class TestOtherSequences:
+    """What is not the latent at 12.5 Hz: before the downsampling, and four shifted encodings, interleaved."""
+
+    def test_before_the_downsampling(self, mimi_folder, mimi, noise):
+        from transformers import MimiModel
+
+        codec = codec_of("mimi", checkpoint=str(mimi_folder), tile_s=0.4, frames="before_downsampling")
+        assert (codec.hop_samples, codec.frame_rate_hz, codec.dim) == (HOP // 2, 25, mimi.dim)
+        audio = noise("clip", 1, 13 * HOP)
+        latents = codec.encode(audio)[0]
+        model, before = MimiModel.from_pretrained(mimi_folder).eval().double(), []
+        model.encoder.downsample.register_forward_pre_hook(lambda _, inputs: before.append(inputs[0]))
+        with torch.inference_mode():
+            model.encoder(torch.from_numpy(audio)[:, None].double())
+        reference = before[0][0].T.numpy()
+        assert share(latents - reference, reference) < 1e-5
+        sound = mimi.decode(mimi.encode(audio)[0])
+        assert share(codec.decode(latents) - sound, sound) < 3e-5
+
+    def test_overlapping_views(self, mimi_folder, mimi, noise):
+        codec = codec_of("mimi", checkpoint=str(mimi_folder), tile_s=0.4, frames="overlapping_views")
+        assert (codec.hop_samples, codec.frame_rate_hz, codec.dim) == (HOP // 4, 50, mimi.dim)
+        audio = noise("clip", 1, 13 * HOP)
+        latents = codec.encode(audio)[0]
+        for view in range(4):  # the last one is not shifted; the first one hears three quarters of silence first
+            delayed = np.pad(audio, ((0, 0), ((3 - view) * HOP // 4, 0)))[:, : audio.shape[1]]
+            alone = mimi.encode(delayed)[0]
+            assert share(latents[view::4] - alone, alone) < 1e-5
+        sound = mimi.decode(latents[3::4])
+        assert share(codec.decode(latents) - sound, sound) < 3e-5
+
+    @pytest.mark.parametrize("frames", ["before_downsampling", "overlapping_views"])
+    @pytest.mark.parametrize("hops", [1, 2, 3, 5, 23])
+    def test_lengths_and_streams(self, mimi_folder, noise, streamed, blocks_of, frames, hops):
+        codec = codec_of("mimi", checkpoint=str(mimi_folder), tile_s=0.4, frames=frames)
+        audio = noise("clip", hops * codec.hop_samples)
+        latents = streamed(codec, blocks_of(audio, 1000, 7, 5000))
+        assert latents.shape == (hops, codec.dim)
+        np.testing.assert_allclose(latents, codec.encode(audio[None])[0], rtol=0, atol=1e-5 * latents.std())
+        sound = codec.decode(latents)
+        assert sound.shape == audio.shape
+        codec.tile_frames = 4
+        assert share(codec.decode(latents) - sound, sound) < 3e-5
+
+    @pytest.mark.parametrize("frames", ["before_downsampling", "overlapping_views"])
+    def test_they_are_causal_too(self, mimi_folder, frames):
+        codec = codec_of("mimi", checkpoint=str(mimi_folder), tile_s=0.4, frames=frames)
+        assert measure_look_ahead(codec)["causal"]

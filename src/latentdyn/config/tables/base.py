@@ -48,6 +48,9 @@ class TableKind(Strict):
     kind: str  # each kind's own word
     corpora: Names = Field(description="a table is made for each")
     seeds: Seeds = Field([0], description="training runs that a row averages")
+    untrained: bool = Field(
+        False, description="allow rows of encoders with random weights (`untrained`): the table is a test, and says so"
+    )
 
     def rows(self, config: "Root") -> list[str]:
         """The representations of the rows, in order."""

@@ -38,6 +38,7 @@ def table_of(kind: str) -> dict[str, Any]:
         "kind": kind, "representations": ["r"], "surrogates": [], "predictors": ["p"], "keys": ["key"], "seeds": [0],
         "splits": ["eval"], "slices": ["all"], "horizons": [1], "columns": list(LAGGED_COLUMNS), "metrics": ["dnll"],
         "variants": ["none", "langevin"], "correction": "k", "against": "p", "reference": None, "tolerance": 0.02,
+        "untrained": False,
     }  # fmt: skip
     if kind == "calibration":
         return {**table, "predictors": {"r": "p"}, "keys": {}}
