@@ -56,11 +56,16 @@ lock: ## resolve the dependencies anew, in an environment of its own, and pin th
 	build/lock/bin/pip install torch==2.13.0
 	build/lock/bin/pip install '.[demo,dev]'
 	(sed -n 1p requirements.lock; build/lock/bin/pip freeze --all --exclude pip --exclude latentdyn | sed 's/+cpu//') > build/requirements.lock
-	mv build/requirements.lock requirements.lock
+	build/lock/bin/pip install '.[perception]' && build/lock/bin/pip install --no-deps resemblyzer
+	(sed -n 1p requirements-perception.lock; build/lock/bin/pip freeze --all --exclude pip --exclude latentdyn | \
+		sed 's/+cpu//' | grep -vxFf build/requirements.lock) > build/requirements-perception.lock
+	mv build/requirements.lock build/requirements-perception.lock .
 
-$(VENV)/.ready: requirements.lock pyproject.toml
+$(VENV)/.ready: requirements.lock requirements-perception.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-perception.lock || \
+		echo "No scores of decoded speech: their packages need a C compiler (docs/perception.md). All else works."
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 

@@ -182,7 +182,6 @@ DENOISING_LOSS = Metric("denoising_loss", "1", decimals=3, better="lower",
     "any model.")
 DENOISING_LOSS_GAUSSIAN = Metric("denoising_loss_gaussian", "1", decimals=3, better="neither",
     sentence="Mean squared error of the noise that a Gaussian with the training frames' covariance finds.")
-PESQ = Metric("pesq", "1", decimals=3, better="higher", sentence="Perceived quality of decoded speech.")
 
 # ------------------------------------------------------------------------------ of free runs, with unbounded
 
@@ -198,6 +197,28 @@ FRECHET_LATENTS = Metric("frechet_latents", "latent²", decimals=3, better="lowe
     sentence="Squared Fréchet distance of frames to those of the data.")
 FRECHET_DELTAS = Metric("frechet_deltas", "latent²", decimals=3, better="lower",
     sentence="Squared Fréchet distance of steps to those of the data.")
+
+# ------------------------------------------------------------------------------------- of decoded speech, as it sounds
+
+PESQ = Metric("pesq", "MOS", decimals=2, better="higher",
+    sentence="PESQ (wide band, ITU-T P.862.2) of decoded speech against the original; identity scores 4.64.")
+STOI = Metric("stoi", "1", decimals=3, better="higher",
+    sentence="Short-time objective intelligibility of decoded speech against the original; identity scores 1.")
+MEL_DISTANCE = Metric("mel_distance", "dB", decimals=2, better="lower",
+    sentence="Mean absolute difference of log-mel frames of decoded speech and the original; identity scores 0.")
+DNSMOS = Metric("dnsmos", "MOS", decimals=2, better="higher",
+    sentence="Overall quality that the network DNSMOS (P.835) hears, without the original.")
+SPEAKER_SIMILARITY = Metric("speaker_similarity", "1", decimals=3, better="higher",
+    sentence="Cosine of the speaker embeddings (resemblyzer) of decoded speech and the original; identity scores 1.")
+WORD_ERROR_RATE = Metric("word_error_rate", "1", decimals=3, better="lower",
+    sentence="Words that a small offline recogniser gets wrong, over those of the transcript; it compares with the "
+    "original's own rate only.")
+WORD_CHANGE = Metric("word_change", "1", decimals=3, better="lower",
+    sentence="Word error rate against what the same recogniser hears in the original.")
+FRECHET_MEL = Metric("frechet_mel", "dB²", decimals=1, better="lower",
+    sentence="Squared Fréchet distance of log-mel frames to those of original held-out speech.")
+UNSCORED = Metric("unscored", "scores", decimals=0, better="lower",
+    sentence="Scores of utterances that could not be given; their reasons are in unscored.csv.")
 
 # ---------------------------------------------------------------------------------------- of clusters of contexts
 
@@ -222,6 +243,7 @@ _FORECASTS = (
     SKILL, SKILL_NATS, RESET_DNLL, RESET_COSINE, DIVERGENCE_HORIZON, UTTERANCES, UTTERANCES_SKIPPED, SEGMENTS, SPEAKERS,
     DIM, FRAME_RATE_HZ, ENERGY_SCORE, ENERGY_SCORE_BASELINE, ENERGY_SCORE_STATE, ENERGY_SCORE_STATE_BASELINE,
 )
+_SCORES = (PESQ, STOI, MEL_DISTANCE, DNSMOS, SPEAKER_SIMILARITY, WORD_ERROR_RATE, WORD_CHANGE, UNSCORED)
 MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its records hold, parts left out
     "lagged": (
         NLL, NLL_BASELINE, DNLL, DNLL_FULL, LEVEL_GAIN, DNLL_DIRECTION, DNLL_LENGTH, DNLL_FACTORED, DNLL_PER_DIM,
@@ -234,6 +256,10 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
     "free_runs": (
         UNBOUNDED, ENERGY, STEP_LENGTH, AUTOCORRELATION_LATENTS, AUTOCORRELATION_DELTAS, FRECHET_LATENTS, FRECHET_DELTAS
     ),
+    "decoder_tolerance": (*_SCORES, STATE_ERROR, STATE_ERROR_NORMALISED),
+    "exp3b_synthetic": (*_SCORES, STATE_ERROR, STATE_ERROR_NORMALISED, COSINE, MAGNITUDE_RATIO),
+    "perceptual_rollouts": (*_SCORES, STATE_ERROR, STATE_ERROR_NORMALISED),
+    "free_listening": (DNSMOS, FRECHET_MEL, UNSCORED),
     "clusters": (
         VARIANCE_RATIO, VARIANCE_RATIO_HELD_OUT, EXPLAINED_VARIANCE, ENTROPY_REDUCTION, LABEL_ENTROPY, CLUSTERS_USED,
         MASS_EXCLUDED,
@@ -241,7 +267,7 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
 }
 # follow from records, are in the certificate only (`latentdyn.measure`), or are only planned
 _OF_TABLES = (
-    CONTEXT_GAIN, CONTEXT_GAIN_PER_DIM, PREDICTIVE_INFORMATION, MS_PER_STEP, SHRINKAGE, COSINE_CHANGE, PESQ
+    CONTEXT_GAIN, CONTEXT_GAIN_PER_DIM, PREDICTIVE_INFORMATION, MS_PER_STEP, SHRINKAGE, COSINE_CHANGE
 )
 METRICS: dict[str, Metric] = {m.name: m for kind in (*MEASURED.values(), _OF_TABLES) for m in kind}
 

@@ -1,4 +1,4 @@
-"""The three lists of packages, pyproject.toml, requirements.lock and the conda file of the rules, say the same."""
+"""The lists of packages, pyproject.toml, the two locks and the conda file of the rules, say the same."""
 
 import re
 import tomllib
@@ -12,7 +12,8 @@ from packaging.utils import canonicalize_name
 import latentdyn
 
 ROOT = Path(__file__).parents[2]
-LOCK_LINES = (ROOT / "requirements.lock").read_text().splitlines()
+LOCKS = ("requirements.lock", "requirements-perception.lock")
+LOCK_LINES = [line for name in LOCKS for line in (ROOT / name).read_text().splitlines()]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 RUNTIME = [*PROJECT["dependencies"], *EXTRAS["demo"]]  # what rules need
@@ -50,7 +51,9 @@ def test_torch_is_locked_to_the_release_the_project_is_measured_with(lock):
     assert lock["torch"] == "2.13.0"
 
 
-@pytest.mark.parametrize("requirement", [*RUNTIME, *EXTRAS["dev"]], ids=lambda r: r.split(">")[0])
+@pytest.mark.parametrize(
+    "requirement", [*RUNTIME, *EXTRAS["perception"], *EXTRAS["dev"]], ids=lambda r: r.split(">")[0]
+)
 def test_the_lock_satisfies_the_project(lock, requirement):
     needed = Requirement(requirement)
     assert needed.specifier.contains(lock[canonicalize_name(needed.name)])

@@ -135,8 +135,13 @@ def corpus_files(wildcards):
 @readable
 def encoder_files(wildcards):
     """The listing of a local encoder's weights, so that other weights encode again."""
-    files = representation_of(wildcards).weights()
-    return listed(f"weights/{wildcards.representation}", files) if files else []
+    return weights_of(wildcards.representation)
+
+
+def weights_of(name):
+    """The listing of the weights of a local codec."""
+    files = CONFIG.all_representations[name].weights()
+    return listed(f"weights/{name}", files) if files else []
 
 
 def presence(wildcards, **job):

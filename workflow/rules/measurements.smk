@@ -1,6 +1,7 @@
 # Measurements: what a diagnostic makes of a representation, by a fitted predictor, a key or nothing else. The config knows
 # their kinds, and there is one rule for each: measure_lagged, measure_injection, measure_corrections, measure_free_runs,
-# measure_clusters. A kind says which models it reads, how its files are named, and whether it wants a GPU.
+# measure_clusters, measure_decoder_tolerance, measure_exp3b_synthetic, measure_perceptual_rollouts,
+# measure_free_listening. A kind says which models it reads, how its files are named, and whether it wants a GPU.
 for kind in CONFIG.measurement_kinds():
 
     rule:
@@ -8,6 +9,7 @@ for kind in CONFIG.measurement_kinds():
             f"measure_{kind.measurement}"
         input:
             lambda w, kind=kind: [model["handle"] for model in models_of(kind, w).values()],
+            **heard_from(kind),
             latents="results/{corpus}/{representation}/latents.json",
             frames="results/{corpus}/{representation}/frames.json",
         output:
@@ -26,14 +28,17 @@ for kind in CONFIG.measurement_kinds():
         params:
             inputs=presence,
             float32_matmul=CONFIG.compute.float32_matmul,
-            code=lambda w, kind=kind: code_digest("latentdyn.steps.measure", kind.module, *modules_of(kind, w)),
+            code=lambda w, kind=kind: code_digest("latentdyn.steps.measure", *code_of(kind, w)),
             identity=lambda w, kind=kind: canonical_json(measurement_of(kind, w).identity()),
             models=lambda w, kind=kind: canonical_json(models_of(kind, w)),
             settings=lambda w, kind=kind: canonical_json(kind.settings(CONFIG, *names_of(kind, w))),
             device="any" if kind.needs_gpu else "cpu",
             sums=lambda w, output: output.get("sums", []),
+            decoding=lambda w, kind=kind: decoding_of(kind, w),
+            folder=lambda w, output: output.get("folder", []),
         shell:
             "python -m latentdyn.steps.measure --identity {params.identity:q} --latents {input.latents:q}"
             " --frames {input.frames:q} --models {params.models:q} --settings {params.settings:q}"
             " --device {params.device} --float32-matmul {params.float32_matmul:q}"
+            " --decoding {params.decoding:q} --workers {threads} --folder {params.folder:q}"
             " --metrics {output.metrics:q} --sums {params.sums:q} >{log:q} 2>&1"

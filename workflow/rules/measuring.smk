@@ -24,7 +24,42 @@ def measured(wildcards, file):
 def files_of(kind):
     """What a measurement of this kind writes: its metrics and, of most kinds, its sums by speaker."""
     folder, names = measured_by(kind), {"metrics": kind.metrics, "sums": kind.sums}
-    return {file: f"{folder}/{name.format(variant='{correction}')}" for file, name in names.items() if name}
+    files = {file: f"{folder}/{name.format(variant='{correction}')}" for file, name in names.items() if name}
+    return files | ({"folder": directory(f"{folder}/{kind.folder}")} if kind.folder else {})
+
+
+def heard_from(kind):
+    """What a kind that decodes reads besides: the latents of the chain, the recordings, the codec's weights."""
+    if not kind.decodes:
+        return {}
+    return {
+        "chain": lambda w: [f"results/{w.corpus}/{link}/latents.json" for link in CONFIG.chain(w.representation)],
+        "recordings": ["results/{corpus}/manifest.json", "results/{corpus}/manifest.parquet"],
+        "weights": readable(lambda w: weights_of(CONFIG.chain(w.representation)[0])),
+    }
+
+
+def decoding_of(kind, wildcards):
+    """What the step of a kind that decodes is told of the way back to audio."""
+    if not kind.decodes:
+        return []
+    chain = CONFIG.chain(wildcards.representation)
+    return canonical_json(
+        {
+            "codec": CONFIG.all_representations[chain[0]].model_dump(mode="json"),
+            "chain": [f"results/{wildcards.corpus}/{link}/latents.json" for link in chain],
+            "manifest": f"results/{wildcards.corpus}/manifest.parquet",
+            "audio": corpus_root(wildcards),
+        }
+    )
+
+
+def code_of(kind, wildcards):
+    """The modules that a measurement reaches by computed names: its kind, its models' kinds, and what it decodes with."""
+    modules = [kind.module, *modules_of(kind, wildcards)]
+    if kind.decodes:
+        modules += [CONFIG.all_representations[link].module for link in CONFIG.chain(wildcards.representation)]
+    return sorted(set(modules), key=modules.index)
 
 
 def beside(kind, folder, suffix):

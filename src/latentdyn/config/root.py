@@ -118,12 +118,16 @@ class Root(Strict):
             predictor = start
         return predictor
 
+    def chain(self, name: str) -> list[str]:
+        """The names from the root to a representation, itself included."""
+        chain = [name]
+        while isinstance(link := self.all_representations[chain[-1]], Derived):
+            chain.append(link.source)
+        return chain[::-1]
+
     def derivation(self, name: str) -> list[Representation]:
         """A representation, what it is derived from, and so on to the encoder, process or provided latents."""
-        chain = [self.all_representations[name]]
-        while isinstance(link := chain[-1], Derived):
-            chain.append(self.all_representations[link.source])
-        return chain
+        return [self.all_representations[link] for link in reversed(self.chain(name))]
 
     def root(self, name: str) -> Representation:
         """What stands at the start of a chain of derived representations."""

@@ -36,12 +36,19 @@ class Model:
 
 @dataclass(frozen=True)
 class Subject:
-    """A representation and the models that a measurement reads, by their role in it; opened when asked for."""
+    """A representation and the models that a measurement reads, by their role in it; opened when asked for.
+
+    decoding: how latents become audio (codec, chain, manifest, audio: see perception.source), for kinds that decode.
+    workers: processes that a kind may start. folder: where a kind writes further files, if it does.
+    """
 
     latents_handle: Path
     frames_handle: Path
     models: Mapping[str, Model]
     device: torch.device
+    decoding: Mapping[str, Any] | None = None
+    workers: int = 1
+    folder: Path | None = None
 
     @cached_property
     def store(self) -> LatentsStore:

@@ -13,7 +13,7 @@ from latentdyn.families import MEASUREMENTS
 from latentdyn.measurements.subject import Model, Subject
 from latentdyn.provenance import write_run_record
 from latentdyn.steps.cli import run_step
-from latentdyn.steps.settings import identity, json_object, measurement
+from latentdyn.steps.settings import identity, json_object, measurement, number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "and the handles of the latents and frames it must have been fitted to, if not those of --latents and --frames",
     )  # fmt: skip
     parser.add_argument("--settings", type=json_object, required=True, help="of this kind of measurement, as JSON")
+    parser.add_argument(
+        "--decoding", type=json_object, nargs="?",
+        help="how latents become audio, as JSON, for kinds that decode: codec (its section of the config), chain "
+        "(handles, from the codec's latents on), manifest (parquet), audio (folder of the recordings)",
+    )  # fmt: skip
+    parser.add_argument("--workers", type=number(int, 1), default=1, help="processes that a kind may start")
+    parser.add_argument("--folder", type=Path, nargs="?", help="folder for further files of a kind that writes some")
     parser.add_argument("--device", default="any", choices=("any", "cpu"), help="cpu: a GPU is of no use to this kind")
     parser.add_argument("--float32-matmul", default="highest", choices=PRECISIONS, help="arithmetic on a GPU")
     parser.add_argument("--sums", type=Path, nargs="?", help="parquet of sums over each speaker's frames to write")
@@ -42,7 +49,8 @@ def step(arguments: argparse.Namespace) -> None:
         device = pick_device(require_gpu=gpu_required(), float32_matmul=arguments.float32_matmul)
     models = {role: _model(**facts) for role, facts in arguments.models.items()}
     measure = MEASUREMENTS.load(arguments.identity.measurement)
-    subject = Subject(arguments.latents, arguments.frames, models, device)
+    further = (arguments.decoding, arguments.workers, arguments.folder)
+    subject = Subject(arguments.latents, arguments.frames, models, device, *further)
     measured = measure(subject, arguments.settings)
     sums = write_sums(arguments.sums, arguments.identity, measured.sums) if arguments.sums else None
     write_metrics(
@@ -53,6 +61,9 @@ def step(arguments: argparse.Namespace) -> None:
         data=subject.digests(),
         sums=sums,
     )
+    if arguments.folder and arguments.folder.is_dir():
+        files = sorted(file for file in arguments.folder.iterdir() if file.suffix != ".json")
+        write_run_record(arguments.folder / "files.run.json", started=started, files=files)
     write_run_record(arguments.metrics.with_suffix(".run.json"), started=started, device=describe_device(device))
 
 

@@ -120,6 +120,8 @@ def measurement(arguments: argparse.Namespace) -> None:
         if not isinstance(found, dict) or not isinstance(found.get("handle"), str) or "settings" not in found:
             raise UserError("a model is given as {handle, settings}", where, _FIX)
         found["settings"] = _of_model(roles[role], found["settings"], where)
+    if kind.decodes:
+        _check_decoding(arguments.decoding)
 
 
 def table(arguments: argparse.Namespace) -> None:
@@ -158,6 +160,20 @@ def checked(model: "type[BaseModel]", given: Any, where: str, *, fill: bool = Tr
         told = "; ".join(f"{'.'.join(place)}: {what}" if place else what for place, what in mistakes)
         raise UserError(f"these settings are not valid: {told}", where, _FIX) from None
     return found.model_dump(mode="json") if fill else given
+
+
+def _check_decoding(given: Any) -> None:
+    """Check that `--decoding` says how latents become audio."""
+    from latentdyn.config.representations import Encoder
+
+    keys = {"codec": dict, "chain": list, "manifest": str, "audio": str}
+    if given is None or given.keys() != keys.keys() or not all(isinstance(given[k], t) for k, t in keys.items()):
+        raise UserError(
+            "this kind of measurement decodes latents, and how is not said",
+            "--decoding",
+            'give {"codec": {...}, "chain": ["...", "..."], "manifest": "...", "audio": "..."}',
+        )
+    given["codec"] = checked(_kind(Encoder, given["codec"], "--decoding, codec"), given["codec"], "--decoding, codec")
 
 
 def _of_model(kind: str, given: Any, where: str) -> dict[str, Any]:

@@ -66,6 +66,8 @@ class MeasurementKind(Strict):
     sums: ClassVar[str | None] = None
     roles: ClassVar[dict[str, Literal["predictor", "score"]]] = {"predictor": "predictor"}  # kinds of models it reads
     needs_gpu: ClassVar[bool] = True
+    decodes: ClassVar[bool] = False  # it reads what leads back to audio: codec, chain of latents, recordings
+    folder: ClassVar[str | None] = None  # of further files that it writes
     minutes: ClassVar[tuple[int, int]] = (30, 100)  # a job's own, and megabytes of latents a minute
 
     @property
@@ -132,6 +134,7 @@ def check_fit(where: str, config: "Root", known: Known, name: str) -> None:
         known.check_split(where, "validation", "speakers of the split validation choose it")
 
 
-def measurement_kinds() -> list[type[MeasurementKind]]:
-    """All kinds of measurement."""
-    return [kind for kind in MeasurementKind.__subclasses__() if "measurement" in vars(kind)]
+def measurement_kinds(base: type[MeasurementKind] = MeasurementKind) -> list[type[MeasurementKind]]:
+    """All kinds of measurement, at any depth below `base`."""
+    below = [kind for child in base.__subclasses__() for kind in (child, *measurement_kinds(child))]
+    return [kind for kind in dict.fromkeys(below) if "measurement" in vars(kind)]

@@ -1,0 +1,191 @@
+"""Sections of measurements that decode latents and score what is heard (docs/perception.md)."""
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from latentdyn.config.measurements.base import MeasurementKind
+from latentdyn.config.measurements.lagged import Evaluation
+from latentdyn.config.mel import most_bands
+from latentdyn.config.shapes import Known
+from latentdyn.config.values import Horizons, Split, Strict, no_duplicates, part_of
+
+if TYPE_CHECKING:
+    from latentdyn.config.root import Root
+
+_RATE_HZ = 16_000  # of all audio that is scored
+
+ScoreName = Literal["pesq", "stoi", "mel_distance", "dnsmos", "speaker_similarity", "word_error_rate", "word_change"]
+Scores = Annotated[list[ScoreName], AfterValidator(no_duplicates)]
+
+
+def _even_bands(mel: "MelSpectrum") -> "MelSpectrum":
+    if mel.n_fft < mel.hop:
+        raise ValueError(f"n_fft = {mel.n_fft} skips audio between hops of {mel.hop}; set it to hop or more")
+    most = most_bands(_RATE_HZ, mel.n_fft, mel.n_mels)
+    if most < mel.n_mels:
+        raise ValueError(f"n_mels = {mel.n_mels} is too many for n_fft = {mel.n_fft}: at most {most} bands fit")
+    return mel
+
+
+class MelSpectrum(Strict):
+    """Log-mel frames, at 16 kHz, that recordings are compared by."""
+
+    n_fft: int = Field(1024, ge=4, le=100_000, description="samples of a window")
+    hop: int = Field(256, ge=1, le=4000, description="samples between windows")
+    n_mels: PositiveInt = Field(80, description="mel bands")
+    floor_db: float = Field(-80.0, ge=-200, le=100, description="noise floor added to every band, dB re a full sine")
+
+
+class Perception(MeasurementKind):
+    """What all measurements that decode share."""
+
+    decodes: ClassVar[bool] = True
+    roles: ClassVar = {}
+    needs_gpu: ClassVar[bool] = False
+    minutes: ClassVar[tuple[int, int]] = (120, 100)
+
+    split: Split = Field("eval", description="whose utterances are heard")
+    utterances: PositiveInt = Field(
+        16, description="how many, drawn by name: a second one of a speaker only after the first of all"
+    )
+    max_duration_s: float = Field(20.0, ge=1, le=300, description="of a longer utterance the beginning is heard")
+    mel: Annotated[MelSpectrum, AfterValidator(_even_bands)] = Field(
+        MelSpectrum(), description="of the mel distance, and of the Fréchet distance of log-mel frames"
+    )
+    wav_utterances: NonNegativeInt = Field(2, description="utterances that are written as WAV files, in every form")
+
+    @property
+    def threads(self) -> int | None:
+        """Processes that score; Snakemake takes no more than there are cores."""
+        return 8
+
+    def check(self, where: str, config: "Root", known: Known, by: str, variant: str | None) -> None:
+        super().check(where, config, known, by, variant)
+        if known.corpus.gives != "audio":
+            raise ValueError(
+                f"{where}: what is decoded is scored against the recordings, and corpus '{known.corpus_name}' (kind "
+                f"{known.corpus.kind}) has none"
+            )
+        known.check_split(f"{self.section}.split", self.split, f"{where} hears its utterances")
+        if (there := known.utterances(self.split)) is not None and there < self.utterances:
+            raise ValueError(
+                f"{self.section}.utterances: {where} asks for {self.utterances} utterances of split {self.split}, and "
+                f"corpus '{known.corpus_name}' has {there} there"
+            )
+
+    @classmethod
+    def form(cls) -> type[BaseModel]:
+        return part_of(Evaluation, {"bootstrap_resamples"}, base=cls)
+
+    def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
+        resamples = config.section(Evaluation).bootstrap_resamples
+        return {**self.model_dump(mode="json"), "bootstrap_resamples": resamples}
+
+
+class ScoredPerception(Perception):
+    """Those that score against the original."""
+
+    scores: Annotated[Scores, Field(min_length=1)] = Field(
+        ["pesq", "stoi", "mel_distance", "dnsmos", "speaker_similarity"],
+        description="what is scored; each needs its package (docs/perception.md). Words take longest",
+    )
+
+
+class DecoderTolerance(ScoredPerception):
+    """How much noise on latents can be heard, by its deviation."""
+
+    measurement = "decoder_tolerance"
+    section = "decoder_tolerance"
+    purpose = "noise on latents, decoded"
+    by = "representation"
+    metrics = "decoder_tolerance.json"
+    sums = "decoder_tolerance_speakers.parquet"
+    folder = "decoder_tolerance.heard"
+
+    sigmas: Annotated[list[NonNegativeFloat], Field(min_length=1), AfterValidator(no_duplicates)] = Field(
+        [0.0, 0.05, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0],
+        description="σ of the noise, in deviations of each dimension of the training frames",
+    )
+
+
+class Exp3BSynthetic(ScoredPerception):
+    """Synthetic movements of true latents, decoded (Exp 3B), with controls."""
+
+    measurement = "exp3b_synthetic"
+    section = "exp3b_synthetic"
+    purpose = "synthetic movements of latents, decoded (Exp 3B)"
+    by = "representation"
+    metrics = "exp3b_synthetic.json"
+    sums = "exp3b_synthetic_speakers.parquet"
+    folder = "exp3b_synthetic.heard"
+
+    scores: Annotated[Scores, Field(min_length=1)] = Field(
+        ["pesq", "stoi", "mel_distance", "dnsmos", "speaker_similarity", "word_change"],
+        description="what is scored; word_error_rate needs transcripts beside the recordings",
+    )
+
+    alphas: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1), AfterValidator(no_duplicates)] = (
+        Field([0.75, 0.5, 0.25], description="α: factors of magnitudes")
+    )
+    cosines: Annotated[
+        list[Annotated[float, Field(ge=-1, le=1)]], Field(min_length=1), AfterValidator(no_duplicates)
+    ] = Field([0.9, 0.6, 0.3], description="cosines that directions are turned to")
+
+
+class PerceptualRollouts(ScoredPerception):
+    """Forecasts of a few steps spliced into an utterance, decoded."""
+
+    measurement = "perceptual_rollouts"
+    section = "perceptual_rollouts"
+    purpose = "forecasts of a few steps, decoded"
+    by = "predictor"
+    roles = MeasurementKind.roles
+    metrics = "perceptual_rollouts.json"
+    sums = "perceptual_rollouts_speakers.parquet"
+    folder = "perceptual_rollouts.heard"
+
+    scores: Annotated[Scores, Field(min_length=1)] = Field(
+        ["pesq", "stoi", "mel_distance"],
+        description="what is scored on the whole utterance; a few frames hardly change other scores",
+    )
+
+    steps: Horizons = Field([1, 2, 4, 8, 16], description="lengths of forecasts, in frames")
+    segments: int = Field(1, ge=1, le=1000, description="segments of each utterance, each decoded for itself")
+    margin_s: PositiveFloat = Field(0.5, description="the window about a segment goes on so long on both sides")
+    window_scores: Scores = Field(
+        ["pesq", "stoi", "mel_distance"], description="what is scored on the window; all other scores need more speech"
+    )
+
+    def check(self, where: str, config: "Root", known: Known, by: str, variant: str | None) -> None:
+        super().check(where, config, known, by, variant)
+        needed = config.all_predictors[by].window_frames + max(self.steps)
+        known.check_frames(where, needed, "a forecast (window_frames, and steps of the section perceptual_rollouts)")
+
+
+class FreeListening(Perception):
+    """Sampled free runs, decoded."""
+
+    measurement = "free_listening"
+    section = "free_listening"
+    purpose = "sampled free runs, decoded"
+    by = "predictor"
+    roles = MeasurementKind.roles
+    metrics = "free_listening.json"
+    sums = "free_listening_speakers.parquet"
+    folder = "free_listening.heard"
+
+    utterances: PositiveInt = Field(16, description="free runs, each from an utterance of its own")
+    duration_s: float = Field(4.0, gt=0.25, le=100, description="of a run")
+    temperature: PositiveFloat = Field(1.0, description="temperature of the draws")
+    reference_utterances: int = Field(
+        64, ge=2, description="utterances whose recordings runs are compared with by the Fréchet distance"
+    )
+
+    def check(self, where: str, config: "Root", known: Known, by: str, variant: str | None) -> None:
+        super().check(where, config, known, by, variant)
+        if known.shape.rate_hz is not None:
+            needed = config.all_predictors[by].window_frames + round(self.duration_s * known.shape.rate_hz)
+            known.check_frames(
+                where, needed, "a free run (window_frames, and duration_s of the section free_listening)"
+            )

@@ -1,0 +1,98 @@
+"""Free runs as they sound: draws of a predictor go on from true frames, and are decoded.
+
+Modes: `sampled`, the runs; `reconstruction`, the true frames of the same stretch; `original`, its recording. DNSMOS
+needs no original. The Fréchet distance is that of log-mel frames to originals of held-out utterances; of the mode
+`original` it is that of as many frames of training speakers, the smallest distance to expect.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from latentdyn.diagnostics.free_runs.comparison import frechet_distance
+from latentdyn.diagnostics.records import record
+from latentdyn.diagnostics.rollout import by_draws, free_run
+from latentdyn.errors import UserError
+from latentdyn.measurements.hearing import experiment_of
+from latentdyn.measurements.subject import Measured, Subject
+from latentdyn.metrics import DNSMOS, FRECHET_MEL
+from latentdyn.perception.experiment import Experiment
+from latentdyn.perception.listening import Heard, Part, Presentation
+from latentdyn.perception.mel import log_mel
+from latentdyn.perception.source import draw_utterances
+from latentdyn.predictors.base import Predictor
+from latentdyn.seeds import numpy_generator, torch_generator
+
+SCORES = (DNSMOS.name,)
+
+
+def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
+    """Measure `subject` as the section `free_listening` of the config says.
+
+    Raises:
+        UserError: a run is longer than max_duration_s, or as of `Experiment`.
+    """
+    predictor, rate = subject.predictors()[1], subject.store.frame_rate_hz
+    steps = max(1, round(settings["duration_s"] * rate))
+    needed = predictor.window_frames + steps
+    if needed > int(settings["max_duration_s"] * rate):
+        raise UserError(
+            f"a run of {settings['duration_s']:g} s and its context of {predictor.window_frames} frames are longer "
+            f"than {settings['max_duration_s']:g} s",
+            "duration_s and max_duration_s of the section free_listening",
+            "shorten the runs, or allow longer utterances",
+        )
+    experiment = experiment_of(subject, {**settings, "scores": SCORES}, "free_listening", needed=needed, keeps_mel=True)
+    heard = list(experiment.session.hear(_presentations(experiment, predictor, steps, settings, subject.device)))
+    records, sums = experiment.measured(heard, [])
+    return Measured(records + _frechet(experiment, heard, settings), sums)
+
+
+def _presentations(
+    experiment: Experiment, predictor: Predictor, steps: int, settings: dict[str, Any], device: torch.device
+) -> Iterator[Presentation]:
+    window, rate = predictor.window_frames, experiment.source.store.frame_rate_hz
+    whole = (Part("all", None, SCORES),)
+    for utterance in experiment.utterances():
+        name = utterance.utterance_id
+        first = window + int(
+            numpy_generator("free listening", name).integers(len(utterance.latents) - window - steps + 1)
+        )
+        history = torch.from_numpy(utterance.latents[first - window : first].copy())[None].to(device)
+        draws = by_draws(torch_generator("free listening", name, device=device), settings["temperature"])
+        run = free_run(predictor, history, steps, 1, draws)[0, window:].cpu().numpy()
+        spliced = np.concatenate([utterance.latents[:first], run])
+        sampled = experiment.decoded(utterance, spliced, "sampled", whole)
+        for presentation in (*experiment.references(utterance, whole), sampled):
+            yield replace(presentation, only=(first / rate, (first + steps) / rate))
+
+
+def _frechet(experiment: Experiment, heard: list[Heard], settings: dict[str, Any]) -> list[Any]:
+    """Distances of what was heard, by mode, to originals of the split."""
+    of_modes: dict[str, list[np.ndarray]] = {}
+    for one in heard:
+        if one.log_mel is not None:
+            of_modes.setdefault(one.where["mode"], []).append(one.log_mel)
+    n = sum(map(len, of_modes["original"]))
+    split, wanted = settings["split"], settings["reference_utterances"]
+    data, floor = (_original_frames(experiment, of, wanted) for of in (split, "train"))
+    of_modes["original"] = [floor[:n]]
+    return [
+        record(FRECHET_MEL, frechet_distance(torch.from_numpy(np.concatenate(frames)), torch.from_numpy(data)),
+               sum(map(len, frames)), split=split, mode=mode)
+        for mode, frames in of_modes.items()
+    ]  # fmt: skip
+
+
+def _original_frames(experiment: Experiment, split: str, wanted: int) -> np.ndarray:
+    """Log-mel frames (n, n_mels), in random order, of at most so many originals of a split."""
+    there = experiment.frames.loc[experiment.frames["split"] == split, "utterance_id"].nunique()
+    names = ("free listening", "reference", split)
+    drawn = draw_utterances(experiment.frames, split, min(wanted, there), 1, names, experiment.section)
+    seconds = experiment.settings["max_duration_s"]
+    audio = (experiment.source.original(str(name), seconds) for name in drawn.index)
+    frames = np.concatenate([log_mel(one, experiment.mel) for one in audio])
+    return frames[numpy_generator(*names, "order").permutation(len(frames))]

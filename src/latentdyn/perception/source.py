@@ -1,0 +1,217 @@
+"""Utterances that can be heard: latents, the codec's own latents, the original recording, and the way from one to
+another.
+
+A representation is walked back to its codec link by link (representations.inversion). All recordings of an utterance
+end where the shortest of them does, so that every row of a table is scored on the same stretch of speech.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import soxr
+
+from latentdyn.codecs.base import open_codec
+from latentdyn.corpus.audio import audio_blocks
+from latentdyn.corpus.partition import PART_COLUMNS
+from latentdyn.corpus.transcripts import transcript_of
+from latentdyn.corpus.unchanged import check_unchanged
+from latentdyn.errors import UserError
+from latentdyn.parquet import read_parquet
+from latentdyn.perception.mel import RATE_HZ
+from latentdyn.perception.scores import Original, words_of
+from latentdyn.representations.base import Transform
+from latentdyn.representations.inversion import invert_chain, open_chain
+from latentdyn.seeds import numpy_generator
+from latentdyn.stores.latents import LatentsStore, open_latents
+from latentdyn.stores.lineage import root_facts
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What leads back to audio.
+
+    codec: the section of the config of the representation at the root. chain: handles, from the root to the
+    representation. manifest: of the recordings. audio: the folder that its paths are relative to.
+    """
+
+    codec: Mapping[str, Any]
+    chain: list[Path]
+    manifest: Path
+    audio: Path
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """The codec's decoder; it can be sent to another process, and is opened there.
+
+    codec: section of the config. device: in torch's notation.
+    """
+
+    codec: Mapping[str, Any]
+    device: str = "cpu"
+
+    @cached_property
+    def _opened(self) -> Any:
+        return open_codec(self.codec, device=self.device)
+
+    @property
+    def sample_rate_hz(self) -> int:
+        return int(self._opened.sample_rate_hz)
+
+    @property
+    def hop_samples(self) -> int:
+        return int(self._opened.hop_samples)
+
+    def __call__(self, latents: np.ndarray) -> np.ndarray:
+        """Audio (T * hop,) float32 at the codec's rate, clipped to [-1, 1] as a WAV file would; (T, D) are its own."""
+        return np.clip(self._opened.decode(np.ascontiguousarray(latents, np.float32)), -1, 1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"codec": self.codec, "device": self.device}
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One utterance that can be heard.
+
+    start: store row of its first frame. latents: (T, D) of the representation. own: (T', D') of the codec.
+    original: its recording at 16 kHz, as long as what is decoded.
+    """
+
+    utterance_id: str
+    speaker_id: str
+    start: int
+    latents: np.ndarray
+    own: np.ndarray
+    original: Original
+
+
+class Source:
+    """A representation of recordings, with the way back to audio.
+
+    Raises:
+        UserError: a link of the chain has no inverse (it is named), the codec is another than the one that made the
+            root, or a file is missing or damaged.
+    """
+
+    def __init__(self, decoding: Decoding, device: str) -> None:
+        self.decoder = Decoder(decoding.codec, device)
+        self.transforms: list[Transform] = open_chain(decoding.chain)
+        self.root, self.store = open_latents(decoding.chain[0]), open_latents(decoding.chain[-1])
+        _check_codec(decoding.codec, self.root, decoding.chain[0])
+        self._audio, manifest = decoding.audio, read_parquet(decoding.manifest, PART_COLUMNS, made_by="build_manifest")
+        self._recordings = manifest.set_index("utterance_id")
+
+    @property
+    def samples_a_frame(self) -> float:
+        """Samples of the codec's audio for each frame of the representation."""
+        return self.decoder.sample_rate_hz / self.store.frame_rate_hz
+
+    def to_root(self, latents: np.ndarray, utterance_id: str) -> np.ndarray:
+        """The codec's own frames for (T, D) frames of the representation: stored ones, or others."""
+        with np.errstate(over="ignore", invalid="ignore"):  # of forecasts that grow without bound
+            return invert_chain(self.transforms, latents.astype(np.float32), utterance_id)
+
+    def utterance(self, utterance_id: str, max_duration_s: float) -> Utterance:
+        """An utterance, or its beginning where it is longer.
+
+        Raises:
+            UserError: its recording is missing, or is another than the manifest lists.
+        """
+        row = _row(self.store, utterance_id)
+        n = min(int(row.n_frames), int(max_duration_s * self.store.frame_rate_hz))
+        latents = np.asarray(self.store.array()[row.start : row.start + n], np.float32)
+        own_row = _row(self.root, utterance_id)
+        back = self.to_root(latents, utterance_id)
+        own = np.asarray(self.root.array()[own_row.start : own_row.start + len(back)], np.float32)
+        seconds = min(len(back), len(own)) * self.decoder.hop_samples / self.decoder.sample_rate_hz
+        return Utterance(
+            utterance_id, str(row.speaker_id), int(row.start), latents, own[: len(back)],
+            self._original(utterance_id, round(seconds * RATE_HZ), whole=n == row.n_frames),
+        )  # fmt: skip
+
+    def original(self, utterance_id: str, max_duration_s: float) -> np.ndarray:
+        """The recording at 16 kHz, or its beginning where it is longer.
+
+        Raises:
+            UserError: as of `utterance`.
+        """
+        return self._original(utterance_id, round(max_duration_s * RATE_HZ), whole=False).audio
+
+    def _original(self, utterance_id: str, samples: int, whole: bool) -> Original:
+        recording = self._recordings.loc[utterance_id]
+        path = self._audio / str(recording.path)
+        check_unchanged(path, str(recording.sha256))
+        blocks, n = [np.empty(0, np.float32)], 0
+        for block in audio_blocks(path, RATE_HZ):
+            blocks.append(block)
+            n += len(block)
+            if n >= samples:
+                break
+        text = transcript_of(path) if whole else None  # a transcript tells nothing of a part
+        return Original(np.clip(np.concatenate(blocks)[:samples], -1, 1), None if text is None else words_of(text))
+
+
+def to_scored_rate(audio: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    """Audio resampled to 16 kHz, as recordings are (soxr, high quality)."""
+    if sample_rate_hz == RATE_HZ:
+        return audio
+    return np.clip(np.asarray(soxr.resample(audio, sample_rate_hz, RATE_HZ), np.float32), -1, 1)
+
+
+def draw_utterances(
+    frames: pd.DataFrame, split: str, wanted: int, needed: int, names: tuple[object, ...], where: str
+) -> pd.DataFrame:
+    """Utterances of a split, drawn by name: a second one of a speaker only after the first of all.
+
+    Args:
+        needed: frames; shorter utterances, and those with a frame that is not finite, are not drawn.
+        where: the section of the config, for the message.
+
+    Returns:
+        A row each: utterance_id (the index), speaker_id, row (its first frame's), n.
+
+    Raises:
+        UserError: there are fewer than `wanted`.
+    """
+    whole = frames[frames["split"] == split].groupby("utterance_id", observed=True).agg(
+        speaker_id=("speaker_id", "first"), row=("row", "min"), n=("row", "size"), valid=("valid", "all")
+    )  # fmt: skip
+    fit = whole[(whole["n"] >= needed) & whole["valid"]]
+    if len(fit) < wanted:
+        raise UserError(
+            f"{len(fit)} of {len(whole)} utterances of split {split} have at least {needed} frames, all finite; "
+            f"{wanted} are asked for",
+            f"utterances and split of the section {where}",
+            "ask for fewer utterances, or use a larger corpus",
+        )
+    shuffled = fit.iloc[numpy_generator(*names, "utterances").permutation(len(fit))]
+    turn = shuffled.groupby("speaker_id", observed=True).cumcount().to_numpy()
+    return shuffled.iloc[np.argsort(turn, kind="stable")[:wanted]]
+
+
+def _row(store: LatentsStore, utterance_id: str) -> Any:
+    found = store.utterances[store.utterances["utterance_id"] == utterance_id]
+    return found.iloc[0]
+
+
+def _check_codec(codec: Mapping[str, Any], root: LatentsStore, handle: Path) -> None:
+    """Check that a codec is the one that made a store, by its kind and its settings.
+
+    Raises:
+        UserError: it is another.
+    """
+    (made,) = root.handle["lineage"]
+    (mine,) = root_facts(codec)["lineage"]
+    if (made["kind"], made["settings"]) != (mine["kind"], mine["settings"]):
+        raise UserError(
+            f"these latents were made by {made['kind']} {made['settings']}, and the codec to decode them is "
+            f"{mine['kind']} {mine['settings']}",
+            handle,
+            "name the codec that made them, with the same settings",
+        )

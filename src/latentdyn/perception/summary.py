@@ -1,0 +1,64 @@
+"""From outcomes of single utterances to records with speaker intervals, sums by speaker, and a list of what failed."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval
+from latentdyn.diagnostics.records import Record, record
+from latentdyn.metrics import UNSCORED, metric
+from latentdyn.perception.scores import SCORES
+from latentdyn.seeds import numpy_generator
+
+PLACES = ["mode", "step", "sigma", "slice"]
+UNSCORED_COLUMNS = ["utterance_id", *PLACES, "metric", "reason"]
+
+
+def summarise(
+    table: pd.DataFrame, split: str, resamples: int, names: tuple[object, ...]
+) -> tuple[list[Record], pd.DataFrame]:
+    """Records and sums by speaker of outcomes (columns of `listening.outcomes_table`), by their places.
+
+    A score is the sum of totals over the sum of counts; n is that sum of counts. Every interval resamples the same
+    speakers. `unscored` counts the outcomes without a score; n is how many were tried.
+    """
+    speakers = np.unique(table["speaker_id"])
+    bootstrap = SpeakerBootstrap.draw(len(speakers), resamples, numpy_generator(*names, "bootstrap"))
+    sums = table.groupby([*PLACES, "metric", "speaker_id"], sort=False, dropna=False)[["total", "count"]].sum()
+    sums = sums.reset_index()
+    records = [*_means(sums, speakers, bootstrap, split), *_failures(table, split)]
+    known = sums[sums["count"] > 0].rename(columns={"count": "n"})
+    return records, known.assign(split=split)
+
+
+def unscored(table: pd.DataFrame) -> pd.DataFrame:
+    """The outcomes without a score, with their reasons."""
+    return table.loc[table["reason"].notna(), UNSCORED_COLUMNS]
+
+
+def _means(sums: pd.DataFrame, speakers: np.ndarray, bootstrap: SpeakerBootstrap, split: str) -> Iterator[Record]:
+    for place, here in sums.groupby([*PLACES, "metric"], sort=False, dropna=False):
+        *where, name = place
+        by_speaker = here.set_index("speaker_id")[["total", "count"]].reindex(speakers, fill_value=0)
+        totals, counts = by_speaker.to_numpy(np.float64).T
+        n = int(counts.sum())
+        with np.errstate(over="ignore", invalid="ignore"):
+            value = totals.sum() / n if n else np.nan
+            low, high = interval(bootstrap.ratios(totals, counts))
+        yield record(metric(str(name)), value, n, ci_low=low, ci_high=high, split=split, **_where(where))
+
+
+def _failures(table: pd.DataFrame, split: str) -> Iterator[Record]:
+    scores = table[table["metric"].isin(SCORES)]
+    for where, here in scores.groupby(PLACES, sort=False, dropna=False):
+        yield record(UNSCORED, int(here["reason"].notna().sum()), len(here), split=split, **_where(where))
+
+
+def _where(place: Any) -> dict[str, Any]:
+    mode, step, sigma, part = place
+    return {
+        "mode": mode, "slice": part,
+        "step": None if pd.isna(step) else int(step), "sigma": None if pd.isna(sigma) else float(sigma),
+    }  # fmt: skip

@@ -1,0 +1,97 @@
+"""The way back to audio: lengths, the codec, links without an inverse, utterances drawn by name."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from latentdyn.corpus.transcripts import transcript_of
+from latentdyn.errors import UserError
+from latentdyn.perception.source import Decoding, Source, draw_utterances, to_scored_rate
+from tests.unit.perception.conftest import CODEC, speech_like
+
+POOLED = {"kind": "pooled", "frame_rate_hz": 25.0}
+SHUFFLED = {"kind": "surrogate", "method": "shuffled"}
+
+
+def open_source(made, **changes) -> Source:
+    given = {**made["decoding"], **changes}
+    chain = [Path(handle) for handle in given["chain"]]
+    return Source(Decoding(given["codec"], chain, Path(given["manifest"]), Path(given["audio"])), "cpu")
+
+
+def test_a_codec_that_loses_nothing_gives_the_recording_back(corpus):
+    source = open_source(corpus())
+    found = source.utterance("e2-a", 20.0)
+    heard = to_scored_rate(source.decoder(found.own), source.decoder.sample_rate_hz)
+    assert np.array_equal(found.own, found.latents) and len(heard) == len(found.original.audio) == 32_000
+    # what is above 4 kHz is gone
+    assert np.corrcoef(heard, found.original.audio)[0, 1] > 0.999
+
+
+def test_all_recordings_end_where_the_shortest_does(corpus):
+    source = open_source(corpus(POOLED))
+    found = source.utterance("e2-a", 1.99)
+    assert len(found.latents) == 49 and len(found.own) == 196
+    assert len(source.to_root(found.latents, "e2-a")) == 196
+    assert len(found.original.audio) == 49 * 16_000 // 25
+
+
+def test_a_link_without_an_inverse_is_named(corpus):
+    with pytest.raises(
+        UserError, match=r"samples>surrogate does not lead back to its root: 'surrogate' has no inverse"
+    ):
+        open_source(corpus(SHUFFLED))
+
+
+def test_another_codec_is_refused(corpus):
+    with pytest.raises(UserError, match="name the codec that made them"):
+        open_source(corpus(), codec={**CODEC, "hop_samples": 160})
+
+
+def test_a_recording_that_changed_is_refused(corpus):
+    made = corpus()
+    (Path(made["decoding"]["audio"]) / "e2-a.wav").write_bytes(b"other")
+    with pytest.raises(UserError, match="changed since the manifest"):
+        open_source(made).utterance("e2-a", 20.0)
+
+
+def test_what_is_beyond_full_scale_is_clipped_as_a_wav_file_would(corpus):
+    decoder = open_source(corpus()).decoder
+    assert np.abs(decoder(np.full((3, 80), 7.0, np.float32))).max() == 1
+
+
+def frames_of(lengths: dict[tuple[str, str], int]) -> pd.DataFrame:
+    rows = [(u, s, i, "eval", True) for (u, s), n in lengths.items() for i in range(n)]
+    frames = pd.DataFrame(rows, columns=["utterance_id", "speaker_id", "t", "split", "valid"])
+    return frames.assign(row=range(len(frames)))
+
+
+def test_a_second_utterance_of_a_speaker_comes_after_the_first_of_all():
+    frames = frames_of({(f"{s}{i}", s): 5 for s in "abc" for i in range(4)})
+    drawn = draw_utterances(frames, "eval", 5, 2, ("test",), "section")
+    assert sorted(drawn["speaker_id"][:3]) == ["a", "b", "c"] and len(drawn) == 5
+    assert drawn.equals(draw_utterances(frames, "eval", 5, 2, ("test",), "section"))
+
+
+def test_too_few_utterances_are_told():
+    frames = frames_of({("u", "a"): 5, ("v", "b"): 3})
+    with pytest.raises(UserError, match=r"1 of 2 utterances of split eval have at least 4 frames.*2 are asked for"):
+        draw_utterances(frames, "eval", 2, 4, ("test",), "section")
+
+
+def test_transcripts_beside_recordings(tmp_path):
+    (tmp_path / "1-2.trans.txt").write_text("1-2-0000 ONE TWO\n1-2-0001 THREE\n")
+    (tmp_path / "own.txt").write_text("Four.\n")
+    (tmp_path / "bad.txt").write_bytes(b"\xff\xfe\xff")
+    found = [
+        transcript_of(tmp_path / name) for name in ("1-2-0001.flac", "1-2-0009.flac", "own.wav", "bad.wav", "no.wav")
+    ]
+    assert found == ["THREE", None, "Four.", None, None]
+
+
+def test_a_clip_is_as_long_as_asked_for(corpus):
+    source = open_source(corpus(audio={"t0": speech_like(1.0), "e1": speech_like(3.0)}))
+    assert len(source.utterance("e1-a", 1.0).original.audio) == 16_000
+    assert len(source.original("e1-a", 1.5)) == 24_000
