@@ -3,7 +3,6 @@
 import contextlib
 import multiprocessing
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -56,8 +55,6 @@ def in_processes(work: Callable[[Job], Result], jobs: Iterable[Job], processes: 
 def _start(work: Callable[[Any], Any]) -> None:
     global _work
     _work = work
-    if torch := sys.modules.get("torch"):
-        torch.set_num_threads(1)
 
 
 def _run(job: Any) -> Any:
