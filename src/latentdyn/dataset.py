@@ -4,6 +4,7 @@ Nothing of the latents is read or copied before it is computed with. A dask chun
 each file is read once, and the store verifies what it reads.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from latentdyn.errors import UserError
 from latentdyn.stores.frames import open_frames
 from latentdyn.stores.latents import SHARD_FRAMES, LatentsStore
 from latentdyn.stores.latents import open_latents as open_store
@@ -33,6 +35,8 @@ def open_latents(handle: str | Path) -> xr.Dataset:
         UserError: the handle is missing or of something else, or a file of the store is missing, truncated or changed;
             some of it shows only when the frames are computed with.
     """
+    if not isinstance(handle, (str, os.PathLike)) or not str(handle):
+        raise UserError(f"{handle!r} is no path", "handle", "give the path of a latents.json of the results")
     handle = Path(handle)
     store = open_store(handle)
     owner, t = _owners(store)

@@ -99,6 +99,12 @@ def test_wrong_handles_and_damaged_stores_are_told(handle, tmp_path):
         latentdyn.open_latents(handle)
 
 
+@pytest.mark.parametrize("handle", [None, 3, "", b"x"])
+def test_what_is_no_path_is_told(handle):
+    with pytest.raises(UserError, match="is no path"):
+        latentdyn.open_latents(handle)
+
+
 def test_a_bit_that_changes_after_opening_is_told_when_it_is_read(handle):
     found = latentdyn.open_latents(handle)
     shard = store_path(handle) / "latents/c/1/0"

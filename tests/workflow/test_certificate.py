@@ -37,7 +37,8 @@ def test_it_gives_the_rows_of_the_workflow(checkout: Checkout):
         "schema_version": 1,
         "corpora": {
             "mine": {
-                "kind": "latents", "index": "index.csv", "frame_rate_hz": 12.5, "splits": by_measure.attrs["splits"]
+                "kind": "latents", "index": "index.csv", "frame_rate_hz": 12.5,
+                "splits": by_measure.attrs["split_settings"],
             }
         },
         "representations": {"latents": {"kind": "provided"}},

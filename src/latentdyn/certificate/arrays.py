@@ -10,11 +10,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
+from latentdyn.corpus.recording import one_name, same_number
 from latentdyn.errors import UserError
 
+_LONG = 100  # characters of a name, as a file's
 _FORM = "give one array (frames, dims) of floats for each utterance, in a list, or in a dict with utterances' names"
 
 
@@ -33,6 +36,9 @@ def write_index(
     """
     utterances = _utterances(arrays)
     named = _speakers(speakers, list(utterances))
+    if pair := same_number(named.values()):
+        raise UserError(f"there are speakers {pair[0]!r} and {pair[1]!r}, which are one number", "speakers",
+                        "write each speaker in one way")  # fmt: skip
     files = {name: _frames(name, array) for name, array in utterances.items()}
     _check_dims({name: array.shape for name, array in files.items()})
     index = folder / "index.csv"
@@ -40,8 +46,10 @@ def write_index(
         writer = csv.writer(file)
         writer.writerow(["utterance_id", "speaker_id", "path"])
         for number, (name, array) in enumerate(files.items()):
-            np.save(folder / f"{number}.npy", array)
-            writer.writerow([name, named[name], f"{number}.npy"])
+            own = f"{quote(name, safe=' ')}.npy"  # what is told of a file names the utterance
+            own = own if len(own) < _LONG else f"%%{number}.npy"
+            np.save(folder / own, array)
+            writer.writerow([name, named[name], own])
     return index
 
 
@@ -86,9 +94,7 @@ def _utterances(arrays: Any) -> dict[str, Any]:
     if isinstance(arrays, (str, bytes)) or not isinstance(arrays, Iterable):
         raise UserError(f"there are no latents in a {type(arrays).__name__}", "arrays", _FORM)
     if isinstance(arrays, Mapping):
-        utterances = {_name(name, "utterance"): array for name, array in arrays.items()}
-        if len(utterances) < len(arrays):
-            raise UserError("two utterances have the same name", "arrays", "name each utterance differently")
+        utterances = by_name(arrays, "utterance", "arrays")
     else:
         n_axes = getattr(arrays, "ndim", 3)
         if n_axes < 3 and str(getattr(arrays, "dtype", "")) != "object":  # an array of objects may hold arrays
@@ -103,22 +109,41 @@ def _speakers(speakers: Any, utterances: list[str]) -> dict[str, str]:
     """The speaker of each utterance."""
     fix = "give one speaker for each utterance, in the order of the arrays, or a dict from utterance to speaker"
     if isinstance(speakers, Mapping):
-        by_name = {_name(name, "utterance"): speaker for name, speaker in speakers.items()}
-        missing = [name for name in utterances if name not in by_name]
+        known = by_name(speakers, "utterance", "speakers")
+        missing = [name for name in utterances if name not in known]
         if missing:
             raise UserError(f"{len(missing)} utterances have no speaker", f"speakers, utterance {missing[0]!r}", fix)
-        return {name: _name(by_name[name], "speaker") for name in utterances}
+        return {name: name_of(known[name], "speaker") for name in utterances}
     if isinstance(speakers, (str, bytes)) or not isinstance(speakers, Iterable):
         raise UserError(f"there are no speakers in a {type(speakers).__name__}", "speakers", fix)
-    names = [_name(speaker, "speaker") for speaker in speakers]
+    names = [name_of(speaker, "speaker") for speaker in speakers]
     if len(names) != len(utterances):
         raise UserError(f"{len(utterances)} utterances come with {len(names)} speakers", "arrays and speakers", fix)
     return dict(zip(utterances, names, strict=True))
 
 
-def _name(value: Any, noun: str) -> str:
-    """A name as text: numbers are names too."""
-    text = str(value).strip()
+def by_name(values: Mapping[Any, Any], noun: str, where: str) -> dict[str, Any]:
+    """A mapping with names as `name_of` gives them.
+
+    Raises:
+        UserError: a key is no name, or two are one.
+    """
+    named = {name_of(name, noun): value for name, value in values.items()}
+    if len(named) < len(values):
+        raise UserError(f"two {noun}s have the same name", where, f"name each {noun} differently")
+    return named
+
+
+def name_of(value: Any, noun: str) -> str:
+    """A name as text: numbers are names too. A whole number is written as one, since pandas makes 7.0 of 7 where a
+    column has gaps.
+
+    Raises:
+        UserError: it is nothing, or not printable.
+    """
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        value = int(value)
+    text = one_name(str(value).strip())
     missing = value is None or (isinstance(value, float) and math.isnan(value)) or text in ("", "<NA>", "NaT")
     if missing or not text.isprintable():
         raise UserError(

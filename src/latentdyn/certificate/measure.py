@@ -10,6 +10,7 @@ import pandas as pd
 from latentdyn.certificate.arrays import check_frame_rate, check_reach, write_index
 from latentdyn.certificate.run import TABLE, Run, certificate_config, run_certificate
 from latentdyn.certificate.verdict import verdict
+from latentdyn.errors import UserError
 from latentdyn.metrics import PREDICTIVE_INFORMATION, R2_DELTA
 from latentdyn.reporting.views.lagged import lagged_rows
 
@@ -43,8 +44,8 @@ def measure(
             out is decided by speaker; where there are none, name every independent source.
         frame_rate_hz: frames a second.
         window_frames: W, frames of context. horizons: k, how many frames old the newest known frame is.
-        splits: `train`, `validation` or `eval` for each speaker. None: as the workflow draws them; of fewer than 30
-            speakers, larger shares are held out.
+        splits: `train`, `validation` or `eval` for each speaker, such as the `attrs["splits"]` of another table. None:
+            as the workflow draws them; of fewer than 30 speakers, larger shares are held out.
 
     Returns:
         A row for each representation (`latents`, `latents__shuffled`: the frames of each utterance in random order,
@@ -52,21 +53,27 @@ def measure(
         is said: `k`; `ms`, how old that is; `n` frames of `speakers` held-out speakers; `dnll`, `context_gain`,
         `level_gain` (k = 1 only), `predictive_information` (of `linear_gaussian`), `cosine` (1) and `r2_delta` (1),
         each with its 95 % interval over speakers `_ci_low` and `_ci_high`; `r2_head` (1). docs/models.md defines them.
-        `attrs["verdict"]` says in words what they mean, and what to be careful about. `attrs["splits"]` are the
-        settings (salt, validation, eval) with which the workflow splits these speakers in the same way.
+        `attrs["verdict"]` says in words what they mean, and what to be careful about. `attrs["splits"]` is the split of
+        each speaker, as `splits` takes it. `attrs["split_settings"]` are the settings (salt, validation, eval) that
+        drew them, for the key `splits` of a corpus in a config of the workflow; None where they were given.
 
     Raises:
         UserError: the latents cannot be measured; it says what is wrong, where, and what to do.
     """
     rate, reach = check_frame_rate(frame_rate_hz), check_reach(window_frames, horizons)
     with tempfile.TemporaryDirectory(prefix="latentdyn-") as folder:
-        return _certificate(write_index(Path(folder), arrays, speakers), rate, *reach, splits, Path(folder))
+        index = write_index(Path(folder), arrays, speakers)
+        try:
+            return _certificate(index, rate, *reach, splits, Path(folder))
+        except UserError as error:
+            raise _of_arrays(error, folder) from None
 
 
 def measure_index(
     index: Path, frame_rate_hz: float, *, window_frames: int = 8, horizons: Sequence[int] = (1, 2, 4, 8)
 ) -> pd.DataFrame:
-    """The same for latents in files, which a CSV names as for a corpus of kind `latents` (docs/own_latents.md)."""
+    """The same for latents in files, which a CSV names as for a corpus of kind `latents` (docs/own_latents.md). Its
+    column `split`, if there is one, says who is held out."""
     rate, reach = check_frame_rate(frame_rate_hz), check_reach(window_frames, horizons)
     with tempfile.TemporaryDirectory(prefix="latentdyn-") as folder:
         return _certificate(Path(index).absolute(), rate, *reach, None, Path(folder))
@@ -77,8 +84,14 @@ def _certificate(
 ) -> pd.DataFrame:
     run = run_certificate(certificate_config(index, rate, window, horizons), folder, splits)
     table = _table(run)
-    table.attrs |= {"verdict": verdict(run), "splits": run.splits}
+    table.attrs |= {"verdict": verdict(run), "splits": run.splits, "split_settings": run.split_settings}
     return table
+
+
+def _of_arrays(error: UserError, folder: str) -> UserError:
+    """The same mistake without the names of our temporary files: what the user knows are the arrays."""
+    where = "arrays" if folder in error.where else error.where
+    return UserError(error.what.replace(f"{folder}/", ""), where, error.fix)
 
 
 def _table(run: Run) -> pd.DataFrame:

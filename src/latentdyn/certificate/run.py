@@ -4,7 +4,9 @@ The plan comes from a configuration, as the workflow's does. So rows, defaults a
 workflow, and so are the numbers. Everything is computed on the CPU, and the caller's random numbers stay as they are.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,7 @@ from latentdyn.models.fit import fit_model
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.representations.derive import derive_store
 from latentdyn.steps.import_latents import import_latents
-from latentdyn.stores.frames import check_finite_share, index_frames, open_frames, write_frames
+from latentdyn.stores.frames import index_frames, open_frames, write_frames
 from latentdyn.stores.latents import open_latents
 from latentdyn.stores.windows import common_frames
 
@@ -48,13 +50,14 @@ _CPU, _SEED = torch.device("cpu"), 0
 
 @dataclass(frozen=True)
 class Run:
-    """config: what was planned. manifest: what was used, and what was set aside. splits: the settings that drew them,
-    None where they were given. frames: the frame index of the latents. measured: what the rows are made of, with the
-    predictive information by `linear_gaussian`."""
+    """config: what was planned. manifest: what was used, and what was set aside. splits: of each speaker.
+    split_settings: what drew them, None where they were given. frames: the frame index of the latents. measured: what
+    the rows are made of, with the predictive information by `linear_gaussian`."""
 
     config: Config
     manifest: Manifest
-    splits: dict[str, Any] | None
+    splits: dict[str, str]
+    split_settings: dict[str, Any] | None
     frames: pd.DataFrame
     measured: Measurements
 
@@ -82,6 +85,31 @@ def certificate_config(index: Path, frame_rate_hz: float, window_frames: int, ho
     )  # fmt: skip
 
 
+class _Once(logging.Filter):
+    """Lets a message through once: every control and predictor would say of its frames what the latents say of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        new = message not in self._said
+        self._said.add(message)
+        return new
+
+
+@contextmanager
+def _said_once() -> Iterator[None]:
+    logger, once = logging.getLogger(common_frames.__module__), _Once()
+    logger.addFilter(once)
+    try:
+        yield
+    finally:
+        logger.removeFilter(once)
+
+
+@_said_once()
 def run_certificate(config: Config, folder: Path, given_splits: Mapping[Any, str] | None) -> Run:
     """Make all that the table's rows are measured with, below `folder`.
 
@@ -101,16 +129,35 @@ def run_certificate(config: Config, folder: Path, given_splits: Mapping[Any, str
         else:
             derive_store(open_latents(folder / LATENTS / "latents.json"), settings, splits, handle)
         store, frames = open_latents(handle), folder / name / "frames.json"
-        check_finite_share(store, corpus["max_nonfinite_share"])
         write_frames(frames.with_suffix(".parquet"), frames, index_frames(store, splits), store)
         if name == LATENTS:
             latents_frames = open_frames(frames, store)
+            _check_finite(latents_frames, corpus["max_nonfinite_share"])
             _check_usable(latents_frames, store.n_rows, config.predictors[LINEAR])
         made += _measured(config, name, handle, frames)
     records, sums = (pd.concat(tables, ignore_index=True) for tables in zip(*made, strict=True))
     resamples = config.section(Evaluation).bootstrap_resamples
     measured = Measurements(records, sums, pd.DataFrame(), resamples)
-    return Run(config, manifest, drawn, latents_frames, measured)
+    by_speaker = dict(zip(splits["speaker_id"].astype(str), splits["split"].astype(str), strict=True))
+    return Run(config, manifest, by_speaker, drawn, latents_frames, measured)
+
+
+def _check_finite(frames: pd.DataFrame, max_share: float) -> None:
+    """Check that few frames are lost.
+
+    Raises:
+        UserError: more than `max_share` of them are not finite; it names the utterance that has the most.
+    """
+    bad = frames[~frames["valid"]]
+    if len(bad) > max_share * len(frames):
+        worst = bad["utterance_id"].astype(str).value_counts()
+        raise UserError(
+            f"{len(bad)} of {len(frames)} frames ({len(bad) / len(frames):.1%}) hold a NaN, an infinity or a number "
+            f"that float32 cannot hold, more than the allowed share of {max_share:.0%}; {worst.iloc[0]} of them are in "
+            f"the utterance {worst.index[0]!r}",
+            "the latents",
+            "look at how the latents were made, or leave out or cut the utterances that hold such frames",
+        )
 
 
 def _check_usable(frames: pd.DataFrame, n_rows: int, predictor: PredictorKind) -> None:

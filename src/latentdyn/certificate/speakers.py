@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from latentdyn.certificate.arrays import by_name
 from latentdyn.config.corpora import Splits
 from latentdyn.corpus.splits import SPLITS, assign_split, split_speakers
 from latentdyn.errors import UserError
@@ -18,17 +19,19 @@ _SHARES_OF_FEW = {"validation": 0.2, "eval": 0.4}
 def certificate_splits(
     manifest: pd.DataFrame, given: Mapping[Any, str] | None
 ) -> tuple[pd.DataFrame, dict[str, Any] | None]:
-    """The split of each speaker (columns speaker_id, split), and the settings that drew it; None where it is given.
+    """The split of each speaker (columns speaker_id, split), and the settings that drew it; None where it is given, or
+    where the index says it.
 
     The settings are the workflow's defaults. Of fewer than 30 speakers these would hold out too few to tell an effect
     from chance, or none at all. So there the shares are larger, and the salt is the first of `latentdyn`, `latentdyn1`,
     `latentdyn2`, ... that fills every split.
 
     Args:
-        manifest: columns speaker_id, sex and duration_s, a row for each utterance. given: the split of each speaker.
+        manifest: columns speaker_id, sex, split (null where the index does not say it) and duration_s, a row for each
+            utterance. given: the split of each speaker.
 
     Raises:
-        UserError: there are fewer than three speakers, or a speaker has no split, or a split no speaker.
+        UserError: there are fewer than three speakers, or a speaker has no split or several, or a split no speaker.
     """
     speakers = sorted(set(manifest.speaker_id))
     if len(speakers) < _FEWEST:
@@ -41,6 +44,14 @@ def certificate_splits(
     if given is not None:
         return _given_splits(speakers, given), None
     settings = Splits().model_dump(mode="json")
+    if "split" in manifest and manifest.split.notna().any():
+        if empty := [split for split in SPLITS if split not in set(manifest.split)]:
+            raise UserError(
+                f"the index says splits, and no row is in {' and '.join(empty)}",
+                "the column split of the index",
+                f"give every one of {', '.join(SPLITS)} a speaker, or leave the column out: then they are drawn",
+            )
+        return split_speakers(manifest, **settings), None
     if len(speakers) < _FEW:
         settings |= _SHARES_OF_FEW
         salts = (f"{settings['salt']}{number or ''}" for number in count())
@@ -60,7 +71,7 @@ def _given_splits(speakers: list[str], by_speaker: Mapping[Any, str]) -> pd.Data
     fix = f"give every speaker one of {', '.join(SPLITS)}, and each of these a speaker"
     if not isinstance(by_speaker, Mapping):
         raise UserError(f"there are no splits in a {type(by_speaker).__name__}", "splits", fix)
-    given = {str(name): split for name, split in by_speaker.items()}
+    given = by_name(by_speaker, "speaker", "splits")
     for speaker in speakers:
         if given.get(speaker) not in SPLITS:
             raise UserError(f"the split of this speaker is {given.get(speaker)!r}", f"splits, speaker {speaker!r}", fix)

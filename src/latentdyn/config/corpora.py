@@ -21,7 +21,9 @@ class Splits(Strict):
     """Which share of the speakers is held out, unless the corpus says its splits itself. A hash of (salt, speaker)
     decides, so adding speakers moves nobody."""
 
-    salt: str = Field("latentdyn", description="another salt draws other splits")
+    salt: Annotated[str, text_like(r"^[^\x00-\x1f\x7f]*$", "one line of text"), Field(max_length=256)] = Field(
+        "latentdyn", description="another salt draws other splits"
+    )
     validation: Fraction = Field(
         0.1, description="share of the speakers held out of training, to choose steps and ridges"
     )

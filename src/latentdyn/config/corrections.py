@@ -2,17 +2,17 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, model_validator
 
 from latentdyn.config.training import ScoreTraining
-from latentdyn.config.values import Horizons, Strict, no_duplicates, part_of
+from latentdyn.config.values import Horizons, Size, Strict, no_duplicates, part_of
 
 
 class ScoreNetwork(Strict):
     """Residual blocks over one noisy frame, each told the noise level."""
 
-    width: PositiveInt = Field(512, description="units of a block's hidden layer")
-    blocks: PositiveInt = Field(3, description="residual blocks")
+    width: Size = Field(512, description="units of a block's hidden layer")
+    blocks: Size = Field(3, description="residual blocks")
 
 
 class Correction(Strict):

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat
 
-from latentdyn.config.values import Strict
+from latentdyn.config.values import Size, Strict
 
 
 class KeyKind(Strict):
@@ -36,7 +36,7 @@ class PCAKey(KeyKind):
     """k-means of the context's principal components."""
 
     kind: Literal["pca"]
-    dims: PositiveInt = Field(16, description="components kept")
+    dims: Size = Field(16, description="components kept")
 
     def most_dims(self, window_frames: int, dim: int) -> int:
         return window_frames * dim
@@ -46,7 +46,7 @@ class LearnedKey(KeyKind):
     """k-means of what a reduced-rank regression of the step on the context predicts."""
 
     kind: Literal["learned"]
-    dims: PositiveInt = Field(16, description="rank of the regression, at most the latent's dimension")
+    dims: Size = Field(16, description="rank of the regression, at most the latent's dimension")
     ridges: Annotated[list[PositiveFloat], Field(min_length=1)] = Field(
         [1e-3, 1e-2, 1e-1, 1.0],
         description="candidates for the ridge, where context variances are 1; validation speakers choose one",

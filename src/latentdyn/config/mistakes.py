@@ -1,6 +1,7 @@
 """The mistakes of a configuration in plain words: each with its dotted path, what is wrong and what is allowed."""
 
 import difflib
+import re
 import types
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
@@ -199,8 +200,18 @@ def _is_number(value: object) -> bool:
     return True
 
 
+def _as_yaml_reads_it(number: str) -> str:
+    """How to write a number that YAML took for text: of powers of ten, it wants a point and a sign."""
+    if power := re.fullmatch(r"([-+]?)(\d+)(?:\.(\d*))?[eE]([-+]?)(\d+)", number.strip()):
+        sign, whole, fraction, sign_of_power, digits = power.groups()
+        written = f"{sign}{whole}.{fraction or 0}e{sign_of_power or '+'}{digits}"
+        return f"write {written}, without quotes; YAML takes {number.strip()} for text"
+    return "write it without quotes"
+
+
 def _hint(wanted: str, given: object) -> str:
     """What YAML may have done to a value of another type."""
     if wanted.endswith("number") and _is_number(given):
-        return " (write it without quotes; YAML takes 1e-3 for text, and 1.0e-3 for a number)"
+        whole = wanted == "a whole number"
+        return " (write its digits, without quotes)" if whole else f" ({_as_yaml_reads_it(str(given))})"
     return " (put it in quotes)" if wanted == "text" and isinstance(given, (bool, int, float)) else ""

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from latentdyn.config.values import Fraction, Strict
+from latentdyn.config.values import Fraction, Size, Strict
 
 
 class NetworkKind(Strict):
@@ -29,8 +29,8 @@ class MLPNetwork(NetworkKind):
     """Hidden layers over the flattened context (seed 001 §2.4)."""
 
     kind: Literal["mlp"]
-    width: PositiveInt = Field(1024, description="units of a hidden layer")
-    layers: PositiveInt = Field(2, description="hidden layers (GELU)")
+    width: Size = Field(1024, description="units of a hidden layer")
+    layers: Size = Field(2, description="hidden layers (GELU)")
     dropout: Fraction = Field(0.0, description="after each hidden layer")
 
 
@@ -38,9 +38,9 @@ class TransformerNetwork(NetworkKind):
     """Causal self-attention over the frames of the context."""
 
     kind: Literal["transformer"]
-    width: PositiveInt = Field(256, description="numbers of a token; a multiple of `heads`")
-    layers: PositiveInt = Field(2, description="blocks")
-    heads: PositiveInt = Field(4, description="attention heads of a block")
+    width: Size = Field(256, description="numbers of a token; a multiple of `heads`")
+    layers: Size = Field(2, description="blocks")
+    heads: Size = Field(4, description="attention heads of a block")
     dropout: Fraction = Field(0.0, description="within each block")
 
     @model_validator(mode="after")

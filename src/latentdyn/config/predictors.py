@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.mistakes import alike
 from latentdyn.config.networks import MLPNetwork, NetworkKind, NoNetwork
 from latentdyn.config.regimes import TeacherForced
 from latentdyn.config.training import Training
-from latentdyn.config.values import Horizons, Name, Strict
+from latentdyn.config.values import Horizons, Name, Size, Strict
 from latentdyn.families import PREDICTORS
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class MDN(NetworkPredictor):
     components: Literal["gaussian", "student_t"] = Field(
         "gaussian", description="`student_t` has heavier tails, as heavy as the data's"
     )
-    n_components: PositiveInt = Field(8, description="K: components of the mixture")
+    n_components: Size = Field(8, description="K: components of the mixture")
     log_sigma_min: Annotated[float, Field(ge=-30, le=30)] = Field(
         -5.0, description="lower clamp of log sigma, in units of the training deltas' deviation along those axes"
     )
@@ -223,13 +223,11 @@ class Flow(NetworkPredictor):
         "natural", description="axes whose halves transform each other; values as for mdn"
     )
     univariate: Literal["affine", "spline"] = Field("spline", description="maps of one dimension; affine is far faster")
-    transforms: PositiveInt = Field(3, description="coupling layers")
-    hidden_width: PositiveInt = Field(128, description="units of a hidden layer within a coupling layer")
-    hidden_layers: PositiveInt = Field(2, description="hidden layers within a coupling layer")
-    features: PositiveInt = Field(
-        64, description="numbers that the network makes of the context, to condition the flow"
-    )
-    mean_samples: PositiveInt = Field(16, description="draws, in pairs, from which its mean is estimated")
+    transforms: Size = Field(3, description="coupling layers")
+    hidden_width: Size = Field(128, description="units of a hidden layer within a coupling layer")
+    hidden_layers: Size = Field(2, description="hidden layers within a coupling layer")
+    features: Size = Field(64, description="numbers that the network makes of the context, to condition the flow")
+    mean_samples: Size = Field(16, description="draws, in pairs, from which its mean is estimated")
 
 
 class LinearGaussian(PredictorKind):

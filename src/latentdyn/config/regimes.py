@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from latentdyn.config.values import Horizons, Strict
+from latentdyn.config.values import Count, Horizons, Size, Strict
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Target = Literal["step", "state"]
@@ -46,7 +46,7 @@ class ScheduledSampling(RegimeKind):
     unroll_steps: int = Field(16, ge=2, description="K: steps of a rollout")
     p_teacher_start: Probability = Field(0.2, description="probability that a step starts from the true state")
     p_teacher_end: Probability = Field(0.0, description="the same probability at the end")
-    decay_steps: PositiveInt = Field(2000, description="parameter updates until p_teacher_end is reached")
+    decay_steps: Count = Field(2000, description="parameter updates until p_teacher_end is reached")
     target: Target = Field("step", description=_TARGET)
     backpropagate: bool = Field(False, description=_BACKPROPAGATE)
 
@@ -55,9 +55,9 @@ class Unrolled(RegimeKind):
     """Rollouts by the mean that grow longer while training (Phase 4, seed 004 §2)."""
 
     kind: Literal["unrolled"]
-    first_unroll_steps: PositiveInt = Field(2, description="steps of a rollout at first")
+    first_unroll_steps: Size = Field(2, description="steps of a rollout at first")
     unroll_steps: int = Field(16, ge=2, description="K: steps of a rollout in the end")
-    grow_steps: PositiveInt = Field(2000, description="parameter updates until rollouts have unroll_steps")
+    grow_steps: Count = Field(2000, description="parameter updates until rollouts have unroll_steps")
     target: Target = Field("step", description=_TARGET)
     backpropagate: bool = Field(True, description=_BACKPROPAGATE)
 
@@ -86,6 +86,6 @@ class SampledUnroll(RegimeKind):
 
     kind: Literal["sampled_unroll"]
     unroll_steps: int = Field(16, ge=2, description="steps of a rollout")
-    draws: PositiveInt = Field(1, description="M: rollouts of each start")
+    draws: Size = Field(1, description="M: rollouts of each start")
     target: Target = Field("state", description=_TARGET)
     backpropagate: bool = Field(True, description=_BACKPROPAGATE)

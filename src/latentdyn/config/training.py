@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.regimes import RegimeKind, TeacherForced
-from latentdyn.config.values import Strict
+from latentdyn.config.values import Count, Size, Strict
 
 if TYPE_CHECKING:
     Regime = RegimeKind
@@ -20,11 +20,11 @@ class _GradientDescent(Strict):
     learning_rate: float = Field(1e-3, gt=0, le=10, description="AdamW's step size, constant")
     weight_decay: NonNegativeFloat = Field(1e-4, description="AdamW's decoupled decay")
     gradient_clip_norm: PositiveFloat = Field(1.0, description="larger gradients are scaled down to this norm")
-    validate_every_steps: PositiveInt = Field(500, description="updates between two points of the held-out curve")
+    validate_every_steps: Count = Field(500, description="updates between two points of the held-out curve")
     select: Literal["best_validation", "last"] = Field(
         "best_validation", description="which weights are kept: the best on the validation speakers, or the last"
     )
-    patience_validations: PositiveInt | None = Field(
+    patience_validations: Count | None = Field(
         None, description="stop after this many validations without a new best; null trains all steps"
     )
 
@@ -32,13 +32,13 @@ class _GradientDescent(Strict):
 class Training(_GradientDescent):
     """Maximum likelihood (seed 001, Appendix B)."""
 
-    steps: PositiveInt = Field(25000, description="parameter updates")
-    batch_size: PositiveInt = Field(256, description="frames in an update; of rollouts, frames to start from")
+    steps: Count = Field(25000, description="parameter updates")
+    batch_size: Size = Field(256, description="frames in an update; of rollouts, frames to start from")
     regime: Regime = Field(TeacherForced(kind="teacher_forced"), description="which contexts it learns from")
 
 
 class ScoreTraining(_GradientDescent):
     """Denoising, at a noise level drawn for every frame (Song & Ermon 2019)."""
 
-    steps: PositiveInt = Field(10000, description="parameter updates")
-    batch_size: PositiveInt = Field(512, description="frames in an update")
+    steps: Count = Field(10000, description="parameter updates")
+    batch_size: Size = Field(512, description="frames in an update")

@@ -25,6 +25,8 @@ Name = Annotated[
     ),
     Field(max_length=64),
 ]
+Size = Annotated[int, Field(gt=0, le=1_000_000)]  # of what a job holds in memory
+Count = Annotated[int, Field(gt=0, le=1_000_000_000)]  # of what it does one after another
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 FrameRate = Annotated[float, Field(ge=1e-3, le=1e6)]  # in Hz
 Split = Literal["train", "validation", "eval"]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 
 from latentdyn.corpus.listing import Subset, files_below, report_passed_over, splits_by_subset
-from latentdyn.corpus.recording import Recording, Sex
+from latentdyn.corpus.recording import Recording, Sex, one_name
 from latentdyn.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def folder_recordings(root: Path, subset: Subset = None, speaker: int | str = "p
             path = file.relative_to(root).as_posix()
             if not _is_unicode(str(file)):
                 raise UserError("the name of this file is not valid UTF-8", ascii(str(file)), "rename the file")
-            utterance_id = file.relative_to(root).with_suffix("").as_posix().replace("/", "-")
+            utterance_id = one_name(file.relative_to(root).with_suffix("").as_posix().replace("/", "-"))
             if other := paths.get(utterance_id):
                 raise UserError(
                     f"two recordings would both be utterance '{utterance_id}': {other} and {path}",
@@ -77,6 +77,7 @@ def folder_recordings(root: Path, subset: Subset = None, speaker: int | str = "p
                 )
             paths[utterance_id] = path
             speaker_id, place = _speaker(file.relative_to(top), top, speaker)
+            speaker_id = one_name(speaker_id)
             places[speaker_id].add((PurePath(name) / place).as_posix())
             recordings.append(Recording(utterance_id, speaker_id, None, path, split))
     report_passed_over(passed_over)
@@ -94,7 +95,7 @@ def demo_recordings(root: Path) -> list[Recording]:
     fix = "delete the folder and let Snakemake make the demo corpus again"
     try:
         with open(table, newline="", encoding="utf-8") as file:
-            sexes = {row["speaker_id"]: _SEX[row["sex"]] for row in csv.DictReader(file)}
+            sexes = {one_name(row["speaker_id"]): _SEX[row["sex"]] for row in csv.DictReader(file)}
     except FileNotFoundError:
         raise UserError("the demo corpus lacks its table of speakers", table, fix) from None
     except KeyError as error:

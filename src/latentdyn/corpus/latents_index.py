@@ -13,7 +13,7 @@ from typing import NamedTuple, get_args
 import numpy as np
 
 from latentdyn.corpus.npy import NpyError, open_npy
-from latentdyn.corpus.recording import Exclusion, Recording, Sex, Split
+from latentdyn.corpus.recording import Exclusion, Recording, Sex, Split, one_name, same_number
 from latentdyn.errors import UserError
 from latentdyn.files import file_sha256
 
@@ -80,7 +80,7 @@ def _parse(index: Path, rows: "csv.DictReader[str]") -> list[Recording]:
         split = _SPLITS[said]
         if recordings and (split is None) != (recordings[0].split is None):
             raise UserError("some rows have a split, and others have none", where, "fill in the column for all or none")
-        utterance_id, speaker_id = fields["utterance_id"], fields["speaker_id"]
+        utterance_id, speaker_id = one_name(fields["utterance_id"]), one_name(fields["speaker_id"])
         if utterance_id in lines:
             raise UserError(
                 f"utterance '{utterance_id}' is in line {lines[utterance_id]} already",
@@ -98,6 +98,12 @@ def _parse(index: Path, rows: "csv.DictReader[str]") -> list[Recording]:
         recordings.append(Recording(utterance_id, speaker_id, sex, fields["path"], split))
     if not recordings:
         raise UserError("the index has no rows", index, "list at least one utterance")
+    if pair := same_number(sexes):
+        raise UserError(
+            f"there are speakers '{pair[0]}' and '{pair[1]}', which are one number",
+            f"{index}, column speaker_id",
+            "write each speaker in one way",
+        )
     return recordings
 
 

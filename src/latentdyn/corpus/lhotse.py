@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from latentdyn.corpus.recording import Exclusion, Recording, Sex
+from latentdyn.corpus.recording import Exclusion, Recording, Sex, one_name
 from latentdyn.errors import UserError
 
 _SEX: dict[str, Sex] = {"f": "F", "female": "F", "m": "M", "male": "M"}
@@ -34,16 +34,16 @@ def lhotse_recordings(recordings: Path, supervisions: Path) -> list[tuple[Record
     speakers: dict[str, set[str]] = {}
     sexes: dict[str, Sex] = {}
     for where, line in _lines(supervisions):
-        recording_id, speaker = _text(line, "recording_id", where), line.get("speaker")
+        recording_id, speaker = one_name(_text(line, "recording_id", where)), one_name(str(line.get("speaker") or ""))
         if speaker:
-            speakers.setdefault(recording_id, set()).add(str(speaker))
+            speakers.setdefault(recording_id, set()).add(speaker)
             sex = _SEX.get(str(line.get("gender")).lower())
-            if sex and sexes.setdefault(str(speaker), sex) != sex:
+            if sex and sexes.setdefault(speaker, sex) != sex:
                 raise UserError(f"speaker '{speaker}' has another gender in an earlier line", where, "correct one")
     found: list[tuple[Recording, Exclusion | None]] = []
     names = set()
     for where, line in _lines(recordings):
-        utterance_id = _text(line, "id", where)
+        utterance_id = one_name(_text(line, "id", where))
         if utterance_id in names:
             raise UserError(f"recording '{utterance_id}' is in an earlier line already", where, "rename or remove one")
         names.add(utterance_id)

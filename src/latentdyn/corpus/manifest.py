@@ -178,13 +178,16 @@ def check_excluded_share(manifest: Manifest, max_share: float, listing: Path | N
     n_files = len(excluded) + len(manifest.utterances)
     if len(excluded) > max_share * n_files or manifest.utterances.empty:
         counts = ", ".join(f"{n} {reason}" for reason, n in _count_reasons(excluded).items())
+        loosen = (
+            ", or, for audio, loosen the corpus's checks (audio.min_duration_s, audio.silence_dbfs, "
+            "audio.max_excluded_share)"
+        )
         also = f" ({listing} too, unless Snakemake has removed it)" if listing else ""
         raise UserError(
             f"{len(excluded)} of {n_files} files must be set aside ({counts}), more than the allowed share "
             f"of {max_share:g}; the first is {excluded.path.iloc[0]} ({excluded.detail.iloc[0]})",
             "the lines above list them with their reasons" + also,
-            "repair or remove these files, or, for audio, loosen the corpus's checks (audio.min_duration_s, "
-            "audio.silence_dbfs, audio.max_excluded_share)",
+            "repair or remove these files" + (loosen if listing else ""),
         )
 
 

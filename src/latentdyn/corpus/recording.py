@@ -4,6 +4,9 @@ Light on purpose: the Snakefile lists corpora at parse time, so nothing here or 
 `folder` imports numpy or pandas.
 """
 
+import re
+import unicodedata
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 Sex = Literal["F", "M"]
@@ -18,6 +21,19 @@ class Recording(NamedTuple):
     sex: Sex | None  # None where the corpus does not say
     path: str  # as the corpus names it: relative to its root, or absolute
     split: Split | None = None  # None where the corpus does not say
+
+
+def one_name(text: str) -> str:
+    """A name in the one form (NFC) of those that look the same: é is one character, or e with an accent after it."""
+    return unicodedata.normalize("NFC", text)
+
+
+def same_number(names: Iterable[str]) -> tuple[str, str] | None:
+    """Two names that are one whole number, such as 7 and 7.0; None if there are none. Tables write 7 as 7.0 where a row
+    of the column is empty."""
+    known = set(names)
+    pairs = ((re.sub(r"\.0+$", "", name), name) for name in sorted(known) if re.fullmatch(r"-?\d+\.0+", name))
+    return next(((short, name) for short, name in pairs if short in known), None)
 
 
 class Exclusion(NamedTuple):

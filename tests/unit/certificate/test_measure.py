@@ -130,6 +130,55 @@ def test_latents_that_do_not_span_their_dimensions_are_refused():
         latentdyn.measure({name: x * np.float32([1, 1]) for name, x in utterances.items()}, speakers, 50)
 
 
+def test_its_splits_go_back_in():
+    utterances, speakers = ar1(0.5, 6)
+    first = latentdyn.measure(utterances, speakers, 50, window_frames=1, horizons=[1])
+    assert sorted(first.attrs["splits"]) == sorted(speakers) and first.attrs["split_settings"]["eval"] == 0.4
+    second = latentdyn.measure(utterances, speakers, 50, window_frames=1, horizons=[1], splits=first.attrs["splits"])
+    pd.testing.assert_frame_equal(first, second)
+    assert first.attrs["splits"] == second.attrs["splits"] and second.attrs["split_settings"] is None
+
+
+def test_an_index_says_its_splits_or_is_refused(tmp_path):
+    utterances, speakers = ar1(0.5, 5)
+    rows = ["utterance_id,speaker_id,path,split"]
+    said = ["train", "validation", "eval", "train", "eval"]
+    for (name, x), speaker, split in zip(utterances.items(), speakers, said, strict=True):
+        np.save(tmp_path / f"{name}.npy", x)
+        rows.append(f"{name},{speaker},{name}.npy,{split}")
+    index = tmp_path / "index.csv"
+    index.write_text("\n".join(rows))
+    table = measure_index(index, 50, window_frames=1, horizons=[1])
+    assert table.attrs["splits"] == {"s0": "train", "s1": "validation", "s2": "eval", "s3": "train", "s4": "eval"}
+    assert table.attrs["split_settings"] is None
+    index.write_text("\n".join(rows).replace("eval", "train"))
+    with pytest.raises(UserError, match="no row is in eval"):
+        measure_index(index, 50, window_frames=1, horizons=[1])
+
+
+def test_lost_frames_are_told_by_the_users_words(caplog):
+    utterances, speakers = ar1(0.5, 12, n_frames=60)
+    utterances["u3"][20] = np.nan
+    latentdyn.measure(utterances, speakers, 50, window_frames=1, horizons=[1, 2])
+    assert len(caplog.messages) == len(set(caplog.messages)) <= 2
+    utterances["u4"][::2] = np.inf
+    utterances["u5"][::4] = np.nan
+    with pytest.raises(UserError, match=r"46 of 720 frames \(6\.4%\).*30 of them are in the utterance 'u4'") as told:
+        latentdyn.measure(utterances, speakers, 50, window_frames=1, horizons=[1])
+    assert "latentdyn-" not in str(told.value) and "of the corpus" not in str(told.value)
+
+
+def test_one_speaker_has_one_name_whatever_its_form():
+    utterances, _ = ar1(0.5, 4, n_frames=40)
+    named = ["Zoe\u0301", "Zo\u00e9", 7.0, np.float32(8)]
+    table = latentdyn.measure(utterances, named, 50, window_frames=1, horizons=[1])
+    assert sorted(table.attrs["splits"]) == ["7", "8", "Zo\u00e9"]
+    splits = {"Zoe\u0301": "train", 7: "validation", "8": "eval"}
+    assert latentdyn.measure(utterances, named, 50, window_frames=1, horizons=[1], splits=splits).speakers.eq(1).all()
+    with pytest.raises(UserError, match="which are one number"):
+        latentdyn.measure(utterances, ["7", "7.0", "8", "9"], 50)
+
+
 def test_an_index_of_bad_files_names_them(tmp_path):
     (tmp_path / "index.csv").write_text("utterance_id,speaker_id,path\nu,s,missing.npy\n")
     with pytest.raises(UserError, match=r"missing\.npy"):

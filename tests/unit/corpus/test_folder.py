@@ -170,3 +170,10 @@ def test_demo_takes_sexes_from_its_table(tmp_path):
     table.write_text("speaker_id,voice\nf01,en+f1\n")
     with pytest.raises(UserError, match="lacks a column"):
         demo_recordings(tmp_path)
+
+
+def test_a_speaker_has_one_name_whatever_its_form(tmp_path):
+    for folder, name in (("Zoe\u0301", "a.wav"), ("Zo\u00e9", "b.wav")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).touch()
+    assert {recording.speaker_id for recording in folder_recordings(tmp_path)} == {"Zo\u00e9"}

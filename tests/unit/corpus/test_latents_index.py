@@ -159,3 +159,12 @@ def test_no_bytes_make_it_fail(data, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "fuzz.npy"
     path.write_bytes(data)
     assert inspect_latents(path).reason == "corrupt"
+
+
+def test_a_speaker_has_one_name_whatever_its_form(tmp_path):
+    index = tmp_path / "index.csv"
+    index.write_text("utterance_id,speaker_id,path\na,Zoe\u0301,a.npy\nb,Zo\u00e9,b.npy\n", encoding="utf-8")
+    assert {recording.speaker_id for recording in latents_recordings(index)} == {"Zo\u00e9"}
+    index.write_text("utterance_id,speaker_id,path\na,1,a.npy\nb,1.0,b.npy\n")
+    with pytest.raises(UserError, match=r"speakers '1' and '1\.0', which are one number"):
+        latents_recordings(index)

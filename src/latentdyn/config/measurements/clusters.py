@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, PositiveInt, create_model
+from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, create_model
 
 from latentdyn.config.keys import KeyKind
 from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.measurements.base import MeasurementKind
 from latentdyn.config.measurements.lagged import Evaluation
 from latentdyn.config.shapes import Known
-from latentdyn.config.values import Horizons, Strict, part_of
+from latentdyn.config.values import Count, Horizons, Strict, part_of
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -46,16 +46,16 @@ class Clustering(MeasurementKind):
     cluster_counts: Annotated[Horizons, AfterValidator(_several)] = Field(
         [64, 128, 256, 512, 1024], description="numbers of clusters of k-means, one after another"
     )
-    min_cluster_frames: PositiveInt = Field(
+    min_cluster_frames: Count = Field(
         20, description="a cluster with fewer training frames is left out, and its share of the frames is reported"
     )
     variance_prior_frames: PositiveFloat = Field(
         20.0, description="the variance of all steps counts like this many frames in the variance of a cluster"
     )
     permutations: int = Field(10, ge=2, le=100_000, description="permutations of the labels: the random baseline")
-    kmeans_iterations: PositiveInt = Field(25, description="iterations of Lloyd's algorithm")
-    kmeans_restarts: PositiveInt = Field(3, description="runs of k-means; the best one is kept")
-    kmeans_frames_per_cluster: PositiveInt = Field(
+    kmeans_iterations: Count = Field(25, description="iterations of Lloyd's algorithm")
+    kmeans_restarts: Count = Field(3, description="runs of k-means; the best one is kept")
+    kmeans_frames_per_cluster: Count = Field(
         256, description="centroids are fitted to at most this many frames a cluster; all frames are labelled"
     )
 

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, model_validator
 
 from latentdyn.config.measurements.base import MeasurementKind, Model, predictor_model
 from latentdyn.config.measurements.lagged import Evaluation
 from latentdyn.config.shapes import Known
-from latentdyn.config.values import Horizons, Split, no_duplicates, part_of
+from latentdyn.config.values import Count, Horizons, Split, no_duplicates, part_of
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -26,7 +26,7 @@ class Injection(MeasurementKind):
     splits: Annotated[list[Split], Field(min_length=1), AfterValidator(no_duplicates)] = Field(
         ["train", "eval"], description="where segments are drawn from"
     )
-    utterances: PositiveInt = Field(
+    utterances: Count = Field(
         16,
         description="utterances of each split, drawn among those that are long enough. The 16 of the seed documents "
         "are few speakers: take more for narrow intervals",

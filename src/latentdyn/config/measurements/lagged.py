@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeInt
 
 from latentdyn.config.measurements.base import MeasurementKind
-from latentdyn.config.values import no_duplicates
+from latentdyn.config.values import Size, no_duplicates
 
 
 class Evaluation(MeasurementKind):
@@ -30,7 +30,7 @@ class Evaluation(MeasurementKind):
         description="resamples of the speakers for 95 % intervals. Of 40, one lies beyond each end",
     )
     worst_frames: NonNegativeInt = Field(20, description="frames of highest NLL listed for each split and horizon")
-    principal_dims: Annotated[list[PositiveInt], AfterValidator(no_duplicates), AfterValidator(sorted)] = Field(
+    principal_dims: Annotated[list[Size], AfterValidator(no_duplicates), AfterValidator(sorted)] = Field(
         [8],
         description="m: R² of the step and variance ratios of clusters are also taken along the first m principal "
         "axes of the training deltas; an m above the dimension is left out",

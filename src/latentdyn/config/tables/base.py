@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, PositiveInt
+from pydantic import AfterValidator, BaseModel, Field
 
 from latentdyn.config.measurements import Measurement, MeasurementKind
 from latentdyn.config.measurements.lagged import Evaluation
 from latentdyn.config.mistakes import alike
 from latentdyn.config.representations import SurrogateMethod
 from latentdyn.config.shapes import Known
-from latentdyn.config.values import Horizons, Name, Names, Slice, Split, Strict, no_duplicates
+from latentdyn.config.values import Count, Horizons, Name, Names, Slice, Split, Strict, no_duplicates
 from latentdyn.families import VIEWS
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Plan(BaseModel):
     """What every view must know beyond its table's own section; a kind of table may add to it."""
 
     corpus: str
-    bootstrap_resamples: PositiveInt
+    bootstrap_resamples: Count
     rows: list[str]
     kinds: PlannedKinds
 
