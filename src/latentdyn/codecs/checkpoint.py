@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from latentdyn.errors import UserError
-from latentdyn.lfs import refuse_pointer
+from latentdyn.pointers import refuse_pointer
 from latentdyn.seeds import seed_for
 
 

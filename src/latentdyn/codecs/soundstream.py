@@ -16,7 +16,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from latentdyn.codecs.tiling import Tile, TiledCodec
 from latentdyn.errors import UserError
-from latentdyn.lfs import refuse_pointer
+from latentdyn.pointers import refuse_pointer
 
 _ENCODER, _DECODER = "soundstream_encoder.tflite", "lyragan.tflite"
 

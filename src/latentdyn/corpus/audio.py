@@ -22,6 +22,7 @@ from latentdyn.corpus.containers.sound import Samples, Sound, UnreadableError, V
 from latentdyn.corpus.recording import Exclusion
 from latentdyn.errors import UserError
 from latentdyn.files import file_sha256
+from latentdyn.pointers import find_pointer
 
 _READ_FRAMES = 1 << 16
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile says about 2**63 of a FLAC that states no length
@@ -96,7 +97,8 @@ def inspect_audio(path: Path, *, min_duration_s: float, silence_dbfs: float) -> 
     """
     try:
         if not os.path.isfile(path):
-            return Exclusion("missing", "there is no such file; perhaps a link that leads nowhere")
+            detail = find_pointer(path) or "there is no such file; perhaps a link that leads nowhere"
+            return Exclusion("missing", detail)
         if path.stat().st_size == 0:
             return Exclusion("empty", "the file has no bytes")
         n_samples, energy, peak, n_bad = 0, 0.0, 0.0, 0

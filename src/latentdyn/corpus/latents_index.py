@@ -16,6 +16,7 @@ from latentdyn.corpus.npy import NpyError, open_npy
 from latentdyn.corpus.recording import Exclusion, Recording, Sex, Split, one_name, same_number
 from latentdyn.errors import UserError
 from latentdyn.files import file_sha256
+from latentdyn.pointers import find_pointer
 
 MIN_FRAMES = 2  # a delta needs two
 
@@ -114,7 +115,7 @@ def inspect_latents(path: Path) -> LatentsFacts | Exclusion:
     objects are never loaded), `not_2d`, `not_float`, `too_short` (fewer than 2 frames).
     """
     if not os.path.isfile(path):
-        return Exclusion("missing", "there is no such file")
+        return Exclusion("missing", find_pointer(path) or "there is no such file")
     try:
         latents = open_npy(path)
         if latents.ndim != 2 or latents.shape[1] == 0:

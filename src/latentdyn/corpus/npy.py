@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from latentdyn.lfs import POINTER, is_pointer
+from latentdyn.pointers import find_pointer
 
 _LONGEST = 1 << 48
 _PARSER_ERRORS = (  # what damaged headers were seen to make of NumPy's parser, which reads them as Python
@@ -30,8 +30,8 @@ def open_npy(path: Path) -> np.ndarray:
         NpyError: the file is no .npy, or holds more or less than the array of its header.
         OSError: the file cannot be opened.
     """
-    if is_pointer(path):
-        raise NpyError(POINTER)
+    if pointer := find_pointer(path):
+        raise NpyError(pointer)
     with open(path, "rb") as file:
         shape, fortran_order, dtype = _header(file)
         start, size = file.tell(), file.seek(0, 2)

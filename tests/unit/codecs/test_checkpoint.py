@@ -67,6 +67,9 @@ def test_git_lfs_pointers_are_told(damaged, name):
     (damaged / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 384644900\n")
     text = refusal("encodec", checkpoint=str(damaged))
     assert "Git LFS pointer" in text and "git lfs pull" in text and name in text
+    (damaged / name).unlink()
+    (damaged / name).symlink_to(f"../.git/annex/objects/0/{name}")
+    assert "git annex get" in refusal("encodec", checkpoint=str(damaged))
 
 
 def test_missing_tensors_are_not_made_up(damaged):

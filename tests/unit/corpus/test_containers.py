@@ -175,6 +175,7 @@ def test_tags_before_and_after(tmp_path):
     ("data", "what"),
     [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "Git LFS pointer.*git lfs pull"),
+        (b"/annex/objects/SHA256E-s31390--0.wav\n", "git-annex.*git annex get"),
         (b"\0\0\0\x20ftypM4A " + bytes(99), "MP4 or M4A.*convert"),
         (b"\x1aE\xdf\xa3" + bytes(99), "WebM.*convert"),
         (b"<html>not found</html>", "not audio"),

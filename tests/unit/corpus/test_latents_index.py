@@ -133,6 +133,13 @@ def test_odd_files_are_told(tmp_path):
     for header in (b"(60, 3, }", b"(-60, 3)", b"(60, 3.)", b"(60, 'a')", b"(99999, 99)", b"(((((((((((", b"\0" * 8):
         assert set_aside(path, data.replace(b"(60, 3), }", header))
     assert "Git LFS pointer" in set_aside(path, b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    assert "git annex get" in set_aside(path, b"/annex/objects/SHA256E-s848--0.npy\n")
+
+
+def test_a_link_of_git_annex_to_what_was_not_fetched_is_told(tmp_path):
+    path = tmp_path / "a.npy"
+    path.symlink_to(".git/annex/objects/Gx/m4/SHA256E-s848--0.npy/SHA256E-s848--0.npy")
+    assert inspect_latents(path).reason == "missing" and "git annex get" in inspect_latents(path).detail
 
 
 def test_edited_headers_and_cuts_at_random(tmp_path):

@@ -9,7 +9,7 @@ from latentdyn.corpus.containers.headed import read_au, read_sphere
 from latentdyn.corpus.containers.mpeg import read_mpeg
 from latentdyn.corpus.containers.ogg import read_ogg
 from latentdyn.corpus.containers.sound import Sound, UnreadableError
-from latentdyn.lfs import POINTER, is_pointer
+from latentdyn.pointers import find_pointer
 
 READ = "WAV (also RF64 and Wave64), FLAC, MP3, Ogg (Vorbis, Opus), AIFF, AU or NIST SPHERE"
 
@@ -34,8 +34,8 @@ def find_sound(file: BinaryIO) -> Sound:
     """
     head = file.read(64)
     size = file.seek(0, os.SEEK_END)
-    if is_pointer(head):
-        raise UnreadableError(POINTER)
+    if pointer := find_pointer(head):
+        raise UnreadableError(pointer)
     for read in _READERS:
         if sound := read(file, head, size):
             return sound
