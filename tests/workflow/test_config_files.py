@@ -349,7 +349,7 @@ def test_a_key_takes_the_settings_of_its_kind(section: type[BaseModel]):
 
 @pytest.mark.parametrize("section", kinds_of(TableKind), ids=kind_of)
 def test_a_kind_of_table_has_a_sheet_and_a_figure(section: type[BaseModel]):
-    view = importlib.import_module(VIEWS.module(kind_of(section)))
+    view = importlib.import_module(VIEWS.module(section.view or kind_of(section)))
     for function in (view.tabulate, view.draw):
         assert list(inspect.signature(function).parameters) == ["measured", "table", "plan"]
 

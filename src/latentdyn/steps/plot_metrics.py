@@ -30,7 +30,7 @@ def step(arguments: argparse.Namespace) -> None:
     measured = Measurements.read(
         arguments.metrics, arguments.speakers, arguments.worst_frames, plan["corpus"], plan["bootstrap_resamples"]
     )
-    view = importlib.import_module(VIEWS.module(arguments.table["kind"]))
+    view = importlib.import_module(VIEWS.module(plan.get("view", arguments.table["kind"])))
     write_figure(view.draw(measured, arguments.table, arguments.plan), arguments.figure)
     write_run_record(arguments.figure.with_suffix(".run.json"), started=started, files=[arguments.figure])
 

@@ -32,7 +32,7 @@ def step(arguments: argparse.Namespace) -> None:
     measured = Measurements.read(
         arguments.metrics, arguments.speakers, arguments.worst_frames, plan["corpus"], plan["bootstrap_resamples"]
     )
-    view = importlib.import_module(VIEWS.module(arguments.table["kind"]))
+    view = importlib.import_module(VIEWS.module(plan.get("view", arguments.table["kind"])))
     sheet = view.tabulate(measured, arguments.table, arguments.plan)
     files = (arguments.csv, arguments.markdown, arguments.latex)
     write_sheet(sheet, *files)

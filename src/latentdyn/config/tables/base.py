@@ -30,6 +30,21 @@ class PlannedKinds(BaseModel):
     keys: dict[str, str] = {}
 
 
+class Shown(BaseModel):
+    """What the plain view shows of records.
+
+    about: what a row is and what a reader must know; the first note. caption: without a full stop. columns: metrics of
+    the forms for people; all where it is empty. drawn: metrics with a panel of the figure; the first one where it is
+    empty. axis: the field of records that lines run over (`horizon`, `step`, `sigma`, ...); None for a bar a row.
+    """
+
+    about: str
+    caption: str
+    columns: tuple[str, ...] = ()
+    drawn: tuple[str, ...] = ()
+    axis: str | None = None
+
+
 class Plan(BaseModel):
     """What every view must know beyond its table's own section; a kind of table may add to it."""
 
@@ -46,6 +61,7 @@ class TableKind(Strict):
     adds_to_plan: ClassVar[frozenset[str]] = frozenset()  # what its plan says beyond what every plan says
 
     kind: str  # each kind's own word
+    view: ClassVar[str | None] = None  # that shows it; None for the one of the kind's own word
     corpora: Names = Field(description="a table is made for each")
     seeds: Seeds = Field([0], description="training runs that a row averages")
     untrained: bool = Field(
@@ -128,7 +144,7 @@ class TableKind(Strict):
 
     def view_code(self, config: "Root", function: Literal["tabulate", "draw"]) -> list[str]:
         """The code that makes its sheet or its figure and is picked by name, as entries of a code digest."""
-        return [f"{VIEWS.module(self.kind)}:{function}"]
+        return [f"{VIEWS.module(self.view or self.kind)}:{function}"]
 
 
 class RowsTable(TableKind):
@@ -158,6 +174,17 @@ class RowsTable(TableKind):
         """The measurements of a kind of every row by every predictor."""
         pairs = [(row, predictor) for row in self.rows(config) for predictor in predictors]
         return by_predictors(config, kind, corpus, pairs, self.seeds, variant, unconditional=unconditional)
+
+
+class PlainTable(RowsTable):
+    """A table of records as they are. A kind says in `shown` what a reader must know; no view of its own is needed."""
+
+    view = "plain"
+    shown: ClassVar[Shown]
+    adds_to_plan: ClassVar[frozenset[str]] = frozenset({"view", "shown"})
+
+    def plan(self, config: "Root", corpus: str) -> dict[str, Any]:
+        return super().plan(config, corpus) | {"view": self.view, "shown": self.shown.model_dump(mode="json")}
 
 
 class PredictorTable(RowsTable):

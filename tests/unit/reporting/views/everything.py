@@ -57,6 +57,7 @@ def plan_of(lineage: str = "var", predictor: str = "linear_gaussian", key: str =
         "kinds": {"representations": {"r": lineage}, "predictors": predictors, "keys": {"key": key}},
         "steps": {"p": 5, "q": 5},
         "sampling": {"sigmas": [0.5], "step_size": 0.2, "n_steps": [2]},
+        "shown": {"about": "All.", "caption": "All", "columns": [], "drawn": ["dnll", "energy"], "axis": "step"},
         "processes": {"r": settings_of("representations", "var", dim=2, radius=0.5)},
     }
 

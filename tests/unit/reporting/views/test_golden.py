@@ -8,8 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from .everything import KINDS
-from .golden import FOLDER, FORMS, forms
+from .golden import FOLDER, FORMS, KINDS, forms
 
 
 @pytest.mark.parametrize("kind", KINDS)
