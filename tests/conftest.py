@@ -18,6 +18,11 @@ settings.register_profile("latentdyn", deadline=None, derandomize=True, suppress
 settings.load_profile("latentdyn")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: two processes end together when nothing long is left for the end."""
+    items.sort(key=lambda item: [mark not in item.keywords for mark in ("real_data", "workflow")])
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder with LibriSpeech/ and lyra-v1.2.0/; tests that need it skip where it is absent."""

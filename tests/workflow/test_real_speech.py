@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 REFERENCE = pd.DataFrame(
     {"dnll": [-28.7, -12.1, -11.3, -11.3], "cosine": [0.576, 0.216, 0.031, 0.009]}, index=[1, 2, 4, 8]
 )
-TRAINING = {"steps": 800, "learning_rate": 1e-3, "validate_every_steps": 100, "patience_validations": 3}
+TRAINING = {"steps": 500, "learning_rate": 1e-3, "validate_every_steps": 100}
 HORIZONS = {"window_frames": 8, "horizons": [1, 2, 4, 8]}
 
 
@@ -42,8 +42,8 @@ def table(real_data, tmp_path_factory) -> pd.DataFrame:
         },
         "predictors": {
             "mdn_principal": {
-                "kind": "mdn", "target_axes": "principal", "network": {"kind": "mlp", "width": 512, "dropout": 0.5},
-                "training": TRAINING, **HORIZONS,
+                "kind": "mdn", "target_axes": "principal", "n_components": 4,
+                "network": {"kind": "mlp", "width": 256, "dropout": 0.3}, "training": TRAINING, **HORIZONS,
             }
         },
         "tables": {

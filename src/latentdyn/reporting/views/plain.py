@@ -150,7 +150,8 @@ def _tidy(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _is_metric(name: str, metrics: list[str]) -> bool:
-    return any(name.removeprefix("published_") in (m, *(f"{m}_{end}" for end in (*_BOUNDS, "seed_sd"))) for m in metrics)
+    of_it = {f"{m}_{end}" for m in metrics for end in (*_BOUNDS, "seed_sd")}
+    return name.removeprefix("published_") in {*metrics, *of_it}
 
 
 def _for_people(rows: pd.DataFrame, metrics: list[str], shown: dict[str, Any]) -> list[str]:
