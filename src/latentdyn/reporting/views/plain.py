@@ -126,7 +126,7 @@ def _row(
     row["n"] = int(mine.records.n.iloc[0])
     kinds = plan["kinds"]
     kind = {**kinds["predictors"], **kinds["keys"]}.get(where["by"], "representation")
-    spot = {name: where.get(name) for name in ("split", "slice", "horizon", "mode", "step")}
+    spot: dict[str, Any] = {name: where.get(name) for name in ("split", "slice", "horizon", "mode", "step")}
     for metric in metrics:
         row[metric] = mine.over_seeds(metric)
         row |= {f"{metric}_{bound}": mine.over_seeds(metric, bound) for bound in _BOUNDS}
