@@ -12,14 +12,16 @@ Threads of this process do the tasks, or a dask cluster where a client of one is
 store, but for the logarithm of its number of shards.
 """
 
+import itertools
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import dask
 import numpy as np
 import pandas as pd
+from scipy.linalg.blas import dsyrk
 
 from latentdyn.stores.latents import SHARD_FRAMES, LatentsStore
 from latentdyn.stores.verified import VerifiedFiles
@@ -53,7 +55,7 @@ def window_moments(store: LatentsStore, utterances: pd.DataFrame, reach: int) ->
     Raises:
         UserError: a shard is not the one that the handle describes.
     """
-    table = utterances.sort_values("start")
+    table = utterances.sort_values(["start", "n_frames"])
     spans = np.stack([table.start, table.start + table.n_frames], axis=1)
     edges = np.flatnonzero(np.diff(spans[:, 0] // SHARD_FRAMES)) + 1
     files = store.files.own()  # nothing of it is read yet, so it is small to send
@@ -78,9 +80,9 @@ def _workers() -> int:
 class _Sums:
     """Sums over runs of finite frames that are longer than `reach`, about the shift.
 
-    windows, frames, nonfinite: counts. total: (D,) of frames. lagged: (reach + 1, D, D), of x_s x_{s-l}ᵀ. head, tail:
-    (reach, D), of the runs' first and last frames; the last frame first. heads, tails: (reach, D, reach, D), of their
-    products.
+    windows, frames, nonfinite: counts. total: (D,) of frames. lagged: (reach + 1, D, D), of x_s x_{s-l}ᵀ; of lag 0,
+    which is symmetric, the lower triangle. head, tail: (reach, D), of the runs' first and last frames; the last frame
+    first. heads, tails: (reach, D, reach, D), of their products.
     """
 
     windows: int
@@ -100,7 +102,7 @@ def _added(a: _Sums, b: _Sums) -> _Sums:
 
 def _nearby(files: VerifiedFiles, spans: np.ndarray, dim: int) -> np.ndarray:
     """The mean of the first utterance with a finite frame, (D,); 0 if there is none."""
-    for frames in _utterances(files, spans):
+    for frames in itertools.chain.from_iterable(_blocks(files, spans)):
         finite = frames[np.isfinite(frames).all(axis=1)]
         if len(finite):
             mean: np.ndarray = finite.mean(axis=0, dtype=np.float64)
@@ -108,15 +110,16 @@ def _nearby(files: VerifiedFiles, spans: np.ndarray, dim: int) -> np.ndarray:
     return np.zeros(dim)
 
 
-def _utterances(files: VerifiedFiles, spans: np.ndarray) -> Iterator[np.ndarray]:
-    """The frames of each span of rows; several spans are read at once, since each read costs much."""
+def _blocks(files: VerifiedFiles, spans: np.ndarray) -> Iterator[list[np.ndarray]]:
+    """The frames of each span of rows, several spans at a time, since each read costs much."""
     array: Any = files.own().group["latents"]
-    first, rows = 0, np.empty((0, array.shape[1]))
-    for number, (start, end) in enumerate(spans):
-        if end > first + len(rows):
-            near = spans[number:][spans[number:, 1] <= max(end, start + _BLOCK_FRAMES), 1]
-            first, rows = start, np.asarray(array[start : near.max()])
-        yield rows[start - first : end - first]
+    done = 0
+    while done < len(spans):
+        first = spans[done, 0]
+        near = max(done + 1, int(np.searchsorted(spans[:, 1], first + _BLOCK_FRAMES, side="right")))
+        rows = np.asarray(array[first : spans[near - 1, 1]])
+        yield [rows[start - first : end - first] for start, end in spans[done:near]]
+        done = near
 
 
 def _sums(files: VerifiedFiles, spans: np.ndarray, shift: np.ndarray, reach: int) -> _Sums:
@@ -125,16 +128,20 @@ def _sums(files: VerifiedFiles, spans: np.ndarray, shift: np.ndarray, reach: int
         0, 0, 0, np.zeros(dim), np.zeros((reach + 1, dim, dim)),
         *np.zeros((2, reach, dim)), *np.zeros((2, reach, dim, reach, dim)),
     )  # fmt: skip
-    runs: list[np.ndarray] = []
-    frames = nonfinite = 0
-    for utterance in _utterances(files, spans):
-        finite = np.isfinite(utterance).all(axis=1)
-        frames, nonfinite = frames + len(finite), nonfinite + int((~finite).sum())
-        runs += _runs(utterance, finite, reach)
-        if sum(map(len, runs)) >= _BLOCK_FRAMES:
-            sums, runs = _added(sums, _sums_of(runs, shift, reach)), []
-    sums = _added(sums, _sums_of(runs, shift, reach)) if runs else sums
-    return _Sums(sums.windows, frames, nonfinite, *(getattr(sums, field.name) for field in fields(_Sums)[3:]))
+    windows = frames = nonfinite = 0
+    room = np.empty((0, dim))
+    for utterances in _blocks(files, spans):
+        runs: list[np.ndarray] = []
+        for utterance in utterances:
+            finite = np.isfinite(utterance).all(axis=1)
+            frames, nonfinite = frames + len(finite), nonfinite + int((~finite).sum())
+            runs += _runs(utterance, finite, reach)
+        size = sum(len(run) + reach for run in runs)
+        if size > len(room):
+            room = np.empty((size, dim))  # memory that is used again, where new pages would cost much
+        windows += size - 2 * reach * len(runs)
+        _add_runs(sums, runs, shift, room[:size])
+    return replace(sums, windows=windows, frames=frames, nonfinite=nonfinite)
 
 
 def _runs(frames: np.ndarray, finite: np.ndarray, reach: int) -> list[np.ndarray]:
@@ -145,31 +152,39 @@ def _runs(frames: np.ndarray, finite: np.ndarray, reach: int) -> list[np.ndarray
     return [frames[start:end] for start, end in edges if end - start > reach]
 
 
-def _sums_of(runs: list[np.ndarray], shift: np.ndarray, reach: int) -> _Sums:
-    lengths = [len(run) for run in runs]
-    x = np.zeros((sum(lengths) + reach * len(runs), len(shift)))
-    places = np.cumsum([0, *(length + reach for length in lengths)])
-    for run, place in zip(runs, places, strict=False):
-        np.subtract(run, shift, out=x[place : place + len(run)])
-    # `reach` rows of zeros after each run: no product of frames of two runs adds anything
-    lagged = np.stack([x[lag:].T @ x[: len(x) - lag] for lag in range(reach + 1)])
-    ends = places[:-1] + lengths
-    edge = np.arange(reach)
-    head, tail = x[places[:-1, None] + edge], x[ends[:, None] - 1 - edge]
-    shape = (reach, len(shift), reach, len(shift))
-    heads, tails = ((e.reshape(len(runs), -1).T @ e.reshape(len(runs), -1)).reshape(shape) for e in (head, tail))
-    windows = sum(lengths) - reach * len(runs)
-    return _Sums(windows, 0, 0, x.sum(axis=0), lagged, head.sum(axis=0), tail.sum(axis=0), heads, tails)
+def _add_runs(sums: _Sums, runs: list[np.ndarray], shift: np.ndarray, x: np.ndarray) -> None:
+    """Add the products of runs in place; `x` is room for their frames, with `reach` rows after each run."""
+    if not len(x):
+        return
+    reach, dim = len(sums.head), len(shift)
+    starts = np.cumsum([0, *(len(run) + reach for run in runs[:-1])])
+    ends = starts + [len(run) for run in runs]
+    for run, start, end in zip(runs, starts, ends, strict=True):
+        np.subtract(run, shift, out=x[start:end])
+        x[end : end + reach] = 0  # no product of frames of two runs adds anything
+    sums.total[...] += np.ones(len(x)) @ x
+    dsyrk(1.0, x.T, beta=1.0, c=sums.lagged[0].T, overwrite_c=True)  # in place: quicker by a tenth than `+= x.T @ x`
+    for lag in range(1, reach + 1):
+        sums.lagged[lag] += x[lag:].T @ x[: len(x) - lag]
+    if reach:
+        edge = np.arange(reach)
+        for total, products, rows in (
+            (sums.head, sums.heads, starts[:, None] + edge), (sums.tail, sums.tails, ends[:, None] - 1 - edge)
+        ):  # fmt: skip
+            flat = x[rows].reshape(len(runs), reach * dim)
+            total += flat.sum(axis=0).reshape(reach, dim)
+            products += (flat.T @ flat).reshape(reach, dim, reach, dim)
 
 
 def _moments(sums: _Sums, shift: np.ndarray) -> WindowMoments:
     n, reach, dim = sums.windows, len(sums.lagged) - 1, len(shift)
+    lagged = [np.tril(sums.lagged[0]) + np.tril(sums.lagged[0], -1).T, *sums.lagged[1:]]
     mean, products = np.empty((reach + 1, dim)), np.empty((reach + 1, dim, reach + 1, dim))
     for i in range(reach + 1):
         mean[i] = sums.total - sums.head[: reach - i].sum(axis=0) - sums.tail[:i].sum(axis=0)
         for j in range(i, reach + 1):
             lag = j - i
-            block = sums.lagged[lag].copy()
+            block = lagged[lag].copy()
             for s in range(lag, reach - i):  # pairs before the first window's x_{t-i}
                 block -= sums.heads[s, :, s - lag]
             for s in range(i):  # and after the last one's
