@@ -216,7 +216,7 @@ WORD_ERROR_RATE = Metric("word_error_rate", "1", decimals=3, better="lower",
 WORD_CHANGE = Metric("word_change", "1", decimals=3, better="lower",
     sentence="Word error rate against what the same recogniser hears in the original.")
 FRECHET_MEL = Metric("frechet_mel", "dB²", decimals=1, better="lower",
-    sentence="Squared Fréchet distance of log-mel frames to those of original held-out speech.")
+    sentence="Squared Fréchet distance of log-mel frames to those of recordings of training speakers.")
 UNSCORED = Metric("unscored", "scores", decimals=0, better="lower",
     sentence="Scores of utterances that could not be given; their reasons are in unscored.csv.")
 

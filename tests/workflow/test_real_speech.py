@@ -23,7 +23,8 @@ HORIZONS = {"window_frames": 8, "horizons": [1, 2, 4, 8]}
 
 
 @pytest.fixture(scope="module")
-def table(real_data, tmp_path_factory) -> pd.DataFrame:
+def tables(real_data, tmp_path_factory) -> Path:
+    """The folder of the tables."""
     checkout = tmp_path_factory.mktemp("checkout")
     for name in ("Snakefile", "workflow", "config", "profiles", "src"):
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, checkout / name)
@@ -50,19 +51,25 @@ def table(real_data, tmp_path_factory) -> pd.DataFrame:
             "phase1_lagged": {
                 "kind": "lagged", "corpora": ["speech"], "representations": ["soundstream_12hz"],
                 "predictors": ["linear_gaussian", "mdn_principal"], "splits": ["train", "eval"],
-            }
+            },
+            "decoder_tolerance": {
+                "kind": "decoder_tolerance", "corpora": ["speech"], "representations": ["soundstream_12hz"]
+            },
         },
+        "decoder_tolerance": {"utterances": 4, "sigmas": [0.0], "scores": ["pesq", "stoi"], "wav_utterances": 1},
     }  # fmt: skip
     (checkout / "test.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "test.yaml"]
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]
-    return (
-        pd.read_csv(checkout / "results/speech/tables/phase1_lagged.csv")
-        .set_index(["predictor", "split", "k"])
-        .sort_index()
-    )
+    assert len(list((checkout / "results/speech/soundstream_12hz/decoder_tolerance.heard").glob("*.wav"))) == 3
+    return checkout / "results/speech/tables"
+
+
+@pytest.fixture(scope="module")
+def table(tables) -> pd.DataFrame:
+    return pd.read_csv(tables / "phase1_lagged.csv").set_index(["predictor", "split", "k"]).sort_index()
 
 
 @pytest.mark.workflow
@@ -82,3 +89,13 @@ def test_the_mdn_chosen_by_held_out_training_speakers_beats_it_at_every_horizon(
         # the whole interval is below: better, not luckier
         assert mine["dnll_ci_high"][k] < min(linear["dnll"][k], REFERENCE["dnll"][k])
     assert mine["rollout_gap"].notna().all()
+
+
+@pytest.mark.workflow
+@pytest.mark.real_data
+def test_latents_are_decoded_through_the_chain_and_scored_beside_original_and_codec(tables):
+    heard = pd.read_csv(tables / "decoder_tolerance.csv").set_index("mode")
+    assert heard["n"].tolist() == [4, 4, 4] and heard["unscored"].sum() == 0
+    assert heard.loc["original", ["pesq", "stoi"]].tolist() == pytest.approx([4.644, 1], abs=1e-3)
+    assert heard.loc["reconstruction", "pesq"] == pytest.approx(3.33, abs=0.5)
+    assert heard.loc["noisy", "pesq"] < 1.5  # means of four frames, each held for four

@@ -1,8 +1,8 @@
 """Free runs as they sound: draws of a predictor go on from true frames, and are decoded.
 
 Modes: `sampled`, the runs; `reconstruction`, the true frames of the same stretch; `original`, its recording. DNSMOS
-needs no original. The Fréchet distance is that of log-mel frames to originals of held-out utterances; of the mode
-`original` it is that of as many frames of training speakers, the smallest distance to expect.
+needs no original. The Fréchet distance is that of log-mel frames to recordings of training speakers; that of the mode
+`original` is the smallest to expect of as many frames of these speakers.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from latentdyn.diagnostics.free_runs.comparison import frechet_distance
-from latentdyn.diagnostics.records import record
+from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import by_draws, free_run
 from latentdyn.errors import UserError
 from latentdyn.measurements.hearing import experiment_of
@@ -70,29 +70,19 @@ def _presentations(
             yield replace(presentation, only=(first / rate, (first + steps) / rate))
 
 
-def _frechet(experiment: Experiment, heard: list[Heard], settings: dict[str, Any]) -> list[Any]:
-    """Distances of what was heard, by mode, to originals of the split."""
+def _frechet(experiment: Experiment, heard: list[Heard], settings: dict[str, Any]) -> list[Record]:
+    """Distances of what was heard, by mode, to recordings of training speakers."""
+    frames, wanted = experiment.frames, settings["reference_utterances"]
+    there = frames.loc[frames["split"] == "train", "utterance_id"].nunique()
+    drawn = draw_utterances(frames, "train", min(wanted, there), 1, ("free listening", "train"), experiment.section)
+    audio = (experiment.source.original(str(name), settings["max_duration_s"]) for name in drawn.index)
+    reference = torch.from_numpy(np.concatenate([log_mel(one, experiment.mel) for one in audio]))
     of_modes: dict[str, list[np.ndarray]] = {}
     for one in heard:
-        if one.log_mel is not None:
-            of_modes.setdefault(one.where["mode"], []).append(one.log_mel)
-    n = sum(map(len, of_modes["original"]))
-    split, wanted = settings["split"], settings["reference_utterances"]
-    data, floor = (_original_frames(experiment, of, wanted) for of in (split, "train"))
-    of_modes["original"] = [floor[:n]]
+        assert one.log_mel is not None
+        of_modes.setdefault(one.where["mode"], []).append(one.log_mel)
+    found = {mode: torch.from_numpy(np.concatenate(of)) for mode, of in of_modes.items()}
     return [
-        record(FRECHET_MEL, frechet_distance(torch.from_numpy(np.concatenate(frames)), torch.from_numpy(data)),
-               sum(map(len, frames)), split=split, mode=mode)
-        for mode, frames in of_modes.items()
-    ]  # fmt: skip
-
-
-def _original_frames(experiment: Experiment, split: str, wanted: int) -> np.ndarray:
-    """Log-mel frames (n, n_mels), in random order, of at most so many originals of a split."""
-    there = experiment.frames.loc[experiment.frames["split"] == split, "utterance_id"].nunique()
-    names = ("free listening", "reference", split)
-    drawn = draw_utterances(experiment.frames, split, min(wanted, there), 1, names, experiment.section)
-    seconds = experiment.settings["max_duration_s"]
-    audio = (experiment.source.original(str(name), seconds) for name in drawn.index)
-    frames = np.concatenate([log_mel(one, experiment.mel) for one in audio])
-    return frames[numpy_generator(*names, "order").permutation(len(frames))]
+        record(FRECHET_MEL, frechet_distance(of, reference), len(of), split=settings["split"], mode=mode)
+        for mode, of in found.items()
+    ]

@@ -67,6 +67,10 @@ class Decoder:
     def hop_samples(self) -> int:
         return int(self._opened.hop_samples)
 
+    @property
+    def weights_sha256(self) -> str | None:
+        return self._opened.weights_sha256
+
     def __call__(self, latents: np.ndarray) -> np.ndarray:
         """Audio (T * hop,) float32 at the codec's rate, clipped to [-1, 1] as a WAV file would; (T, D) are its own."""
         return np.clip(self._opened.decode(np.ascontiguousarray(latents, np.float32)), -1, 1)
@@ -103,7 +107,7 @@ class Source:
         self.decoder = Decoder(decoding.codec, device)
         self.transforms: list[Transform] = open_chain(decoding.chain)
         self.root, self.store = open_latents(decoding.chain[0]), open_latents(decoding.chain[-1])
-        _check_codec(decoding.codec, self.root, decoding.chain[0])
+        _check_codec(decoding.codec, self.decoder, self.root, decoding.chain[0])
         self._audio, manifest = decoding.audio, read_parquet(decoding.manifest, PART_COLUMNS, made_by="build_manifest")
         self._recordings = manifest.set_index("utterance_id")
 
@@ -200,8 +204,8 @@ def _row(store: LatentsStore, utterance_id: str) -> Any:
     return found.iloc[0]
 
 
-def _check_codec(codec: Mapping[str, Any], root: LatentsStore, handle: Path) -> None:
-    """Check that a codec is the one that made a store, by its kind and its settings.
+def _check_codec(codec: Mapping[str, Any], decoder: Decoder, root: LatentsStore, handle: Path) -> None:
+    """Check that a codec is the one that made a store, by its kind, its settings and its weights.
 
     Raises:
         UserError: it is another.
@@ -214,4 +218,10 @@ def _check_codec(codec: Mapping[str, Any], root: LatentsStore, handle: Path) -> 
             f"{mine['kind']} {mine['settings']}",
             handle,
             "name the codec that made them, with the same settings",
+        )
+    if root.handle.get("weights_sha256") != decoder.weights_sha256:
+        raise UserError(
+            "these latents were made with other weights than those that the codec has now",
+            handle,
+            "restore the weights, or let Snakemake encode again",
         )

@@ -21,16 +21,15 @@ def summarise(
 ) -> tuple[list[Record], pd.DataFrame]:
     """Records and sums by speaker of outcomes (columns of `listening.outcomes_table`), by their places.
 
-    A score is the sum of totals over the sum of counts; n is that sum of counts. Every interval resamples the same
-    speakers. `unscored` counts the outcomes without a score; n is how many were tried.
+    A score is the sum of totals over the sum of counts; n is that sum of counts. An interval resamples the speakers
+    that have a score; where they are the same, so are the resamples. `unscored` counts the outcomes without a score; n
+    is how many were tried.
     """
-    speakers = np.unique(table["speaker_id"])
-    bootstrap = SpeakerBootstrap.draw(len(speakers), resamples, numpy_generator(*names, "bootstrap"))
     sums = table.groupby([*PLACES, "metric", "speaker_id"], sort=False, dropna=False)[["total", "count"]].sum()
-    sums = sums.reset_index()
-    records = [*_means(sums, speakers, bootstrap, split), *_failures(table, split)]
-    known = sums[sums["count"] > 0].rename(columns={"count": "n"})
-    return records, known.assign(split=split)
+    sums = sums.reset_index().rename(columns={"count": "n"})
+    sums = sums.assign(split=split)
+    records = [*_means(sums, resamples, names), *_failures(table, split)]
+    return records, sums[sums["n"] > 0]
 
 
 def unscored(table: pd.DataFrame) -> pd.DataFrame:
@@ -38,15 +37,15 @@ def unscored(table: pd.DataFrame) -> pd.DataFrame:
     return table.loc[table["reason"].notna(), UNSCORED_COLUMNS]
 
 
-def _means(sums: pd.DataFrame, speakers: np.ndarray, bootstrap: SpeakerBootstrap, split: str) -> Iterator[Record]:
-    for place, here in sums.groupby([*PLACES, "metric"], sort=False, dropna=False):
-        *where, name = place
-        by_speaker = here.set_index("speaker_id")[["total", "count"]].reindex(speakers, fill_value=0)
-        totals, counts = by_speaker.to_numpy(np.float64).T
-        n = int(counts.sum())
+def _means(sums: pd.DataFrame, resamples: int, names: tuple[object, ...]) -> Iterator[Record]:
+    for (split, *where, name), here in sums.groupby(["split", *PLACES, "metric"], sort=False, dropna=False):
+        scored = here[here["n"] > 0].sort_values("speaker_id")
+        totals, counts = scored[["total", "n"]].to_numpy(np.float64).T
+        bootstrap = SpeakerBootstrap.draw(len(scored), resamples, numpy_generator(*names, "bootstrap"))
         with np.errstate(over="ignore", invalid="ignore"):
-            value = totals.sum() / n if n else np.nan
+            value = totals.sum() / counts.sum() if len(scored) else np.nan
             low, high = interval(bootstrap.ratios(totals, counts))
+        n = int(counts.sum())
         yield record(metric(str(name)), value, n, ci_low=low, ci_high=high, split=split, **_where(where))
 
 

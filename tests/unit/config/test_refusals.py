@@ -13,6 +13,7 @@ from .examples import ARM, ARMS, CORRECTED, FORECAST, GATED, PAIRED, SMALL, edit
 
 WIDE = {"kind": "lagged", "corpora": ["known"], "representations": ["var"], "predictors": ["line"]}
 FORECAST_KNOWN = WIDE | {"kind": "injection"}
+HEARD = {"kind": "perceptual_rollouts", "corpora": ["speech"], "representations": ["logmel"], "predictors": ["line"]}
 
 
 @pytest.mark.parametrize(
@@ -375,6 +376,21 @@ def test_a_mistake_is_refused_by_its_dotted_path(path: str, value: Any, message:
             {"var": ["pool"]},
             r"tables\.exact\.keys\.var: no exact value of clusters is known .* var",
         ),
+        (
+            "tables.h",
+            {"kind": "decoder_tolerance", "corpora": ["known"], "representations": ["var"]},
+            r"tables\.h: what is decoded is scored against the recordings, and corpus 'known' .*synthetic.* has none",
+        ),
+        (
+            "tables.h",
+            HEARD | {"surrogates": ["white"]},
+            r"tables\.h\.surrogates: a surrogate has no way back to audio",
+        ),
+        ("tables.h", HEARD | {"predictors": ["nope"]}, r"tables\.h\.predictors: 'nope' is not defined"),
+        ("perceptual_rollouts", {"scores": ["peqs"]}, r"perceptual_rollouts\.scores.*pesq"),
+        ("free_listening", {"mel": {"n_fft": 64}}, r"free_listening\.mel: .*n_fft = 64 skips audio"),
+        ("exp3b_synthetic", {"mel": {"n_mels": 800}}, r"exp3b_synthetic\.mel: .*n_mels = 800 is too many"),
+        ("exp3b_synthetic", {"alphas": [1.0]}, r"exp3b_synthetic\.alphas.*below 1"),
         ("tables.exact.horizons", [2, 4], r"tables\.exact\.keys\.cycle: the exact value of clusters is at k = 1"),
         ("tables.exact.horizons", [3], r"tables\.exact\.(horizons|keys)"),
         (

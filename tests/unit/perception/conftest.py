@@ -92,7 +92,8 @@ def corpus(tmp_path) -> Corpus:
         write_parquet(tmp_path / "manifest.parquet", pd.DataFrame(rows, columns=columns))
         opened = open_codec(codec)
         chain = [tmp_path / "root.json"]
-        writer = LatentsWriter(chain[0], opened.dim, opened.frame_rate_hz, causal=True, **root_facts(codec))
+        facts = {"causal": True, "weights_sha256": opened.weights_sha256, **root_facts(codec)}
+        writer = LatentsWriter(chain[0], opened.dim, opened.frame_rate_hz, **facts)
         for name, speaker, path, *_ in rows:
             blocks = iter([read_audio(tmp_path / "audio" / path, opened.sample_rate_hz)])
             latents, levels = (np.concatenate(part) for part in zip(*encode_stream(opened, blocks), strict=True))

@@ -1,15 +1,20 @@
 """Whole measurements on speech-like recordings: what their records must say."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import torch
 
 from latentdyn.config.measurements import measurement_kinds
+from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.errors import UserError
-from latentdyn.measurements import decoder_tolerance, exp3b_synthetic
+from latentdyn.measurements import decoder_tolerance, exp3b_synthetic, free_listening, perceptual_rollouts
+from latentdyn.measurements.subject import Subject
+from latentdyn.predictors.base import Predictor
 from tests.unit.perception.conftest import speech_like
 
 
@@ -119,3 +124,93 @@ def test_soundstream_sounds_as_it_did_elsewhere(subject, real_data):
         0.937, abs=0.03
     )
     assert pesq["noisy"] == pytest.approx(1.78, abs=0.4)
+
+
+class Still(Predictor):
+    """Nothing moves but for a little noise: its mean holds the last frame."""
+
+    def __init__(self, dim: int, noise: float) -> None:
+        super().__init__(dim, 2)
+        self.noise = noise
+
+    def density(self, context):
+        mean = torch.zeros_like(context[:, -1])
+        return diagonal_gaussian(mean, torch.full_like(mean, math.log(self.noise)))
+
+
+def by(made: Subject, predictor: Predictor) -> Subject:
+    """The subject with a predictor that no checkpoint holds."""
+
+    class Given(Subject):
+        def predictors(self, role="predictor"):
+            return {1: predictor}
+
+    return Given(**{field.name: getattr(made, field.name) for field in dataclasses.fields(made)})
+
+
+def test_forecasts_are_heard_beside_silence_a_held_frame_and_the_truth(subject):
+    asked = settings("perceptual_rollouts", steps=[1, 20], window_scores=["pesq", "mel_distance"])
+    made = by(subject(), Still(80, 1e-3))
+    measured = perceptual_rollouts.measure(made, asked)
+    pesq = values(measured, "pesq", slice="all").set_index("mode")["value"]
+    assert pesq["original"] == pytest.approx(4.644, abs=1e-3) and pesq["true"] == pesq["reconstruction"]
+    window = values(measured, "mel_distance", slice="window").set_index(["mode", "step"])["value"]
+    assert window["mean", 20] == window["held", 20] > window["true", 20] and window["silence", 20] > window["true", 20]
+    assert window["held", 20] > window["held", 1]
+    error = values(measured, "state_error").set_index(["mode", "step"])
+    assert error.loc[("held", 20), "value"] == error.loc[("mean", 20), "value"] > 0
+    assert error.loc[("held", 20), "n"] == 20 * 3 and ("true", 20) not in error.index
+    names = {path.name.split(".", 1)[1] for path in made.folder.glob("*.wav")}
+    assert {"mean_step20.wav", "sampled_step1.wav", "silence_step20.wav", "true.wav"} <= names
+
+
+def test_the_window_of_the_truth_is_that_of_every_forecast(subject):
+    """Of all but the segment, nothing changes: a forecast that is the truth scores as the truth does."""
+
+    class Knows(Still):
+        def density(self, context):
+            mean = torch.zeros_like(context[:, -1])
+            for utterance in truth:
+                at = torch.nonzero((utterance[:, None] == context[:, -1]).all(-1).any(1))
+                if len(at) and at[0] + 1 < len(utterance):
+                    mean = (utterance[at[0] + 1] - utterance[at[0]]).reshape(mean.shape)
+            return diagonal_gaussian(mean, torch.full_like(mean, -20.0))
+
+    made = subject()
+    truth = [made.latents[row.start : row.start + row.n_frames] for row in made.store.utterances.itertuples()]
+    asked = settings("perceptual_rollouts", steps=[1], scores=["mel_distance"], window_scores=["mel_distance"])
+    measured = perceptual_rollouts.measure(by(made, Knows(80, 1.0)), asked)
+    window = values(measured, "mel_distance", slice="window").set_index("mode")["value"]
+    assert window["mean"] == pytest.approx(window["true"], abs=1e-5) and window["held"] > window["true"] + 1e-3
+    assert values(measured, "state_error", mode="mean")["value"].iloc[0] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.fixture
+def quick_dnsmos(monkeypatch):
+    """The network takes seconds; what it hears is tested with the scores."""
+    monkeypatch.setattr("latentdyn.perception.scores._dnsmos_model", lambda: lambda *_: {"ovrl_mos": 3.0})
+
+
+def test_free_runs_are_heard_beside_the_truth_of_the_same_stretch(subject, quick_dnsmos):
+    asked = settings("free_listening", duration_s=1.0, reference_utterances=2)
+    measured = free_listening.measure(by(subject(), Still(80, 1.0)), asked)
+    frechet = values(measured, "frechet_mel").set_index("mode")
+    assert set(frechet.index) == {"original", "reconstruction", "sampled"}
+    assert frechet["n"].tolist() == [3 * 62] * 3  # a second at hops of 16 ms, of three utterances
+    assert frechet.loc["sampled", "value"] > frechet.loc["reconstruction", "value"] > 0
+    assert set(values(measured, "dnsmos")["n"]) == {3}
+
+
+def test_a_free_run_that_explodes_is_listed_and_overflows(subject, quick_dnsmos):
+    made = by(subject(), Still(80, 1e38))
+    asked = settings("free_listening", duration_s=0.5, reference_utterances=2, utterances=1)
+    measured = free_listening.measure(made, asked)
+    assert values(measured, "dnsmos", mode="sampled")["status"].tolist() == ["undefined"]
+    assert values(measured, "frechet_mel", mode="sampled")["status"].tolist() == ["overflow"]
+    assert pd.read_csv(made.folder / "unscored.csv")["reason"].tolist() == ["not finite"]
+
+
+def test_a_run_longer_than_what_is_heard_is_refused(subject):
+    asked = settings("free_listening", duration_s=4.0, max_duration_s=4.0)
+    with pytest.raises(UserError, match="longer than 4 s"):
+        free_listening.measure(by(subject(), Still(80, 1.0)), asked)

@@ -50,6 +50,13 @@ def test_another_codec_is_refused(corpus):
         open_source(corpus(), codec={**CODEC, "hop_samples": 160})
 
 
+def test_other_weights_are_refused(corpus, monkeypatch):
+    made = corpus()
+    monkeypatch.setattr("tests.unit.perception.conftest.Samples.weights_sha256", "other")
+    with pytest.raises(UserError, match="made with other weights"):
+        open_source(made)
+
+
 def test_a_recording_that_changed_is_refused(corpus):
     made = corpus()
     (Path(made["decoding"]["audio"]) / "e2-a.wav").write_bytes(b"other")

@@ -179,7 +179,9 @@ class FreeListening(Perception):
     duration_s: float = Field(4.0, gt=0.25, le=100, description="of a run")
     temperature: PositiveFloat = Field(1.0, description="temperature of the draws")
     reference_utterances: int = Field(
-        64, ge=2, description="utterances whose recordings runs are compared with by the Fréchet distance"
+        64,
+        ge=2,
+        description="utterances of training speakers whose recordings runs are compared with by the Fréchet distance",
     )
 
     def check(self, where: str, config: "Root", known: Known, by: str, variant: str | None) -> None:

@@ -1,0 +1,128 @@
+"""Tables of decoded latents and their scores (docs/perception.md): records as they are."""
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from latentdyn.config.measurements import Measurement, MeasurementKind
+from latentdyn.config.measurements.perception import (
+    DecoderTolerance,
+    Exp3BSynthetic,
+    FreeListening,
+    Perception,
+    PerceptualRollouts,
+)
+from latentdyn.config.tables.base import (
+    PlainTable,
+    Shown,
+    check_predictors,
+    check_trained,
+)
+from latentdyn.config.values import Names
+
+if TYPE_CHECKING:
+    from latentdyn.config.root import Root
+
+_REFERENCES = (
+    "`original` is the undecoded recording, `reconstruction` what the codec decodes of its own latents. n: utterances "
+    "that PESQ, or the first score, could be given to. State errors are of the frames that are decoded. "
+)
+
+
+class HeardTable(PlainTable):
+    """A table of what representations sound like."""
+
+    def check(self, where: str, config: "Root") -> None:
+        super().check(where, config)
+        if self.surrogates:
+            raise ValueError(f"{where}.surrogates: a surrogate has no way back to audio, so none can be heard")
+
+
+class DecoderToleranceTable(HeardTable):
+    """How much noise on latents can be heard."""
+
+    shown = Shown(
+        about="A row is white noise on latents, σ in deviations of each dimension of the training frames, decoded. "
+        + _REFERENCES
+        + "`state_error_normalised` compares with that of forecasts.",
+        caption="Scores of decoded latents by the noise on them",
+        drawn=("pesq", "stoi", "mel_distance"),
+        axis="sigma",
+    )
+
+    kind: Literal["decoder_tolerance"]
+
+    def measurements(self, config: "Root", corpus: str) -> list[Measurement]:
+        return by_representation(self, config, DecoderTolerance, corpus)
+
+
+class Exp3BSyntheticTable(HeardTable):
+    """Synthetic movements of true latents, decoded (Exp 3B, seed 003 §1.4), with controls."""
+
+    shown = Shown(
+        about="A row is a movement made of true latents, decoded. GT: the truth. B_slow_a: true directions, magnitudes "
+        "times α. A_stationary: the first frame held. C_wrong_dir: random directions, true magnitudes. Controls: "
+        "reanchored_a, as B_slow, but every step starts from truth; shuffled_magnitudes, true directions; rotated_c, "
+        "directions turned to this cosine at true magnitudes; C_at_B_error_a, C's error, in every frame as long as "
+        "B_slow's. If direction is what is heard, B_slow beats C_at_B_error at the same state error. " + _REFERENCES,
+        caption="Synthetic movements of latents, decoded (Exp 3B)",
+        drawn=("pesq", "stoi", "mel_distance"),
+    )
+
+    kind: Literal["exp3b_synthetic"]
+
+    def measurements(self, config: "Root", corpus: str) -> list[Measurement]:
+        return by_representation(self, config, Exp3BSynthetic, corpus)
+
+
+class HeardPredictors(HeardTable):
+    """A table of what predictors sound like."""
+
+    predictors: Names = Field(description="rows; each must be fitted at k = 1")
+
+    def check(self, where: str, config: "Root") -> None:
+        super().check(where, config)
+        check_predictors(where, config, self.predictors)
+        check_trained(where, config, self.predictors, [1])
+
+
+class PerceptualRolloutsTable(HeardPredictors):
+    """Forecasts of a few steps as they sound, spliced into utterances."""
+
+    shown = Shown(
+        about="A row is a forecast of `step` frames within an utterance whose other frames are all true, decoded: by "
+        "the mean, by draws (`sampled`), the last true frame `held`, `silence` in place of the decoded segment, or "
+        "nothing replaced (`true`, which does not depend on the step for the whole utterance). Slice `all`: the whole "
+        "utterance; `window`: the segment with a margin. " + _REFERENCES,
+        caption="Forecasts spliced into utterances, decoded",
+        drawn=("pesq", "mel_distance"),
+        axis="step",
+    )
+
+    kind: Literal["perceptual_rollouts"]
+
+    def measurements(self, config: "Root", corpus: str) -> list[Measurement]:
+        return self.by_rows(config, PerceptualRollouts, corpus, self.predictors)
+
+
+class FreeListeningTable(HeardPredictors):
+    """Sampled free runs as they sound."""
+
+    shown = Shown(
+        about="A row is speech of one kind, all of equal duration: free runs by draws (`sampled`), the true frames of "
+        "the same stretch decoded (`reconstruction`), its recording (`original`). `frechet_mel` compares with "
+        "recordings of training speakers; that of `original` is the smallest to expect. n: runs.",
+        caption="Free runs, decoded",
+        drawn=("dnsmos", "frechet_mel"),
+    )
+
+    kind: Literal["free_listening"]
+
+    def measurements(self, config: "Root", corpus: str) -> list[Measurement]:
+        return self.by_rows(config, FreeListening, corpus, self.predictors)
+
+
+def by_representation(table: PlainTable, config: "Root", kind: type[Perception], corpus: str) -> list[Measurement]:
+    """The measurements of a kind of every row, by the representation itself."""
+    section: MeasurementKind = config.section(kind)
+    return [section.of(config, corpus, row, row, 0) for row in table.rows(config)]
