@@ -1,9 +1,10 @@
-"""Check that every file of a results folder is as it was written.
+"""Check that every file of a results folder is there and as it was written.
 
-What carries a checksum is compared with it, and what a handle describes is compared with the handle. One line is
-printed for each damaged file: which one it is, what is wrong, and which file to delete, so that the same snakemake
-command makes it again. The exit status is 1 if there is any. Unfinished work (.state) is not checked here: a job that
-continues it checks it, and does again what is damaged.
+What carries a checksum is compared with it, and what a handle describes is compared with the handle. What is left of
+something whose handle or measurement is gone is told too. One line is printed for each damaged file: which one it is,
+what is wrong, and which file to delete, so that the same snakemake command makes it again. The exit status is 1 if
+there is any. Unfinished work (.state) is not checked here: a job that continues it checks it, and does again what is
+damaged.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from latentdyn.diagnostics.records import read_metrics
+from latentdyn.diagnostics.records import Identity, read_metrics
 from latentdyn.errors import UserError
 from latentdyn.files import file_sha256, read_json
 from latentdyn.models.checkpoint import read_checkpoint
@@ -33,17 +34,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def step(arguments: argparse.Namespace) -> None:
     if not arguments.results.is_dir():
         raise UserError("there is no such folder of results", arguments.results, "give the folder that Snakemake made")
-    n_files, damaged = 0, dict[str, str]()
+    n_files, damaged, measured = 0, dict[str, str](), set[tuple[str, ...]]()
+    errors: list[UserError] = []
     for path in _files(arguments.results):
         n_files += 1
-        for error in _faults(path):
-            damaged.setdefault(error.where, f"{error.where}: {error.what}. What to do: {error.fix}.")
+        errors += _faults(path, measured)
+    for error in [*errors, *_gone(arguments.results, measured)]:
+        damaged.setdefault(error.where, f"{error.where}: {error.what}. What to do: {error.fix}.")
     if not n_files:
         raise UserError("this folder holds no results", arguments.results, "give the folder that Snakemake made")
     for line in damaged.values():
         print(line)
     if damaged:
-        print(f"{len(damaged)} damaged files in {arguments.results}: do what each line says, {_AGAIN}.")
+        print(f"{len(damaged)} damaged or missing files in {arguments.results}: do what each line says, {_AGAIN}.")
         sys.exit(1)
     print(f"All is as it was written: {n_files} files with a checksum in {arguments.results}, and what they describe.")
 
@@ -58,8 +61,57 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _faults(path: Path) -> Iterator[UserError]:
-    """What is wrong with a file, or with what it describes."""
+def _gone(folder: Path, measured: set[tuple[str, ...]]) -> Iterator[UserError]:
+    """What is missing of which something else is left.
+
+    Args:
+        measured: identities of the measurements that are there.
+    """
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and path.name not in _SKIPPED and path.suffix != ".zarr":
+            yield from _gone(path, measured)
+        owners = _owners(path)
+        if owners and not any(owner.exists() for owner in owners):
+            yield UserError(f"it is missing, and {path.name} is left of it", owners[0], f"delete {path} {_AGAIN}")
+        if path.suffix == ".csv" and path.parent.name == "tables":
+            for name in ("metrics", "speakers", "worst_frames"):
+                file = path.parent.with_name("measured") / path.stem / f"{name}.parquet"
+                if not file.exists():
+                    yield UserError("it is missing, and the table made of it is left", file, f"delete {path} {_AGAIN}")
+        if path.name == "metrics.parquet" and path.parent.parent.name == "measured":
+            yield from filter(None, [_error(partial(_check_measured, path, measured))])
+
+
+def _owners(path: Path) -> list[Path]:
+    """The handle, or what may be the handle, that a file or folder belongs to."""
+    if path.suffix in (".zarr", ".safetensors") or path.name in ("manifest.parquet", "frames.parquet"):
+        return [path.with_suffix(".json")]
+    if path.name == "curve.parquet":
+        return [path.with_name(f"{model}.json") for model in ("predictor", "score")]
+    if path.name.endswith("speakers.parquet") and path.parent.parent.name != "measured":
+        return [path.with_name(f"{path.stem.removesuffix('speakers').removesuffix('_') or 'metrics'}.json")]
+    if path.name.endswith(".run.json") and path.parent.name not in ("tables", "figures"):
+        return [path.with_name(path.name.replace(".run.json", ".json"))]
+    return []
+
+
+def _check_measured(path: Path, measured: set[tuple[str, ...]]) -> None:
+    """Whether every measurement of a collection is still there."""
+    names = list(Identity.__annotations__)
+    collected = read_parquet(path, names, made_by="collect_metrics")[names].drop_duplicates().astype(str)
+    gone = [identity for identity in collected.itertuples(index=False, name=None) if identity not in measured]
+    if gone:
+        of = dict(zip(names, gone[0], strict=True))
+        raise UserError(
+            f"{len(gone)} of {len(collected)} measurements that it was collected from are missing; the first is "
+            f"{of['measurement']} of {of['representation']} by {of['by']}, seed {of['seed']}",
+            path,
+            f"delete it {_AGAIN}; if nothing asks for its table any more, delete its folder and the table",
+        )
+
+
+def _faults(path: Path, measured: set[tuple[str, ...]]) -> Iterator[UserError]:
+    """What is wrong with a file, or with what it describes. The identity of a measurement is added to `measured`."""
     content: dict[str, Any] = {}
 
     def read() -> None:
@@ -68,6 +120,8 @@ def _faults(path: Path) -> Iterator[UserError]:
     if error := _error(read):
         yield UserError(error.what, path, f"delete {_wanted(path)} {_AGAIN}")
         return
+    if "identity" in content:
+        measured.add(tuple(str(content["identity"][name]) for name in Identity.__annotations__))
     checks = [lambda: _check_collection(path, content)] if path.suffix == ".parquet" else _checks(path, content)
     yield from filter(None, map(_error, checks))
 

@@ -269,6 +269,25 @@ def said(results: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[s
     return 0, capsys.readouterr().out.splitlines()
 
 
+@pytest.mark.parametrize(
+    "gone",
+    [
+        "manifest.json", "manifest.parquet", "mel/latents.json", "mel/latents.zarr", "mel/frames.json",
+        "mel/frames.parquet", "mel/parts/0of2.json", "mel/net/seed0/predictor.json", "mel/net/seed0/curve.parquet",
+        "mel/net/seed0/predictor.safetensors", "mel/net/seed0/metrics.json", "mel/net/seed0/speakers.parquet",
+        "mel/net/seed0", "mel/pool/clusters.json", "mel/line/seed0/injection.json", "measured/t",
+        "measured/t/metrics.parquet", "measured/t/speakers.parquet", "measured/t/worst_frames.parquet", "tables/t.csv",
+        "figures/t.png",
+    ],
+)  # fmt: skip
+def test_what_is_gone_is_told_by_what_is_left(copied, capsys, gone):
+    results = copied()
+    path = results / "c" / gone
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    status, lines = said(results, capsys)
+    assert status == 1 and any("missing" in line for line in lines[:-1]), lines
+
+
 def test_every_damaged_file_is_found_with_what_to_delete(finished, copied, capsys):
     status, lines = said(finished / "results", capsys)
     assert (status, len(lines)) == (0, 1) and lines[0].startswith("All is as it was written: 40 files with a checksum")
@@ -292,7 +311,9 @@ def test_the_command_tells_what_it_does_and_what_it_found(copied):
     assert done.returncode == 1 and re.search(
         r"energy_db/c/0: .* is missing\. What to do: delete .*latents\.json", line
     )
-    assert conclusion.startswith("1 damaged files in ") and conclusion.endswith("and run the same command again.")
+    assert conclusion.startswith("1 damaged or missing files in ") and conclusion.endswith(
+        "and run the same command again."
+    )
     helped = subprocess.run([*command, "--help"], capture_output=True, text=True, check=False)
     assert helped.returncode == 0 and "which file to delete" in helped.stdout
     with pytest.raises(UserError, match=r"no such folder of results.*nowhere"):
