@@ -169,3 +169,8 @@ onstart:
     # what belongs into the record. Without this line, a job would run once more than it must.
     if clear := getattr(getattr(workflow.persistence, "_params", None), "cache_clear", None):
         clear()
+    trains = any(job.rule.name.startswith("train_") for job in workflow.dag.needrun_jobs())
+    if trains and sys.stderr.isatty():
+        logger.info(
+            "How far a training is, and the time it has left: tail -qFn1 results/*/*/*/seed*/logs/train_*.log"
+        )

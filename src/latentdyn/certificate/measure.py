@@ -34,7 +34,7 @@ def measure(
     """How predictable latents are, by predictors in closed form, beside two controls.
 
     The numbers are those of the workflow's table of kind `lagged` on held-out speakers, since the same functions make
-    them. It takes seconds, and minutes where window_frames times dims is in the thousands.
+    them. It takes seconds where window_frames times dims is in the hundreds, and minutes where it is in the thousands.
 
     Args:
         arrays: of each utterance (frames, dims) of floats: numpy arrays or torch tensors, in a list, or in a dict by

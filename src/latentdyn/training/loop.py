@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from latentdyn.errors import UserError
+from latentdyn.progress import progress
 from latentdyn.stores.tensors import read_tensors, write_tensors
 
 log = logging.getLogger(__name__)
@@ -125,10 +125,7 @@ def train(
         log.info("%scontinuing at step %d", name, state.step)
     check_every = 1 if parameters[0].device.type == "cpu" else 50  # reading a loss stalls a GPU
     saved = time.monotonic()
-    bar = tqdm(
-        total=settings.steps, initial=state.step, desc=name.strip(": ") or None, unit="step", disable=None,
-        mininterval=1.0, leave=False,
-    )  # fmt: skip
+    bar = progress(total=settings.steps, initial=state.step, desc=name.strip(": ") or None, unit="step", leave=False)
     try:
         if not state.curve:
             _validate(model, objective, state, settings, name)

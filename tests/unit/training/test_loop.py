@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import re
 
 import numpy as np
 import pytest
@@ -93,6 +94,12 @@ def test_patience_stops_early(data, tmp_path):
     _, curve = run(data, tmp_path / "s.pt", settings)
     best = min(range(len(curve)), key=lambda i: curve[i]["validation_nll"])
     assert len(curve) == best + 3 < 40
+
+
+def test_a_log_says_how_far_it_is_and_the_time_left(data, tmp_path, caplog):
+    caplog.set_level("INFO")
+    run(data, tmp_path / "s.pt")
+    assert any(re.search(r"40/40 \[\d\d:\d\d<00:00, .*step", message) for message in caplog.messages)
 
 
 def test_it_learns(data, tmp_path):
