@@ -139,6 +139,20 @@ SPEAKERS = Metric("speakers", "speakers", decimals=0, better="neither", sentence
 DIM = Metric("dim", "dimensions", decimals=0, better="neither", sentence="Dimensions of a frame.")
 FRAME_RATE_HZ = Metric("frame_rate_hz", "Hz", decimals=2, better="neither", sentence="Frames a second.")
 MS_PER_STEP = Metric("ms_per_step", "ms", decimals=1, better="neither", sentence="Duration of one frame.")
+LOOK_AHEAD_MS = Metric("look_ahead_ms", "ms", decimals=1, better="lower",
+    sentence="How much audio after its own end a frame depends on, at most.")
+GRID_VALUES = Metric("grid_values", "values", decimals=0, better="neither",
+    sentence="The most distinct values of a dimension, where all dimensions take so few that frames lie on a grid.")
+CODE_BITS_PER_S = Metric("code_bits_per_s", "bit/s", decimals=0, better="neither",
+    sentence="Bits a second of the codes that dequantized frames were made of, each stage at its full size.")
+TOKEN_BITS_PER_S = Metric("token_bits_per_s", "bit/s", decimals=0, better="lower",
+    sentence="Cross-entropy of a frame's codes given the frames before it, under a small model.")
+TOKEN_BITS_PER_S_ALONE = Metric("token_bits_per_s_alone", "bit/s", decimals=0, better="lower",
+    sentence="Cross-entropy of a frame's codes under the same small model without the frames before it.")
+TOKEN_INFORMATION = Metric("token_information", "bit/s", decimals=1, better="higher",
+    sentence="Cross-entropy of codes without the frames before less that with them: what the past tells of the codes.")
+FRAME_INFORMATION = Metric("frame_information", "bit/s", decimals=1, better="higher",
+    sentence="Predictive information of frames at k = 1 in bits a second: what the past tells of the frame.")
 UTTERANCES = Metric("utterances", "utterances", decimals=0, better="neither",
     sentence="Utterances that forecasts start in.")
 UTTERANCES_SKIPPED = Metric("utterances_skipped", "utterances", decimals=0, better="neither",
@@ -260,6 +274,7 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
     "exp3b_synthetic": (*_SCORES, STATE_ERROR, STATE_ERROR_NORMALISED, COSINE, MAGNITUDE_RATIO),
     "perceptual_rollouts": (*_SCORES, STATE_ERROR, STATE_ERROR_NORMALISED),
     "free_listening": (DNSMOS, FRECHET_MEL, UNSCORED),
+    "tokens": (TOKEN_BITS_PER_S, TOKEN_BITS_PER_S_ALONE, TOKEN_INFORMATION, FRAME_INFORMATION),
     "clusters": (
         VARIANCE_RATIO, VARIANCE_RATIO_HELD_OUT, EXPLAINED_VARIANCE, ENTROPY_REDUCTION, LABEL_ENTROPY, CLUSTERS_USED,
         MASS_EXCLUDED,
@@ -269,7 +284,8 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
 _OF_TABLES = (
     CONTEXT_GAIN, CONTEXT_GAIN_PER_DIM, PREDICTIVE_INFORMATION, MS_PER_STEP, SHRINKAGE, COSINE_CHANGE
 )
-METRICS: dict[str, Metric] = {m.name: m for kind in (*MEASURED.values(), _OF_TABLES) for m in kind}
+OF_LATENTS = (LOOK_AHEAD_MS, GRID_VALUES, CODE_BITS_PER_S)  # every measurement records them, where a store says them
+METRICS: dict[str, Metric] = {m.name: m for kind in (*MEASURED.values(), _OF_TABLES, OF_LATENTS) for m in kind}
 
 # Columns of the Phase 1 table in their order, and whether its Markdown and LaTeX show them unless a config names
 # others. Those that are metrics, or parts of metrics, need nothing but their line here and a record.
@@ -321,7 +337,7 @@ def markdown() -> str:
         "|---|---|",
         *(f"| `{name}` | {said} |" for name, said in PARTS.items()),
     ]
-    for kind, metrics in {**MEASURED, "tables only": _OF_TABLES}.items():
+    for kind, metrics in {**MEASURED, "tables only": _OF_TABLES, "every kind, of the latents": OF_LATENTS}.items():
         lines += ["", f"## {kind}", "", "| metric | unit | better | what it is |", "|---|---|---|---|"]
         lines += [f"| `{m.name}` | {m.unit} | {m.better} | {m.sentence} |" for m in metrics]
     return "\n".join(lines) + "\n"

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol, cast
 import numpy as np
 
 from latentdyn.families import CODECS
+from latentdyn.stores.quantizer import Quantizer
 
 
 class Codec(Protocol):
@@ -44,6 +45,10 @@ class Codec(Protocol):
 
     @property
     def frame_rate_hz(self) -> float: ...
+
+    def quantizer(self) -> Quantizer | None:
+        """The codec's own quantizer of its latents; None where it has none."""
+        ...
 
     def encode(self, audio: np.ndarray) -> np.ndarray:
         """Encode (B, n) float32, n a multiple of the hop, to (B, T, D) float32 with T = n / hop."""

@@ -29,6 +29,7 @@ from latentdyn.codecs.causal import (
 from latentdyn.codecs.checkpoint import load_model, weights_sha256
 from latentdyn.codecs.tiling import Tile, TiledCodec
 from latentdyn.errors import UserError
+from latentdyn.stores.quantizer import Group, Quantizer, codebooks
 
 
 class EnCodec(TiledCodec):
@@ -79,11 +80,15 @@ class EnCodec(TiledCodec):
             )
         self.weights_sha256 = weights_sha256(model)
         self._encoder, self._decoder, self._device = model.encoder, model.decoder, device
+        self._quantizer = model.quantizer
         self._carry = Carry()
         for half in (self._encoder, self._decoder):
             replace_layers(half, EncodecConv1d, lambda layer: CarryingConv1d(layer.conv, layer.pad_mode, self._carry))
             replace_layers(half, EncodecConvTranspose1d, lambda layer: CarryingConvTranspose1d(layer.conv, self._carry))
             replace_layers(half, EncodecLSTM, lambda layer: CarryingLSTM(layer.lstm, self._carry))
+
+    def quantizer(self) -> Quantizer:
+        return Quantizer([Group(codebooks(layer.codebook.embed for layer in self._quantizer.layers))])
 
     def _start(self, batch: int) -> State:
         return {}

@@ -19,6 +19,7 @@ from transformers.models.mimi.modeling_mimi import MimiConv1d, MimiConvTranspose
 from latentdyn.codecs.causal import State
 from latentdyn.codecs.seanet import SeanetCodec, _numpy
 from latentdyn.codecs.tiling import Tile
+from latentdyn.stores.quantizer import Group, Quantizer, codebooks
 
 _FRAMES = {"latent": 1, "before_downsampling": 2, "overlapping_views": 4}  # of a frame at 12.5 Hz
 
@@ -49,6 +50,17 @@ class Mimi(SeanetCodec):
         self.hop_samples //= self._parts
         self.tile_frames *= self._parts
         self.decode_look_ahead_frames = self._parts - 1  # a frame at 12.5 Hz ends with the last of its parts
+
+    def quantizer(self) -> Quantizer | None:
+        if self._frames != "latent":
+            return None
+        whole = self._model.quantizer
+        return Quantizer(
+            [
+                _group(part)
+                for part in (whole.semantic_residual_vector_quantizer, whole.acoustic_residual_vector_quantizer)
+            ]
+        )
 
     def _start(self, batch: int) -> Any:
         if self._frames != "overlapping_views":
@@ -86,6 +98,12 @@ class Mimi(SeanetCodec):
                 latents = self._tensor(np.ascontiguousarray(rows[self._parts - 1 :: self._parts]))
             sound = self._sound(latents, state)
         return sound[: (tile.stop - tile.start) * self.hop_samples]
+
+
+def _group(quantizer: Any) -> Group:
+    matrices = (quantizer.input_proj, quantizer.output_proj)
+    ways = [None if m is None else np.ascontiguousarray(codebooks([m.weight[..., 0].T])[0]) for m in matrices]
+    return Group(codebooks(layer.codebook.embed for layer in quantizer.layers), *ways)
 
 
 CODEC = Mimi

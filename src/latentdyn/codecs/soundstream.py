@@ -17,15 +17,17 @@ from ai_edge_litert.interpreter import Interpreter
 from latentdyn.codecs.tiling import Tile, TiledCodec
 from latentdyn.errors import UserError
 from latentdyn.pointers import refuse_pointer
+from latentdyn.stores.quantizer import Group, Quantizer
 
-_ENCODER, _DECODER = "soundstream_encoder.tflite", "lyragan.tflite"
+_ENCODER, _DECODER, _QUANTIZER = "soundstream_encoder.tflite", "lyragan.tflite", "quantizer.tflite"
+_STAGES, _CODEWORDS = 46, 16
 
 
 class SoundStream(TiledCodec):
     """Lyra's SoundStream encoder and LyraGAN decoder, on one CPU thread.
 
     Args:
-        folder: holds soundstream_encoder.tflite and lyragan.tflite.
+        folder: holds soundstream_encoder.tflite, lyragan.tflite and, to quantize latents, quantizer.tflite.
         device: accepted because every codec takes it; this one always runs on the CPU.
 
     Raises:
@@ -38,9 +40,14 @@ class SoundStream(TiledCodec):
     tile_frames = 50  # only how many frames come at a time
 
     def __init__(self, folder: str, device: str = "cpu") -> None:
-        self._encoder = _HopModel(Path(folder).expanduser() / _ENCODER, (1, self.hop_samples), (1, 1, self.dim))
-        self._decoder = _HopModel(Path(folder).expanduser() / _DECODER, (1, 1, self.dim), (1, self.hop_samples))
+        self._folder = Path(folder).expanduser()
+        self._encoder = _HopModel(self._folder / _ENCODER, (1, self.hop_samples), (1, 1, self.dim))
+        self._decoder = _HopModel(self._folder / _DECODER, (1, 1, self.dim), (1, self.hop_samples))
         self.weights_sha256 = hashlib.sha256(self._encoder.sha256 + self._decoder.sha256).hexdigest()
+
+    def quantizer(self) -> Quantizer | None:
+        """Lyra's quantizer, 46 stages of 4 bits; None where the folder has no quantizer.tflite."""
+        return _quantizer(self._folder / _QUANTIZER, self.dim) if (self._folder / _QUANTIZER).exists() else None
 
     def _start(self, batch: int) -> "list[_Run]":
         return [self._encoder.open() for _ in range(batch)]
@@ -85,6 +92,33 @@ class _HopModel:
 
     def open(self) -> "_Run":
         return _Run(self._content)
+
+
+def _quantizer(path: Path, dim: int) -> Quantizer:
+    """The codebooks of a graph that only encodes and decodes: what it decodes each codeword alone to.
+
+    Raises:
+        UserError: the file is not Lyra's quantizer.
+    """
+    refuse_pointer(path)
+    fix = f"copy {_QUANTIZER} there from the release v1.2.0 of Lyra (folder lyra/model_coeffs), or remove the file"
+    books = np.empty((_STAGES, _CODEWORDS, dim), np.float32)
+    try:
+        with _quiet_stderr():
+            interpreter = Interpreter(model_content=path.read_bytes(), num_threads=1)
+            encode, decode = (interpreter.get_signature_runner(name) for name in ("encode", "decode"))
+        for stage, codeword in np.ndindex(_STAGES, _CODEWORDS):
+            alone = np.full((_STAGES, 1, 1), -1, np.int32)  # -1: the stage is not used
+            alone[stage] = codeword
+            books[stage, codeword] = decode(encoding_indices=alone)["output_0"].reshape(dim)
+        quantizer = Quantizer([Group(books)])
+        for frame in books.sum(axis=0)[:2]:
+            codes = encode(input_frames=frame.reshape(1, 1, dim), num_quantizers=np.int32(_STAGES))["output_0"]
+            if (codes.reshape(1, _STAGES) != quantizer.encode(frame[None])).any():
+                raise ValueError("it does not take the nearest codeword of each stage")
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise UserError(f"this is not Lyra's quantizer ({str(error).splitlines()[0]})", path, fix) from None
+    return quantizer
 
 
 @contextlib.contextmanager

@@ -15,6 +15,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from latentdyn.stores.quantizer import Quantizer
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -47,6 +49,10 @@ class TiledCodec(abc.ABC):
     @property
     def frame_rate_hz(self) -> float:
         return self.sample_rate_hz / self.hop_samples
+
+    def quantizer(self) -> Quantizer | None:
+        """The codec's own quantizer of its latents; None where it has none."""
+        return None
 
     def encode(self, audio: np.ndarray) -> np.ndarray:
         """Encode (B, n) float32, n a multiple of the hop, to (B, T, D) float32 with T = n / hop.

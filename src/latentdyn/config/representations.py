@@ -75,6 +75,7 @@ class Encoder(RepresentationKind):
 
     made_from = "audio"
     family = CODECS
+    has_quantizer: ClassVar[bool] = False  # of its own, for its latents
 
 
 class HubEncoder(Encoder):
@@ -166,6 +167,7 @@ class Derived(RepresentationKind):
 class Mimi(HubEncoder):
     """Mimi's encoder without its quantizer: 512 dimensions at 12.5 Hz."""
 
+    has_quantizer = True
     published = "kyutai/mimi", Shape(12.5, 512)
 
     kind: Literal["mimi"]
@@ -189,6 +191,7 @@ class Mimi(HubEncoder):
 class EnCodec(HubEncoder):
     """EnCodec's encoder without its quantizer: 128 dimensions at 75 Hz."""
 
+    has_quantizer = True
     published = "facebook/encodec_24khz", Shape(75.0, 128)
 
     kind: Literal["encodec"]
@@ -234,10 +237,13 @@ class VibeVoice(HubEncoder):
 class SoundStream(Encoder):
     """Lyra v1.2.0's SoundStream encoder (TFLite): 64 dimensions at 50 Hz."""
 
-    weights_names: ClassVar = ("soundstream_encoder.tflite", "lyragan.tflite")
+    has_quantizer = True
+    weights_names: ClassVar = ("soundstream_encoder.tflite", "lyragan.tflite", "quantizer.tflite")
 
     kind: Literal["soundstream"]
-    folder: str = Field(description="holds soundstream_encoder.tflite and lyragan.tflite")
+    folder: str = Field(
+        description="holds soundstream_encoder.tflite, lyragan.tflite and, for `quantized`, quantizer.tflite"
+    )
 
     def weights(self) -> list[Path]:
         folder = Path(self.folder).expanduser()
@@ -372,6 +378,26 @@ class Leaky(Derived):
 
     kind: Literal["leaky"]
     coefficient: float = Field(0.9, ge=0, lt=1, description="a in y_t = a y_{t-1} + x_t")
+
+
+class Quantized(Derived):
+    """An encoder's frames, quantized by the codec's own quantizer to some depth and dequantized again."""
+
+    kind: Literal["quantized"]
+    stages: int = Field(
+        ge=1,
+        le=1024,
+        description="of the quantizer, the first so many (codebooks; SoundStream: 16, 30 or 46 of 4 bits)",
+    )
+
+    def check(self, where: str, config: "Root") -> None:
+        super().check(where, config)
+        source = config.representations[self.source]
+        if not getattr(source, "has_quantizer", False) or getattr(source, "frames", "latent") != "latent":
+            raise ValueError(
+                f"{where}.source: '{self.source}' (kind {source.kind}) is no encoder whose codec quantizes such "
+                "frames; soundstream, encodec and mimi (frames: latent) are"
+            )
 
 
 class Provided(RepresentationKind):

@@ -10,8 +10,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from latentdyn.diagnostics.records import Record
+from latentdyn.diagnostics.records import Record, record
 from latentdyn.files import read_handle
+from latentdyn.metrics import OF_LATENTS
 from latentdyn.models.predictor.loading import load_predictors
 from latentdyn.predictors.base import Predictor
 from latentdyn.stores.frames import open_frames, read_frames_handle
@@ -63,6 +64,11 @@ class Subject:
     def latents(self) -> Tensor:
         """(n_rows, D), resident on the device."""
         return torch.from_numpy(self.store.load()).to(self.device)
+
+    def facts(self) -> list[Record]:
+        """What the store says of its latents that weakens every number of them; most stores say nothing of it."""
+        said = ((metric, self.store.handle.get(metric.name)) for metric in OF_LATENTS)
+        return [record(metric, value, self.store.handle["n_frames"], split="all") for metric, value in said if value]
 
     def predictors(self, role: str = "predictor") -> dict[int, Predictor]:
         """The predictors of this role, by horizon.

@@ -21,6 +21,34 @@ def cautions(rows: pd.DataFrame) -> list[str]:
     return [f"**Caution:** {sentence}" for of in every for sentence in of(rows)]
 
 
+def cautions_of_latents(records: pd.DataFrame) -> list[str]:
+    """Sentences about the latents themselves, which hold for every number of them, whatever table shows it.
+
+    Args:
+        records: of the metrics `OF_LATENTS`, of all that a table was made of.
+    """
+    mine = records.drop_duplicates(["representation", "metric"])
+    said = [(row.representation, row.metric, row.value) for row in mine.itertuples()]
+    return [f"**Caution:** {_OF_LATENTS[metric].format(name=name, value=value)}" for name, metric, value in said]
+
+
+_OF_LATENTS = {
+    "look_ahead_ms": (
+        "a frame of `{name}` depends on up to {value:.0f} ms of audio after its own end. At k = 1 the context knows so "
+        "much of the future, and what is scored there is not all prediction."
+    ),
+    "grid_values": (
+        "the latents of `{name}` take few distinct values, at most {value:.0f} in a dimension: they lie on a grid. A "
+        "density can grow without limit on such points, so likelihoods say how fine a model is, not how good. Compare "
+        "them only with those of other models of the same latents that cannot be as fine."
+    ),
+    "code_bits_per_s": (
+        "the frames of `{name}` are dequantized: sums of codewords, {value:.0f} bit/s. They lie on points, where a "
+        "density can grow without limit; `token_bits_per_s`, where it is measured, does not depend on that."
+    ),
+}
+
+
 def _untrained(rows: pd.DataFrame) -> Iterator[str]:
     untrained = rows[_numbers(rows, "kept_step") == 0]
     if len(untrained):

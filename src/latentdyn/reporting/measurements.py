@@ -7,7 +7,7 @@ mean, an interval the mean of theirs (all resample the same speakers in the same
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import pandas as pd
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval
 from latentdyn.diagnostics.records import RECORDS, SUMS, WORST_FRAMES
 from latentdyn.errors import UserError
+from latentdyn.metrics import OF_LATENTS
 from latentdyn.parquet import parquet_facts, read_parquet
 from latentdyn.seeds import numpy_generator
 
@@ -36,12 +37,14 @@ class Comparison:
 @dataclass(frozen=True)
 class Measurements:
     """records: long, one value a row. speakers: totals and counts of frames. worst_frames: those of highest NLL.
-    resamples: of the speakers, for the interval of a comparison."""
+    resamples: of the speakers, for the interval of a comparison. about_latents: records of the metrics `OF_LATENTS`,
+    which are no rows of a table."""
 
     records: pd.DataFrame
     speakers: pd.DataFrame
     worst_frames: pd.DataFrame
     resamples: int = _RESAMPLES
+    about_latents: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(RECORDS)))
 
     @classmethod
     def read(
@@ -69,11 +72,13 @@ class Measurements:
                 metrics,
                 f"delete {metrics} and run the same command again: rule {made_by} makes it",
             )
+        about = records["metric"].isin([metric.name for metric in OF_LATENTS])
         return cls(
-            records,
+            records[~about],
             read_parquet(speakers, list(SUMS), made_by=made_by),
             read_parquet(worst_frames, WORST_FRAMES, made_by=made_by),
             resamples,
+            records[about],
         )
 
     def where(self, **names: Any) -> "Measurements":

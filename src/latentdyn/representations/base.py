@@ -78,6 +78,7 @@ class Transform:
             but for rounding), "approximate" (frames of the source's shape, as near as the derived ones can tell) or
             "none" (there is no `invert`).
         arrays: names of the attributes that `fit` sets.
+        code_stages: of the codes that its frames are made of; 0 where they are not made of codes.
         causal: a derived frame depends on no source frame that starts after the derived frame's end.
         dim, frame_rate_hz: of the derived representation.
     """
@@ -85,6 +86,7 @@ class Transform:
     inverse: Inverse = "none"
     arrays: Sequence[str] = ()
     causal = True
+    code_stages: int = 0
 
     def __init__(self, source: Source, dtype: str) -> None:
         """Take the settings of the kind: a subclass adds its own as arguments.
@@ -130,6 +132,10 @@ class Transform:
         Non-finite frames stay non-finite: nothing is made up for them.
         """
         raise NotImplementedError  # abstract
+
+    def codes(self, utterance: Utterance) -> np.ndarray | None:
+        """The codes (T', code_stages) int16 that `apply` makes its frames of; None where it makes them otherwise."""
+        return None
 
     def invert(self, latents: np.ndarray, utterance_id: str) -> np.ndarray:
         """Frames of the source, (T, D) float32, for derived ones (T', dim): those of an utterance, or predicted ones.

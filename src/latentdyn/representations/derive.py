@@ -41,10 +41,17 @@ def derive_store(
     if transform.causal and "look_ahead_ms" in source.handle:
         facts["look_ahead_ms"] = source.handle["look_ahead_ms"]
     writer = LatentsWriter(
-        handle, transform.dim, transform.frame_rate_hz, transform.dtype, fitted=transform.fitted(), **facts
+        handle,
+        transform.dim,
+        transform.frame_rate_hz,
+        transform.dtype,
+        fitted=transform.fitted(),
+        code_stages=transform.code_stages,
+        **facts,
     )
     for utterance in utterances:
-        writer.append(utterance.utterance_id, utterance.speaker_id, *transform.apply(utterance))
+        frames = transform.apply(utterance)
+        writer.append(utterance.utterance_id, utterance.speaker_id, *frames, transform.codes(utterance))
     record = writer.close()
     before, after = source.handle["nonfinite_frames"], record["nonfinite_frames"]
     if before or after:

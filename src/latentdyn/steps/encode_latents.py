@@ -61,7 +61,15 @@ def step(arguments: argparse.Namespace) -> None:
     log.info("%d utterances, %d of them finished before, on %s", len(part), len(spool.done), device)
     encode_recordings(part, arguments.audio, codec, spool)
     facts = {**heard, "weights_sha256": codec.weights_sha256, **root_facts(settings)}
-    writer = LatentsWriter(arguments.handle, codec.dim, codec.frame_rate_hz, settings["dtype"], **facts)
+    quantizer = codec.quantizer()
+    writer = LatentsWriter(
+        arguments.handle,
+        codec.dim,
+        codec.frame_rate_hz,
+        settings["dtype"],
+        fitted=quantizer.arrays() if quantizer else None,
+        **facts,
+    )
     speaker_of = dict(zip(part["utterance_id"], part["speaker_id"], strict=True))
     for utterance_id, latents, energy_db in spool:
         if bad := int((~np.isfinite(latents).all(axis=1)).sum()):

@@ -56,7 +56,7 @@ def step(arguments: argparse.Namespace) -> None:
     write_metrics(
         arguments.metrics,
         arguments.identity,
-        measured.records,
+        [*measured.records, *subject.facts()],
         measured.worst_frames,
         data=subject.digests(),
         sums=sums,

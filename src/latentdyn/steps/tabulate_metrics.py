@@ -3,10 +3,14 @@
 import argparse
 import importlib
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from latentdyn.families import VIEWS
 from latentdyn.provenance import write_run_record
+from latentdyn.reporting.cautions import cautions_of_latents
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.sheet import write_sheet
 from latentdyn.steps.cli import run_step
@@ -34,9 +38,16 @@ def step(arguments: argparse.Namespace) -> None:
     )
     view = importlib.import_module(VIEWS.module(plan.get("view", arguments.table["kind"])))
     sheet = view.tabulate(measured, arguments.table, arguments.plan)
+    sheet = replace(sheet, notes=_notes(sheet.notes, measured, arguments.table))
     files = (arguments.csv, arguments.markdown, arguments.latex)
     write_sheet(sheet, *files)
     write_run_record(arguments.csv.with_suffix(".run.json"), started=started, files=files)
+
+
+def _notes(notes: Sequence[str], measured: Measurements, table: dict[str, Any]) -> list[str]:
+    """The notes of a view, and what holds whatever the view is."""
+    test = ["**This table is a test.** Its config allows encoders with random weights (`untrained: true`)."]
+    return [*(test if table["untrained"] else []), *notes[:1], *cautions_of_latents(measured.about_latents), *notes[1:]]
 
 
 if __name__ == "__main__":

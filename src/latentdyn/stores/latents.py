@@ -7,7 +7,9 @@
     utterance_id, speaker_id    (utterance)
     start, n_frames             (utterance)  rows of `latents` that are the utterance's
     dim_mean, dim_std           (dim)        over all finite frames: to look at, not to fit with (they see all speakers)
-    fitted/                     arrays that this store's transform has learned, where it learns any
+    codes        (frame, stage) int16, of dequantized frames only: the codeword of each stage; -1 for a non-finite frame
+    fitted/                     arrays that this store's transform has learned, where it learns any; of an encoder, its
+                                quantizer (see stores.quantizer)
 
 Rows that belong to no utterance (after a merge, up to a shard's end) are NaN. `NAME.json`, the handle, is written
 last: schema version, lineage (see stores.lineage), shape, rate, size and checksums of each file, sha256 of each fitted
@@ -43,8 +45,13 @@ from latentdyn.stores.verified import VerifiedFiles, file_facts
 SCHEMA_VERSION = 3
 CHUNK_FRAMES = 256
 SHARD_FRAMES = 16_384
+_CODES = "codes"
+_OF_FRAMES = ("latents/c/", "energy_db/c/", "codes/c/")  # files that hold frames
 _TABLE = ("utterance_id", "speaker_id", "start", "n_frames")
 _FITTED = "fitted"
+_COUNTED = 2**24  # numbers whose distinct values are counted, at most
+_LEAST_COUNTED = 1000  # frames: of fewer, few values are no sign of a grid
+_MOST_ON_GRID = 512  # distinct values of a dimension; eight bits give 256, float16 thousands
 _OVERFLOWED, _SET_ASIDE = "overflowed_frames", "set_aside"
 # facts that parts of one representation may differ in, and what the whole says
 _JOINED: dict[str, Callable[[list[Any]], Any]] = {
@@ -120,6 +127,20 @@ class LatentsStore:
         """
         return {name: np.asarray(self.array(f"{_FITTED}/{name}")[...]) for name in self.handle.get(_FITTED, {})}
 
+    def load_codes(self) -> np.ndarray:
+        """The codes (n_rows, stages) int16 of dequantized frames.
+
+        Raises:
+            UserError: these frames were not made of codes.
+        """
+        if _CODES not in self.handle:
+            raise UserError(
+                f"the frames of '{self.handle['kind']}' were not made of codes",
+                self.path,
+                "ask for the codes of a representation of kind quantized",
+            )
+        return np.asarray(self.array(_CODES)[:], np.int16)
+
     def iterate(self) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
         """Utterances in store order: (table row, latents (T, D) float32, energy_db (T,))."""
         source, energy = self.array(), self.load_energy()
@@ -180,12 +201,14 @@ class LatentsWriter:
         frame_rate_hz: float,
         dtype: str = "float32",
         fitted: Mapping[str, np.ndarray] | None = None,
+        code_stages: int = 0,
         **facts: Any,
     ) -> None:
         """Start an empty store at `store_path(handle)`, replacing what is there.
 
         Args:
             fitted: arrays that the store's transform has learned, by name.
+            code_stages: of the codes that frames were made of; 0 where there are none.
             facts: what the handle says beside: `causal` and what `stores.lineage` gives, at least.
 
         Raises:
@@ -198,21 +221,29 @@ class LatentsWriter:
             self._facts[_FITTED] = {name: _array_sha256(array) for name, array in fitted.items()}
         self._handle.unlink(missing_ok=True)  # from here on there is no whole store
         shutil.rmtree(self._path, ignore_errors=True)
-        _create_arrays(self._path, 0, dim, dtype)
+        if code_stages:
+            self._facts[_CODES] = code_stages
+        _create_arrays(self._path, 0, dim, dtype, code_stages)
         group = zarr.open_group(_Folder(self._path), mode="r+")
-        for name, array in (fitted or {}).items():
-            axes = [f"{name}_{axis}" for axis in range(array.ndim)]
-            _write_small(group, f"{_FITTED}/{name}", array, *axes, compressors=None)
+        _write_fitted(group, fitted or {})
         self._arrays = [group["latents"], group["energy_db"]]
         self._buffers = [np.empty((SHARD_FRAMES, dim), dtype), np.empty(SHARD_FRAMES, np.float32)]
+        if code_stages:
+            self._arrays.append(group[_CODES])
+            self._buffers.append(np.empty((SHARD_FRAMES, code_stages), np.int16))
         self._written = self._filled = self._nonfinite = self._overflowed = 0
         self._table: list[tuple[str, str, int, int]] = []
         self._moments = _Moments.empty(dim)
 
     def append(
-        self, utterance_id: str, speaker_id: str, latents: np.ndarray, energy_db: np.ndarray | None = None
+        self,
+        utterance_id: str,
+        speaker_id: str,
+        latents: np.ndarray,
+        energy_db: np.ndarray | None = None,
+        codes: np.ndarray | None = None,
     ) -> None:
-        """Add one utterance: latents (T, D) and, where there is audio, energy_db (T,)."""
+        """Add one utterance: latents (T, D), energy_db (T,) where there is audio, codes (T, stages) where there are."""
         if energy_db is None:
             energy_db = np.full(len(latents), np.nan, np.float32)
         if latents.shape != (len(energy_db), self._facts["dim"]):
@@ -220,10 +251,10 @@ class LatentsWriter:
                 f"latents {latents.shape} and energy {energy_db.shape} do not fit dim {self._facts['dim']}"
             )
         self._table.append((utterance_id, speaker_id, self._written + self._filled, len(latents)))
-        done = 0
+        done, rows = 0, (latents, energy_db) if codes is None else (latents, energy_db, codes)
         while done < len(latents):
             n = min(len(latents) - done, SHARD_FRAMES - self._filled)
-            for buffer, values in zip(self._buffers, (latents, energy_db), strict=True):
+            for buffer, values in zip(self._buffers, rows, strict=True):
                 with np.errstate(over="ignore"):  # counted below
                     buffer[self._filled : self._filled + n] = values[done : done + n]
             lost = ~np.isfinite(self._buffers[0][self._filled : self._filled + n]).all(axis=1)
@@ -273,6 +304,7 @@ def merge_latents(parts: Sequence[Path], handle: Path) -> dict[str, Any]:
     stores = [open_latents(part) for part in parts]
     kept = {
         *_JOINED,
+        "grid_values",
         "schema_version",
         "n_rows",
         "n_frames",
@@ -297,6 +329,7 @@ def merge_latents(parts: Sequence[Path], handle: Path) -> dict[str, Any]:
     last = max((i for i, store in enumerate(stores) if store.n_rows), default=0)
     n_rows = int(bases[last]) * SHARD_FRAMES + stores[last].n_rows
     _create_arrays(path, n_rows, facts[0]["dim"], facts[0]["dtype"])
+    _write_fitted(zarr.open_group(_Folder(path), mode="r+"), stores[0].fitted())
     known: dict[str, dict[str, Any]] = {}
     for base, store in zip(bases, stores, strict=False):
         for name, file in _shards(store.handle["files"]).items():
@@ -333,12 +366,15 @@ def _block_frames() -> int:
     return SHARD_FRAMES // 4
 
 
-def _create_arrays(path: Path, n_rows: int, dim: int, dtype: str) -> None:
+def _create_arrays(path: Path, n_rows: int, dim: int, dtype: str, code_stages: int = 0) -> None:
     group = zarr.open_group(_Folder(path), mode="w", zarr_format=3)
-    for name, shape, kind, axes in (
+    arrays: list[tuple[str, tuple[int, ...], str, list[str]]] = [
         ("latents", (dim,), dtype, ["frame", "dim"]),
         ("energy_db", (), "float32", ["frame"]),
-    ):
+    ]
+    if code_stages:
+        arrays.append((_CODES, (code_stages,), "int16", ["frame", "stage"]))
+    for name, shape, kind, axes in arrays:
         group.create_array(
             name,
             shape=(n_rows, *shape),
@@ -346,7 +382,7 @@ def _create_arrays(path: Path, n_rows: int, dim: int, dtype: str) -> None:
             shards=(SHARD_FRAMES, *shape),
             dtype=kind,
             compressors=None,  # lossless compression saves 6 to 9 % of latents and costs half the speed
-            fill_value=math.nan,
+            fill_value=-1 if name == _CODES else math.nan,
             dimension_names=axes,
         )
 
@@ -374,6 +410,9 @@ def _finish(
         zarr.consolidate_metadata(group.store)
     names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
     files = {name: (known or {}).get(name) or file_facts(path / name) for name in names}
+    rows = max(1, min(SHARD_FRAMES, _COUNTED // facts["dim"]))
+    if (values := _grid_values(np.asarray(group["latents"][:rows]))) is not None:  # type: ignore[index]
+        facts = {**facts, "grid_values": values}
     content = [
         table.astype({"start": int, "n_frames": int}).values.tolist(),
         {name: file["sha256"] for name, file in _shards(files).items()},
@@ -393,9 +432,29 @@ def _finish(
     return record
 
 
+def _grid_values(latents: np.ndarray) -> int | None:
+    """The most distinct values of a dimension of frames (n, D), if they are few in every dimension; None otherwise.
+
+    Latents of models that compute in integers are such: their frames lie on a grid.
+    """
+    finite, most = latents[np.isfinite(latents).all(axis=1)], 0
+    few = min(_MOST_ON_GRID, len(finite) // 4) if len(finite) >= _LEAST_COUNTED else -1
+    for values in finite.T:
+        if (distinct := len(np.unique(values))) > few:
+            return None
+        most = max(most, distinct)
+    return most
+
+
 def _shards(files: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Those of a store's files that hold frames."""
-    return {name: file for name, file in files.items() if name.startswith(("latents/c/", "energy_db/c/"))}
+    return {name: file for name, file in files.items() if name.startswith(_OF_FRAMES)}
+
+
+def _write_fitted(group: zarr.Group, fitted: Mapping[str, np.ndarray]) -> None:
+    for name, array in fitted.items():
+        axes = [f"{name}_{axis}" for axis in range(array.ndim)]
+        _write_small(group, f"{_FITTED}/{name}", array, *axes, compressors=None)
 
 
 def _write_small(group: zarr.Group, name: str, values: np.ndarray, *axes: str, **options: Any) -> None:

@@ -109,3 +109,41 @@ def test_encodec_that_cannot_be_tiled_is_refused(tmp_path, change):
 
 def test_encodec_tile_must_hold_the_reflection(encodec_folder):
     assert "at least 0.093 s" in refusal("encodec", checkpoint=str(encodec_folder), tile_s=0.08)
+
+
+def test_weights_of_another_size_are_refused(damaged):
+    weights = load_file(damaged / "model.safetensors")
+    name = next(key for key in weights if key.endswith("bias"))
+    save_file(weights | {name: weights[name][:-1].clone()}, damaged / "model.safetensors", {"format": "pt"})
+    assert "cannot be loaded" in refusal("encodec", checkpoint=str(damaged))
+
+
+def test_a_missing_part_of_the_weights_is_refused(damaged):
+    """Big checkpoints come in several files, with an index of them."""
+    weights = load_file(damaged / "model.safetensors")
+    (damaged / "model.safetensors").unlink()
+    names = sorted(weights)
+    files = {name: f"model-0000{1 + (i > len(names) // 2)}-of-00002.safetensors" for i, name in enumerate(names)}
+    (damaged / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": files}))
+    first = {name: weights[name] for name in names if "-00001-" in files[name]}
+    save_file(first, damaged / "model-00001-of-00002.safetensors", {"format": "pt"})
+    assert "model-00002-of-00002" in refusal("encodec", checkpoint=str(damaged))
+
+
+class TestUntrained:
+    def test_random_weights_are_the_same_each_time_and_need_only_a_config(self, damaged):
+        (damaged / "model.safetensors").unlink()
+        first, again = (codec_of("encodec", checkpoint=str(damaged), untrained=True) for _ in range(2))
+        assert first.weights_sha256 == again.weights_sha256 and first.dim == 8
+        assert len(first.weights_sha256) == 64
+
+    def test_the_digest_is_of_the_weights_in_use(self, encodec_folder, damaged):
+        weights = load_file(damaged / "model.safetensors")
+        name = next(key for key in weights if key.endswith("bias"))
+        save_file(weights | {name: weights[name] + 1}, damaged / "model.safetensors", {"format": "pt"})
+        trained, other = (codec_of("encodec", checkpoint=str(folder)) for folder in (encodec_folder, damaged))
+        assert trained.weights_sha256 != other.weights_sha256
+        assert trained.weights_sha256 == codec_of("encodec", checkpoint=str(encodec_folder)).weights_sha256
+
+    def test_the_config_must_still_be_of_the_kind(self, encodec_folder):
+        assert "type 'encodec', not 'mimi'" in refusal("mimi", checkpoint=str(encodec_folder), untrained=True)

@@ -463,3 +463,37 @@ def test_all_mistakes_are_told_at_once():
 def test_a_config_does_not_change_after_it_was_checked():
     with pytest.raises(ValueError, match="frozen"):
         load_config(SMALL).evaluation.max_frames = 1
+
+
+RANDOM = {"kind": "mimi", "untrained": True}  # its hub id needs no revision
+
+
+@pytest.mark.parametrize("row", ["noise", "noise_slow", "noise__shuffled"])
+def test_random_weights_stand_in_no_table_that_does_not_say_that_it_is_a_test(row: str):
+    values = edited("representations.noise", RANDOM)
+    values["representations"]["noise_slow"] = {"kind": "stacked", "source": "noise", "frame_rate_hz": 6.25}
+    shown = {"representations": [row.partition("__")[0]], "surrogates": ["shuffled"] * row.count("__")}
+    values["tables"]["t"] |= shown
+    assert "tables.t: 'noise" in refusal(values) and "random weights" in refusal(values)
+    values["tables"]["t"]["untrained"] = True
+    load_config(values)
+
+
+@pytest.mark.parametrize(
+    ("representations", "message"),
+    [
+        ({"q": {"kind": "quantized", "source": "logmel", "stages": 2}}, "'logmel' (kind logmel) is no encoder whose"),
+        ({"q": {"kind": "quantized", "source": "slow", "stages": 2}}, "'slow' (kind pooled) is no encoder whose"),
+        (
+            {
+                "views": {"kind": "mimi", "untrained": True, "frames": "overlapping_views"},
+                "q": {"kind": "quantized", "source": "views", "stages": 2},
+            },
+            "'views' (kind mimi) is no encoder whose",
+        ),
+    ],
+)
+def test_only_what_a_codec_quantizes_can_be_quantized(representations: dict[str, Any], message: str):
+    values = edited("representations.logmel.kind", "logmel")
+    values["representations"] |= representations
+    assert message in refusal(values) and "representations.q.source" in refusal(values)

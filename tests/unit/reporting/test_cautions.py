@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from latentdyn.reporting.cautions import cautions
+from latentdyn.reporting.cautions import cautions, cautions_of_latents
 
 SOUND = {
     "representation": "mel", "predictor": "net", "split": "eval", "k": 1, "n": 5000, "speakers": 40, "dnll": -9.0,
@@ -66,3 +66,17 @@ def test_rows_are_named_by_their_horizons_and_not_without_end():
 
 def test_a_float_column_names_whole_horizons_and_missing_values_say_nothing():
     assert said(dict.fromkeys(("context_gain", "context_gain_ci_high", "cosine", "cosine_ci_low", "kept_step"))) == []
+
+
+def test_what_a_store_says_of_its_latents_is_said_once_under_every_table():
+    records = [
+        {"representation": "dac", "metric": "look_ahead_ms", "value": 101.7, "by": "line"},
+        {"representation": "dac", "metric": "look_ahead_ms", "value": 101.7, "by": "net"},
+        {"representation": "lyra", "metric": "grid_values", "value": 256.0, "by": "line"},
+        {"representation": "q16", "metric": "code_bits_per_s", "value": 3200.0, "by": "line"},
+    ]
+    ahead, grid, codes = cautions_of_latents(pd.DataFrame(records))
+    assert "`dac` depends on up to 102 ms of audio after its own end" in ahead
+    assert "`lyra` take few distinct values, at most 256" in grid
+    assert "`q16` are dequantized: sums of codewords, 3200 bit/s" in codes
+    assert cautions_of_latents(pd.DataFrame(records[:0])) == []

@@ -13,6 +13,7 @@ from latentdyn.errors import UserError
 from latentdyn.families import TRANSFORMS
 from latentdyn.representations.base import Source, Utterance, build_transform
 from latentdyn.representations.inversion import chain_inverse, invert_chain, open_chain
+from latentdyn.stores.quantizer import Group, Quantizer
 
 RATE, DIM = 12.5, 4
 SECTIONS = {get_args(section.model_fields["kind"].annotation)[0]: section for section in kinds_of(Derived)}
@@ -53,6 +54,15 @@ def clips() -> dict[tuple[str, str], np.ndarray]:
     data["t1-1", "t1"][[3, 20], 1] = np.nan
     data["t3-0", "t3"][:] = np.inf
     return data
+
+
+@pytest.fixture
+def make_store(make_store):
+    """Sources that carry a quantizer, as an encoder's do: codewords near the clips' values, then finer ones."""
+    rng = np.random.default_rng(1)
+    coarse = clip(2000, seed=2)[rng.integers(0, 2000, 32)]
+    fitted = Quantizer([Group(np.stack([coarse, 0.1 * rng.normal(size=coarse.shape)]).astype(np.float32))]).arrays()
+    return lambda *args, **facts: make_store(*args, fitted=fitted, **facts)
 
 
 def content(store: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from latentdyn.errors import UserError
 from latentdyn.files import read_json, write_json
 from latentdyn.stores import latents as module
+from latentdyn.stores.frames import check_finite_share
 from latentdyn.stores.latents import LatentsWriter, merge_latents, open_latents, store_path
 from latentdyn.stores.lineage import root_facts
 
@@ -314,3 +315,51 @@ def test_a_store_needs_no_hard_links(tmp_path, monkeypatch):
         write(tmp_path / f"{name}.json", [3, 4], seed=ord(name))
     merge_latents([tmp_path / "a.json", tmp_path / "b.json"], tmp_path / "both.json")
     assert [len(x) for _, x, _ in read(tmp_path / "both.json")] == [3, 4, 3, 4]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_latents_on_a_grid_are_told_from_rounded_ones(tmp_path, dtype):
+    x = np.random.default_rng(0).normal(0, 20, (4000, 3)).astype(np.float32)
+    for name, latents, values in [
+        ("fine", x, None),
+        ("grid", np.round(x).clip(-128, 127), 150),
+        ("few", x[:900], None),
+    ]:
+        writer = LatentsWriter(tmp_path / f"{name}.json", 3, 12.5, dtype, kind="test", causal=True)
+        writer.append(name, "s", np.round(latents) if name == "few" else latents)
+        found = writer.close().get("grid_values")
+        assert found is None if values is None else 100 < found <= values
+    merge_latents([tmp_path / "grid.json", tmp_path / "few.json"], tmp_path / "both.json")
+    assert 100 < open_latents(tmp_path / "both.json").handle["grid_values"] <= 150
+    one_bad = np.concatenate([np.round(x[:, :2]), x[:, 2:]], axis=1)
+    writer = LatentsWriter(tmp_path / "one.json", 3, 12.5, dtype, kind="test", causal=True)
+    writer.append("one", "s", one_bad)
+    assert "grid_values" not in writer.close()
+
+
+def test_utterances_that_are_set_aside_are_listed_by_the_whole_too(tmp_path):
+    parts = []
+    for name in ("a", "b"):
+        writer = LatentsWriter(tmp_path / f"{name}.json", 2, 12.5, kind="test", causal=False, look_ahead_ms=len(parts))
+        writer.append(f"good {name}", "s", np.zeros((3, 2), np.float32))
+        writer.set_aside(f"bad {name}", 7, 2)
+        writer.close()
+        parts.append(tmp_path / f"{name}.json")
+    merge_latents(parts, tmp_path / "whole.json")
+    whole = open_latents(tmp_path / "whole.json")
+    assert [(one["utterance_id"], one["n_frames"], one["nonfinite_frames"]) for one in whole.set_aside] == [
+        ("bad a", 7, 2), ("bad b", 7, 2)
+    ]  # fmt: skip
+    assert list(whole.utterances.utterance_id) == ["good a", "good b"]
+    assert whole.handle["look_ahead_ms"] == 1  # the parts may differ by rounding: the larger one holds
+
+
+def test_a_share_of_frames_that_were_set_aside_stops_the_run(tmp_path):
+    writer = LatentsWriter(tmp_path / "a.json", 2, 12.5, kind="test", causal=True)
+    writer.append("good", "s", np.zeros((90, 2), np.float32))
+    writer.set_aside("bad", 10, 1)
+    writer.close()
+    store = open_latents(tmp_path / "a.json")
+    check_finite_share(store, 0.1)
+    with pytest.raises(UserError, match=r"10 of 100 frames \(10.0%\).*the 1 utterances that were set aside.*is bad"):
+        check_finite_share(store, 0.09)

@@ -100,6 +100,12 @@ class TableKind(Strict):
                         f"'{name}': kind provided goes with corpora of kind latents, known processes with corpora of "
                         "kind synthetic, every codec with audio"
                     )
+        random = [name for name in self.rows(config) if getattr(config.root(name), "untrained", False)]
+        if random and not self.untrained:
+            raise ValueError(
+                f"{where}: '{random[0]}' is made by an encoder with random weights (untrained: true), and its numbers "
+                "say nothing of a codec. Give it trained weights; a table that is only a test says `untrained: true`"
+            )
 
     def check_data(self, where: str, config: "Root", name: str) -> None:
         """Check that its measurements can be made, as far as the config knows the data of a corpus.

@@ -73,6 +73,7 @@ def everything(value: float = 0.5, regime: str = "teacher_forced") -> Measuremen
     ]
     measured = [(by, kind, place) for by in ("p", "q") for kind, place in places]
     measured += [("p__unconditional", "lagged", {"horizon": 1}), ("key", "clusters", {"horizon": 1, "clusters": 64})]
+    measured.append(("r", "tokens", {}))
     facts = {DIM.name: 512.0, FRAME_RATE_HZ.name: 12.5}
     records, sums = [], []
     for by, kind, place in measured:
