@@ -137,6 +137,8 @@ FACTS = {fact.name: fact for fact in (KAPPA, KAPPA_AT_CLAMP, SIGMA_AT_CLAMP, MU_
 
 SPEAKERS = Metric("speakers", "speakers", decimals=0, better="neither", sentence="Speakers whose frames were scored.")
 DIM = Metric("dim", "dimensions", decimals=0, better="neither", sentence="Dimensions of a frame.")
+READOUT_VARIANCE = Metric("readout_variance", "1", decimals=3, better="neither",
+    sentence="Share of the source's variance that a linear readout explains (its handle's `explained_variance`).")
 FRAME_RATE_HZ = Metric("frame_rate_hz", "Hz", decimals=2, better="neither", sentence="Frames a second.")
 MS_PER_STEP = Metric("ms_per_step", "ms", decimals=1, better="neither", sentence="Duration of one frame.")
 LOOK_AHEAD_MS = Metric("look_ahead_ms", "ms", decimals=1, better="lower",
@@ -263,7 +265,7 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
         NLL, NLL_BASELINE, DNLL, DNLL_FULL, LEVEL_GAIN, DNLL_DIRECTION, DNLL_LENGTH, DNLL_FACTORED, DNLL_PER_DIM,
         BITS_PER_FRAME, KBIT_PER_S, COSINE, COSINE_WHITE_NOISE, R2_DELTA, R2_MEAN, R2_HEAD, *FACTS.values(),
         PATH_DIFFERENCE, ROLLOUT_GAP, ROLLOUT_GAP_LINEAR, ROLLOUT_OVERFLOW, ENERGY_SCORE, ENERGY_SCORE_BASELINE,
-        SPECTRAL_RADIUS, UNBOUNDED, SPEAKERS, DIM, FRAME_RATE_HZ, STILL_FRAMES, KEPT_STEP,
+        SPECTRAL_RADIUS, UNBOUNDED, SPEAKERS, DIM, READOUT_VARIANCE, FRAME_RATE_HZ, STILL_FRAMES, KEPT_STEP,
     ),
     "injection": _FORECASTS,
     "corrections": (*_FORECASTS, DENOISING_LOSS, DENOISING_LOSS_GAUSSIAN),
@@ -302,9 +304,10 @@ LAGGED_COLUMNS = {
     "rollout_gap_median": False, "rollout_gap_linear": False, "rollout_gap_linear_median": False,
     "rollout_overflow": False, "energy_score": False, "energy_score_baseline": False,
     "spectral_radius": False, "unbounded": False, "nonfinite": False, "still_frames": False, "kept_step": False,
-    "frame_rate_hz": False, "dim": False, "ms_per_step": False, "seeds": False, "dnll_seed_sd": True,
+    "frame_rate_hz": False, "dim": False, "readout_variance": False, "ms_per_step": False, "seeds": False,
+    "dnll_seed_sd": True,
     "published_dnll": True, "published_cosine": True, "published_r2": False, "published_rollout_gap": False,
-    "published_dnll_factored": False,
+    "published_dnll_factored": False, "published_readout_variance": False,
 }
 # fmt: on
 

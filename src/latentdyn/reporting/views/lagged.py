@@ -24,7 +24,8 @@ _BLOCKS = ("representation", "predictor", "split", "slice")
 _KEYS = ["representation", "predictor", "split", "slice", "k"]
 _METRICS = {"nonfinite": "nll_nonfinite"}  # column -> metric, where the two names differ
 _PUBLISHED = {"published_dnll": "dnll", "published_cosine": "cosine", "published_r2": "r2_mean",
-              "published_rollout_gap": "rollout_gap", "published_dnll_factored": "dnll_factored"}  # fmt: skip
+              "published_rollout_gap": "rollout_gap", "published_dnll_factored": "dnll_factored",
+              "published_readout_variance": "readout_variance"}  # fmt: skip
 _LINES = {  # by whether it is of a surrogate, and of eval
     (False, True): "-",
     (False, False): ":",
