@@ -1,6 +1,6 @@
 """`tokens`: how the codes of dequantized frames are predicted."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, Field, PositiveFloat
 
@@ -21,6 +21,7 @@ class Tokens(MeasurementKind):
     purpose = "what the past tells of frames and of codes, in bits a second"
     by = "representation"
     metrics = "tokens.json"
+    roles: ClassVar = {}  # it reads no fitted model
 
     window_frames: int = Field(8, ge=1, le=10_000, description="W: frames of the past that the model reads")
     width: int = Field(128, ge=1, le=100_000, description="of its hidden layer")
