@@ -252,6 +252,15 @@ CLUSTERS_USED = Metric("clusters_used", "clusters", decimals=0, better="neither"
 MASS_EXCLUDED = Metric("mass_excluded", "1", decimals=3, better="neither",
     sentence="Share of frames in clusters with too few training frames, which are left out.")
 
+# ------------------------------------------------------------------------- of a representation without a predictor
+
+PARTICIPATION_RATIO = Metric("participation_ratio", "dimensions", decimals=2, better="neither",
+    sentence="(Σλ)² / Σλ² over the eigenvalues λ of the frames' covariance: in how many directions they vary.")
+EXCESS_KURTOSIS = Metric("excess_kurtosis", "1", decimals=2, better="neither",
+    sentence="Mean over dimensions of the frames' excess kurtosis; 0 of a Gaussian, above 0 with heavy tails.")
+SPECTRAL_PREDICTABILITY = Metric("spectral_predictability", "1", decimals=3, better="neither",
+    sentence="Mean over dimensions of 1 less the normalised entropy of the power spectrum; 0 of white noise.")
+
 # ----------------------------------------------------------------------------------------------------- gathered
 
 _FORECASTS = (
@@ -281,10 +290,14 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
         VARIANCE_RATIO, VARIANCE_RATIO_HELD_OUT, EXPLAINED_VARIANCE, ENTROPY_REDUCTION, LABEL_ENTROPY, CLUSTERS_USED,
         MASS_EXCLUDED,
     ),
+    "geometry": (
+        PREDICTIVE_INFORMATION, PARTICIPATION_RATIO, EXCESS_KURTOSIS, SPECTRAL_PREDICTABILITY, DIM, FRAME_RATE_HZ,
+        SPEAKERS,
+    ),
 }
 # follow from records, are in the certificate only (`latentdyn.measure`), or are only planned
 _OF_TABLES = (
-    CONTEXT_GAIN, CONTEXT_GAIN_PER_DIM, PREDICTIVE_INFORMATION, MS_PER_STEP, SHRINKAGE, COSINE_CHANGE
+    CONTEXT_GAIN, CONTEXT_GAIN_PER_DIM, MS_PER_STEP, SHRINKAGE, COSINE_CHANGE
 )
 OF_LATENTS = (LOOK_AHEAD_MS, GRID_VALUES, CODE_BITS_PER_S)  # every measurement records them, where a store says them
 METRICS: dict[str, Metric] = {m.name: m for kind in (*MEASURED.values(), _OF_TABLES, OF_LATENTS) for m in kind}

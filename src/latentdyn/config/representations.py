@@ -453,6 +453,7 @@ class Process(RepresentationKind):
     family = PROCESSES
     exact_at_all_horizons: ClassVar[bool] = False  # exact values of predictors are known at every k, not at k = 1 alone
     exact_clusters: ClassVar[bool] = False  # an exact value of clusters of contexts is known, at k = 1
+    exact_geometry: ClassVar[bool] = False  # exact values are known of what is measured without a predictor
 
     dim: int = Field(16, ge=1, le=100_000, description="dimensions")
     seed: int = Field(
@@ -467,6 +468,7 @@ class VAR(Process):
     """Gaussian VAR(1), x_t = A x_{t-1} + e_t, A a scaled rotation; at radius 0 white noise, above 1 unstable."""
 
     exact_at_all_horizons = True
+    exact_geometry = True
 
     kind: Literal["var"]
     radius: float = Field(

@@ -66,7 +66,7 @@ class VAR:
     def answers(self, horizons: Sequence[int]) -> list[Answer]:
         """At every k where the process is stationary; only what the noise decides, at k = 1, where it is not."""
         if self.radius < 1:
-            return [answer for k in horizons for answer in self._stationary_answers(k)]
+            return [*self._shape(), *(answer for k in horizons for answer in self._stationary_answers(k))]
         return list(self._unstable_answers()) if 1 in horizons else []
 
     def _stationary_answers(self, k: int) -> Iterator[Answer]:
@@ -89,6 +89,17 @@ class VAR:
             if self.radius > 0:  # a map of 0 has no scale for an estimate to be near on
                 yield Answer("spectral_radius", 1, self.radius, "of A, the map of the mean")
             yield Answer("unbounded", 1, 0.0, "radius < 1")
+        information = 0.5 * (_log_det(s) - _log_det(self._spread(k)))
+        yield Answer("predictive_information", k, information, "½ ln(det S / det P_k+1)")
+
+    def _shape(self) -> Iterator[Answer]:
+        """What no predictor is needed for."""
+        s = self.frame_covariance
+        ratio = float(np.trace(s)) ** 2 / float((s**2).sum())
+        yield Answer("participation_ratio", None, ratio, "(tr S)² / tr S²")
+        yield Answer("excess_kurtosis", None, 0.0, "x_t is Gaussian")
+        if self.radius == 0:
+            yield Answer("spectral_predictability", None, 0.0, "the spectrum is flat")
 
     def _unstable_answers(self) -> Iterator[Answer]:
         entropy = 0.5 * (self.dim * math.log(2 * math.pi * math.e) + _log_det(self.noise_covariance))
@@ -99,12 +110,17 @@ class VAR:
 
     def _prediction(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """M and C_k: Δx_t given x_{t-k} is N(M x_{t-k}, C_k)."""
+        step = self.transition - np.eye(self.dim)
+        power = np.linalg.matrix_power(self.transition, k - 1)
+        return step @ power, step @ self._spread(k - 1) @ step.T + self.noise_covariance
+
+    def _spread(self, n: int) -> np.ndarray:
+        """The covariance of x_t given x_{t-n}: P_{n+1}."""
         power, p = np.eye(self.dim), np.zeros((self.dim, self.dim))
-        for _ in range(k - 1):
+        for _ in range(n):
             p += power @ self.noise_covariance @ power.T
             power = self.transition @ power
-        step = self.transition - np.eye(self.dim)
-        return step @ power, step @ p @ step.T + self.noise_covariance
+        return p
 
     def _cosine(self, k: int, mean_map: np.ndarray, covariance: np.ndarray) -> tuple[float, float]:
         generator = numpy_generator("process", self.kind, self.seed, "cosine", k)

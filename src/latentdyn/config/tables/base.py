@@ -36,6 +36,7 @@ class Shown(BaseModel):
     about: what a row is and what a reader must know; the first note. caption: without a full stop. columns: metrics of
     the forms for people; all where it is empty. drawn: metrics with a panel of the figure; the first one where it is
     empty. axis: the field of records that lines run over (`horizon`, `step`, `sigma`, ...); None for a bar a row.
+    across: the field whose values are columns of one row, `{metric}_{value}`, where others make a row of each.
     """
 
     about: str
@@ -43,6 +44,7 @@ class Shown(BaseModel):
     columns: tuple[str, ...] = ()
     drawn: tuple[str, ...] = ()
     axis: str | None = None
+    across: str | None = None
 
 
 class Plan(BaseModel):

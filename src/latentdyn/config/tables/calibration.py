@@ -1,8 +1,8 @@
 """The calibration: what the diagnostics measure on known processes, beside the exact values."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from latentdyn.config.measurements import Measurement
 from latentdyn.config.measurements.clusters import Clustering
@@ -10,7 +10,8 @@ from latentdyn.config.measurements.lagged import Evaluation
 from latentdyn.config.mistakes import alike
 from latentdyn.config.representations import Outliers, Process
 from latentdyn.config.tables.base import TableKind, by_predictors, check_predictors, undefined
-from latentdyn.config.values import Fraction, Horizons, Name, Names
+from latentdyn.config.tables.geometry import Geometry
+from latentdyn.config.values import Fraction, Horizons, Name, Names, no_duplicates
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -26,6 +27,9 @@ class CalibrationTable(TableKind):
         min_length=1, description="for each process, a predictor that can represent it; for its outliers, the same one"
     )
     keys: dict[Name, Names] = Field({}, description="for a process with clusters, the keys that should find them")
+    geometry: Annotated[list[Name], AfterValidator(no_duplicates)] = Field(
+        [], description="processes that are measured without a predictor, too, as the section `geometry` says"
+    )
     horizons: Horizons = Field(
         [1, 2, 4, 8], description="k at which values are compared, as far as a predictor is fitted at them"
     )
@@ -35,13 +39,16 @@ class CalibrationTable(TableKind):
     )
 
     def rows(self, config: "Root") -> list[str]:
-        return list(dict.fromkeys([*self.predictors, *self.keys]))
+        return list(dict.fromkeys([*self.predictors, *self.keys, *self.geometry]))
 
     def check(self, where: str, config: "Root") -> None:
         for name in self.predictors:
             self._process(f"{where}.predictors.{name}", config, self._without_outliers(where, config, name))
         for name in self.keys:
             self._check_clusters(f"{where}.keys.{name}", self._process(f"{where}.keys.{name}", config, name))
+        for name in self.geometry:
+            if not self._process(f"{where}.geometry", config, name).exact_geometry:
+                raise ValueError(f"{where}.geometry: no exact value is known of '{name}' without a predictor")
         check_predictors(where, config, self.predictors.values())
         for name, predictor in self.predictors.items():
             self._check_horizons(f"{where}.horizons", config, name, predictor)
@@ -90,7 +97,8 @@ class CalibrationTable(TableKind):
         pairs = self.predictors.items()
         evaluations = by_predictors(config, Evaluation, corpus, pairs, self.seeds, unconditional=True)
         clustering = config.section(Clustering)
-        return evaluations + [clustering.of(config, corpus, r, k, 0) for r, keys in self.keys.items() for k in keys]
+        clusters = [clustering.of(config, corpus, r, key, 0) for r, keys in self.keys.items() for key in keys]
+        return evaluations + clusters + [config.section(Geometry).of(config, corpus, r, r, 0) for r in self.geometry]
 
     def plan(self, config: "Root", corpus: str) -> dict[str, Any]:
         processes = {name: config.representations[name].model_dump(mode="json") for name in self.rows(config)}

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from latentdyn.errors import UserError
+from latentdyn.metrics import MEASURED
 from latentdyn.metrics import metric as listed
 from latentdyn.processes.base import Answer, build_process
 from latentdyn.reporting.measurements import Measurements
@@ -35,6 +36,7 @@ _DECIMALS = {
 _COLUMNS = ("process", "by", "diagnostic", "k", "exact", "measured", "ci_low", "ci_high", "intervals", "agrees")
 _BOUNDS = ("ci_low", "ci_high")
 _CLUSTERED = ("variance_ratio",)  # measured with keys, not with predictors
+_SHAPES = [metric.name for metric in MEASURED["geometry"]]  # measured with nothing
 _ROUNDING = 1e-9  # below which an exact value is 0, whatever its closed form rounds to
 
 
@@ -107,7 +109,8 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     axis.set_xscale("symlog", linthresh=1)
     axis.set_xlim(-1.1 * edge, 1.1 * edge)
     axis.set_ylim(-1, len(rows))
-    axis.set_yticks(rows.index, [f"{r.process}, {r.diagnostic}, k = {r.k}" for r in rows.itertuples()], fontsize=7)
+    labels = [f"{r.process}, {r.diagnostic}" + ("" if pd.isna(r.k) else f", k = {r.k:g}") for r in rows.itertuples()]
+    axis.set_yticks(rows.index, labels, fontsize=7)
     axis.set_xlabel("(measured - exact) / tolerance")
     axis.set_title(
         f"The band is the tolerance, {100 * table['tolerance']:g} % of the exact value; lines are 95 % intervals over "
@@ -160,6 +163,12 @@ def _measurements(
             here = measured.where(representation=name, by=key, horizon=answer.horizon)
             fewest = here.records.loc[here.records.metric == answer.metric, "clusters"].min()
             yield f"{key}, {fewest} clusters", _of_record(here.where(clusters=fewest), answer.metric, name)
+        return
+    if answer.metric in _SHAPES:
+        if name in table["geometry"]:
+            here = measured.where(representation=name, by=name, horizon=answer.horizon)
+            if not here.records.empty or answer.horizon is None:  # not measured at this k
+                yield "no predictor", _of_record(here, answer.metric, name)
         return
     if name not in table["predictors"]:
         return

@@ -41,7 +41,7 @@ def table_of(kind: str) -> dict[str, Any]:
         "untrained": False,
     }  # fmt: skip
     if kind == "calibration":
-        return {**table, "predictors": {"r": "p"}, "keys": {}}
+        return {**table, "predictors": {"r": "p"}, "keys": {}, "geometry": []}
     if kind in ("paired", "regimes"):  # a pair is two
         return {**table, "predictors": ["p", "q"]}
     return table
@@ -57,7 +57,14 @@ def plan_of(lineage: str = "var", predictor: str = "linear_gaussian", key: str =
         "kinds": {"representations": {"r": lineage}, "predictors": predictors, "keys": {"key": key}},
         "steps": {"p": 5, "q": 5},
         "sampling": {"sigmas": [0.5], "step_size": 0.2, "n_steps": [2]},
-        "shown": {"about": "All.", "caption": "All", "columns": [], "drawn": ["dnll", "energy"], "axis": "step"},
+        "shown": {
+            "about": "All.",
+            "caption": "All",
+            "columns": [],
+            "drawn": ["dnll", "energy"],
+            "axis": "step",
+            "across": None,
+        },
         "processes": {"r": settings_of("representations", "var", dim=2, radius=0.5)},
     }
 

@@ -25,7 +25,7 @@ EXACT = {"dnll": DNLL, "dnll_full": DNLL, "r2_delta": 0.5, "level_gain": 0.0, "u
 JUMPS = settings_of("representations", "jumps", dim=2)
 VMF = settings_of("representations", "vmf_steps", dim=3)
 UNSTABLE = settings_of("representations", "var", dim=2, radius=1.05)
-TABLE = {"predictors": {"x": "p"}, "keys": {}, "horizons": [1], "seeds": [0], "tolerance": 0.02}
+TABLE = {"predictors": {"x": "p"}, "keys": {}, "geometry": [], "horizons": [1], "seeds": [0], "tolerance": 0.02}
 
 
 def tabulate(measured: Measurements, processes: dict[str, Any], **table: Any) -> Sheet:
@@ -256,7 +256,7 @@ PROCESSES = {
     "unstable": UNSTABLE,  # in the panel of ratios alone
     "mixture": settings_of("representations", "scale_mixture", dim=2),
 }
-DRAWN_TABLE = {"predictors": dict.fromkeys(PROCESSES, "p"), "keys": {}, "horizons": [1], "seeds": [0],
+DRAWN_TABLE = {"predictors": dict.fromkeys(PROCESSES, "p"), "keys": {}, "geometry": [], "horizons": [1], "seeds": [0],
                "tolerance": 0.02}  # fmt: skip
 PLAN = {"corpus": "c", "rows": list(PROCESSES), "processes": PROCESSES}
 NATS = ["dnll", "dnll_full", "context_gain", "level_gain"]

@@ -13,7 +13,8 @@ from latentdyn.reporting.sheet import write_sheet
 from latentdyn.reporting.views.plain import draw, tabulate
 
 TABLE = {"kind": "rank", "corpora": ["c"], "seeds": [0, 1], "splits": ["eval"], "representations": ["b", "a"]}
-SHOWN = {"about": "What a row is.", "caption": "All of it", "columns": [], "drawn": ["dnll", "energy"], "axis": None}
+SHOWN = {"about": "What a row is.", "caption": "All of it", "columns": [], "drawn": ["dnll", "energy"], "axis": None,
+         "across": None}  # fmt: skip
 PLAN = {
     "corpus": "c", "rows": ["b", "a"], "shown": SHOWN, "bootstrap_resamples": 20,
     "kinds": {"representations": {"a": "var", "b": "mimi"}, "predictors": {"p": "mdn"}, "keys": {}},
@@ -84,3 +85,16 @@ def test_lines_run_over_the_axis_and_bars_stand_for_rows(axis):
     values = panel.lines[0].get_ydata() if axis else panel.lines[0].get_xdata()
     assert list(values)[:2] == [-2.0, -0.6]
     assert panel.get_xlabel() == ("k" if axis else "")
+
+
+def test_values_of_one_place_stand_across():
+    sheet = tabulate(BY_SEED, TABLE, {**PLAN, "shown": {**SHOWN, "across": "horizon", "columns": ["dnll"]}})
+    assert sheet.rows["representation"].tolist() == ["b", "a"] and "k" not in sheet.rows
+    assert sheet.rows["dnll_1"].tolist()[0] == -2.0 and sheet.rows["dnll_2"].tolist()[0] == -0.6
+    assert sheet.rows["energy"].tolist()[1] == 3.0 and sheet.rows["published_dnll_1"].tolist()[0] == -185.44
+    assert [name for name in sheet.columns if name.startswith("dnll")][:3] == [
+        "dnll_1",
+        "dnll_1_ci_low",
+        "dnll_1_ci_high",
+    ]
+    assert sheet.decimals["dnll_1"] == sheet.decimals["dnll_1_ci_low"] == DNLL.decimals
