@@ -20,6 +20,7 @@ REFERENCE = pd.DataFrame(
 )
 TRAINING = {"steps": 800, "learning_rate": 1e-3, "validate_every_steps": 100, "patience_validations": 3}
 TRAINED = [1, 8]  # a network for each k takes minutes
+HORIZONS = {"linear_gaussian": list(REFERENCE.index), "mdn_principal": TRAINED}
 
 
 @pytest.fixture(scope="module")
@@ -48,16 +49,16 @@ def tables(real_data, tmp_path_factory) -> Path:
             }
         },
         "tables": {
-            name: {
-                "kind": "lagged", "corpora": ["speech"], "representations": ["soundstream_12hz"],
-                "predictors": ["linear_gaussian", "mdn_principal"], "splits": ["train", "eval"],
-            },
             "decoder_tolerance": {
                 "kind": "decoder_tolerance", "corpora": ["speech"], "representations": ["soundstream_12hz"]
             },
-                "predictors": [name], "horizons": horizons, "splits": ["train", "eval"],
-            }
-            for name, horizons in (("linear_gaussian", list(REFERENCE.index)), ("mdn_principal", TRAINED))
+            **{
+                name: {
+                    "kind": "lagged", "corpora": ["speech"], "representations": ["soundstream_12hz"],
+                    "predictors": [name], "horizons": horizons, "splits": ["train", "eval"],
+                }
+                for name, horizons in HORIZONS.items()
+            },
         },
         "decoder_tolerance": {"utterances": 4, "sigmas": [0.0], "scores": ["pesq", "stoi"], "wav_utterances": 1},
     }  # fmt: skip
@@ -72,9 +73,8 @@ def tables(real_data, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def table(tables) -> pd.DataFrame:
-    return pd.read_csv(tables / "phase1_lagged.csv").set_index(["predictor", "split", "k"]).sort_index()
-    tables = [pd.read_csv(checkout / f"results/speech/tables/{name}.csv") for name in config["tables"]]
-    return pd.concat(tables).set_index(["predictor", "split", "k"]).sort_index()
+    rows = pd.concat([pd.read_csv(tables / f"{name}.csv") for name in HORIZONS])
+    return rows.set_index(["predictor", "split", "k"]).sort_index()
 
 
 @pytest.mark.workflow
