@@ -255,7 +255,7 @@ MASS_EXCLUDED = Metric("mass_excluded", "1", decimals=3, better="neither",
 # ------------------------------------------------------------------------- of a representation without a predictor
 
 PARTICIPATION_RATIO = Metric("participation_ratio", "dimensions", decimals=2, better="neither",
-    sentence="(Σλ)² / Σλ² over the eigenvalues λ of the frames' covariance: in how many directions they vary.")
+    sentence="In how many directions the frames vary: (Σλ)² / Σλ² over the eigenvalues λ of their covariance.")
 EXCESS_KURTOSIS = Metric("excess_kurtosis", "1", decimals=2, better="neither",
     sentence="Mean over dimensions of the frames' excess kurtosis; 0 of a Gaussian, above 0 with heavy tails.")
 SPECTRAL_PREDICTABILITY = Metric("spectral_predictability", "1", decimals=3, better="neither",
