@@ -136,6 +136,10 @@ FACTS = {fact.name: fact for fact in (KAPPA, KAPPA_AT_CLAMP, SIGMA_AT_CLAMP, MU_
 # -------------------------------------------------------------------------------------- of what was measured on
 
 SPEAKERS = Metric("speakers", "speakers", decimals=0, better="neither", sentence="Speakers whose frames were scored.")
+SPEAKERS_SEEN = Metric(
+    "speakers_seen", "speakers", decimals=0, better="neither",
+    sentence="Speakers of the split that have the name of a training or validation speaker of the corpus fitted to.",
+)
 DIM = Metric("dim", "dimensions", decimals=0, better="neither", sentence="Dimensions of a frame.")
 READOUT_VARIANCE = Metric("readout_variance", "1", decimals=3, better="neither",
     sentence="Share of the source's variance that a linear readout explains (its handle's `explained_variance`).")
@@ -276,6 +280,7 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
         PATH_DIFFERENCE, ROLLOUT_GAP, ROLLOUT_GAP_LINEAR, ROLLOUT_OVERFLOW, ENERGY_SCORE, ENERGY_SCORE_BASELINE,
         SPECTRAL_RADIUS, UNBOUNDED, SPEAKERS, DIM, READOUT_VARIANCE, FRAME_RATE_HZ, STILL_FRAMES, KEPT_STEP,
     ),
+    "transfer": (SPEAKERS_SEEN,),  # beside those of lagged
     "injection": _FORECASTS,
     "corrections": (*_FORECASTS, DENOISING_LOSS, DENOISING_LOSS_GAUSSIAN),
     "free_runs": (

@@ -5,6 +5,8 @@ import json
 import pandas as pd
 import pytest
 
+from .conftest import speak
+
 pytestmark = pytest.mark.workflow
 
 
@@ -44,3 +46,41 @@ def test_recordings_that_lhotse_has_prepared(checkout):
     manifest = pd.read_parquet(checkout.folder / "results/tiny/manifest.parquet")
     assert list(manifest.speaker_id) == [f"s{i}" for i in range(10)]
     assert checkout.planned("--", "results/tiny/mel/latents.json") == {}
+
+
+def test_a_table_of_predictors_that_were_fitted_to_another_corpus(checkout):
+    for i in range(4, 12):  # six speakers have a name of the other corpus
+        for j in range(2):
+            speak(checkout.folder / f"audio_b/s{i}/u{j}.wav", 1000 + 10 * i + j)
+
+    def both(config):
+        config["corpora"]["b"] = {**config["corpora"]["tiny"], "root": "audio_b", "encoding_parts": 1}
+        table = {**config["tables"]["phase1_lagged"], "predictors": ["line"], "corpora": ["b"]}
+        config["tables"] = {"across": {**table, "fitted_on": "tiny", "surrogates": ["shuffled"]}, "own": table}
+
+    checkout.configure(both)
+    planned = checkout.planned("results/b/tables/across.csv")
+    assert planned["train_predictor"] == planned["measure_transfer"] == 4 and "measure_lagged" not in planned
+    checkout.snakemake()
+    results = checkout.folder / "results"
+    assert not (results / "tiny/tables").exists()
+    measured = json.loads((results / "b/mel/line/seed0/fitted_on_tiny_metrics.json").read_text())
+    own = json.loads((results / "b/mel/line/seed0/metrics.json").read_text())
+    assert (measured["identity"]["corpus"], measured["identity"]["fitted_on"]) == ("b", "tiny")
+    assert own["identity"]["fitted_on"] == "b"
+    assert measured["data"]["latents"] == own["data"]["latents"]
+    theirs = json.loads((results / "tiny/mel/line/seed0/predictor.json").read_text())
+    assert measured["data"]["predictor"] == theirs["digest"] != own["data"]["predictor"]
+    across, within = (pd.read_csv(results / f"b/tables/{name}.csv") for name in ("across", "own"))
+    assert set(across["fitted_on"]) == {"tiny"} and "fitted_on" not in within
+    across = across[across.representation == "mel"].reset_index(drop=True)
+    assert across[["split", "k", "n"]].equals(within[["split", "k", "n"]])
+    assert (across["nll"] != within["nll"]).all() and (across["nll_baseline"] != within["nll_baseline"]).all()
+    text = " ".join((results / "b/tables/across.md").read_text().split())
+    assert "Fitted on corpus `tiny`, evaluated on corpus `b`." in text
+    assert "have the name of a training or validation speaker of `tiny`" in text
+    assert checkout.planned() == {}
+    predictor = checkout.folder / "results/tiny/mel/line/seed0/predictor.json"
+    predictor.unlink()
+    again = checkout.planned("results/b/tables/across.csv")
+    assert again["train_predictor"] == again["measure_transfer"] == 1

@@ -53,6 +53,7 @@ wildcard_constraints:
     predictor=one_of(CONFIG.all_predictors),
     key=one_of(CONFIG.keys),
     correction=one_of(CONFIG.corrections),
+    fitted_on=one_of(CONFIG.corpora),
     table=one_of(CONFIG.tables),
     seed=r"\d+",
     part=r"\d+",
@@ -81,9 +82,11 @@ def start_of(wildcards):
     return [] if name is None else checkpoint(wildcards, name, "predictor")
 
 
-def checkpoint(wildcards, name, kind):
-    """The handle of a fitted model of this name and kind, of the same representation and seed."""
-    return f"results/{wildcards.corpus}/{wildcards.representation}/{name}/seed{wildcards.seed}/{kind}.json"
+def checkpoint(wildcards, name, kind, corpus=None):
+    """The handle of a fitted model of this name and kind, of the same representation and seed, fitted to the same corpus
+    unless another one is named."""
+    corpus = corpus or wildcards.corpus
+    return f"results/{corpus}/{wildcards.representation}/{name}/seed{wildcards.seed}/{kind}.json"
 
 
 def correction_of(wildcards):

@@ -1,6 +1,6 @@
 # Measurements: what a diagnostic makes of a representation, by a fitted predictor, a key or nothing else. The config knows
-# their kinds, and there is one rule for each: measure_lagged, measure_injection, measure_corrections, measure_free_runs,
-# measure_clusters, measure_decoder_tolerance, measure_exp3b_synthetic, measure_perceptual_rollouts,
+# their kinds, and there is one rule for each: measure_lagged, measure_transfer, measure_injection, measure_corrections,
+# measure_free_runs, measure_clusters, measure_decoder_tolerance, measure_exp3b_synthetic, measure_perceptual_rollouts,
 # measure_free_listening. A kind says which models it reads, how its files are named, and whether it wants a GPU.
 for kind in CONFIG.measurement_kinds():
 
@@ -8,7 +8,7 @@ for kind in CONFIG.measurement_kinds():
         name:
             f"measure_{kind.measurement}"
         input:
-            lambda w, kind=kind: [model["handle"] for model in models_of(kind, w).values()],
+            lambda w, kind=kind: files_of_models(kind, w),
             **heard_from(kind),
             latents="results/{corpus}/{representation}/latents.json",
             frames="results/{corpus}/{representation}/frames.json",

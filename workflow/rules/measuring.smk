@@ -24,7 +24,7 @@ def measured(wildcards, file):
 def files_of(kind):
     """What a measurement of this kind writes: its metrics and, of most kinds, its sums by speaker."""
     folder, names = measured_by(kind), {"metrics": kind.metrics, "sums": kind.sums}
-    files = {file: f"{folder}/{name.format(variant='{correction}')}" for file, name in names.items() if name}
+    files = {file: f"{folder}/{name.format(variant=f'{{{kind.variant}}}')}" for file, name in names.items() if name}
     return files | ({"folder": directory(f"{folder}/{kind.folder}")} if kind.folder else {})
 
 
@@ -64,21 +64,33 @@ def code_of(kind, wildcards):
 
 def beside(kind, folder, suffix):
     """The log or the benchmark of a measurement: of several settings, each its own."""
-    variant = "_{correction}" if "{variant}" in kind.metrics else ""
+    variant = f"_{{{kind.variant}}}" if kind.variant else ""
     return f"{measured_by(kind)}/{folder}/measure_{kind.measurement}{variant}.{suffix}"
 
 
 def names_of(kind, wildcards):
     """What a measurement is by, and the name of its settings where a kind has several."""
-    return wildcards.get(kind.by), wildcards.get("correction")
+    return wildcards.get(kind.by), wildcards.get(kind.variant)
 
 
 def models_of(kind, wildcards):
-    """The models that a measurement reads, by their role in it: handle, kind, and the settings they must be of."""
-    return {
-        role: {"handle": checkpoint(wildcards, m.name, m.kind), "kind": m.kind, "settings": m.settings}
-        for role, m in kind.models(CONFIG, *names_of(kind, wildcards)).items()
-    }
+    """The models that a measurement reads, by their role in it: handle, kind, the settings they must be of, and the data
+    that they were fitted to where these are not those that are measured."""
+    found = {}
+    for role, m in kind.models(CONFIG, *names_of(kind, wildcards)).items():
+        handle = checkpoint(wildcards, m.name, m.kind, m.fitted_on)
+        found[role] = {"handle": handle, "kind": m.kind, "settings": m.settings}
+        if m.fitted_on:
+            folder = f"results/{m.fitted_on}/{wildcards.representation}"
+            found[role] |= {"latents": f"{folder}/latents.json", "frames": f"{folder}/frames.json"}
+    return found
+
+
+def files_of_models(kind, wildcards):
+    """The handles that a measurement reads beside those of what it measures."""
+    return [
+        m[file] for m in models_of(kind, wildcards).values() for file in ("handle", "latents", "frames") if file in m
+    ]
 
 
 def modules_of(kind, wildcards):

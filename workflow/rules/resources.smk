@@ -24,14 +24,13 @@ def told_by(file, *names, made_by):
 
 
 def latents_mb(input):
-    """Size of a representation in memory, float32."""
-    n_rows, dim = told_by(
-        input.get("latents", input[0]),
-        "n_rows",
-        "dim",
-        made_by="merge_latents, import_latents, derive_latents or simulate_process",
-    )
-    return 4e-6 * n_rows * dim
+    """Size in memory, float32, of the latents that a job loads: those it is of, and those that a model was fitted to."""
+    made_by = "merge_latents, import_latents, derive_latents or simulate_process"
+    chain = list(input.get("chain", []))
+    others = [file for file in input if Path(file).name == "latents.json" and file not in chain]
+    handles = {input.get("latents", input[0]), *others}
+    shapes = [told_by(file, "n_rows", "dim", made_by=made_by) for file in handles]
+    return sum(4e-6 * n_rows * dim for n_rows, dim in shapes)
 
 
 def memory(base_mb, copies):

@@ -130,8 +130,14 @@ class Derived(RepresentationKind):
 
     made_from = "representation"
     family = TRANSFORMS
+    learns: ClassVar[bool] = True  # from the training speakers; what does not says so
 
     source: Name = Field(description="name of the representation that it is made of")
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether each corpus has its own fit, so that the latents of two corpora cannot be compared."""
+        return self.learns
 
     def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:
         source = config.all_representations[self.source].shape(config, corpus)
@@ -287,6 +293,8 @@ class LogMel(Encoder):
 class LowerRate(Derived):
     """Another representation at a lower frame rate, a frame for each few consecutive ones."""
 
+    learns = False
+
     frame_rate_hz: FrameRate = Field(description="the source's rate divided by a whole number")
 
     def shape_of(self, source: Shape) -> Shape:
@@ -322,6 +330,8 @@ class Subsampled(LowerRate):
 
 class Interpolated(Derived):
     """Another representation, averaged over equal spans of time to any lower frame rate."""
+
+    learns = False
 
     kind: Literal["interpolated"]
     frame_rate_hz: FrameRate = Field(description="at most the source's rate; it need not divide it")
@@ -376,6 +386,8 @@ class CanonicalCorrelations(Readout):
 class Leaky(Derived):
     """Another representation, leakily integrated. It is invertible: what it gains, smoothing alone buys."""
 
+    learns = False
+
     kind: Literal["leaky"]
     coefficient: float = Field(0.9, ge=0, lt=1, description="a in y_t = a y_{t-1} + x_t")
 
@@ -421,9 +433,15 @@ class Surrogate(Derived):
     kind: Literal["surrogate"]
     method: SurrogateMethod = Field(description="what is kept and what is destroyed")
 
+    @property
+    def is_fitted(self) -> bool:
+        return self.method == "white"
+
 
 class Outliers(Derived):
     """Another representation with a few of its frames scaled up, to see which numbers these few frames change."""
+
+    learns = False
 
     kind: Literal["outliers"]
     share: Annotated[float, Field(gt=0, lt=1)] = Field(

@@ -115,6 +115,7 @@ def evaluate_lagged(
     splits: Collection[str] | None = None,
     slices: Collection[str] = SLICES,
     own_frames: bool = True,
+    fitted_to: tuple[Tensor, pd.DataFrame] | None = None,
 ) -> Evaluation:
     """Score predictors at every horizon on every split.
 
@@ -124,18 +125,22 @@ def evaluate_lagged(
         splits, slices: those to score; None for all splits. The others change nothing in them.
         own_frames: whether to measure too what a predictor makes of frames that it has drawn or predicted itself: the
             energy score, the rollout gap, free runs.
+        fitted_to: latents and frame index of another corpus, whose training speakers all baselines are fitted to.
     """
     window = next(iter(predictors.values())).window_frames
     usable = common_frames(frames, len(latents), window, list(predictors))
-    training = usable[usable["split"] == "train"]
-    train = Windows.of(latents, training, window)
+    source, of_source = latents, usable
+    if fitted_to is not None:
+        source, of_source = fitted_to[0], common_frames(fitted_to[1], len(fitted_to[0]), window, list(predictors))
+    training = of_source[of_source["split"] == "train"]
+    train = Windows.of(source, training, window)
     scaling, log_lengths = Scaling.fit(train), fit_log_lengths(train)
     dims = tuple(m for m in settings.principal_dims if m <= latents.shape[1])
     lacks = find_missing(predictors[min(predictors)], latents, _NEEDED_FOR)
     variances = frame_variances(train, scaling.frame_mean, scaling.frame_std)
     evaluation = Evaluation([], pd.DataFrame(), [])
     ran = predictors if own_frames else {}
-    linear = {k: linear_predictor(latents, training, window, k, scaling, seed_names) for k in ran}
+    linear = {k: linear_predictor(source, training, window, k, scaling, seed_names) for k in ran}
     speakers = []
     for split, chosen in _of_splits(usable, splits).groupby("split", observed=True):
         chosen = subsample_frames(chosen, settings.max_frames, (*seed_names, split))
@@ -429,7 +434,7 @@ def _free_run_records(
         return
     context = latents[rows[:, None] + torch.arange(-history, 0, device=latents.device)]
     mean, std = scaling.frame_mean.to(latents), scaling.frame_std.to(latents)
-    farthest = max(float((latents[block] - mean).norm(dim=1).max()) for block in train.rows.split(2048))
+    farthest = max(float((train.latents[block] - mean).norm(dim=1).max()) for block in train.rows.split(2048))
     runs = free_run_growth(predictor, context, k, mean=mean, std=std, farthest=farthest, steps=_FREE_STEPS)
     log.info("spectral radius %g (%s)", runs.growth, "eigenvalues of a linear mean" if runs.linear else "estimated")
     yield record(SPECTRAL_RADIUS, runs.growth, runs.runs, **where)

@@ -27,9 +27,10 @@ _MADE_BY = "measure_..."  # one for each kind of measurement
 class Identity:
     """What a file of measurements is of.
 
-    measurement: its kind (lagged, injection, corrections, free_runs, clusters). by: what measured it: a predictor, a
-    key, or the representation itself. regime: how the predictor was trained; `clustered` of a key, `none` without
-    either. seed: of the training; 0 without one.
+    measurement: its kind (lagged, transfer, injection, corrections, free_runs, clusters). by: what measured it: a
+    predictor, a key, or the representation itself. regime: how the predictor was trained; `clustered` of a key, `none`
+    without either. seed: of the training; 0 without one. fitted_on: the corpus whose speakers `by` and all baselines
+    were fitted to; `corpus` unless another one is named.
     """
 
     measurement: str
@@ -38,9 +39,18 @@ class Identity:
     by: str
     regime: str
     seed: int
+    fitted_on: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.fitted_on:
+            object.__setattr__(self, "fitted_on", self.corpus)
 
     def __str__(self) -> str:
-        return f"{self.measurement} of {self.corpus}, {self.representation}, {self.by}, {self.regime}, seed {self.seed}"
+        elsewhere = "" if self.fitted_on == self.corpus else f", fitted on {self.fitted_on}"
+        return (
+            f"{self.measurement} of {self.corpus}, {self.representation}, {self.by}, {self.regime}, seed {self.seed}"
+            + elsewhere
+        )
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,7 @@ class Record:
 IDENTITY = tuple(field.name for field in fields(Identity))
 _PLACES = ("split", "slice", "horizon", "step", "mode", "clusters", "correction", "langevin_steps", "sigma")
 _DTYPES = {
-    **dict.fromkeys(("measurement", "corpus", "representation", "by", "regime"), "str"), "seed": "int64",
+    **dict.fromkeys(("measurement", "corpus", "representation", "by", "regime", "fitted_on"), "str"), "seed": "int64",
     **dict.fromkeys(("split", "slice", "mode", "correction", "metric", "unit", "status", "speaker_id"), "str"),
     **dict.fromkeys(("horizon", "step", "clusters", "langevin_steps"), "Int64"),
     **dict.fromkeys(("sigma", "value", "ci_low", "ci_high", "total"), "float64"), "n": "int64",
@@ -148,8 +158,9 @@ def read_metrics(path: Path) -> Metrics:
         raise UserError("this is not a file of metrics, or another version wrote it", path, fix)
     if content["schema_version"] != SCHEMA_VERSION:
         raise UserError("these metrics were written by another version", path, fix)
-    worst = pd.DataFrame(content["worst_frames"], columns=list(_WORST)).assign(**content["identity"])
-    records = records_table(content["identity"], content["records"])
+    identity = asdict(Identity(**content["identity"]))
+    worst = pd.DataFrame(content["worst_frames"], columns=list(_WORST)).assign(**identity)
+    records = records_table(identity, content["records"])
     return Metrics(records, worst[list(WORST_FRAMES)], content["sums"])
 
 

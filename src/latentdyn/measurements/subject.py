@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from latentdyn.diagnostics.records import Record, record
+from latentdyn.errors import UserError
 from latentdyn.files import read_handle
 from latentdyn.metrics import OF_LATENTS
 from latentdyn.models.predictor.loading import load_predictors
@@ -70,6 +71,25 @@ class Subject:
         said = ((metric, self.store.handle.get(metric.name)) for metric in OF_LATENTS)
         return [record(metric, value, self.store.handle["n_frames"], split="all") for metric, value in said if value]
 
+    def fitted_to(self, role: str = "predictor") -> "Subject":
+        """The latents and frames that the model of this role was fitted to, of the same representation as these.
+
+        Raises:
+            UserError: they are of another one.
+        """
+        model = self.models[role]
+        other = Subject(model.latents or self.latents_handle, model.frames or self.frames_handle, {}, self.device)
+        differs = [name for name, (here, there) in _compared(self.store, other.store).items() if here != there]
+        if differs:
+            raise UserError(
+                f"these latents and those that the model was fitted to ({other.latents_handle}) are not of one "
+                f"representation: they differ in {' and '.join(differs)}",
+                self.latents_handle,
+                "evaluate on a corpus of the same codec, weights and settings. Where a constant was subtracted from "
+                "latents of your own (offset), subtract one and the same from those of both corpora before",
+            )
+        return other
+
     def predictors(self, role: str = "predictor") -> dict[int, Predictor]:
         """The predictors of this role, by horizon.
 
@@ -103,7 +123,27 @@ class Subject:
             role: read_handle(model.handle, of="a fitted model", holds={"data"}, made_by="that fitted it")["digest"]
             for role, model in self.models.items()
         }
-        return {**self.data, **models}
+        others = {
+            f"{role}_{name}": read_handle(handle, of=name, holds={"digest"}, made_by="that made it")["digest"]
+            for role, model in self.models.items()
+            for name, handle in (("latents", model.latents), ("frames", model.frames))
+            if handle is not None
+        }
+        return {**self.data, **models, **others}
+
+
+def _compared(*stores: LatentsStore) -> dict[str, tuple[Any, ...]]:
+    """What two stores of one representation share, by what it is called: a pair each."""
+    links = [
+        [{name: value for name, value in link.items() if name != "source_digest"} for link in store.handle["lineage"]]
+        for store in stores
+    ]
+    return {
+        "dimension": tuple(store.dim for store in stores),
+        "frame rate": tuple(store.frame_rate_hz for store in stores),
+        "how they were made (lineage)": tuple(links),
+        "the encoder's weights": tuple(store.handle.get("weights_sha256") for store in stores),
+    }
 
 
 @dataclass(frozen=True)

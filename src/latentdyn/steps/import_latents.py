@@ -65,7 +65,8 @@ def import_latents(
     if offset is not None:
         log.warning("a constant is subtracted from %d of %d dimensions, beside which %s would round their steps away",
                     np.count_nonzero(offset), len(offset), dtype)  # fmt: skip
-        facts["offset"] = offset.tolist()
+        said = {"offset": offset.tolist()}  # in the lineage too: what is derived from them has it as well
+        facts = {"causal": None, **root_facts({**representation, **said}), **said}
     writer = LatentsWriter(
         handle, int(manifest["dim"].iloc[0]), frame_rate_hz, dtype, **facts
     )  # fmt: skip

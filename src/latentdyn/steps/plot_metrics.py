@@ -9,6 +9,7 @@ from latentdyn.families import VIEWS
 from latentdyn.provenance import write_run_record
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.png import write_figure
+from latentdyn.reporting.transfer import corpus_named
 from latentdyn.steps.cli import run_step
 from latentdyn.steps.settings import json_object, section, table
 
@@ -31,7 +32,10 @@ def step(arguments: argparse.Namespace) -> None:
         arguments.metrics, arguments.speakers, arguments.worst_frames, plan["corpus"], plan["bootstrap_resamples"]
     )
     view = importlib.import_module(VIEWS.module(plan.get("view", arguments.table["kind"])))
-    write_figure(view.draw(measured, arguments.table, arguments.plan), arguments.figure)
+    figure = view.draw(measured, arguments.table, arguments.plan)
+    if arguments.table.get("fitted_on"):
+        figure.suptitle(f"corpus {corpus_named(arguments.table, plan)}")
+    write_figure(figure, arguments.figure)
     write_run_record(arguments.figure.with_suffix(".run.json"), started=started, files=[arguments.figure])
 
 

@@ -84,7 +84,7 @@ def identity(text: str) -> Identity:
 
     given, where = json_object(text), "--identity"
     types = {name: int if name == "seed" else str for name in Identity.__dataclass_fields__}
-    wrong = [f"{name}: missing" for name in types if name not in given]
+    wrong = [f"{name}: missing" for name in types if name not in given and name != "fitted_on"]
     wrong += [f"{name}: unknown key" for name in given if name not in types]
     wrong += [f"{n}: must be {'a whole number' if t is int else 'text'}" for n, t in types.items()
               if n in given and (not isinstance(given[n], t) or isinstance(given[n], bool))]  # fmt: skip
@@ -120,6 +120,15 @@ def measurement(arguments: argparse.Namespace) -> None:
         if not isinstance(found, dict) or not isinstance(found.get("handle"), str) or "settings" not in found:
             raise UserError("a model is given as {handle, settings}", where, _FIX)
         found["settings"] = _of_model(roles[role], found["settings"], where)
+    elsewhere = [role for role, found in given.items() if {"latents", "frames"} & found.keys()]
+    wanted = list(given) if kind.variant == "fitted_on" else []
+    told = list(given) if arguments.identity.fitted_on != arguments.identity.corpus else []
+    if not elsewhere == wanted == told:
+        raise UserError(
+            "a measurement of transfer, and no other one, is of a model that was fitted to another corpus",
+            "--models, --identity",
+            "give the model's latents and frames, and its corpus as fitted_on of the identity; or none of them",
+        )
     if kind.decodes:
         _check_decoding(arguments.decoding)
 

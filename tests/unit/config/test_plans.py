@@ -140,3 +140,26 @@ def test_a_predictor_that_starts_from_another_keeps_its_origin_and_names_its_reg
     ]  # fmt: skip
     twin = config.all_predictors["arm__unconditional"]
     assert twin.regime == "teacher_forced" and twin.starts_from is None, "without a context there is none to generate"
+
+
+@pytest.mark.parametrize("kind", ["lagged", "outlier_audit", "paired"])
+def test_a_table_of_what_another_corpus_was_fitted_to(kind: str):
+    values = edited("corpora.other", {"kind": "folder", "root": "other"})
+    values["tables"] = {
+        "across": {"kind": kind, "corpora": ["speech"], "representations": ["slow"], "surrogates": ["shuffled"],
+                   "predictors": ["line"], "fitted_on": "other"}
+    }  # fmt: skip
+    config = load_config(values)
+    found = config.tables["across"].measurements(config, "speech")
+    assert {(m.kind, m.corpus, m.fitted_on, m.metrics, m.sums) for m in found} == {
+        ("transfer", "speech", "other", "fitted_on_other_metrics.json", "fitted_on_other_speakers.parquet")
+    }
+    assert [(m.representation, m.by) for m in found] == [
+        (row, by) for row in ("slow", "slow__shuffled") for by in ("line", "line__unconditional")
+    ]
+    transfer = config.measurement_kind("transfer")
+    (model,) = transfer.models(config, "line", "other").values()
+    assert (model.name, model.fitted_on) == ("line", "other")
+    assert transfer.settings(config, "line", "other") == config.evaluation.model_dump(mode="json")
+    own = config.measurement_kind("lagged").of(config, "speech", "slow", "line", 0)
+    assert own.fitted_on == own.identity()["fitted_on"] == "speech" and own.metrics == "metrics.json"

@@ -14,6 +14,7 @@ from .examples import ARM, ARMS, CORRECTED, FORECAST, GATED, PAIRED, SMALL, edit
 WIDE = {"kind": "lagged", "corpora": ["known"], "representations": ["var"], "predictors": ["line"]}
 FORECAST_KNOWN = WIDE | {"kind": "injection"}
 HEARD = {"kind": "perceptual_rollouts", "corpora": ["speech"], "representations": ["logmel"], "predictors": ["line"]}
+ACROSS = {"kind": "lagged", "corpora": ["speech"], "representations": ["slow"], "predictors": ["line"]}
 
 
 @pytest.mark.parametrize(
@@ -183,6 +184,18 @@ HEARD = {"kind": "perceptual_rollouts", "corpora": ["speech"], "representations"
             ["speech"],
             r"tables\.exact: corpus 'speech' .* cannot give representation '(var|spiky|cycle)'",
         ),
+        (
+            "tables.across",
+            {**ACROSS, "fitted_on": "speach"},
+            r"tables\.across\.fitted_on: 'speach' is not defined.*speech",
+        ),
+        ("tables.across", {**ACROSS, "fitted_on": "speech"}, r"tables\.across\.fitted_on: 'speech' is among corpora"),
+        (
+            "tables.across",
+            {**ACROSS, "fitted_on": "mine"},
+            r"tables\.across\.fitted_on: corpus 'mine' gives latents, and 'speech' audio",
+        ),
+        ("tables.across", {**GATED, "fitted_on": "mine"}, r"tables\.across\.fitted_on: unknown key"),
         ("keys.line", {"kind": "pca"}, r"keys\.line: a predictor has this name too"),
         ("representations.steps", {"kind": "vmf_steps", "dim": 1}, r"representations\.steps\.dim: .*2 or more"),
         ("injection", {"steps": 8}, r"injection: injected_steps_b must be at most steps"),
@@ -497,3 +510,37 @@ def test_only_what_a_codec_quantizes_can_be_quantized(representations: dict[str,
     values = edited("representations.logmel.kind", "logmel")
     values["representations"] |= representations
     assert message in refusal(values) and "representations.q.source" in refusal(values)
+
+
+OTHER = {"kind": "folder", "root": "other"}
+
+
+@pytest.mark.parametrize(
+    ("other", "table", "message"),
+    [
+        (
+            OTHER,
+            {"surrogates": ["white"]},
+            r"fitted_on: 'slow__white' is fitted to the training speakers of each",
+        ),
+        (
+            {**OTHER, "splits": {"validation": 0.0}},
+            {},
+            r"predictors\.line\.ridges: speakers of the split validation choose it, and corpora\.other gives",
+        ),
+        (
+            {"kind": "synthetic", "frame_rate_hz": 50.0},
+            {"corpora": ["known"], "representations": ["var"]},
+            r"tables\.across\.fitted_on: 'var' of corpus 'other' has 50 frames a second, and of 'known' 12.5",
+        ),
+        (
+            {"kind": "synthetic", "frames_per_utterance": 12},
+            {"corpora": ["known"], "representations": ["var"]},
+            r"tables\.across: fitting predictor 'line' .* of corpus 'other' have 12",
+        ),
+    ],
+)
+def test_what_another_corpus_cannot_be_fitted_for(other: Any, table: Any, message: str):
+    values = edited("corpora.other", other)
+    values["tables"]["across"] = {**ACROSS, "fitted_on": "other", **table}
+    assert re.search(message, refusal(values))

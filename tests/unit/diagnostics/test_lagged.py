@@ -1,6 +1,7 @@
 """The lagged-context diagnostic against the exact answers of a VAR(1), and against the definition written as loops."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -294,3 +295,31 @@ def test_training_and_evaluation_score_the_same_frames_alike(make_store, var_pro
     nll = [{(r.split, r.horizon): r.value for r in rs if r.metric == "nll" and r.slice == "all"}
            for rs in (evaluation.records, again)]  # fmt: skip
     assert nll[0]["eval", 1] == nll[1]["train", 1] and nll[0]["train", 1] == nll[1]["eval", 1]
+
+
+def test_what_another_corpus_was_fitted_to_is_measured_as_if_its_training_speakers_were_of_this_one(
+    make_store, var_process, tmp_path
+):
+    matrices = (np.array([[0.9, 0.2], [0, 0.5]]), np.array([[0.3, 0.0], [0.4, 0.7]]))
+    first, second = (var_process(matrix, 20, 60, seed) for seed, matrix in enumerate(matrices))
+    theirs = {(f"a{u}", f"t{s}"): 3 * x for (u, s), x in first.items() if s[0] == "t"}
+    mine = {(u, s): x for (u, s), x in second.items() if s[0] == "e"}
+    own_training = {(f"b{u}", f"t-own-{s}"): x for (u, s), x in second.items() if s[0] == "t"}
+    fitted_to, training, predictors = fitted(make_store, theirs, LINEAR, tmp_path)
+    fitted_to = torch.from_numpy(fitted_to.load())
+    together, frames = make_store({**theirs, **mine}, "together")
+    expected = evaluate_lagged(
+        predictors, torch.from_numpy(together.load()), frames, 12.5, SETTINGS, ("test",), splits=["eval"]
+    )
+    apart, frames = make_store({**own_training, **mine}, "apart")
+    found = evaluate_lagged(
+        predictors, torch.from_numpy(apart.load()), frames, 12.5, SETTINGS, ("test",), splits=["eval"],
+        fitted_to=(fitted_to, training),
+    )  # fmt: skip
+    assert found.records == expected.records and found.worst_frames == expected.worst_frames
+    pd.testing.assert_frame_equal(
+        *(e.speakers.astype({"speaker_id": str}) for e in (found, expected)), check_exact=True
+    )
+    own = evaluate_lagged(predictors, torch.from_numpy(apart.load()), frames, 12.5, SETTINGS, ("test",), ["eval"])
+    baseline = [{r.horizon: r.value for r in e.records if r.metric == "nll_baseline"} for e in (found, own)]
+    assert all(baseline[0][k] > baseline[1][k] + 0.5 for k in HORIZONS), "baselines are not this corpus's"

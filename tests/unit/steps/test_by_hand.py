@@ -102,6 +102,21 @@ def refused(monkeypatch: pytest.MonkeyPatch, step: str, arguments: Any) -> str:
             },
             "kind is missing; one of mdn",
         ),
+        (
+            "measure",
+            {
+                **MEASURING,
+                "identity": identity("lagged"),
+                "settings": {},
+                "models": {"predictor": {**PREDICTOR["predictor"], "latents": "x.json", "frames": "y.json"}},
+            },
+            "a measurement of transfer, and no other one, is of a model that was fitted to another corpus",
+        ),
+        (
+            "measure",
+            {**MEASURING, "identity": identity("transfer"), "settings": {}, "models": PREDICTOR},
+            "give the model's latents and frames, and its corpus as fitted_on of the identity",
+        ),
         ("measure", {**MEASURING, "identity": "{", "settings": {}}, "'{' is not JSON"),
         (
             "measure",

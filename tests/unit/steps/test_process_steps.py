@@ -171,7 +171,7 @@ def test_a_measurement_says_what_it_is_of_and_how_it_was_made(indexed, checkpoin
     paths = {"sums": tmp_path / "s.parquet", "metrics": tmp_path / "metrics.json"}
     measure("lagged", EVALUATION, models={"predictor": (checkpoint, LINEAR)}, **indexed, **paths)
     names = {"measurement": "lagged", "corpus": "c", "representation": "r", "by": "p", "regime": "teacher_forced",
-             "seed": 0}  # fmt: skip
+             "seed": 0, "fitted_on": "c"}  # fmt: skip
     assert json.loads(paths["metrics"].read_text())["identity"] == names
     (row,) = pd.read_parquet(paths["sums"])[list(names)].drop_duplicates().to_dict("records")
     assert row == names
@@ -180,7 +180,8 @@ def test_a_measurement_says_what_it_is_of_and_how_it_was_made(indexed, checkpoin
 
 def test_a_kind_of_measurement_that_there_is_not_is_refused(indexed, measure, tmp_path):
     with pytest.raises(
-        UserError, match=r"there is no kind 'guess': one of lagged, clusters, injection, corrections, free_runs"
+        UserError,
+        match=r"there is no kind 'guess': one of lagged, .*transfer",
     ):
         measure("guess", {}, **indexed, metrics=tmp_path / "m.json")
 
@@ -211,14 +212,42 @@ def test_a_predictor_is_measured_where_it_was_fitted(indexed, checkpoint, corpus
         measure("lagged", EVALUATION, models={"predictor": (checkpoint, LINEAR)}, **other, **outputs)
     assert not outputs["metrics"].exists()
     elsewhere = {"handle": str(checkpoint), "settings": LINEAR} | {name: str(path) for name, path in indexed.items()}
-    call("measure", identity=identity("lagged"), settings=json.dumps(EVALUATION), **other, **outputs,
-         models=json.dumps({"predictor": elsewhere}))  # fmt: skip
-    data = read_json(outputs["metrics"], made_by="measure_lagged")["data"]
-    digest = {name: read_json(path, made_by="x")["digest"] for name, path in other.items()}
-    assert data == digest | {"predictor": read_json(checkpoint, made_by="x")["digest"]}
+    with pytest.raises(UserError, match=r"not of one representation: they differ in how they were made"):
+        call("measure", identity=identity("transfer"), settings=json.dumps(EVALUATION), **other, **outputs,
+             models=json.dumps({"predictor": elsewhere}))  # fmt: skip
+    assert not outputs["metrics"].exists()
     with pytest.raises(UserError, match="fitted to other latents"):
         call("train_model", kind="predictor", settings=json.dumps(LINEAR), **other, seed=0, code="x", start=checkpoint,
              state=tmp_path / "state", curve=tmp_path / "c.parquet", handle=tmp_path / "on.json")  # fmt: skip
+
+
+def test_a_predictor_that_was_fitted_to_another_corpus(indexed, checkpoint, call, tmp_path):
+    other, corpus = tmp_path / "b", json.dumps({**CORPUS, "n_speakers": 15, "frames_per_utterance": 40})
+    call("number_utterances", corpus=corpus, manifest=other / "m.parquet", handle=other / "m.json")
+    shares = json.dumps({"salt": "y", "validation": 0.2, "eval": 0.4})
+    call("split_speakers", manifest=other / "m.parquet", splits=shares, out=other / "splits.parquet")
+    call("simulate_process", manifest=other / "m.parquet", frame_rate_hz=12.5, representation=json.dumps(WHITE),
+         handle=other / "latents.json")  # fmt: skip
+    paths = {"latents": other / "latents.json", "frames": other / "frames.json"}
+    call("index_frames", latents=paths["latents"], splits=other / "splits.parquet", max_nonfinite_share=0.1,
+         frames=other / "frames.parquet", handle=paths["frames"])  # fmt: skip
+    elsewhere = {"handle": str(checkpoint), "settings": LINEAR} | {name: str(path) for name, path in indexed.items()}
+    who = {**json.loads(identity("transfer")), "corpus": "d", "fitted_on": "c"}
+    call("measure", identity=json.dumps(who), settings=json.dumps(EVALUATION), **paths, sums=other / "s.parquet",
+         models=json.dumps({"predictor": elsewhere}), metrics=other / "metrics.json")  # fmt: skip
+    written = read_json(other / "metrics.json", made_by="measure_transfer")
+    assert written["identity"] == who
+    digests = {name: read_json(path, made_by="x")["digest"] for name, path in paths.items()}
+    digests |= {f"predictor_{name}": read_json(path, made_by="x")["digest"] for name, path in indexed.items()}
+    assert written["data"] == digests | {"predictor": read_json(checkpoint, made_by="x")["digest"]}
+    mine, theirs = (
+        pd.read_parquet(path).set_index("speaker_id")["split"]
+        for path in (other / "splits.parquet", tmp_path / "splits.parquet")
+    )
+    known = set(theirs.index[theirs != "eval"])
+    seen = metrics(other / "metrics.json")[lambda r: r.metric == "speakers_seen"].set_index("split")
+    assert seen.value.to_dict() == {s: len(known & set(mine.index[mine == s])) for s in set(mine)}
+    assert seen.n.to_dict() == mine.value_counts().to_dict() and 0 < seen.value["eval"] < seen.n["eval"]
 
 
 def test_forecasts_and_free_runs_of_a_checkpoint(indexed, checkpoint, measure, tmp_path):

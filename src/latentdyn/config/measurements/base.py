@@ -22,7 +22,8 @@ class Measurement:
     """What one job measures: a kind, of a corpus's representation, by a predictor, by a key, or by nothing else.
 
     by: what measures; the representation itself where nothing else does. regime: how `by` was trained, `clustered` for
-    a key, `none` without either. variant: the name of the settings, where a kind has several.
+    a key, `none` without either. variant: the name of the settings, where a kind has several. fitted_on: the corpus
+    that `by` is fitted to.
     metrics, sums: names of the files with the records and with the sums by speaker (None where there are none).
     """
 
@@ -35,10 +36,11 @@ class Measurement:
     metrics: str
     sums: str | None = None
     variant: str | None = None
+    fitted_on: str = ""
 
     def identity(self) -> dict[str, Any]:
         """What the measurement's files say of themselves."""
-        names = ("corpus", "representation", "by", "regime", "seed")
+        names = ("corpus", "representation", "by", "regime", "seed", "fitted_on")
         return {"measurement": self.kind} | {name: value for name, value in asdict(self).items() if name in names}
 
 
@@ -46,13 +48,15 @@ class Measurement:
 class Model:
     """A fitted model that a measurement reads.
 
-    name: in the config. module: that it is made of. settings: that it was fitted with.
+    name: in the config. module: that it is made of. settings: that it was fitted with. fitted_on: the corpus that it
+    was fitted to, if not the one that is measured.
     """
 
     name: str
     kind: Literal["predictor", "score"]
     module: str
     settings: dict[str, Any]
+    fitted_on: str | None = None
 
 
 class MeasurementKind(Strict):
@@ -63,6 +67,7 @@ class MeasurementKind(Strict):
     purpose: ClassVar[str] = ""  # of that section, in the config's documents
     by: ClassVar[Literal["predictor", "key", "representation"]] = "predictor"  # what measures
     metrics: ClassVar[str]  # file names; {variant} stands for the name of the settings
+    variant: ClassVar[str | None] = None  # what that is the name of, where a kind has several
     sums: ClassVar[str | None] = None
     roles: ClassVar[dict[str, Literal["predictor", "score"]]] = {"predictor": "predictor"}  # kinds of models it reads
     needs_gpu: ClassVar[bool] = True
@@ -113,7 +118,8 @@ class MeasurementKind(Strict):
         regime = regimes.get(self.by) or config.all_predictors[by].regime
         metrics, sums = (name and name.format(variant=variant) for name in (self.metrics, self.sums))
         assert metrics
-        return Measurement(self.measurement, corpus, representation, by, regime, seed, metrics, sums, variant)
+        names = (self.measurement, corpus, representation, by, regime, seed)
+        return Measurement(*names, metrics, sums, variant, fitted_on=corpus)
 
 
 def predictor_model(config: "Root", name: str) -> Model:

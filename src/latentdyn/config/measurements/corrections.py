@@ -21,6 +21,7 @@ class CorrectedForecasts(MeasurementKind):
     measurement = "corrections"
     metrics = "corrected_{variant}.json"
     sums = "corrected_{variant}_speakers.parquet"
+    variant = "correction"
     roles: ClassVar = {**Injection.roles, "score": "score"}
     minutes = (60, 100)
 

@@ -7,8 +7,9 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from latentdyn.config.measurements import Measurement, MeasurementKind
 from latentdyn.config.measurements.lagged import Evaluation
+from latentdyn.config.measurements.transfer import Transfer
 from latentdyn.config.mistakes import alike
-from latentdyn.config.representations import SurrogateMethod
+from latentdyn.config.representations import Derived, SurrogateMethod
 from latentdyn.config.shapes import Known
 from latentdyn.config.values import Count, Horizons, Name, Names, Slice, Split, Strict, no_duplicates
 from latentdyn.families import VIEWS
@@ -204,14 +205,50 @@ class PredictorTable(RowsTable):
     )
     horizons: Horizons = Field([1, 2, 4, 8], description="rows; each predictor must be fitted at them")
     splits: SplitRows = Field(["train", "eval"], description="rows")
+    fitted_on: Name | None = Field(
+        None,
+        description="another corpus: predictors and baselines are fitted to it, and `corpora` are only evaluated. It "
+        "must give the same representation",
+    )
 
     def check(self, where: str, config: "Root") -> None:
         super().check(where, config)
+        if self.fitted_on is not None:
+            self._check_transfer(where, config, self.fitted_on)
         check_predictors(where, config, self.predictors)
         check_same_frames(where, [frames_of(config, name, name) for name in self.predictors])
         check_trained(where, config, self.predictors, self.horizons)
 
+    def _check_transfer(self, where: str, config: "Root", other: str) -> None:
+        """Check that what is fitted to another corpus can be evaluated on these.
+
+        Raises:
+            ValueError: there is no such corpus, it gives other data, it is one of these, or a representation is another
+                one in each corpus, since it is fitted to it.
+        """
+        if other not in config.corpora:
+            raise undefined(f"{where}.fitted_on", other, config.corpora)
+        for name in self.corpora:
+            if name == other:
+                raise ValueError(
+                    f"{where}.fitted_on: '{other}' is among corpora; a table without fitted_on shows what is fitted to "
+                    "a corpus and evaluated on it"
+                )
+            if (gives := config.corpora[name].gives) != config.corpora[other].gives:
+                raise ValueError(
+                    f"{where}.fitted_on: corpus '{other}' gives {config.corpora[other].gives}, and '{name}' {gives}"
+                )
+        for row in self.rows(config):
+            if fitted := [link for link in config.derivation(row) if isinstance(link, Derived) and link.is_fitted]:
+                raise ValueError(
+                    f"{where}.fitted_on: '{row}' is fitted to the training speakers of each corpus (kind "
+                    f"{fitted[0].kind}), so its latents mean something else in '{other}' than in "
+                    f"{' and '.join(map(repr, self.corpora))}; leave it out"
+                )
+
     def measurements(self, config: "Root", corpus: str) -> list[Measurement]:
+        if self.fitted_on is not None:
+            return self.by_rows(config, Transfer, corpus, self.predictors, self.fitted_on, unconditional=True)
         return self.by_rows(config, Evaluation, corpus, self.predictors, unconditional=True)
 
 

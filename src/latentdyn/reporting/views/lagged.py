@@ -16,6 +16,7 @@ from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.published import any_published, published
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import known_durations, title
+from latentdyn.reporting.transfer import corpus_named, notes_on_transfer, with_origin
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,10 +58,11 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     rows = lagged_rows(measured, table, plan)
     columns = _shown(rows, table)
     return Sheet(
-        rows,
-        _notes(rows, columns, table, plan),
+        with_origin(rows, table),
+        [*notes_on_transfer(measured, table, plan), *_notes(rows, columns, table, plan)],
         {name: m.decimals for name, m in METRICS.items()},
-        caption=f"Predictability of the next step by the staleness k of the context, corpus {plan['corpus']}.",
+        caption="Predictability of the next step by the staleness k of the context, corpus "
+        f"{corpus_named(table, plan)}.",
         columns=columns,
         by=_BLOCKS,
         heads={"n": "n =", "speakers": "speakers =", "level_gain": "level_gain at k = 1:"},
@@ -133,7 +135,13 @@ def lagged_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, A
             own = mine.where(by=predictor)
             twin = mine.where(by=f"{predictor}__unconditional")
             rows += [
-                _row(own, twin, dict(zip(_KEYS, (representation, predictor, split, slice_, k), strict=True)), plan)
+                _row(
+                    own,
+                    twin,
+                    dict(zip(_KEYS, (representation, predictor, split, slice_, k), strict=True)),
+                    plan,
+                    lineage="" if table.get("fitted_on") else plan["kinds"]["representations"][representation],
+                )  # nothing was published of what another corpus was fitted to
                 for split in table["splits"]
                 for slice_ in table["slices"]
                 for k in table["horizons"]
@@ -141,7 +149,9 @@ def lagged_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, A
     return pd.DataFrame(rows)
 
 
-def _row(own: Measurements, twin: Measurements, keys: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
+def _row(
+    own: Measurements, twin: Measurements, keys: dict[str, Any], plan: dict[str, Any], lineage: str
+) -> dict[str, Any]:
     here = own.where(split=keys["split"], horizon=keys["k"])
     chosen = here.where(slice=keys["slice"])
     if chosen.records.empty:
@@ -150,7 +160,6 @@ def _row(own: Measurements, twin: Measurements, keys: dict[str, Any], plan: dict
     counted = chosen.records[chosen.records.metric == "nll"]
     row: dict[str, Any] = {**keys, "n": int(counted.n.iloc[0]), "seeds": chosen.records.seed.nunique()}
     frame_rate_hz = chosen.over_seeds("frame_rate_hz")
-    lineage = plan["kinds"]["representations"][keys["representation"]]
     kind = plan["kinds"]["predictors"][keys["predictor"]]
     for column, metric in METRICS.items():
         if column in _PUBLISHED:
@@ -230,7 +239,9 @@ def _notes(rows: pd.DataFrame, columns: list[str], table: dict[str, Any], plan: 
             "Rows with `__` in their name are surrogates: latents that lack some structure of the representation. "
             f"{methods} What a surrogate scores is not due to the structure that it lacks."
         )
-    if any_published(plan["kinds"]["representations"][name] for name in plan["rows"]):
+    if table.get("fitted_on"):
+        notes.append("No value has been published of predictors that were fitted to another corpus.")
+    elif any_published(plan["kinds"]["representations"][name] for name in plan["rows"]):
         notes.append(
             "Published values: seed documents 000, 001, 003 (LibriSpeech train-clean-100; other runs and splits)."
         )

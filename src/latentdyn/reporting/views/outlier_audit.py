@@ -14,6 +14,7 @@ from latentdyn.metrics import DNLL
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import title
+from latentdyn.reporting.transfer import corpus_named, notes_on_transfer, with_origin
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,12 +41,14 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         "in another way.",
         "Below: the frames of highest NLL of each representation, predictor and split, at the smallest k.",
     ]
+    rows = outlier_rows(measured, table, plan)
     return Sheet(
-        outlier_rows(measured, table, plan),
-        notes,
+        with_origin(rows, table),
+        [*notes_on_transfer(measured, table, plan), *notes],
         _DECIMALS,
+        columns=list(rows),
         below=_worst(measured, table, plan),
-        caption=f"The law of single frames: means beside quantiles, corpus {plan['corpus']}.",
+        caption=f"The law of single frames: means beside quantiles, corpus {corpus_named(table, plan)}.",
     )
 
 

@@ -19,6 +19,7 @@ from latentdyn.metrics import metric as listed
 from latentdyn.reporting.measurements import Comparison, Measurements, combined, unmeasured
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import title
+from latentdyn.reporting.transfer import corpus_named, notes_on_transfer, with_origin
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,11 +55,11 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         notes += _of_other_rates(measured, table)
     rows = paired_rows(measured, table)
     return Sheet(
-        rows,
-        notes,
+        with_origin(rows, table),
+        [*notes_on_transfer(measured, table, plan), *notes],
         _DECIMALS,
         columns=[name for name in rows if name != "decided"],
-        caption=f"Paired differences a - b, corpus {plan['corpus']}.",
+        caption=f"Paired differences a - b, corpus {corpus_named(table, plan)}.",
         by=("a", "b", "split"),
     )
 
