@@ -13,7 +13,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +156,32 @@ def read_handle(path: Path, *, of: str, holds: set[str], made_by: str) -> dict[s
     if not holds <= facts.keys():
         raise UserError(f"this is no handle of {of}", path, f"give the one that rule {made_by} writes")
     return facts
+
+
+def of_folders(path: Path, *names: str) -> dict[str, str]:
+    """The names of the folders that a file lies in, the innermost one last: what an artifact says it is of."""
+    folders = Path(path).absolute().parts[:-1]
+    return dict(zip(names, folders[-len(names) :], strict=False))
+
+
+def check_folders(path: Path, facts: Mapping[str, Any]) -> None:
+    """Check that an artifact lies in the folders of the `corpus` and `representation` that it was made for.
+
+    Args:
+        facts: what it says of itself; of what they do not name nothing is checked.
+
+    Raises:
+        UserError: it lies in others.
+    """
+    names = [name for name in ("corpus", "representation") if name in facts]
+    made_for, here = [facts[name] for name in names], list(of_folders(path, *names).values())
+    if made_for != here:
+        raise UserError(
+            f"this was made for {'/'.join(made_for)}, and lies in the folder of {'/'.join(here)}: it was exchanged, or "
+            "the folder has another name since",
+            path,
+            "put it back, or delete it and run the same command again: Snakemake makes it anew",
+        )
 
 
 def _json_checksum(value: dict[str, Any]) -> str:

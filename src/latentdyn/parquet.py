@@ -18,7 +18,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from latentdyn.errors import UserError
-from latentdyn.files import NO_CHECKSUM, NOT_READABLE, OTHER_CHECKSUM, atomic_path, canonical_json, read_json
+from latentdyn.files import (
+    NO_CHECKSUM,
+    NOT_READABLE,
+    OTHER_CHECKSUM,
+    atomic_path,
+    canonical_json,
+    check_folders,
+    read_json,
+)
 
 _FACTS, _CHECKSUM = b"latentdyn", b"latentdyn.checksum"
 _ZEROS = b"0" * 64
@@ -72,9 +80,12 @@ def read_manifest(path: Path, columns: Sequence[str], *, made_by: str) -> pd.Dat
     """Read the named columns of a manifest, whose handle is the .json of the same name beside it.
 
     Raises:
-        UserError: as of `read_parquet`.
+        UserError: as of `read_parquet`, or it is the manifest of another corpus.
     """
-    return read_parquet(path, columns, made_by=made_by, handle=Path(path).with_suffix(".json"))
+    handle = Path(path).with_suffix(".json")
+    table = read_parquet(path, columns, made_by=made_by, handle=handle)
+    check_folders(handle, read_json(handle, made_by=made_by))
+    return table
 
 
 def parquet_facts(path: Path, *, made_by: str) -> dict[str, Any]:

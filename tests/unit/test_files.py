@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentdyn.errors import UserError
-from latentdyn.files import atomic_path, canonical_json, file_sha256, read_handle, read_json, write_json, write_text
+from latentdyn.files import (
+    atomic_path,
+    canonical_json,
+    check_folders,
+    file_sha256,
+    of_folders,
+    read_handle,
+    read_json,
+    write_json,
+    write_text,
+)
 from latentdyn.parquet import parquet_facts
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -194,3 +204,25 @@ def test_a_handle_of_something_else_is_refused_and_not_said_to_be_deleted(tmp_pa
     assert "delete" not in str(error.value)
     write_json(path, {"digest": "x", "files": {}})
     assert read_handle(path, of="latents", holds={"files"}, made_by="encode_latents")["files"] == {}
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({}, None),
+        ({"corpus": "mel", "digest": "x"}, None),
+        ({"corpus": "a", "representation": "mel"}, None),
+        ({"corpus": "b"}, "this was made for b, and lies in the folder of mel"),
+        ({"corpus": "b", "representation": "mel"}, "this was made for b/mel, and lies in the folder of a/mel"),
+        ({"corpus": "a", "representation": "slow"}, "this was made for a/slow, and lies in the folder of a/mel"),
+    ],
+)
+def test_what_says_of_itself_what_it_is_of_lies_in_the_folder_of_that(monkeypatch, tmp_path, facts, told):
+    (tmp_path / "a").mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    assert of_folders(Path("mel/x.json"), "corpus", "representation") == {"corpus": "a", "representation": "mel"}
+    if told is None:
+        check_folders(Path("mel/x.json"), facts)
+    else:
+        with pytest.raises(UserError, match=told):
+            check_folders(Path("mel/x.json"), facts)

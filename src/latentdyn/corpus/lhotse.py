@@ -22,7 +22,8 @@ def lhotse_recordings(recordings: Path, supervisions: Path) -> list[tuple[Record
     """The recordings in their order, and why one must be set aside, as far as the two files tell.
 
     Reasons are `not_one_file` (several sources, a command, an address, or a change that Lhotse would make to the
-    samples) and `not_one_speaker` (its supervisions name none, or several).
+    samples) and `not_one_speaker` (its supervisions, or one of them, name none, or several). Nothing is cut by
+    supervisions: a recording in which several people speak must be cut with Lhotse first.
 
     Args:
         recordings, supervisions: .jsonl or .jsonl.gz.
@@ -32,10 +33,13 @@ def lhotse_recordings(recordings: Path, supervisions: Path) -> list[tuple[Record
             line).
     """
     speakers: dict[str, set[str]] = {}
+    unnamed = set[str]()
     sexes: dict[str, Sex] = {}
     for where, line in _lines(supervisions):
         recording_id, speaker = one_name(_text(line, "recording_id", where)), one_name(str(line.get("speaker") or ""))
-        if speaker:
+        if not speaker:
+            unnamed.add(recording_id)
+        else:
             speakers.setdefault(recording_id, set()).add(speaker)
             sex = _SEX.get(str(line.get("gender")).lower())
             if sex and sexes.setdefault(speaker, sex) != sex:
@@ -49,7 +53,10 @@ def lhotse_recordings(recordings: Path, supervisions: Path) -> list[tuple[Record
         names.add(utterance_id)
         path, exclusion = _only_file(line, where)
         of_it = sorted(speakers.get(utterance_id, ()))
-        if exclusion is None and len(of_it) != 1:
+        if exclusion is None and len(of_it) == 1 and utterance_id in unnamed:
+            said = f"its supervisions name {of_it[0]}, and one of them names nobody"
+            exclusion = Exclusion("not_one_speaker", said)
+        elif exclusion is None and len(of_it) != 1:
             said = f"its supervisions name {len(of_it)} speakers" + (f": {', '.join(of_it[:3])}" if of_it else "")
             exclusion = Exclusion("not_one_speaker", said)
         speaker_id = of_it[0] if of_it else ""

@@ -18,7 +18,8 @@ import pandas as pd
 
 from latentdyn.corpus.recording import Split
 from latentdyn.errors import UserError
-from latentdyn.parquet import read_parquet
+from latentdyn.files import check_folders
+from latentdyn.parquet import parquet_facts, read_parquet
 from latentdyn.seeds import seed_for
 
 logger = logging.getLogger(__name__)
@@ -119,9 +120,10 @@ def read_splits(path: Path) -> pd.DataFrame:
     """The split of each speaker, as `split_speakers` wrote it: columns speaker_id, split.
 
     Raises:
-        UserError: the table cannot be read, names an unknown split, or lists a speaker twice.
+        UserError: the table cannot be read, is of another corpus, names an unknown split, or lists a speaker twice.
     """
     splits = read_parquet(path, ["speaker_id", "split"], made_by="split_speakers")
+    check_folders(path, parquet_facts(path, made_by="split_speakers"))
     odd = sorted({str(split) for split in splits["split"]} - set(SPLITS))
     twice = splits.loc[splits["speaker_id"].duplicated(), "speaker_id"]
     if odd or len(twice):

@@ -13,7 +13,7 @@ from latentdyn.corpus.manifest import (
     manifest_handle,
     set_aside_shared_files,
 )
-from latentdyn.files import write_json
+from latentdyn.files import of_folders, write_json
 from latentdyn.parquet import write_parquet
 from latentdyn.steps.cli import run_step
 from latentdyn.steps.settings import number, section
@@ -45,7 +45,7 @@ def step(arguments: argparse.Namespace) -> None:
     checks = arguments.corpus.get("audio", {"max_excluded_share": LATENTS_MAX_EXCLUDED_SHARE})
     check_excluded_share(manifest, checks["max_excluded_share"], arguments.excluded)
     write_parquet(arguments.manifest, manifest.utterances)
-    write_json(arguments.handle, manifest_handle(manifest))
+    write_json(arguments.handle, {**manifest_handle(manifest), **of_folders(arguments.handle, "corpus")})
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from latentdyn.corpus.synthetic import synthetic_handle, synthetic_manifest
-from latentdyn.files import write_json
+from latentdyn.files import of_folders, write_json
 from latentdyn.parquet import write_parquet
 from latentdyn.steps.cli import run_step
 from latentdyn.steps.settings import section
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def step(arguments: argparse.Namespace) -> None:
     manifest = synthetic_manifest(**arguments.corpus)
     write_parquet(arguments.manifest, manifest)
-    write_json(arguments.handle, synthetic_handle(manifest))
+    write_json(arguments.handle, {**synthetic_handle(manifest), **of_folders(arguments.handle, "corpus")})
 
 
 if __name__ == "__main__":

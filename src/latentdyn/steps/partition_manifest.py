@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from latentdyn.corpus.partition import PART_COLUMNS, select_part
+from latentdyn.files import of_folders
 from latentdyn.parquet import read_manifest, write_parquet
 from latentdyn.steps.cli import run_step
 from latentdyn.steps.settings import number, part
@@ -18,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def step(arguments: argparse.Namespace) -> None:
     manifest = read_manifest(arguments.manifest, PART_COLUMNS, made_by="build_manifest")
-    write_parquet(arguments.out, select_part(manifest, arguments.part, arguments.n_parts))
+    part = select_part(manifest, arguments.part, arguments.n_parts)
+    write_parquet(arguments.out, part, of_folders(arguments.out.parent, "corpus"))
 
 
 if __name__ == "__main__":

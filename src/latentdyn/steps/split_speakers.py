@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from latentdyn.corpus.splits import report_balance, split_speakers
+from latentdyn.files import of_folders
 from latentdyn.parquet import read_manifest, write_parquet
 from latentdyn.steps.cli import run_step
 from latentdyn.steps.settings import section
@@ -23,7 +24,7 @@ def step(arguments: argparse.Namespace) -> None:
     )
     speakers = split_speakers(manifest, **arguments.splits)
     report_balance(speakers)
-    write_parquet(arguments.out, speakers)
+    write_parquet(arguments.out, speakers, of_folders(arguments.out, "corpus"))
 
 
 if __name__ == "__main__":

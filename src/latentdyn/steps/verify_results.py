@@ -16,7 +16,7 @@ from typing import Any
 
 from latentdyn.diagnostics.records import Identity, read_metrics
 from latentdyn.errors import UserError
-from latentdyn.files import file_sha256, read_json
+from latentdyn.files import check_folders, file_sha256, read_json
 from latentdyn.models.checkpoint import read_checkpoint
 from latentdyn.parquet import parquet_facts, read_parquet
 from latentdyn.steps.cli import run_step
@@ -121,7 +121,10 @@ def _faults(path: Path, measured: set[tuple[str, ...]]) -> Iterator[UserError]:
         yield UserError(error.what, path, f"delete {_wanted(path)} {_AGAIN}")
         return
     if "identity" in content:
-        measured.add(tuple(str(content["identity"][name]) for name in Identity.__annotations__))
+        measured.add(tuple(map(str, vars(Identity(**content["identity"])).values())))
+    place = path.parent if path.parent.name == "parts" else path
+    if error := _error(lambda: check_folders(place, content)):
+        yield UserError(error.what, path, f"delete {path} {_AGAIN}")
     checks = [lambda: _check_collection(path, content)] if path.suffix == ".parquet" else _checks(path, content)
     yield from filter(None, map(_error, checks))
 

@@ -8,7 +8,7 @@ each slice:
 - high_energy: at or above the utterance's own median level, so that a quiet speaker counts like a loud one;
 - utterance_medial: position between .1 and .9, away from onset and final silence.
 
-`NAME.json`, the handle: counts by split, and digests.
+`NAME.json`, the handle: counts by split, digests, and the corpus and representation that it is of.
 """
 
 import logging
@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from latentdyn.errors import UserError
-from latentdyn.files import read_handle, write_json
+from latentdyn.files import check_folders, of_folders, read_handle, write_json
 from latentdyn.parquet import read_parquet, write_parquet
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.latents import SHARD_FRAMES, LatentsStore
@@ -137,6 +137,7 @@ def write_frames(path: Path, handle: Path, frames: pd.DataFrame, store: LatentsS
         "invalid_frames": int((~frames.valid).sum()),
         "latents_digest": store.handle["digest"],
         "digest": digest,
+        **of_folders(handle, "corpus", "representation"),
     }
     write_json(handle, record)
     return record
@@ -163,6 +164,7 @@ def read_frames_handle(handle: Path, store: LatentsStore) -> dict[str, Any]:
     fix = f"delete {handle} and run the same command again: rule {_MADE_BY} makes it"
     if facts.get("schema_version") != SCHEMA_VERSION:
         raise UserError("this frame index was written by another version", handle, fix)
+    check_folders(handle, facts)
     if facts["latents_digest"] != store.handle["digest"]:
         raise UserError(f"this frame index belongs to other latents than {store.path}", handle, fix)
     return facts

@@ -38,11 +38,13 @@ RECORDINGS = (
     recording("faster", "x/a.wav", transforms=[{"name": "Speed", "kwargs": {"factor": 1.1}}]),
     recording("nobody", "n.wav"),
     recording("dialogue", "t.wav"),
+    recording("guest", "g.wav"),
 )
 SUPERVISIONS = (
     supervision("a", "ann", "FEMALE"), supervision("a", "ann"), supervision("b", "bob", "m"), supervision("two", "ann"),
     supervision("pipe", "ann"), supervision("faster", "ann"), supervision("nobody", None),
-    supervision("dialogue", "ann"), supervision("dialogue", "bob"),
+    supervision("dialogue", "ann"), supervision("dialogue", "bob"), supervision("guest", "ann"),
+    supervision("guest", None),
 )  # fmt: skip
 
 
@@ -60,6 +62,7 @@ def test_recordings_of_one_file_and_one_speaker(tmp_path, suffix):
         "faster": ("not_one_file", "Lhotse would change its samples (transforms); save the result first"),
         "nobody": ("not_one_speaker", "its supervisions name 0 speakers"),
         "dialogue": ("not_one_speaker", "its supervisions name 2 speakers: ann, bob"),
+        "guest": ("not_one_speaker", "its supervisions name ann, and one of them names nobody"),
     }
 
 
@@ -111,4 +114,5 @@ def test_a_manifest_of_it(tmp_path):
     assert dict(zip(excluded.utterance_id, excluded.reason, strict=True)) == {
         "b": "missing", "two": "not_one_file", "pipe": "not_one_file", "faster": "not_one_file",
         "nobody": "not_one_speaker", "dialogue": "not_one_speaker",
+        "guest": "not_one_speaker",
     }  # fmt: skip

@@ -32,7 +32,7 @@ def root(tmp_path):
 
 
 def outputs(folder):
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     return {
         "manifest": folder / "manifest.parquet",
         "excluded": folder / "excluded.parquet",
@@ -42,7 +42,7 @@ def outputs(folder):
 
 def test_from_folder_to_parts(root, tmp_path):
     soundfile.write(root / "s0" / "still.wav", np.zeros(8000), 16000)
-    first, second = outputs(tmp_path / "1"), outputs(tmp_path / "2")
+    first, second = outputs(tmp_path / "1/corpus"), outputs(tmp_path / "2/corpus")
     for files, workers in ((first, 1), (second, 3)):
         ran = run("build_manifest", corpus=json.dumps(CORPUS), root=root, workers=workers, **files)
         assert ran.returncode == 0, ran.stderr

@@ -221,6 +221,44 @@ def test_a_predictor_is_measured_where_it_was_fitted(indexed, checkpoint, corpus
              state=tmp_path / "state", curve=tmp_path / "c.parquet", handle=tmp_path / "on.json")  # fmt: skip
 
 
+def test_what_is_of_another_corpus_of_the_same_names_is_refused(call, tmp_path):
+    """Speakers, utterances and even latents of both are equal: only what an artifact says of itself tells."""
+    for name, salt in (("a", "x"), ("b", "y")):
+        folder = tmp_path / name
+        call("number_utterances", corpus=json.dumps(CORPUS), manifest=folder / "manifest.parquet",
+             handle=folder / "manifest.json")  # fmt: skip
+        shares = json.dumps({"salt": salt, "validation": 0.2, "eval": 0.3})
+        call("split_speakers", manifest=folder / "manifest.parquet", splits=shares, out=folder / "splits.parquet")
+        call("simulate_process", manifest=folder / "manifest.parquet", frame_rate_hz=12.5,
+             representation=json.dumps(WHITE), handle=folder / "white/latents.json")  # fmt: skip
+        call(
+            "index_frames",
+            latents=folder / "white/latents.json",
+            splits=folder / "splits.parquet",
+            max_nonfinite_share=0.1,
+            frames=folder / "white/frames.parquet",
+            handle=folder / "white/frames.json",
+        )
+    a, b = tmp_path / "a", tmp_path / "b"
+    assert read_json(a / "white/latents.json", made_by="x")["digest"] == \
+        read_json(b / "white/latents.json", made_by="x")["digest"]  # fmt: skip
+    for name in ("manifest.parquet", "manifest.json", "splits.parquet", "white/frames.parquet", "white/frames.json"):
+        kept = (a / name).read_bytes()
+        (a / name).write_bytes((b / name).read_bytes())
+        (b / name).write_bytes(kept)
+    shares = json.dumps({"salt": "x", "validation": 0.2, "eval": 0.3})
+    with pytest.raises(UserError, match=r"was made for b, and lies in the folder of a.*manifest\.json"):
+        call("split_speakers", manifest=a / "manifest.parquet", splits=shares, out=a / "s.parquet")
+    with pytest.raises(UserError, match=r"was made for b, and lies in the folder of a.*splits\.parquet"):
+        call("index_frames", latents=a / "white/latents.json", splits=a / "splits.parquet", max_nonfinite_share=0.1,
+             frames=a / "white/f.parquet", handle=a / "white/f.json")  # fmt: skip
+    with pytest.raises(UserError, match=r"was made for b/white, and lies in the folder of a/white.*frames\.json"):
+        call("train_model", kind="predictor", settings=json.dumps(LINEAR), seed=0, code="x",
+             latents=a / "white/latents.json", frames=a / "white/frames.json", state=a / "state",
+             curve=a / "curve.parquet", handle=a / "checkpoint.json")  # fmt: skip
+    assert {path.name for path in a.iterdir()} == {"manifest.parquet", "manifest.json", "splits.parquet", "white"}
+
+
 def test_a_predictor_that_was_fitted_to_another_corpus(indexed, checkpoint, call, tmp_path):
     other, corpus = tmp_path / "b", json.dumps({**CORPUS, "n_speakers": 15, "frames_per_utterance": 40})
     call("number_utterances", corpus=corpus, manifest=other / "m.parquet", handle=other / "m.json")
