@@ -17,6 +17,7 @@ from latentdyn.errors import UserError
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DEEPEST = 50  # of values in values; no config is nearly as deep
+MOST = 100_000  # values, aliases written out
 Place = tuple[str, ...]  # the keys that lead to a value; of an entry of a list, its number
 
 _KINDS = {"int": "a number", "float": "a number", "bool": "true or false", "null": "null", "timestamp": "a date"}
@@ -52,6 +53,8 @@ def check_files(files: Sequence[str | Path]) -> None:
         if any(key.value == "__use_yte__" for key, _ in root.value):
             continue  # a template; what it makes is checked as values
         mistakes = set(_mistakes(root, (), frozenset(), set()))
+        if not mistakes and _written_out(root, {}) > MOST:
+            mistakes = {(1, f"its aliases stand for more than {MOST} values; write out what is meant")}
         if mistakes:
             lines = "; ".join(f"line {line}: {what}" for line, what in sorted(mistakes)[:20])
             raise UserError(
@@ -195,6 +198,15 @@ def _mistakes(node: yaml.Node, place: Place, above: frozenset[int], seen: set[in
             )
         first.setdefault(key.value, here)
         yield from _mistakes(value, name, above, seen)
+
+
+def _written_out(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a tree without cycles holds once every alias is written out."""
+    if id(node) not in known:
+        parts = getattr(node, "value", None) if isinstance(node, yaml.CollectionNode) else []
+        below = [part for entry in parts or [] for part in (entry if isinstance(entry, tuple) else (entry,))]
+        known[id(node)] = 1 + sum(_written_out(part, known) for part in below)
+    return known[id(node)]
 
 
 def _can_be_merged(node: yaml.Node) -> bool:

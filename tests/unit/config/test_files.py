@@ -152,3 +152,11 @@ def test_files_are_checked_from_the_command_line(tmp_path: Path):
     done = subprocess.run([*check, good, bad], capture_output=True, text=True)
     assert done.returncode == 1 and "evaluation.max_frames: must be 2 or more, not 0" in done.stderr
     assert f"Where: {bad}, line 1." in done.stderr and "Traceback" not in done.stderr
+
+
+def test_aliases_that_stand_for_more_values_than_any_config_has_are_refused_at_once(tmp_path):
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    (tmp_path / "bomb.yaml").write_text("\n".join(lines))
+    with pytest.raises(UserError, match="its aliases stand for more than 100000 values"):
+        check_files([tmp_path / "bomb.yaml"])
