@@ -6,6 +6,7 @@ Every file says itself what it is of. So the order of the files means nothing, a
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -45,6 +46,8 @@ def step(arguments: argparse.Namespace) -> None:
         raise UserError(f"metrics of several corpora ({', '.join(corpora)}) make no table", "--metrics", "give one's")
     for path, file in zip(arguments.metrics, metrics, strict=True):
         _check_records(path, file.records)
+    metrics.sort(key=lambda file: _identity(file.records))  # whatever the order of the files
+    sums.sort(key=_identity)
     worst = [file.worst_frames for file in metrics if len(file.worst_frames)]
     parts = {
         "speakers": write_parquet(arguments.sums_out, _joined(sums, tuple(SUMS))),
@@ -67,6 +70,11 @@ def _sources(paths: Sequence[Path], tables: Sequence[pd.DataFrame]) -> dict[Iden
                 raise UserError(f"two files are of {identity}", f"{sources[identity]} and {path}", "list only one")
             sources[identity] = path
     return sources
+
+
+def _identity(table: pd.DataFrame) -> tuple[Any, ...]:
+    """What a file is of, to sort by; nothing of a file without rows."""
+    return tuple(table[list(IDENTITY)].head(1).itertuples(index=False, name=None))
 
 
 def _check_records(path: Path, records: pd.DataFrame) -> None:

@@ -140,7 +140,7 @@ def lagged_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, A
                     twin,
                     dict(zip(_KEYS, (representation, predictor, split, slice_, k), strict=True)),
                     plan,
-                    lineage="" if table.get("fitted_on") else plan["kinds"]["representations"][representation],
+                    lineage="" if table.get("fitted_on") else plan["kinds"]["representations"].get(representation, ""),
                 )  # nothing was published of what another corpus was fitted to
                 for split in table["splits"]
                 for slice_ in table["slices"]
