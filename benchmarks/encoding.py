@@ -86,7 +86,7 @@ def plain_encoder(folder: str, _tile_s: float) -> Encode:
 
 
 def tiled_encoder(folder: str, tile_s: float) -> Encode:
-    return Mimi(folder, revision=None, tile_s=tile_s).encode
+    return Mimi(folder, revision=None, untrained=False, frames="latent", tile_s=tile_s).encode
 
 
 def peak_mb(encode: Encode, audio: np.ndarray) -> float:

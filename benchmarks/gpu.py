@@ -106,7 +106,14 @@ def step_row(windows: Windows, scaling: Scaling, steps: int, device: torch.devic
 def encoding_row(clip_s: float, device: torch.device, small: bool) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         save_mimi(folder, small)
-        mimi = Mimi(folder, revision=None, tile_s=clip_s if device.type == "cuda" else 2.56, device=str(device))
+        mimi = Mimi(
+            folder,
+            revision=None,
+            untrained=False,
+            frames="latent",
+            tile_s=clip_s if device.type == "cuda" else 2.56,
+            device=str(device),
+        )
     n = mimi.hop_samples * round(24_000 * clip_s / mimi.hop_samples)
     audio = np.random.default_rng(0).normal(scale=0.1, size=(1, n)).astype(np.float32)
     mimi.encode(audio)

@@ -44,7 +44,7 @@ class DAC(TiledCodec):
     needs_gpu = True
 
     def __init__(
-        self, checkpoint: str, revision: str | None, tile_s: float, untrained: bool = False, device: str = "cpu"
+        self, checkpoint: str, revision: str | None, tile_s: float, untrained: bool, device: str = "cpu"
     ) -> None:
         model = load_model(DacModel, checkpoint, revision, untrained, device, _RELEASED.get(checkpoint))
         config = model.config

@@ -49,7 +49,7 @@ class EnCodec(TiledCodec):
     needs_gpu = True
 
     def __init__(
-        self, checkpoint: str, revision: str | None, tile_s: float, untrained: bool = False, device: str = "cpu"
+        self, checkpoint: str, revision: str | None, tile_s: float, untrained: bool, device: str = "cpu"
     ) -> None:
         model = load_model(EncodecModel, checkpoint, revision, untrained, device)
         config = model.config

@@ -40,8 +40,8 @@ class Mimi(SeanetCodec):
         checkpoint: str,
         revision: str | None,
         tile_s: float,
-        untrained: bool = False,
-        frames: Literal["latent", "before_downsampling", "overlapping_views"] = "latent",
+        untrained: bool,
+        frames: Literal["latent", "before_downsampling", "overlapping_views"],
         device: str = "cpu",
     ) -> None:
         super().__init__(checkpoint, revision, tile_s, untrained, device)

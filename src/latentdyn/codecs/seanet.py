@@ -38,7 +38,7 @@ class SeanetCodec(TiledCodec):
     example: ClassVar[str]  # a checkpoint that works
 
     def __init__(
-        self, checkpoint: str, revision: str | None, tile_s: float, untrained: bool = False, device: str = "cpu"
+        self, checkpoint: str, revision: str | None, tile_s: float, untrained: bool, device: str = "cpu"
     ) -> None:
         model = load_model(self.model_class, checkpoint, revision, untrained, device)
         config = model.config

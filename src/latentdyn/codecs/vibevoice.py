@@ -40,7 +40,7 @@ class VibeVoice(TiledCodec):
     sample_rate_hz = _SAMPLE_RATE_HZ
 
     def __init__(
-        self, checkpoint: str, revision: str | None, tile_s: float, untrained: bool = False, device: str = "cpu"
+        self, checkpoint: str, revision: str | None, tile_s: float, untrained: bool, device: str = "cpu"
     ) -> None:
         model = load_model(VibeVoiceAcousticTokenizerModel, checkpoint, revision, untrained, device)
         if model.config.channels != 1:
