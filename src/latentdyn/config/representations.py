@@ -35,6 +35,7 @@ class RepresentationKind(Strict):
     made_from: ClassVar[Source | Literal["representation"]]  # what a corpus must give, or another representation
     family: ClassVar[Family]  # of the modules that make the latents
     needs_gpu: ClassVar[bool] = False
+    has_inverse: ClassVar[bool] = True  # frames lead back to what they were made from, if not exactly
 
     kind: str  # each kind's own word
     dtype: Literal["float32", "float16"] = Field("float32", description="how latents are stored")
@@ -430,6 +431,8 @@ SurrogateMethod = Literal["shuffled", "white", "phase_randomised", "time_reverse
 class Surrogate(Derived):
     """Another representation with some of its structure destroyed. What stays predictable is not due to it."""
 
+    has_inverse = False
+
     kind: Literal["surrogate"]
     method: SurrogateMethod = Field(description="what is kept and what is destroyed")
 
@@ -442,6 +445,7 @@ class Outliers(Derived):
     """Another representation with a few of its frames scaled up, to see which numbers these few frames change."""
 
     learns = False
+    has_inverse = False
 
     kind: Literal["outliers"]
     share: Annotated[float, Field(gt=0, lt=1)] = Field(

@@ -163,6 +163,15 @@ ENTRIES: tuple[Published, ...] = (
     *_forecast(PHASE_4, MIMI, "D", {"dnll": -0.4, "shrinkage": 1 / 450}, regime="unrolled"),
 )
 
+# what the table of trade-offs calls latents that were published, and where their values stand
+TRADEOFFS = (
+    ("Mimi", EXP_3, MIMI),
+    ("EnCodec", EXP_3, ENCODEC),
+    ("Mimi", EXP_4, MIMI),
+    ("Mimi, PCA-64", EXP_4, MIMI_PCA_64),
+    ("Mimi, PCA-32", EXP_4, MIMI_PCA_32),
+)
+
 # of the MDN in mode D (A.2, note), of no one row, and read off by its authors
 MDN_MAGNITUDE_RATIO_D = (0.17, 0.20)
 

@@ -42,6 +42,7 @@ CORRECTED = {"kind": "score_correction", "corpora": ["speech"], "representations
              "correction": "c"}  # fmt: skip
 
 
+TRADEOFF = {"kind": "tradeoff", **FORECAST}
 PAIRED = {"kind": "paired", "corpora": ["speech"], "representations": ["logmel"], "predictors": ["line"]}
 ARM = {"kind": "mdn", "starts_from": "net", "horizons": [1]}
 

@@ -7,7 +7,7 @@ import pytest
 
 from latentdyn.config import Config, load_config
 
-from .examples import ARM, ARMS, CORRECTED, GATED, SMALL, edited, refusal
+from .examples import ARM, ARMS, CORRECTED, GATED, SMALL, TRADEOFF, edited, refusal
 
 
 def measured(config: Config, table: str, kind: str) -> list[tuple[str, str, int]]:
@@ -107,6 +107,23 @@ def test_regimes_are_measured_with_forecasts_and_gates_with_evaluations_too():
         == measured(config, "gated", "lagged")
         == [("logmel", *who) for who in runs]
     )  # and no twins
+
+
+def test_trade_offs_are_measured_with_what_they_ask_for_and_what_can_be_heard():
+    rows = {"surrogates": ["white"], "predictors": ["line"]}
+    values = edited("tables.plain", TRADEOFF | rows)
+    values["tables"]["heard"] = TRADEOFF | rows | {"groups": ["perception"]}
+    config = load_config(values)
+    both = ("logmel", "logmel__white")
+    scored = [(row, name, 0) for row in both for name in ("line", "line__unconditional")]
+    assert measured(config, "plain", "lagged") == measured(config, "heard", "lagged") == scored
+    for kind in ("injection", "free_runs"):
+        assert measured(config, "plain", kind) == [(row, "line", 0) for row in both]
+    assert measured(config, "plain", "geometry") == [(row, row, 0) for row in both]
+    assert measured(config, "plain", "decoder_tolerance") == [], "it needs an optional package"
+    assert measured(config, "heard", "decoder_tolerance") == [("logmel", "logmel", 0)]
+    assert {m.kind for m in config.tables["heard"].measurements(config, "speech")} == {"lagged", "decoder_tolerance"}
+    assert config.tables["heard"].plan(config, "speech")["unheard"] == {"logmel__white": "surrogate"}
 
 
 def test_a_clustering_table_is_measured_with_keys_and_predictors_on_every_row():

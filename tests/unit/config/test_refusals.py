@@ -9,10 +9,11 @@ import pytest
 
 from latentdyn.config import load_config
 
-from .examples import ARM, ARMS, CORRECTED, FORECAST, GATED, PAIRED, SMALL, edited, refusal
+from .examples import ARM, ARMS, CORRECTED, FORECAST, GATED, PAIRED, SMALL, TRADEOFF, edited, refusal
 
 WIDE = {"kind": "lagged", "corpora": ["known"], "representations": ["var"], "predictors": ["line"]}
 FORECAST_KNOWN = WIDE | {"kind": "injection"}
+LINE = {"kind": "linear_gaussian"}
 HEARD = {"kind": "perceptual_rollouts", "corpora": ["speech"], "representations": ["logmel"], "predictors": ["line"]}
 ACROSS = {"kind": "lagged", "corpora": ["speech"], "representations": ["slow"], "predictors": ["line"]}
 
@@ -549,3 +550,28 @@ def test_what_another_corpus_cannot_be_fitted_for(other: Any, table: Any, messag
     values = edited("corpora.other", other)
     values["tables"]["across"] = {**ACROSS, "fitted_on": "other", **table}
     assert re.search(message, refusal(values))
+
+
+@pytest.mark.parametrize(
+    ("section", "changes", "groups", "message"),
+    [
+        ("predictors", {"line": LINE | {"window_frames": 4}}, [], r"predictor 'line' and predictor 'net' differ"),
+        ("predictors", {"line": LINE | {"horizons": [2, 8]}}, [], r"'line' is not trained at k = \[1\]"),
+        ("geometry", {"window_frames": 4}, ["geometry"], r"the section geometry differ in window_frames"),
+        ("geometry", {"horizons": [1, 4]}, ["geometry"], r"the section geometry differ in .* longest horizon"),
+        ("geometry", {"horizons": [2, 8]}, ["geometry"], r"geometry shows 1, .* among geometry\.horizons"),
+        ("injection", {"splits": ["train"]}, ["injection"], r"injection shows eval, .* among injection\.splits"),
+        ("free_runs", {"split": "train"}, ["free_runs"], r"free_runs shows eval, .* among free_runs\.split"),
+        ("decoder_tolerance", {"sigmas": [0.1]}, ["perception"], r"shows 0\.0, .* decoder_tolerance\.sigmas"),
+        ("decoder_tolerance", {"scores": ["stoi"]}, ["perception"], r"shows pesq, .* decoder_tolerance\.scores"),
+        ("decoder_tolerance", {"split": "train"}, ["perception"], r"shows eval, .* decoder_tolerance\.split"),
+    ],
+)  # fmt: skip
+def test_rows_of_trade_offs_must_compare(section, changes, groups, message):
+    """Each is accepted where its group is not asked for, but for what all groups need."""
+    values = edited("tables", {"costs": TRADEOFF | {"groups": groups}})
+    values[section] = {**values.get(section, {}), **changes}
+    assert re.search(rf"tables\.costs.*{message}", refusal(values))
+    if groups:
+        values["tables"]["costs"]["groups"] = []
+        load_config(values)

@@ -38,7 +38,7 @@ def table_of(kind: str) -> dict[str, Any]:
         "kind": kind, "representations": ["r"], "surrogates": [], "predictors": ["p"], "keys": ["key"], "seeds": [0],
         "splits": ["eval"], "slices": ["all"], "horizons": [1], "columns": list(LAGGED_COLUMNS), "metrics": ["dnll"],
         "variants": ["none", "langevin"], "correction": "k", "against": "p", "reference": None, "tolerance": 0.02,
-        "untrained": False,
+        "untrained": False, "groups": ["geometry", "injection", "free_runs", "perception"],
     }  # fmt: skip
     if kind == "calibration":
         return {**table, "predictors": {"r": "p"}, "keys": {}, "geometry": []}
@@ -56,6 +56,7 @@ def plan_of(lineage: str = "var", predictor: str = "linear_gaussian", key: str =
         "rows": ["r"],
         "kinds": {"representations": {"r": lineage}, "predictors": predictors, "keys": {"key": key}},
         "steps": {"p": 5, "q": 5},
+        "unheard": {},
         "sampling": {"sigmas": [0.5], "step_size": 0.2, "n_steps": [2]},
         "shown": {
             "about": "All.",
@@ -80,7 +81,10 @@ def everything(value: float = 0.5, regime: str = "teacher_forced") -> Measuremen
     ]
     measured = [(by, kind, place) for by in ("p", "q") for kind, place in places]
     measured += [("p__unconditional", "lagged", {"horizon": 1}), ("key", "clusters", {"horizon": 1, "clusters": 64})]
-    measured.append(("r", "tokens", {}))
+    measured += [("r", "tokens", {}), ("r", "geometry", {"horizon": 1})]
+    measured += [
+        ("r", "decoder_tolerance", place) for place in ({"mode": "noisy", "sigma": 0.0}, {"mode": "reconstruction"})
+    ]
     facts = {DIM.name: 512.0, FRAME_RATE_HZ.name: 12.5}
     records, sums = [], []
     for by, kind, place in measured:
