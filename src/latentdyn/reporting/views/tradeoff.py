@@ -165,7 +165,7 @@ _GROUPS: dict[str, Callable[[Measurements, dict[str, Any], dict[str, Any]], pd.D
     "lagged": _lagged, "geometry": _geometry, "injection": _injection, "free_runs": _free_runs,
     "perception": _perception,
 }  # fmt: skip
-_GROUP_KEYS = dict.fromkeys(("geometry", "perception"), ["representation"])  # whatever the predictor is
+_GROUP_KEYS = {group: ["representation"] for group in ("geometry", "perception")}  # whatever the predictor is
 
 
 def _published_rows() -> pd.DataFrame:
