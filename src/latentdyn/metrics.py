@@ -240,6 +240,20 @@ FRECHET_MEL = Metric("frechet_mel", "dB²", decimals=1, better="lower",
 UNSCORED = Metric("unscored", "scores", decimals=0, better="lower",
     sentence="Scores of utterances that could not be given; their reasons are in unscored.csv.")
 
+# --------------------------------------------------------------------------------------------- of noisy frames
+
+RATE_KBIT_PER_S = Metric("rate_kbit_per_s", "kbit/s", decimals=2, better="lower",
+    sentence="What frames cost to send: NLL of a noisy frame given the noisy frames before it, by a straight line, "
+    "less the entropy of the noise; of dequantized frames, their codes at full size.")
+RATE_MEMORYLESS = Metric("rate_kbit_per_s_memoryless", "kbit/s", decimals=2, better="lower",
+    sentence="What noisy frames cost to send if nothing of the past is used, under one full Gaussian.")
+RATE_SHUFFLED = Metric("rate_kbit_per_s_shuffled", "kbit/s", decimals=2, better="neither",
+    sentence="What noisy frames cost to send, given those before, if they are in random order within each utterance.")
+RATE_SAVED = Metric("rate_saved", "1", decimals=3, better="higher",
+    sentence="Share of the memoryless rate that the past saves.")
+RATE_SAVED_SHUFFLED = Metric("rate_saved_shuffled", "1", decimals=3, better="neither",
+    sentence="Share that the past saves of frames in random order: what is constant in an utterance, like a voice.")
+
 # ---------------------------------------------------------------------------------------- of clusters of contexts
 
 VARIANCE_RATIO = Metric("variance_ratio", "1", decimals=4, better="lower",
@@ -290,6 +304,9 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
     "exp3b_synthetic": (*_SCORES, STATE_ERROR, STATE_ERROR_NORMALISED, COSINE, MAGNITUDE_RATIO),
     "perceptual_rollouts": (*_SCORES, STATE_ERROR, STATE_ERROR_NORMALISED),
     "free_listening": (DNSMOS, FRECHET_MEL, UNSCORED),
+    "rate_quality": (
+        *_SCORES, RATE_KBIT_PER_S, RATE_MEMORYLESS, RATE_SHUFFLED, RATE_SAVED, RATE_SAVED_SHUFFLED
+    ),
     "tokens": (TOKEN_BITS_PER_S, TOKEN_BITS_PER_S_ALONE, TOKEN_INFORMATION, FRAME_INFORMATION),
     "clusters": (
         VARIANCE_RATIO, VARIANCE_RATIO_HELD_OUT, EXPLAINED_VARIANCE, ENTROPY_REDUCTION, LABEL_ENTROPY, CLUSTERS_USED,

@@ -11,7 +11,7 @@ regression of the predictor `linear_gaussian`, with the frame as its target wher
 - It never grows with k, but for that error: what is known at t-k-1 is known at t-k.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,24 +62,12 @@ def predictive_information(
     Raises:
         UserError: no usable frames, frames that do not span all dimensions, or no speakers to choose a ridge by.
     """
-    window, horizons = settings["window_frames"], settings["horizons"]
-    usable = common_frames(frames, len(latents), window, horizons)
-    by_split = {split: usable[usable["split"] == split] for split in ("train", "validation", "eval")}
-    train, validation = (_levels(latents, by_split[split], window) for split in ("train", "validation"))
-    names = (*seed_names, "eval")
-    chosen = subsample_frames(by_split["eval"], max_frames, names)
-    scored = _levels(latents, chosen, window)
-    scaling = Scaling.fit(train)
-    marginal = _marginal_nll(train, scored)
-    codes, speakers = pd.factorize(chosen["speaker_id"], sort=True)
-    bootstrap = SpeakerBootstrap.draw(len(speakers), resamples, numpy_generator(*names, "bootstrap"))
+    found = frame_nlls(settings, latents, frames, split="eval", max_frames=max_frames, seed_names=seed_names)
+    codes, speakers = pd.factorize(found.frames["speaker_id"], sort=True)
+    bootstrap = SpeakerBootstrap.draw(len(speakers), resamples, numpy_generator(*seed_names, "eval", "bootstrap"))
     records, sums = [], []
-    for k in horizons:
-        predictor = build_predictor({**settings, "kind": "linear_gaussian", "covariance": "full"}, latents.shape[1])
-        assert isinstance(predictor, SolvedPredictor)
-        predictor.set_scaling(replace(scaling, delta_mean=scaling.frame_mean, delta_std=scaling.frame_std))
-        predictor.solve(train, validation if len(validation) else None, k)
-        values = marginal - _conditional_nll(predictor, scored, k)
+    for k, conditional in found.conditional.items():
+        values = found.marginal - conditional
         totals, counts = speaker_totals(values[:, None], codes, len(speakers))
         ((low, high),) = interval(bootstrap.ratios(totals, counts))
         where = {"split": "eval", "slice": "all", "horizon": k}
@@ -88,6 +76,48 @@ def predictive_information(
         by_speaker = {"speaker_id": speakers, "total": totals[:, 0], "n": counts[:, 0]}
         sums.append(pd.DataFrame(by_speaker).assign(metric=metric.name, **where))
     return records, pd.concat(sums, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class FrameNlls:
+    """-log p of n frames in nats, (n,) in float64: under one Gaussian, and given the context at each horizon.
+
+    frames: rows of the frame index, those that were scored.
+    """
+
+    frames: pd.DataFrame
+    marginal: np.ndarray
+    conditional: dict[int, np.ndarray]
+
+
+def frame_nlls(
+    settings: dict[str, Any],
+    latents: Tensor,
+    frames: pd.DataFrame,
+    *,
+    split: str,
+    max_frames: int,
+    seed_names: tuple[object, ...],
+) -> FrameNlls:
+    """NLL of a split's frames by Gaussians that are fitted to training speakers, validation speakers choosing a ridge.
+
+    Args and errors as of `predictive_information`. The subsample is named by `seed_names` and the split.
+    """
+    window, horizons = settings["window_frames"], settings["horizons"]
+    usable = common_frames(frames, len(latents), window, horizons)
+    by_split = {name: usable[usable["split"] == name] for name in ("train", "validation", split)}
+    train, validation = (_levels(latents, by_split[name], window) for name in ("train", "validation"))
+    chosen = subsample_frames(by_split[split], max_frames, (*seed_names, split))
+    scored = _levels(latents, chosen, window)
+    scaling = Scaling.fit(train)
+    marginal, conditional = _marginal_nll(train, scored), {}
+    for k in horizons:
+        predictor = build_predictor({**settings, "kind": "linear_gaussian", "covariance": "full"}, latents.shape[1])
+        assert isinstance(predictor, SolvedPredictor)
+        predictor.set_scaling(replace(scaling, delta_mean=scaling.frame_mean, delta_std=scaling.frame_std))
+        predictor.solve(train, validation if len(validation) else None, k)
+        conditional[k] = _conditional_nll(predictor, scored, k)
+    return FrameNlls(chosen, marginal, conditional)
 
 
 def _levels(latents: Tensor, frames: pd.DataFrame, window: int) -> _Levels:

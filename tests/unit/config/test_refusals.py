@@ -410,6 +410,17 @@ def test_a_mistake_is_refused_by_its_dotted_path(path: str, value: Any, message:
         ("free_listening", {"mel": {"n_fft": 64}}, r"free_listening\.mel: .*n_fft = 64 skips audio"),
         ("exp3b_synthetic", {"mel": {"n_mels": 800}}, r"exp3b_synthetic\.mel: .*n_mels = 800 is too many"),
         ("exp3b_synthetic", {"alphas": [1.0]}, r"exp3b_synthetic\.alphas.*below 1"),
+        (
+            "rate_quality",
+            {"sigmas": [0.1, 0.0]},
+            r"rate_quality\.sigmas: frames without noise cost infinitely many bits",
+        ),
+        ("rate_quality", {"sigmas": [-1.0]}, r"rate_quality\.sigmas.*0 or more"),
+        (
+            "tables.h",
+            {"kind": "rate_quality", "corpora": ["known"], "representations": ["var"]},
+            r"tables\.h: what is decoded is scored against the recordings, and corpus 'known' .*synthetic.* has none",
+        ),
         ("tables.exact.horizons", [2, 4], r"tables\.exact\.keys\.cycle: the exact value of clusters is at k = 1"),
         ("tables.exact.horizons", [3], r"tables\.exact\.(horizons|keys)"),
         (

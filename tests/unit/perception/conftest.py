@@ -79,8 +79,9 @@ def corpus(tmp_path) -> Corpus:
     """
 
     def make(
-        *derived: Mapping[str, Any], codec: Mapping[str, Any] = CODEC, audio: Mapping[str, np.ndarray] | None = None
-    ) -> dict[str, Any]:
+        *derived: Mapping[str, Any], codec: Mapping[str, Any] = CODEC, audio: Mapping[str, np.ndarray] | None = None,
+        quantizer: Mapping[str, np.ndarray] | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
         recordings = audio or {f"{who}{i}": speech_like(2.0, seed=i) for i, who in enumerate("tteee")}
         rows = []
         for name, samples in recordings.items():
@@ -93,7 +94,7 @@ def corpus(tmp_path) -> Corpus:
         opened = open_codec(codec)
         chain = [tmp_path / "root.json"]
         facts = {"causal": True, "weights_sha256": opened.weights_sha256, **root_facts(codec)}
-        writer = LatentsWriter(chain[0], opened.dim, opened.frame_rate_hz, **facts)
+        writer = LatentsWriter(chain[0], opened.dim, opened.frame_rate_hz, fitted=quantizer, **facts)
         for name, speaker, path, *_ in rows:
             blocks = iter([read_audio(tmp_path / "audio" / path, opened.sample_rate_hz)])
             latents, levels = (np.concatenate(part) for part in zip(*encode_stream(opened, blocks), strict=True))

@@ -12,9 +12,17 @@ import torch
 from latentdyn.config.measurements import measurement_kinds
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.errors import UserError
-from latentdyn.measurements import decoder_tolerance, exp3b_synthetic, free_listening, perceptual_rollouts
+from latentdyn.measurements import (
+    decoder_tolerance,
+    exp3b_synthetic,
+    free_listening,
+    perceptual_rollouts,
+    rate_quality,
+)
 from latentdyn.measurements.subject import Subject
+from latentdyn.perception.experiment import Experiment
 from latentdyn.predictors.base import Predictor
+from latentdyn.stores.quantizer import Group, Quantizer
 from tests.unit.perception.conftest import speech_like
 
 
@@ -73,6 +81,44 @@ def test_what_cannot_be_scored_is_counted_and_listed(subject):
     assert set(listed["utterance_id"]) == {"e2-a"} and set(listed["metric"]) == {"pesq"}
     assert set(listed["reason"]) == {"silent", "the original is silent"}
     assert values(measured, "pesq", mode="noisy")["n"].tolist() == [1]
+
+
+RATE = {"max_frames": 10**6, "window_frames": 2, "ridges": [0.01]}
+
+
+def test_noise_costs_bits_and_quality(subject):
+    audio = {f"{who}{i}": speech_like(4.0, seed=i) for i, who in enumerate("ttttteee")}
+    measured = rate_quality.measure(subject(audio=audio), settings("rate_quality", sigmas=[0.1, 0.5], **RATE))
+    pesq = values(measured, "pesq").set_index(["mode", "sigma"])["value"]
+    assert pesq["reconstruction"].iloc[0] > pesq["noisy", 0.1] > pesq["noisy", 0.5]
+    rate = values(measured, "rate_kbit_per_s").set_index("sigma")
+    assert rate.loc[0.1, "value"] > rate.loc[0.5, "value"] > 0 and rate["n"].tolist() == [3 * (400 - 2)] * 2
+    assert set(measured.sums["metric"]) > {"pesq", "rate_kbit_per_s", "rate_kbit_per_s_memoryless"}
+
+
+def test_the_noise_that_is_heard_is_the_noise_that_is_sent(subject, monkeypatch):
+    sent, heard = [], []
+    made = subject()
+    monkeypatch.setattr(rate_quality, "channel_rates", lambda _, noisy, *__, **___: (sent.append(noisy), ([], None))[1])
+    decoded = Experiment.decoded
+    monkeypatch.setattr(
+        Experiment, "decoded", lambda self, u, y, *a, **k: (heard.append((u.start, y)), decoded(self, u, y, *a, **k))[1]
+    )
+    asked = settings("rate_quality", sigmas=[0.3], max_duration_s=1.0, scores=["mel_distance"], **RATE)
+    rate_quality.measure(made, asked)
+    assert len(heard) == 3
+    for start, y in heard:
+        np.testing.assert_allclose(sent[0][start : start + len(y)], y, rtol=1e-5, atol=1e-6)
+        assert not np.allclose(made.latents[start : start + len(y)], y)
+
+
+def test_dequantized_frames_have_the_rate_of_their_codes(subject):
+    books = np.random.default_rng(0).normal(scale=0.05, size=(2, 4, 80)).astype(np.float32)
+    made = subject({"kind": "quantized", "stages": 2}, quantizer=Quantizer([Group(books)]).arrays())
+    measured = rate_quality.measure(made, settings("rate_quality", **RATE))
+    (rate,) = values(measured, "rate_kbit_per_s").to_dict("records")
+    assert rate["value"] == pytest.approx(2 * 2 * 100 / 1000) and rate["mode"] == "quantizer"
+    assert set(values(measured, "pesq")["mode"]) == {"original", "reconstruction", "quantizer"}
 
 
 @pytest.mark.real_data

@@ -109,6 +109,65 @@ class DecoderTolerance(ScoredPerception):
     )
 
 
+_LEAST_NOISE = 1e-4  # float32 holds latents to about a thousandth of it
+
+
+def _noise_to_send(sigmas: list[float]) -> list[float]:
+    if min(sigmas) < _LEAST_NOISE:
+        raise ValueError(
+            f"frames without noise cost infinitely many bits, and noise below {_LEAST_NOISE} is lost in rounding; set "
+            f"the smallest σ to {_LEAST_NOISE} or more. (The score without noise stands in the row `reconstruction`)"
+        )
+    return sigmas
+
+
+class RateQuality(ScoredPerception):
+    """What latents with noise cost to send, and how they sound."""
+
+    measurement = "rate_quality"
+    section = "rate_quality"
+    purpose = "rate of latents with noise against their quality"
+    by = "representation"
+    metrics = "rate_quality.json"
+    sums = "rate_quality_speakers.parquet"
+    folder = "rate_quality.heard"
+    copies = 4.0
+
+    scores: Annotated[Scores, Field(min_length=1)] = Field(
+        ["pesq", "stoi", "mel_distance"], description="what is scored; each needs its package (docs/perception.md)"
+    )
+    sigmas: Annotated[
+        list[Annotated[float, Field(ge=0, le=1000)]],
+        Field(min_length=1),
+        AfterValidator(no_duplicates),
+        AfterValidator(_noise_to_send),
+    ] = Field(
+        [0.05, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0],
+        description="σ of the noise, 0.0001 or more, in deviations of each dimension of the training frames",
+    )
+    window_frames: int = Field(8, ge=1, le=100_000, description="W: frames of the past that the prior knows")
+    ridges: Annotated[list[NonNegativeFloat], Field(min_length=1)] = Field(
+        [1e-4, 1e-3, 1e-2, 1e-1, 1.0],
+        description="candidates for the ridge, in units of the mean context variance; validation speakers choose one",
+    )
+
+    def check(self, where: str, config: "Root", known: Known, by: str, variant: str | None) -> None:
+        super().check(where, config, known, by, variant)
+        if config.all_representations[by].kind == "quantized":  # its codes have a rate, and nothing is fitted
+            return
+        known.check_frames(where, self.window_frames + 1, "the section rate_quality (window_frames)")
+        if len(self.ridges) > 1:
+            known.check_split("rate_quality.ridges", "validation", "speakers of the split validation choose it")
+
+    @classmethod
+    def form(cls) -> type[BaseModel]:
+        return part_of(Evaluation, {"max_frames", "bootstrap_resamples"}, base=cls)
+
+    def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
+        most = config.section(Evaluation).max_frames
+        return {**super().settings(config, by, variant), "max_frames": most}
+
+
 class Exp3BSynthetic(ScoredPerception):
     """Synthetic movements of true latents, decoded (Exp 3B), with controls."""
 

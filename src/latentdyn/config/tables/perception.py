@@ -11,6 +11,7 @@ from latentdyn.config.measurements.perception import (
     FreeListening,
     Perception,
     PerceptualRollouts,
+    RateQuality,
 )
 from latentdyn.config.tables.base import (
     PlainTable,
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 
 _REFERENCES = (
     "`original` is the undecoded recording, `reconstruction` what the codec decodes of its own latents. n: utterances "
-    "that PESQ, or the first score, could be given to. State errors are of the frames that are decoded. "
+    "that PESQ, or the first score, could be given to. "
 )
+_STATE_ERRORS = "State errors are of the frames that are decoded. "
 
 
 class HeardTable(PlainTable):
@@ -44,6 +46,7 @@ class DecoderToleranceTable(HeardTable):
     shown = Shown(
         about="A row is white noise on latents, σ in deviations of each dimension of the training frames, decoded. "
         + _REFERENCES
+        + _STATE_ERRORS
         + "`state_error_normalised` compares with that of forecasts.",
         caption="Scores of decoded latents by the noise on them",
         drawn=("pesq", "stoi", "mel_distance"),
@@ -56,6 +59,26 @@ class DecoderToleranceTable(HeardTable):
         return by_representation(self, config, DecoderTolerance, corpus)
 
 
+class RateQualityTable(HeardTable):
+    """What latents with noise cost to send, and how they sound; beside them a quantizer's points."""
+
+    view = "rate_quality"
+    shown = Shown(
+        about="A row `noisy` is white noise on latents, σ in deviations of each dimension of the training frames: what "
+        "such frames cost to send, and how they sound decoded. The past is worth what it saves of the memoryless rate "
+        "at the same σ, hence at the same sound. A row `quantizer` is frames dequantized by the codec's own quantizer. "
+        "Rates are of all frames of the split, scores of a few of its utterances. " + _REFERENCES,
+        caption="Rate of latents with noise against the quality of what is decoded",
+        columns=("rate_kbit_per_s", "rate_kbit_per_s_memoryless", "rate_saved", "rate_saved_shuffled", "pesq", "stoi",
+                 "mel_distance", "dnsmos", "speaker_similarity", "word_error_rate", "word_change", "unscored"),
+    )  # fmt: skip
+
+    kind: Literal["rate_quality"]
+
+    def measurements(self, config: "Root", corpus: str) -> list[Measurement]:
+        return by_representation(self, config, RateQuality, corpus)
+
+
 class Exp3BSyntheticTable(HeardTable):
     """Synthetic movements of true latents, decoded (Exp 3B, seed 003 §1.4), with controls."""
 
@@ -64,7 +87,9 @@ class Exp3BSyntheticTable(HeardTable):
         "times α. A_stationary: the first frame held. C_wrong_dir: random directions, true magnitudes. Controls: "
         "reanchored_a, as B_slow, but every step starts from truth; shuffled_magnitudes, true directions; rotated_c, "
         "directions turned to this cosine at true magnitudes; C_at_B_error_a, C's error, in every frame as long as "
-        "B_slow's. If direction is what is heard, B_slow beats C_at_B_error at the same state error. " + _REFERENCES,
+        "B_slow's. If direction is what is heard, B_slow beats C_at_B_error at the same state error. "
+        + _REFERENCES
+        + _STATE_ERRORS,
         caption="Synthetic movements of latents, decoded (Exp 3B)",
         drawn=("pesq", "stoi", "mel_distance"),
     )
@@ -93,7 +118,7 @@ class PerceptualRolloutsTable(HeardPredictors):
         about="A row is a forecast of `step` frames within an utterance whose other frames are all true, decoded: by "
         "the mean, by draws (`sampled`), the last true frame `held`, `silence` in place of the decoded segment, or "
         "nothing replaced (`true`, which does not depend on the step for the whole utterance). Slice `all`: the whole "
-        "utterance; `window`: the segment with a margin. " + _REFERENCES,
+        "utterance; `window`: the segment with a margin. " + _REFERENCES + _STATE_ERRORS,
         caption="Forecasts spliced into utterances, decoded",
         drawn=("pesq", "mel_distance"),
         axis="step",

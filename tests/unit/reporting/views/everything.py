@@ -19,6 +19,7 @@ KINDS = VIEWS.kinds()
 # units of what counts, and of facts of the latents: they cannot overflow
 _COUNTED = {"frames", "speakers", "dimensions", "Hz", "utterances", "segments", "clusters", "steps"}
 _PARTS = {  # by kind of measurement; of others, the median
+    "rate_quality": (),
     "lagged": ("median", "trimmed", "min", "max", "nonfinite", "top8", *map(quantile_name, QUANTILES)),
     "clusters": ("permuted", "top8"),
 }
@@ -81,7 +82,11 @@ def everything(value: float = 0.5, regime: str = "teacher_forced") -> Measuremen
     ]
     measured = [(by, kind, place) for by in ("p", "q") for kind, place in places]
     measured += [("p__unconditional", "lagged", {"horizon": 1}), ("key", "clusters", {"horizon": 1, "clusters": 64})]
-    measured += [("r", "tokens", {}), ("r", "geometry", {"horizon": 1})]
+    measured += [
+        ("r", "tokens", {}),
+        ("r", "geometry", {"horizon": 1}),
+        ("r", "rate_quality", {"mode": "noisy", "sigma": 0.5}),
+    ]
     measured += [
         ("r", "decoder_tolerance", place) for place in ({"mode": "noisy", "sigma": 0.0}, {"mode": "reconstruction"})
     ]
