@@ -66,7 +66,8 @@ class RateQualityTable(HeardTable):
     shown = Shown(
         about="A row `noisy` is white noise on latents, σ in deviations of each dimension of the training frames: what "
         "such frames cost to send, and how they sound decoded. The past is worth what it saves of the memoryless rate "
-        "at the same σ, hence at the same sound. A row `quantizer` is frames dequantized by the codec's own quantizer. "
+        "at the same σ, hence at the same sound. A row `quantizer` is frames dequantized by the codec's own quantizer; "
+        "its codes are counted at full size, and the table `quantization` says what a model saves of them. "
         "Rates are of all frames of the split, scores of a few of its utterances. " + _REFERENCES,
         caption="Rate of latents with noise against the quality of what is decoded",
         columns=("rate_kbit_per_s", "rate_kbit_per_s_memoryless", "rate_saved", "rate_saved_shuffled", "pesq", "stoi",

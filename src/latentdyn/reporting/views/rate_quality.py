@@ -54,14 +54,12 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
 
 def _curves(panel: Any, rows: pd.DataFrame, score: str) -> None:
     for color, (name, mine) in enumerate(rows.groupby("representation", sort=False)):
+        curve = mine[mine["mode"].eq("noisy")].dropna(subset=[score]).sort_values("sigma")
         for metric, (coder, style) in _CODERS.items():
-            curve = mine[mine["mode"].eq("noisy")].dropna(subset=[score, metric.name]).astype({score: float})
-            if len(curve):
-                curve = curve.sort_values("sigma")
-                rate = curve[metric.name].astype(float)
-                panel.plot(
-                    rate, curve[score], style, marker="o", markersize=3, color=f"C{color}", label=f"{name}, {coder}"
-                )
+            if metric.name in curve and len(curve):
+                places = (curve[column].astype(float) for column in (metric.name, score))
+                label = f"{name}, {coder}"
+                panel.plot(*places, style, marker="o", markersize=3, color=f"C{color}", label=label)
         points = mine[mine["mode"].eq("quantizer")].dropna(subset=[score, RATE_KBIT_PER_S.name])
         if len(points):
             places = (points[column].astype(float) for column in (RATE_KBIT_PER_S.name, score))
