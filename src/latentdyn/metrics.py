@@ -279,6 +279,11 @@ EXCESS_KURTOSIS = Metric("excess_kurtosis", "1", decimals=2, better="neither",
 SPECTRAL_PREDICTABILITY = Metric("spectral_predictability", "1", decimals=3, better="neither",
     sentence="Mean over dimensions of 1 less the normalised entropy of the power spectrum; 0 of white noise.")
 
+NOISE_RESPONSE = Metric("noise_response", "1", decimals=4, better="lower",
+    sentence="Mean squared change of frames when white noise is added to the audio, over the variance of the frames.")
+NOISE_RESPONSE_LOG_MEL = Metric("noise_response_log_mel", "1", decimals=4, better="neither",
+    sentence="The same of log-mel frames of the same audio.")
+
 # ----------------------------------------------------------------------------------------------------- gathered
 
 _FORECASTS = (
@@ -307,6 +312,7 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
     "rate_quality": (
         *_SCORES, RATE_KBIT_PER_S, RATE_MEMORYLESS, RATE_SHUFFLED, RATE_SAVED, RATE_SAVED_SHUFFLED
     ),
+    "robustness": (NOISE_RESPONSE, NOISE_RESPONSE_LOG_MEL, NONFINITE),
     "tokens": (TOKEN_BITS_PER_S, TOKEN_BITS_PER_S_ALONE, TOKEN_INFORMATION, FRAME_INFORMATION),
     "clusters": (
         VARIANCE_RATIO, VARIANCE_RATIO_HELD_OUT, EXPLAINED_VARIANCE, ENTROPY_REDUCTION, LABEL_ENTROPY, CLUSTERS_USED,

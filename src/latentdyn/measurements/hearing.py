@@ -13,7 +13,19 @@ def experiment_of(subject: Subject, settings: dict[str, Any], section: str, **mo
     """The experiment of a section of the config; `more` as of `Experiment`.
 
     Raises:
-        UserError: the subject was given no way back to audio, or as of `Source`.
+        UserError: as of `decoding_of` or `Source`.
+    """
+    return Experiment(
+        decoding_of(subject), subject.frames, settings, section,
+        device=str(subject.device), workers=subject.workers, folder=subject.folder, **more,
+    )  # fmt: skip
+
+
+def decoding_of(subject: Subject) -> Decoding:
+    """What leads from a subject's latents to audio, and back.
+
+    Raises:
+        UserError: the subject was not given it.
     """
     given = subject.decoding
     if given is None:
@@ -22,10 +34,6 @@ def experiment_of(subject: Subject, settings: dict[str, Any], section: str, **mo
             "--decoding",
             "give the codec's section of the config, the handles from the root on, the manifest and the audio folder",
         )
-    decoding = Decoding(
+    return Decoding(
         given["codec"], [Path(handle) for handle in given["chain"]], Path(given["manifest"]), Path(given["audio"])
     )
-    return Experiment(
-        decoding, subject.frames, settings, section,
-        device=str(subject.device), workers=subject.workers, folder=subject.folder, **more,
-    )  # fmt: skip

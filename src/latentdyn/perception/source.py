@@ -107,7 +107,7 @@ class Source:
         self.decoder = Decoder(decoding.codec, device)
         self.transforms: list[Transform] = open_chain(decoding.chain)
         self.root, self.store = open_latents(decoding.chain[0]), open_latents(decoding.chain[-1])
-        _check_codec(decoding.codec, self.decoder, self.root, decoding.chain[0])
+        check_codec(decoding.codec, self.decoder.weights_sha256, self.root, decoding.chain[0])
         self._audio, manifest = decoding.audio, read_parquet(decoding.manifest, PART_COLUMNS, made_by="build_manifest")
         self._recordings = manifest.set_index("utterance_id")
 
@@ -204,7 +204,7 @@ def _row(store: LatentsStore, utterance_id: str) -> Any:
     return found.iloc[0]
 
 
-def _check_codec(codec: Mapping[str, Any], decoder: Decoder, root: LatentsStore, handle: Path) -> None:
+def check_codec(codec: Mapping[str, Any], weights_sha256: str | None, root: LatentsStore, handle: Path) -> None:
     """Check that a codec is the one that made a store, by its kind, its settings and its weights.
 
     Raises:
@@ -219,7 +219,7 @@ def _check_codec(codec: Mapping[str, Any], decoder: Decoder, root: LatentsStore,
             handle,
             "name the codec that made them, with the same settings",
         )
-    if root.handle.get("weights_sha256") != decoder.weights_sha256:
+    if root.handle.get("weights_sha256") != weights_sha256:
         raise UserError(
             "these latents were made with other weights than those that the codec has now",
             handle,

@@ -21,9 +21,8 @@ def open_chain(handles: Sequence[Path]) -> list[Transform]:
     Raises:
         UserError: a store is missing or damaged, the stores are not a chain, or a link has no inverse.
     """
+    transforms = open_links(handles)
     stores = [open_latents(handle) for handle in handles]
-    check_chain([store.handle for store in stores], handles)
-    transforms = [_restored(source, derived) for source, derived in pairwise(stores)]
     for transform, store, handle in zip(transforms, stores[1:], handles[1:], strict=True):
         if transform.inverse == "none":
             raise UserError(
@@ -33,6 +32,17 @@ def open_chain(handles: Sequence[Path]) -> list[Transform]:
                 "decode a representation of which every link has an inverse",
             )
     return transforms
+
+
+def open_links(handles: Sequence[Path]) -> list[Transform]:
+    """As `open_chain`, but a link may have no inverse: the transforms can be applied to other frames of the root.
+
+    Raises:
+        UserError: a store is missing or damaged, or the stores are not a chain.
+    """
+    stores = [open_latents(handle) for handle in handles]
+    check_chain([store.handle for store in stores], handles)
+    return [_restored(source, derived) for source, derived in pairwise(stores)]
 
 
 def chain_inverse(transforms: Sequence[Transform]) -> Inverse:

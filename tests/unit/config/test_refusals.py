@@ -563,6 +563,15 @@ def test_what_another_corpus_cannot_be_fitted_for(other: Any, table: Any, messag
     assert re.search(message, refusal(values))
 
 
+def test_what_does_not_follow_from_audio_is_not_asked_how_it_answers_to_noise():
+    noisy = {"kind": "robustness", "corpora": ["speech"], "representations": ["slow"]}
+    load_config(edited("tables.noisy", noisy))
+    told = refusal(edited("tables.noisy", noisy | {"surrogates": ["white"]}))
+    assert re.search(r"tables\.noisy: 'slow__white' does not follow from audio .*kind surrogate", told)
+    known = {"corpora": ["known"], "representations": ["var"]}
+    assert re.search(r"corpus 'known' .* has none", refusal(edited("tables.noisy", noisy | known)))
+
+
 @pytest.mark.parametrize(
     ("section", "changes", "groups", "message"),
     [

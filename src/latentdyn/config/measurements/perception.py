@@ -37,8 +37,8 @@ class MelSpectrum(Strict):
     floor_db: float = Field(-80.0, ge=-200, le=100, description="noise floor added to every band, dB re a full sine")
 
 
-class Perception(MeasurementKind):
-    """What all measurements that decode share."""
+class OfRecordings(MeasurementKind):
+    """What all measurements that read recordings share."""
 
     decodes: ClassVar[bool] = True
     roles: ClassVar = {}
@@ -53,12 +53,6 @@ class Perception(MeasurementKind):
     mel: Annotated[MelSpectrum, AfterValidator(_even_bands)] = Field(
         MelSpectrum(), description="of the mel distance, and of the Fréchet distance of log-mel frames"
     )
-    wav_utterances: NonNegativeInt = Field(2, description="utterances that are written as WAV files, in every form")
-
-    @property
-    def threads(self) -> int | None:
-        """Processes that score; Snakemake takes no more than there are cores."""
-        return 8
 
     def check(self, where: str, config: "Root", known: Known, by: str, variant: str | None) -> None:
         super().check(where, config, known, by, variant)
@@ -81,6 +75,17 @@ class Perception(MeasurementKind):
     def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
         resamples = config.section(Evaluation).bootstrap_resamples
         return {**self.model_dump(mode="json"), "bootstrap_resamples": resamples}
+
+
+class Perception(OfRecordings):
+    """What all measurements that decode share."""
+
+    wav_utterances: NonNegativeInt = Field(2, description="utterances that are written as WAV files, in every form")
+
+    @property
+    def threads(self) -> int | None:
+        """Processes that score; Snakemake takes no more than there are cores."""
+        return 8
 
 
 class ScoredPerception(Perception):
@@ -250,3 +255,23 @@ class FreeListening(Perception):
             known.check_frames(
                 where, needed, "a free run (window_frames, and duration_s of the section free_listening)"
             )
+
+
+class Robustness(OfRecordings):
+    """How much frames change when white noise is added to the audio."""
+
+    measurement = "robustness"
+    section = "robustness"
+    purpose = "frames of audio with white noise added"
+    by = "representation"
+    metrics = "robustness.json"
+
+    utterances: PositiveInt = Field(
+        32, description="how many, drawn by name: a second one of a speaker only after the first of all"
+    )
+    mel: Annotated[MelSpectrum, AfterValidator(_even_bands)] = Field(
+        MelSpectrum(), description="of the log-mel frames that are the control"
+    )
+    snrs_db: Annotated[
+        list[Annotated[float, Field(ge=-100, le=200)]], Field(min_length=1), AfterValidator(no_duplicates)
+    ] = Field([40.0, 30.0, 20.0, 10.0], description="signal-to-noise ratios, by the mean power of an utterance")
