@@ -16,8 +16,9 @@ class RobustnessTable(PlainTable):
     shown = Shown(
         about="A row is a representation, on recordings of held-out speakers. White noise is added to the audio at "
         "several signal-to-noise ratios (`snr_.._db`). The codec and every fitted transform then make frames of it, as "
-        "they do of the clean audio. 0: noise does not reach the frames. 2: noisy and clean frames have nothing to do "
-        "with each other. Log-mel frames of the same audio are the control. n: frames.",
+        "they do of the clean audio. 0: noise does not reach the frames. 2: noisy and clean frames of one law have "
+        "nothing to do with each other; a shift of all frames by the noise comes on top. Log-mel frames of the same "
+        "audio are the control. n: frames.",
         caption="How much frames change when white noise is added to the audio",
         columns=("noise_response", "noise_response_log_mel"),
         drawn=("noise_response",),

@@ -81,7 +81,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
 
     rows = tradeoff_rows(measured, table, plan)
     titles = {
-        "pesq": title("speech decoded from true latents", PESQ),
+        "pesq": title("PESQ of speech decoded from true latents", PESQ),
         "state_error_normalised": title("state error of forecasts over the data's spread", STATE_ERROR_NORMALISED),
     }
     across = [name for name in titles if name in rows and rows[name].notna().any()] or ["dim"]
