@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+import pandas as pd
 
 from latentdyn.corpus.recording import one_name, same_number
 from latentdyn.errors import UserError
@@ -27,15 +28,15 @@ def write_index(
     """Write the utterances below `folder`; returns the CSV that names them.
 
     Args:
-        arrays: of each utterance (frames, dims): numpy arrays, torch tensors, or what numpy makes an array of. Of a
-            list, the utterances are named by their numbers.
-        speakers: the speaker of each utterance, in the same order; or by the utterance's name.
+        arrays: of each utterance (frames, dims): numpy arrays, torch tensors, or what numpy makes an array of. A dict
+            or a Series names the utterances; those of a list are named by their numbers.
+        speakers: the speaker of each utterance, by the utterance's name or in the same order: see `_speakers`.
 
     Raises:
         UserError: an array or a speaker cannot be used; it names the first such utterance.
     """
     utterances = _utterances(arrays)
-    named = _speakers(speakers, list(utterances))
+    named = _speakers(speakers, list(utterances), isinstance(_with_keys(arrays), (Mapping, pd.Series)))
     if pair := same_number(named.values()):
         raise UserError(f"there are speakers {pair[0]!r} and {pair[1]!r}, which are one number", "speakers",
                         "write each speaker in one way")  # fmt: skip
@@ -93,7 +94,10 @@ def _utterances(arrays: Any) -> dict[str, Any]:
     """The arrays by the utterances' names."""
     if isinstance(arrays, (str, bytes)) or not isinstance(arrays, Iterable):
         raise UserError(f"there are no latents in a {type(arrays).__name__}", "arrays", _FORM)
-    if isinstance(arrays, Mapping):
+    if isinstance(arrays, (set, frozenset)):
+        raise UserError("arrays is a set, which has no order", "arrays", _FORM)
+    arrays = _with_keys(arrays)
+    if isinstance(arrays, (Mapping, pd.Series)):
         utterances = by_name(arrays, "utterance", "arrays")
     else:
         n_axes = getattr(arrays, "ndim", 3)
@@ -105,25 +109,51 @@ def _utterances(arrays: Any) -> dict[str, Any]:
     return utterances
 
 
-def _speakers(speakers: Any, utterances: list[str]) -> dict[str, str]:
-    """The speaker of each utterance."""
+def _speakers(speakers: Any, utterances: list[str], named: bool) -> dict[str, str]:
+    """The speaker of each utterance.
+
+    A mapping tells them by the utterance's name. So does a Series beside utterances that have names; its index may also
+    be the one that pandas makes by itself (0, 1, 2, ...), which says no more than the order. Everything else is in the
+    order of the utterances, and so is a Series beside a list.
+
+    Raises:
+        UserError: an utterance has no speaker, or the speakers have no order, or an index that names other things.
+    """
     fix = "give one speaker for each utterance, in the order of the arrays, or a dict from utterance to speaker"
-    if isinstance(speakers, Mapping):
+    if isinstance(speakers, (str, bytes, set, frozenset)) or not isinstance(speakers, Iterable):
+        raise UserError(f"there are no speakers in a {type(speakers).__name__}", "speakers", fix)
+    if not isinstance(speakers, Mapping) and getattr(speakers, "ndim", 1) != 1:
+        raise UserError(f"speakers is a table of {speakers.ndim} dimensions", "speakers", fix)  # type: ignore[attr-defined]
+    speakers = _with_keys(speakers)
+    if isinstance(speakers, Mapping) or (
+        named and isinstance(speakers, pd.Series) and not _is_counted(speakers, utterances)
+    ):
         known = by_name(speakers, "utterance", "speakers")
         missing = [name for name in utterances if name not in known]
         if missing:
             raise UserError(f"{len(missing)} utterances have no speaker", f"speakers, utterance {missing[0]!r}", fix)
         return {name: name_of(known[name], "speaker") for name in utterances}
-    if isinstance(speakers, (str, bytes)) or not isinstance(speakers, Iterable):
-        raise UserError(f"there are no speakers in a {type(speakers).__name__}", "speakers", fix)
     names = [name_of(speaker, "speaker") for speaker in speakers]
     if len(names) != len(utterances):
         raise UserError(f"{len(utterances)} utterances come with {len(names)} speakers", "arrays and speakers", fix)
     return dict(zip(utterances, names, strict=True))
 
 
-def by_name(values: Mapping[Any, Any], noun: str, where: str) -> dict[str, Any]:
-    """A mapping with names as `name_of` gives them.
+def _with_keys(values: Any) -> Any:
+    """What has labels but is no mapping (a DataArray of xarray), as a Series; all else as it is."""
+    labelled = hasattr(values, "to_series") and not isinstance(values, pd.Index) and getattr(values, "ndim", 0) == 1
+    return values.to_series() if labelled else values
+
+
+def _is_counted(speakers: pd.Series, utterances: list[str]) -> bool:
+    """Whether a Series has the index 0, 1, 2, ... of pandas, and this names no utterance."""
+    index = speakers.index
+    counted = isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
+    return counted and not {str(number) for number in index} & set(utterances)
+
+
+def by_name(values: "Mapping[Any, Any] | pd.Series", noun: str, where: str) -> dict[str, Any]:
+    """A mapping or a Series with names as `name_of` gives them.
 
     Raises:
         UserError: a key is no name, or two are one.

@@ -40,8 +40,9 @@ def measure(
         arrays: of each utterance (frames, dims) of floats: numpy arrays or torch tensors, in a list, or in a dict by
             the utterance's name. A frame with a NaN or infinity is left out and counted, and so
             are equal utterances of two speakers.
-        speakers: the speaker of each utterance, in the same order, or in a dict by the utterance's name. Who is held
-            out is decided by speaker; where there are none, name every independent source.
+        speakers: the speaker of each utterance, in a dict by the utterance's name, or in the same order. Beside named
+            utterances, a Series is taken by its index, unless pandas made that by itself. Who is held out is decided by
+            speaker; where there are none, name every independent source.
         frame_rate_hz: frames a second.
         window_frames: W, frames of context. horizons: k, how many frames old the newest known frame is.
         splits: `train`, `validation` or `eval` for each speaker, such as the `attrs["splits"]` of another table. None:

@@ -69,12 +69,14 @@ def _fills(speakers: list[str], settings: dict[str, Any]) -> bool:
 
 def _given_splits(speakers: list[str], by_speaker: Mapping[Any, str]) -> pd.DataFrame:
     fix = f"give every speaker one of {', '.join(SPLITS)}, and each of these a speaker"
-    if not isinstance(by_speaker, Mapping):
+    if not isinstance(by_speaker, (Mapping, pd.Series)):
         raise UserError(f"there are no splits in a {type(by_speaker).__name__}", "splits", fix)
     given = by_name(by_speaker, "speaker", "splits")
     for speaker in speakers:
-        if given.get(speaker) not in SPLITS:
-            raise UserError(f"the split of this speaker is {given.get(speaker)!r}", f"splits, speaker {speaker!r}", fix)
+        if speaker not in given:
+            raise UserError("this speaker is missing", f"splits, speaker {speaker!r}", fix)
+        if given[speaker] not in SPLITS:
+            raise UserError(f"the split of this speaker is {given[speaker]!r}", f"splits, speaker {speaker!r}", fix)
     splits = pd.DataFrame({"speaker_id": speakers, "split": [given[speaker] for speaker in speakers]}, dtype="string")
     if empty := [split for split in SPLITS if split not in set(splits.split)]:
         raise UserError(f"no speaker is in {' and '.join(empty)}", "splits", fix)

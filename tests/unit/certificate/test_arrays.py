@@ -26,18 +26,57 @@ def written(folder, arrays, speakers):
         ([X, X], ["a", "b"]),
         ((x for x in [X, X]), np.array(["a", "b"])),
         (np.stack([X, X]), pd.Series(["a", "b"])),
-        (pd.Series([X, X], index=[5, 7]), ("a", "b")),
+        (pd.Series([X, X]), ("a", "b")),
+        ([X, X], pd.Series(["a", "b"], index=[1, 0])),
         ({0: X, 1: X.tolist()}, {1: "b", "0": "a"}),
         ([np.ma.array(X), torch.from_numpy(X).requires_grad_()], ["a", "b"]),
         ([torch.from_numpy(X).bfloat16(), pd.DataFrame(X)], ["a", "b"]),
     ],
-    ids=["list", "generator", "3d", "series", "dicts", "masked", "bfloat16"],
+    ids=["list", "generator", "3d", "series", "series beside a list", "dicts", "masked", "bfloat16"],
 )
 def test_latents_come_in_many_forms(tmp_path, arrays, speakers):
     found = written(tmp_path, arrays, speakers)
     assert [row[:2] for row in found] == [("0", "a"), ("1", "b")]
     for _, _, latents in found:
         np.testing.assert_array_equal(latents, X)
+
+
+@pytest.mark.parametrize(
+    "speakers",
+    [
+        pd.Series({"v": "b", "u": "a", "w": "c"}),
+        pd.Series(["a", "b"]),  # pandas' own index
+        pd.Series(["b", "a"], index=["v", "u"]).to_xarray(),
+        pd.Index(["a", "b"]),
+        ["a", "b"],  # in the dict's order
+    ],
+    ids=["by name", "counted", "xarray", "index", "list"],
+)
+@pytest.mark.parametrize("form", [dict, pd.Series])
+def test_beside_named_utterances_an_index_counts(tmp_path, form, speakers):
+    found = written(tmp_path, form({"u": X, "v": X + 1}), speakers)
+    assert [row[:2] for row in found] == [("u", "a"), ("v", "b")]
+
+
+def test_numbers_that_name_utterances_are_names(tmp_path):
+    found = written(tmp_path, {1: X, 0: X}, pd.Series(["a", "b"]))
+    assert [row[:2] for row in found] == [("1", "b"), ("0", "a")]
+
+
+@pytest.mark.parametrize(
+    ("speakers", "said"),
+    [
+        (pd.Series(["a", "b"])[::-1], "2 utterances have no speaker"),
+        (pd.Series(["a", "b"], index=[0, 1]), "2 utterances have no speaker"),
+        (pd.Series(["a", "b"], index=["u", "u"]), "same name"),
+        (pd.DataFrame({"speaker": ["a", "b"]}), "table of 2 dimensions"),
+        ({"a", "b"}, "no speakers in a set"),
+    ],
+    ids=["reversed", "numbers", "twice", "table", "set"],
+)
+def test_speakers_that_cannot_be_told_by_name_or_order_are_refused(tmp_path, speakers, said):
+    with pytest.raises(UserError, match=said):
+        write_index(tmp_path, {"u": X, "v": X}, speakers)
 
 
 def test_numbers_are_names_and_float64_stays(tmp_path):

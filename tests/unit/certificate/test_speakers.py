@@ -37,7 +37,7 @@ def test_splits_can_be_given_and_mistakes_in_them_are_told():
     given = {"s0": "train", "s1": "validation", "s2": "eval", "other": "eval"}
     splits, settings = certificate_splits(manifest(3), given)
     assert settings is None and list(splits.split) == ["train", "validation", "eval"]
-    with pytest.raises(UserError, match="split of this speaker is None"):
+    with pytest.raises(UserError, match=r"this speaker is missing\. Where: splits, speaker 's3'"):
         certificate_splits(manifest(4), given)
     with pytest.raises(UserError, match="there are no splits in a str"):
         certificate_splits(manifest(3), "eval")
