@@ -1,6 +1,7 @@
 """The one exception that is meant for a person to read."""
 
 import errno
+from pathlib import Path
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})  # what an OSError says then
 
@@ -17,3 +18,8 @@ class UserError(Exception):
 
     def __reduce__(self) -> tuple[type["UserError"], tuple[str, str, str]]:
         return UserError, (self.what, self.where, self.fix)  # worker processes must be able to pickle it
+
+
+def whole_path(path: Path) -> str:
+    """A path that the user gave, for `where`: of a relative one, also the folder that it is relative to."""
+    return str(path) if path.is_absolute() else f"{path}, which is relative to the folder of this run, {Path.cwd()}"

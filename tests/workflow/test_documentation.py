@@ -18,6 +18,7 @@ from snakemake.utils import update_config
 
 from latentdyn.__main__ import command_line
 from latentdyn.config import load_config
+from latentdyn.config.files import merged
 from latentdyn.stores.frames import index_frames, write_frames
 from latentdyn.stores.latents import LatentsWriter, open_latents
 from latentdyn.stores.lineage import root_facts
@@ -114,6 +115,23 @@ def test_yaml_is_a_valid_configuration_on_top_of_the_demo(block):
     for text in ((ROOT / "config/demo.yaml").read_text(), block.text):
         update_config(values, yaml.safe_load(text))
     load_config(values)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [block for block in runnable("yaml") if "tables" in yaml.safe_load(block.text)],
+    ids=lambda block: block.where,
+)
+def test_yaml_that_asks_for_tables_is_complete(block, tmp_path):
+    """A reader who saves it in a file can run that file: it names nothing that only the demo defines."""
+    (tmp_path / "my.yaml").write_text(block.text)
+    files = [ROOT / "config/config.yaml", tmp_path / "my.yaml"]
+    load_config(merged(files), files)
+
+
+def test_every_shipped_file_is_in_the_list_of_files():
+    listed = re.findall(r"^\| `(\w+\.yaml)` \|", (ROOT / "config/README.md").read_text(), re.M)
+    assert sorted(listed) == sorted(path.name for path in (ROOT / "config").glob("*.yaml"))
 
 
 def test_bash_calls_programs_that_are_known():

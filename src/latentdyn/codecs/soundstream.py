@@ -15,7 +15,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from latentdyn.codecs.tiling import Tile, TiledCodec
-from latentdyn.errors import UserError
+from latentdyn.errors import UserError, whole_path
 from latentdyn.pointers import refuse_pointer
 from latentdyn.stores.quantizer import Group, Quantizer
 
@@ -71,7 +71,8 @@ class _HopModel:
         try:
             self._content = path.read_bytes()
         except OSError as error:
-            raise UserError(f"a file of SoundStream cannot be read ({error.strerror})", path, fix) from None
+            what = f"a file of SoundStream cannot be read ({error.strerror})"
+            raise UserError(what, whole_path(path), fix) from None
         try:
             with _quiet_stderr():
                 interpreter = Interpreter(model_content=self._content, num_threads=1)

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 
 from latentdyn.corpus.listing import Subset, files_below, report_passed_over, splits_by_subset
 from latentdyn.corpus.recording import Recording, Sex, one_name
-from latentdyn.errors import UserError
+from latentdyn.errors import UserError, whole_path
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +114,8 @@ def _list(root: Path, name: str) -> tuple[list[Path], list[Path]]:
         what = (
             f"there is no folder '{name}' in the corpus" if root.is_dir() else "the folder of the corpus does not exist"
         )
-        raise UserError(what, folder, "correct root" + (" or subset" if name else ""))
+        fix = "correct root" + (" or subset" if name else "") + ", or run this in the folder that root starts at"
+        raise UserError(what, whole_path(folder), fix)
     files: list[Path] = []
     others: list[Path] = []
     for file in files_below(folder):

@@ -14,7 +14,7 @@ import numpy as np
 
 from latentdyn.corpus.npy import NpyError, open_npy
 from latentdyn.corpus.recording import Exclusion, Recording, Sex, Split, one_name, same_number
-from latentdyn.errors import UserError
+from latentdyn.errors import UserError, whole_path
 from latentdyn.files import file_sha256
 from latentdyn.pointers import find_pointer
 
@@ -48,7 +48,9 @@ def latents_recordings(index: Path) -> list[Recording]:
             return _parse(index, csv.DictReader(file, strict=True))
     except FileNotFoundError:
         raise UserError(
-            "the index of latents does not exist", index, "correct the path (in a config, the corpus's key index)"
+            "the index of latents does not exist",
+            whole_path(index),
+            "correct the path (in a config, the corpus's key index), or run this in the folder that it starts at",
         ) from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"the index is not a CSV in UTF-8 ({error})", index, "save it as such") from None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from latentdyn.corpus.recording import Exclusion, Recording, Sex, one_name
-from latentdyn.errors import UserError
+from latentdyn.errors import UserError, whole_path
 
 _SEX: dict[str, Sex] = {"f": "F", "female": "F", "m": "M", "male": "M"}
 
@@ -92,7 +92,8 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                         raise ValueError("not an object in braces")
                     yield f"{path}, line {number}", line
     except FileNotFoundError:
-        raise UserError("a file of Lhotse's does not exist", path, "correct the corpus's keys") from None
+        fix = "correct the corpus's keys, or run this in the folder that the path starts at"
+        raise UserError("a file of Lhotse's does not exist", whole_path(path), fix) from None
     except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
         where = f"{path}, line {number}"
         raise UserError(f"this is not a whole JSONL file ({error})", where, "write it again with Lhotse") from None

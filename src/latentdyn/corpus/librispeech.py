@@ -10,7 +10,7 @@ from pathlib import Path
 
 from latentdyn.corpus.listing import Subset, files_below, report_passed_over, splits_by_subset
 from latentdyn.corpus.recording import Recording, Sex
-from latentdyn.errors import UserError
+from latentdyn.errors import UserError, whole_path
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def _subset_folder(root: Path, subset: str) -> Path:
     if not root.is_dir():
         what, fix = (
             "the folder of the corpus does not exist",
-            "correct root, or download the corpus with url and checksum",
+            "correct root, run this in the folder that it starts at, or download the corpus with url and checksum",
         )
     elif (root / "LibriSpeech" / subset).is_dir():
         fix = f"let root name the folder below it: {root / 'LibriSpeech'}"
@@ -103,7 +103,7 @@ def _subset_folder(root: Path, subset: str) -> Path:
     elif (root / "SPEAKERS.TXT").is_file():
         present = ", ".join(sorted(path.name for path in root.iterdir() if path.is_dir())) or "none"
         fix = f"set subset to one that is there ({present}), or unpack the missing one"
-    raise UserError(f"LibriSpeech is not found: {what}", root, fix)
+    raise UserError(f"LibriSpeech is not found: {what}", whole_path(root), fix)
 
 
 def _list(root: Path, subset: str) -> tuple[list[Path], list[Path]]:

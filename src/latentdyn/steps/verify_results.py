@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from latentdyn.diagnostics.records import Identity, read_metrics
+from latentdyn.diagnostics.records import IDENTITY, Identity, read_metrics
 from latentdyn.errors import UserError
 from latentdyn.files import check_folders, file_sha256, read_json
 from latentdyn.models.checkpoint import read_checkpoint
@@ -97,7 +97,7 @@ def _owners(path: Path) -> list[Path]:
 
 def _check_measured(path: Path, measured: set[tuple[str, ...]]) -> None:
     """Whether every measurement of a collection is still there."""
-    names = list(Identity.__annotations__)
+    names = list(IDENTITY)
     collected = read_parquet(path, names, made_by="collect_metrics")[names].drop_duplicates().astype(str)
     gone = [identity for identity in collected.itertuples(index=False, name=None) if identity not in measured]
     if gone:

@@ -1,6 +1,7 @@
 """What the text of config files says that their values do not: repeated keys, odd values, lines."""
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -152,6 +153,24 @@ def test_files_are_checked_from_the_command_line(tmp_path: Path):
     done = subprocess.run([*check, good, bad], capture_output=True, text=True)
     assert done.returncode == 1 and "evaluation.max_frames: must be 2 or more, not 0" in done.stderr
     assert f"Where: {bad}, line 1." in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("somewhere", ["", "other/config"])
+def test_files_are_checked_from_any_folder(tmp_path, monkeypatch, capsys, somewhere):
+    """On top of the project's config.yaml, not of one that lies where the reader is."""
+    (tmp_path / "other/config").mkdir(parents=True)
+    (tmp_path / "other/config/config.yaml").write_text("schema_version: 7\n")
+    (tmp_path / "my.yaml").write_text("evaluation: {max_frames: 4}\n")
+    monkeypatch.chdir(tmp_path / somewhere)
+    monkeypatch.setattr(sys, "argv", ["config", "check", str(tmp_path / "my.yaml")])
+    runpy.run_module("latentdyn.config", run_name="__main__")
+    assert capsys.readouterr().out == "The files are valid. They ask for no tables.\n"
+
+
+def test_a_folder_without_the_first_file_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["config", "--folder", str(tmp_path), "check", "my.yaml"])
+    with pytest.raises(SystemExit, match=r"holds no config\.yaml\. Where: .*What to do: name the project's folder"):
+        runpy.run_module("latentdyn.config", run_name="__main__")
 
 
 def test_aliases_that_stand_for_more_values_than_any_config_has_are_refused_at_once(tmp_path):

@@ -1,8 +1,13 @@
 import os
+import re
+from pathlib import Path
 
 import pytest
 
 from latentdyn.corpus.folder import demo_recordings, folder_files, folder_recordings
+from latentdyn.corpus.latents_index import latents_recordings
+from latentdyn.corpus.lhotse import lhotse_recordings
+from latentdyn.corpus.librispeech import librispeech_files
 from latentdyn.corpus.recording import Recording
 from latentdyn.errors import UserError
 
@@ -177,3 +182,23 @@ def test_a_speaker_has_one_name_whatever_its_form(tmp_path):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / name).touch()
     assert {recording.speaker_id for recording in folder_recordings(tmp_path)} == {"Zo\u00e9"}
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [
+        lambda path: folder_recordings(path),
+        lambda path: librispeech_files(path, "dev"),
+        lambda path: lhotse_recordings(path, path),
+        lambda path: latents_recordings(path),
+    ],
+)
+def test_a_path_from_another_folder_is_told_with_the_folder_that_it_is_relative_to(tmp_path, monkeypatch, listing):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        UserError, match=re.escape(f"my/data, which is relative to the folder of this run, {tmp_path}.")
+    ):
+        listing(Path("my/data"))
+    with pytest.raises(UserError) as error:
+        listing(tmp_path / "data")
+    assert error.value.where == str(tmp_path / "data")
