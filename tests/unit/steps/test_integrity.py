@@ -21,6 +21,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from latentdyn import files, parquet
 from latentdyn.config.tables.lagged import LaggedTable
 from latentdyn.errors import UserError
 from latentdyn.files import canonical_json
@@ -277,20 +278,104 @@ def said(results: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[s
         "mel/net/seed0/predictor.safetensors", "mel/net/seed0/metrics.json", "mel/net/seed0/speakers.parquet",
         "mel/net/seed0", "mel/pool/clusters.json", "mel/line/seed0/injection.json", "measured/t",
         "measured/t/metrics.parquet", "measured/t/speakers.parquet", "measured/t/worst_frames.parquet", "tables/t.csv",
-        "figures/t.png",
+        "figures/t.png", "figures/t.run.json", "tables/t.run.json", "tables", "splits.parquet", "excluded.parquet",
+        "parts", "parts/0of2.parquet", "mel/parts", "manifest.*", "mel/frames.*", "mel/latents.*",
+        "mel/line/seed0/[pc]*[!n].[!m]*",
     ],
 )  # fmt: skip
 def test_what_is_gone_is_told_by_what_is_left(copied, capsys, gone):
     results = copied()
-    path = results / "c" / gone
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    remove(results / "c", gone)
     status, lines = said(results, capsys)
     assert status == 1 and any("missing" in line for line in lines[:-1]), lines
 
 
+def remove(folder: Path, pattern: str) -> None:
+    paths = list(folder.glob(pattern))
+    assert paths
+    for path in paths:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def test_a_table_without_its_record_is_no_table_that_is_as_it_was_written(copied, capsys):
+    tables = copied() / "c/tables"
+    (tables / "t.run.json").unlink()
+    (tables / "t.csv").write_text("another,number\n")
+    status, lines = said(tables.parents[1], capsys)
+    assert status == 1 and lines[0].startswith(f"{tables / 't.run.json'}: it is missing, and t.csv is left of it")
+    copy = copied() / "c/tables"
+    files.write_json(copy / "t.run.json", {"files": {}})  # as one of another version, or of another table
+    status, lines = said(copy.parents[1], capsys)
+    told = [line for line in lines[:-1] if "t.run.json beside it holds no checksum of it" in line]
+    assert status == 1 and [line.partition(":")[0] for line in told] == [
+        str(copy / f"t.{s}") for s in ("csv", "md", "tex")
+    ]
+
+
+@pytest.mark.parametrize("part", ["manifest", "splits", "encoding", "models", "measurements", "table"])
+def test_a_run_that_asked_for_less_is_no_damage(copied, capsys, part):
+    results = copied()
+    order = {
+        "table": ["figures"],
+        "measurements": ["tables", "measured"],
+        "models": ["mel/*/seed0/*s.json", "mel/*/seed0/[fi]*", "mel/*/seed0/*speakers.parquet", "mel/*/seed0/metrics*",
+                   "mel/pool"],
+        "encoding": ["mel/line", "mel/net", "mel/frames*", "mel__shuffled", "splits.parquet"],
+        "splits": ["mel", "parts"],
+        "manifest": [],
+    }  # fmt: skip
+    for name, patterns in order.items():
+        for pattern in patterns:
+            if list((results / "c").glob(pattern)):
+                remove(results / "c", pattern)
+        if name == part:
+            break
+    status, lines = said(results, capsys)
+    assert (status, len(lines)) == (0, 1), lines
+    assert ("Tables without a figure, in case you asked for it: c/t." in lines[0]) == (part == "table")
+
+
+def test_what_is_not_checked_is_said(copied, capsys):
+    results = copied()
+    for stray in ("c/tables/notes.txt", "c/mel/latents.zarr/latents/c/9"):
+        (results / stray).parent.mkdir(exist_ok=True)
+        (results / stray).write_text("mine")
+    status, lines = said(results, capsys)
+    assert status == 0 and "Not checked: 2 other files (no step has a checksum of them; the first is c/mel/" in lines[0]
+    assert "whether the config asks for more, which snakemake -n tells" in lines[0]
+
+
+def test_what_was_set_aside_is_compared_with_the_manifest(copied, capsys):
+    """A whole table, of another run of the same corpus."""
+    excluded = copied() / "c/excluded.parquet"
+    row = {"path": "a.wav", "utterance_id": "a", "speaker_id": "s", "reason": "empty", "detail": ""}
+    parquet.write_parquet(excluded, pd.DataFrame([row]))
+    status, lines = said(excluded.parents[1], capsys)
+    assert status == 1 and lines[0].startswith(f"{excluded}: this table is not the one of its manifest")
+
+
+@pytest.mark.parametrize("gone", ["a.wav", "files.run.json", "."])
+def test_what_was_decoded_is_known_by_the_record_beside_it(copied, capsys, gone):
+    folder = copied() / "c/mel/line/seed0"
+    heard = folder / "free_runs.heard"
+    heard.mkdir()
+    (heard / "a.wav").write_bytes(b"sound")
+    record = files.read_json(folder / "free_runs.run.json", made_by="")
+    files.write_json(
+        folder / "free_runs.run.json", record | {"command": ["measure", "--folder", f"elsewhere/{heard.name}"]}
+    )
+    files.write_json(heard / "files.run.json", {"files": {"a.wav": files.file_sha256(heard / "a.wav")}})
+    assert said(folder.parents[3], capsys)[0] == 0
+    remove(heard.parent, f"{heard.name}/{gone}")
+    status, lines = said(folder.parents[3], capsys)
+    assert status == 1 and "missing" in lines[0] and lines[0].startswith(str(heard / gone)), lines
+
+
 def test_every_damaged_file_is_found_with_what_to_delete(finished, copied, capsys):
     status, lines = said(finished / "results", capsys)
-    assert (status, len(lines)) == (0, 1) and lines[0].startswith("All is as it was written: 40 files with a checksum")
+    assert (status, len(lines)) == (0, 1) and lines[0].startswith(
+        "All that is there is as it was written: 40 files with a checksum"
+    )
     good, draw = contents(finished / "results"), random.Random(3)
     for name in draw.sample(sorted(good), 16):
         results = copied()
@@ -311,9 +396,8 @@ def test_the_command_tells_what_it_does_and_what_it_found(copied):
     assert done.returncode == 1 and re.search(
         r"energy_db/c/0: .* is missing\. What to do: delete .*latents\.json", line
     )
-    assert conclusion.startswith("1 damaged or missing files in ") and conclusion.endswith(
-        "and run the same command again."
-    )
+    assert conclusion.startswith("1 damaged or missing files in ")
+    assert "and run the same command again. Not checked: 0 other files; " in conclusion
     helped = subprocess.run([*command, "--help"], capture_output=True, text=True, check=False)
     assert helped.returncode == 0 and "which file to delete" in helped.stdout
     with pytest.raises(UserError, match=r"no such folder of results.*nowhere"):
