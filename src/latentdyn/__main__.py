@@ -75,7 +75,8 @@ def _shown(table: "pd.DataFrame") -> str:
     for name, shown in (("context_gain", "context gain"), ("predictive_information", "information")):
         bounds = zip(*(table[f"{name}{part}"] for part in ("", "_ci_low", "_ci_high")), strict=True)
         text[shown] = [_interval(*three) for three in bounds]
-    text["cosine"], text["r2"] = (table[name].map("{:z.3f}".format) for name in ("cosine", "r2_delta"))
+    for name in ("cosine", "r2_delta"):
+        text[name] = table[name].map("{:z.3f}".format)
     n, speakers = table["n"].iloc[0], table["speakers"].iloc[0]
     return (
         f"{text.to_string(index=False)}\n\nOf {n} frames of {speakers} held-out speakers. ΔNLL, context gain (negative "

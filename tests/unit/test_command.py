@@ -41,6 +41,7 @@ def test_measure_prints_a_table_and_a_verdict_and_writes_all_columns(index, tmp_
     ("arguments", "said"),
     [
         (["measure", "missing.csv", "--frame-rate-hz", "50"], "the index of latents does not exist"),
+        (["measure", ".", "--frame-rate-hz", "50"], "this is a folder, not the CSV"),
         (["measure", "index.csv", "--frame-rate-hz", "0"], "the frame rate is 0.0"),
         (["measure", "index.csv", "--frame-rate-hz", "50", "--horizons", "0"], "all above 0"),
         (["measure", "index.csv", "--frame-rate-hz", "50", "--window-frames", "90"], "no utterance is long enough"),

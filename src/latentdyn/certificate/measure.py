@@ -1,5 +1,6 @@
 """`latentdyn.measure`: the certificate of some latents as a DataFrame, with a verdict in words."""
 
+import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -76,6 +77,12 @@ def measure_index(
     """The same for latents in files, which a CSV names as for a corpus of kind `latents` (docs/own_latents.md). Its
     column `split`, if there is one, says who is held out."""
     rate, reach = check_frame_rate(frame_rate_hz), check_reach(window_frames, horizons)
+    if Path(index).is_dir():
+        raise UserError(
+            "this is a folder, not the CSV that names the latents",
+            index,
+            "give the CSV: a row for each utterance with utterance_id, speaker_id and path (docs/own_latents.md)",
+        )
     with tempfile.TemporaryDirectory(prefix="latentdyn-") as folder:
         return _certificate(Path(index).absolute(), rate, *reach, None, Path(folder))
 
@@ -92,7 +99,8 @@ def _certificate(
 def _of_arrays(error: UserError, folder: str) -> UserError:
     """The same mistake without the names of our temporary files: what the user knows are the arrays."""
     where = "arrays" if folder in error.where else error.where
-    return UserError(error.what.replace(f"{folder}/", ""), where, error.fix)
+    what, fix = (re.sub(r"\bfiles\b", "utterances", text.replace(f"{folder}/", "")) for text in (error.what, error.fix))
+    return UserError(what, where, fix)
 
 
 def _table(run: Run) -> pd.DataFrame:

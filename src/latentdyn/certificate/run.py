@@ -5,7 +5,8 @@ workflow, and so are the numbers. Everything is computed on the CPU, and the cal
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from latentdyn.certificate.speakers import certificate_splits
+from latentdyn.certificate.speakers import certificate_splits, unused_splits
 from latentdyn.config import load_config
 from latentdyn.config.measurements.lagged import Evaluation
 from latentdyn.config.predictors import PredictorKind
@@ -43,6 +44,7 @@ from latentdyn.stores.windows import common_frames
 
 CORPUS, LATENTS, LINEAR, TABLE = "own", "latents", "linear_gaussian", "certificate"
 CONTROLS = ("shuffled", "white")
+_NEEDED = {"shuffled": "the frames of each utterance in random order"}  # without it, there is no verdict
 
 _WORKERS = 2
 _CPU, _SEED = torch.device("cpu"), 0
@@ -60,29 +62,41 @@ class Run:
     split_settings: dict[str, Any] | None
     frames: pd.DataFrame
     measured: Measurements
+    notes: tuple[str, ...] = ()
 
 
-def certificate_config(index: Path, frame_rate_hz: float, window_frames: int, horizons: list[int]) -> Config:
-    """The configuration of the certificate's table.
+def certificate_config(
+    index: Path, frame_rate_hz: float, window_frames: int, horizons: list[int], controls: Sequence[str] = CONTROLS
+) -> Config:
+    """The configuration of the certificate's table, beside these controls.
 
     Raises:
         UserError: a setting is out of its range.
     """
     reach = {"window_frames": window_frames, "horizons": horizons}
-    return load_config(
-        {
-            "schema_version": 1,
-            "corpora": {CORPUS: {"kind": "latents", "index": str(index), "frame_rate_hz": frame_rate_hz}},
-            "representations": {LATENTS: {"kind": "provided"}},
-            "predictors": {kind: {"kind": kind, **reach} for kind in (LINEAR, "ar1")},
-            "tables": {
-                TABLE: {
-                    "kind": "lagged", "corpora": [CORPUS], "representations": [LATENTS], "surrogates": list(CONTROLS),
-                    "predictors": [LINEAR, "ar1"], "horizons": horizons, "splits": ["eval"],
-                }
-            },
-        }
-    )  # fmt: skip
+    sections = {
+        "schema_version": 1,
+        "corpora": {CORPUS: {"kind": "latents", "index": str(index), "frame_rate_hz": frame_rate_hz}},
+        "representations": {LATENTS: {"kind": "provided"}},
+        "predictors": {kind: {"kind": kind, **reach} for kind in (LINEAR, "ar1")},
+        "tables": {
+            TABLE: {
+                "kind": "lagged", "corpora": [CORPUS], "representations": [LATENTS], "surrogates": list(controls),
+                "predictors": [LINEAR, "ar1"], "horizons": horizons, "splits": ["eval"],
+            }
+        },
+    }  # fmt: skip
+    try:
+        return load_config(sections)
+    except UserError as error:
+        raise _of_arguments(error) from None
+
+
+def _of_arguments(error: UserError) -> UserError:
+    """The same mistake in the caller's words, who knows the arguments and no keys."""
+    what = re.sub(r"\b(?:\w+\.)+(frame_rate_hz|window_frames|horizons)\b", r"\1", error.what)
+    mistakes = dict.fromkeys(what.removeprefix("the configuration is not valid: ").split("; "))
+    return UserError("; ".join(mistakes), "the arguments", "correct what is named above")
 
 
 class _Once(logging.Filter):
@@ -122,24 +136,44 @@ def run_certificate(config: Config, folder: Path, given_splits: Mapping[Any, str
     check_excluded_share(manifest, LATENTS_MAX_EXCLUDED_SHARE)
     splits, drawn = certificate_splits(manifest.utterances, given_splits)
     made: list[tuple[pd.DataFrame, pd.DataFrame]] = []
+    controls, notes = list(CONTROLS), unused_splits(splits, given_splits)
     for name, representation in config.all_representations.items():
         settings, handle = representation.model_dump(mode="json"), folder / name / "latents.json"
+        frames = handle.with_name("frames.json")
         if name == LATENTS:
             import_latents(manifest.utterances, index.parent, corpus["frame_rate_hz"], settings, handle)
-        else:
-            derive_store(open_latents(folder / LATENTS / "latents.json"), settings, splits, handle)
-        store, frames = open_latents(handle), folder / name / "frames.json"
-        write_frames(frames.with_suffix(".parquet"), frames, index_frames(store, splits), store)
-        if name == LATENTS:
-            latents_frames = open_frames(frames, store)
+            latents_frames = _indexed(handle, frames, splits)
             _check_finite(latents_frames, corpus["max_nonfinite_share"])
-            _check_usable(latents_frames, store.n_rows, config.predictors[LINEAR])
-        made += _measured(config, name, handle, frames)
+            _check_usable(latents_frames, open_latents(handle).n_rows, config.predictors[LINEAR])
+            made += _measured(config, name, handle, frames)
+            continue
+        control = name.removeprefix(f"{LATENTS}__")
+        try:
+            derive_store(open_latents(folder / LATENTS / "latents.json"), settings, splits, handle)
+            _indexed(handle, frames, splits)
+            made += list(_measured(config, name, handle, frames))
+        except UserError as error:
+            if control in _NEEDED:
+                raise UserError(error.what, f"the control {name}: {_NEEDED[control]}", error.fix) from None
+            controls.remove(control)
+            notes.append(f"the control {name} cannot be measured, so it is left out: {error.what}.")
     records, sums = (pd.concat(tables, ignore_index=True) for tables in zip(*made, strict=True))
     resamples = config.section(Evaluation).bootstrap_resamples
     measured = Measurements(records, sums, pd.DataFrame(), resamples)
     by_speaker = dict(zip(splits["speaker_id"].astype(str), splits["split"].astype(str), strict=True))
-    return Run(config, manifest, by_speaker, drawn, latents_frames, measured)
+    if len(controls) < len(CONTROLS):
+        linear = config.predictors[LINEAR]
+        config = certificate_config(
+            index, corpus["frame_rate_hz"], linear.window_frames, list(linear.horizons), controls
+        )
+    return Run(config, manifest, by_speaker, drawn, latents_frames, measured, tuple(notes))
+
+
+def _indexed(handle: Path, frames: Path, splits: pd.DataFrame) -> pd.DataFrame:
+    """The frame index of latents, written beside them."""
+    store = open_latents(handle)
+    write_frames(frames.with_suffix(".parquet"), frames, index_frames(store, splits), store)
+    return open_frames(frames, store)
 
 
 def _check_finite(frames: pd.DataFrame, max_share: float) -> None:
@@ -195,6 +229,7 @@ def _measured(config: Config, name: str, handle: Path, frames: Path) -> Iterator
     information, by_speaker = predictive_information(
         settings[LINEAR], subject.latents, subject.frames,
         max_frames=evaluation.max_frames, resamples=evaluation.bootstrap_resamples, seed_names=SEED_NAMES,
+        trimmed=True,
     )  # fmt: skip
     own = asdict(Identity("predictive_information", CORPUS, name, LINEAR, "teacher_forced", _SEED))
     yield records_table(own, information), sums_table(own, by_speaker)

@@ -59,6 +59,15 @@ def certificate_splits(
     return split_speakers(manifest, **settings), settings
 
 
+def unused_splits(splits: pd.DataFrame, given: Mapping[Any, str] | None) -> list[str]:
+    """What to tell of given splits whose speaker has no utterance; `splits` are those of the speakers that have one."""
+    unused = sorted({*by_name(given, "speaker", "splits")} - set(splits["speaker_id"])) if given is not None else []
+    if not unused:
+        return []
+    who = "1 speaker" if len(unused) == 1 else f"{len(unused)} speakers"
+    return [f"splits names {who} without utterances; the first is {unused[0]!r}."]
+
+
 def _fills(speakers: list[str], settings: dict[str, Any]) -> bool:
     """Whether a draw leaves about its share for `eval`, two of four speakers or more, and something for the others."""
     splits = [str(assign_split(speaker, **settings)) for speaker in speakers]

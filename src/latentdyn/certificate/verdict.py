@@ -29,6 +29,7 @@ _FEW_SPEAKERS = 10  # held out: with fewer, a percentile interval over speakers 
 _FEW_FRAMES = 10  # training frames for each weight of a dimension's regression
 _LARGE_SHARE = 0.05  # of the frames
 _LITTLE = 0.005  # nats a dimension: what explains 1 % of its variance is worth -ln(0.99) / 2
+_FAR_BELOW = 10  # of these: so much less than nothing is no chance
 _NETWORKS = "A network may find what a linear predictor cannot: the workflow fits networks too."
 
 
@@ -54,10 +55,12 @@ class _Setting:
 @dataclass(frozen=True)
 class _Worth:
     """What the past tells, nats a frame, beyond a law that knows nothing of what comes next; with its interval.
-    little: less counts as nothing. sure: it is more than nothing, by the bootstrap's interval and by a t-test over
-    speakers: of a few speakers, the first alone says so too often."""
+    typical: the same without the 5 % of frames at either end. little: less counts as nothing. sure: it is more than
+    nothing, by the bootstrap's interval and by a t-test over speakers: of a few speakers, the first alone says so too
+    often."""
 
     nats: float
+    typical: float
     low: float
     high: float
     little: float
@@ -73,7 +76,9 @@ class _Worth:
             for place in (more, less)
         ]
         sure = difference.ci_low > 0 and _is_positive(means[0] - means[1])
-        return cls(difference.value, difference.ci_low, difference.ci_high, _LITTLE * dim, sure)
+        ends = [place.over_seeds(f"{metric}_trimmed") for place in (more, less)]
+        assert ends[0] is not None and ends[1] is not None
+        return cls(difference.value, ends[0] - ends[1], difference.ci_low, difference.ci_high, _LITTLE * dim, sure)
 
     @property
     def something(self) -> bool:
@@ -81,7 +86,17 @@ class _Worth:
 
     @property
     def nothing(self) -> bool:
-        return self.nats < self.little and not isnan(self.low)
+        return self.high < self.little
+
+    @property
+    def of_few_frames(self) -> bool:
+        """Whether few frames decide the mean: without them it is another number."""
+        return abs(self.nats - self.typical) > self.little + abs(self.typical) / 2
+
+    @property
+    def disputed(self) -> bool:
+        """Whether few frames decide if the past tells anything."""
+        return self.of_few_frames and (self.nats < self.little) != (self.typical < self.little)
 
     def __str__(self) -> str:
         interval = "" if isnan(self.low) else f" (95 % interval {_number(self.low)} to {_number(self.high)})"
@@ -91,11 +106,13 @@ class _Worth:
 @dataclass(frozen=True)
 class _Finding:
     """What the past tells at one k. frame: about a frame, beyond the frames in random order. step: about the step into
-    the frame, beyond a random walk. unordered: what frames in random order tell, nats a frame."""
+    the frame, beyond a random walk. ordered: what the past tells about a frame, nats. unordered: what frames in random
+    order tell about it."""
 
     k: int
     frame: _Worth
     step: _Worth
+    ordered: float
     unordered: float
 
     @classmethod
@@ -106,9 +123,9 @@ class _Finding:
             for row in (LATENTS, f"{LATENTS}__shuffled")
         )
         walk = run.measured.of_row(LATENTS, f"{LINEAR}__unconditional", "eval", slice="all")  # it has one k
-        unordered = shuffled.over_seeds(name)
-        assert unordered is not None
-        return cls(k, _Worth.of(own, shuffled, name, dim), _Worth.of(walk, own, NLL.name, dim), unordered)
+        ordered, unordered = own.over_seeds(name), shuffled.over_seeds(name)
+        assert ordered is not None and unordered is not None
+        return cls(k, _Worth.of(own, shuffled, name, dim), _Worth.of(walk, own, NLL.name, dim), ordered, unordered)
 
     @property
     def step_is_told(self) -> bool:
@@ -142,6 +159,11 @@ def _answer(run: Run, setting: _Setting) -> str:
         return f"Undecided: {both} Single frames are so large that nothing can be told: look for them."
     if isnan(frame.low):
         return f"Undecided: {both} But one held-out speaker gives no interval."
+    if step.disputed or (first.k == 1 and frame.disputed):
+        return (
+            f"Undecided: few frames decide. {both} Without the 5 % of frames at either end, these are "
+            f"{_number(frame.typical)} and {_number(step.typical)} nats, which would be another answer."
+        )
     if first.step_is_told:
         return f"Yes: the next step can be predicted. {both}{_reach_of_step(findings, setting)}"
     if frame.nothing and (first.k == 1 or step.nothing):
@@ -222,8 +244,19 @@ def _caveats(run: Run, setting: _Setting) -> list[str]:
             f"{trained} training frames are few for the {weights} weights that each dimension has (W x D). With more "
             "frames, the predictor finds more: what is measured is too low. Smaller window_frames need fewer."
         )
-    if few_frames_decide(*_dnll(run, min(setting.horizons))):
-        found.append("few frames decide the means: they are far from the medians. Look for frames that are far out.")
+    k = min(setting.horizons)
+    finding = _Finding.of(run, k)
+    if finding.frame.of_few_frames or finding.step.of_few_frames or few_frames_decide(*_dnll(run, k)):
+        found.append(
+            "few held-out frames decide the means: most frames say something else. Look for frames that are far out."
+        )
+    elif min(finding.ordered, finding.unordered) < -_FAR_BELOW * finding.frame.little:
+        found.append(
+            f"a context tells down to {_number(min(finding.ordered, finding.unordered))} nats about a frame, far less "
+            "than nothing: the training speakers do not cover the held-out ones. Give more speakers, or subtract the "
+            "mean of each speaker."
+        )
+    found += run.notes
     found += _losses(run.manifest.excluded, frames, reach)
     return found
 

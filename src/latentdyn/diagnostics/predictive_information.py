@@ -21,6 +21,7 @@ from torch import Tensor
 
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval, speaker_totals
 from latentdyn.diagnostics.records import Record, record
+from latentdyn.diagnostics.summaries import robust_summary
 from latentdyn.distributions.gaussian import FullGaussian, cholesky
 from latentdyn.metrics import PREDICTIVE_INFORMATION
 from latentdyn.predictors.base import SolvedPredictor, build_predictor
@@ -47,6 +48,7 @@ def predictive_information(
     max_frames: int,
     resamples: int,
     seed_names: tuple[object, ...],
+    trimmed: bool = False,
 ) -> tuple[list[Record], pd.DataFrame]:
     """The information at every horizon on the split `eval`.
 
@@ -54,7 +56,7 @@ def predictive_information(
         settings: of a predictor of kind linear_gaussian; window_frames, horizons and ridges are taken from it.
         latents: (n_rows, D) resident. frames: the frame index. max_frames: more frames are subsampled.
         seed_names: what names the subsample and the bootstrap: those of the lagged diagnostic give its frames and
-            its resamples of the speakers.
+            its resamples of the speakers. trimmed: whether to record the 5 %-trimmed mean over frames too.
 
     Returns:
         A record for each horizon, and sums over each speaker's frames, as the lagged diagnostic has them.
@@ -73,6 +75,8 @@ def predictive_information(
         where = {"split": "eval", "slice": "all", "horizon": k}
         metric = PREDICTIVE_INFORMATION
         records.append(record(metric, values.mean(), len(values), ci_low=low, ci_high=high, **where))
+        if trimmed:
+            records.append(record(metric.part("trimmed"), robust_summary(values)["trimmed"], len(values), **where))
         by_speaker = {"speaker_id": speakers, "total": totals[:, 0], "n": counts[:, 0]}
         sums.append(pd.DataFrame(by_speaker).assign(metric=metric.name, **where))
     return records, pd.concat(sums, ignore_index=True)

@@ -104,6 +104,9 @@ def test_the_callers_random_numbers_and_folders_stay_as_they_are(tmp_path, monke
         ({"horizons": [0]}, "horizons"),
         ({"horizons": 3}, "horizons"),
         ({"window_frames": 2.5}, "window_frames"),
+        ({"window_frames": True}, "window_frames"),
+        ({"horizons": [True]}, "horizons"),
+        ({"horizons": [1, 1]}, "no two equal"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, said, tmp_path, monkeypatch):
@@ -128,6 +131,42 @@ def test_latents_that_do_not_span_their_dimensions_are_refused():
     utterances, speakers = ar1(0.5, 6, dim=1)
     with pytest.raises(UserError):
         latentdyn.measure({name: x * np.float32([1, 1]) for name, x in utterances.items()}, speakers, 50)
+
+
+def test_an_argument_out_of_range_is_called_by_its_name():
+    with pytest.raises(UserError) as told:
+        latentdyn.measure(*ar1(0.5, 6, n_frames=30), 1e9, window_frames=1)
+    assert told.value.what.startswith("frame_rate_hz: must be") and told.value.where == "the arguments"
+
+
+def test_latents_whose_steps_rounding_took_are_told_as_constant():
+    utterances, speakers = ar1(0.5, 6, n_frames=30)
+    with pytest.raises(UserError, match=r"6 of 6 utterances never change.*float32, cannot change by less than 64"):
+        latentdyn.measure({name: x + np.float32(1e9) for name, x in utterances.items()}, speakers, 50)
+
+
+def test_splits_of_a_speaker_without_utterances_are_told():
+    utterances, speakers = ar1(0.5, 4, n_frames=60)
+    splits = dict(zip([*speakers, "s9"], ["train", "validation", "eval", "eval", "eval"], strict=True))
+    table = latentdyn.measure(utterances, speakers, 50, window_frames=1, horizons=[1], splits=splits)
+    assert "1 speaker without utterances; the first is 's9'" in table.attrs["verdict"]
+    assert sorted(table.attrs["splits"]) == speakers
+
+
+def far_apart(n_speakers=10, dim=4):
+    """A constant of each speaker beside noise a thousand times smaller."""
+    rng = np.random.default_rng(1)
+    offsets = 100 * rng.normal(size=(n_speakers, dim))
+    arrays = [(offset + 0.1 * rng.normal(size=(200, dim))).astype(np.float32) for offset in offsets]
+    return arrays, [f"s{i}" for i in range(n_speakers)]
+
+
+def test_a_control_that_cannot_be_measured_is_left_out_and_told():
+    """The covariance of all frames is that of four training speakers' means: it spans three dimensions."""
+    table = latentdyn.measure(*far_apart(), 12.5, window_frames=2, horizons=[1])
+    assert set(table.representation) == {"latents", "latents__shuffled"}
+    text = " ".join(table.attrs["verdict"].split())
+    assert "control latents__white cannot be measured, so it is left out: training deltas span 3 of 4" in text
 
 
 def test_its_splits_go_back_in():
@@ -188,7 +227,7 @@ def test_an_index_of_bad_files_names_them(tmp_path):
 def test_latents_under_two_speakers_are_not_measured():
     """They could be trained on and evaluated on."""
     utterances, speakers = ar1(0.5, 6)
-    with pytest.raises(UserError, match="2 of 6 files must be set aside") as told:
+    with pytest.raises(UserError, match="2 of 6 utterances must be set aside") as told:
         latentdyn.measure({**utterances, "u5": utterances["u0"]}, speakers, 50)
     assert "of speaker 's5'" in told.value.what and "Snakemake" not in told.value.where
 

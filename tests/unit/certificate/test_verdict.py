@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import latentdyn
-from latentdyn.certificate.verdict import _is_positive
+from latentdyn.certificate.verdict import _is_positive, _Worth
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,34 @@ from latentdyn.certificate.verdict import _is_positive
 )
 def test_a_mean_above_0_beyond_chance(values, positive):
     assert _is_positive(pd.Series(values)) is positive
+
+
+@pytest.mark.parametrize(
+    ("nats", "typical", "low", "high", "nothing", "disputed"),
+    [
+        (0.0, 0.0, -0.01, 0.005, True, False),
+        (0.0, 0.0, -0.01, 0.02, False, False),  # it may be more than the 0.01 that count
+        (0.009, 0.011, 0.001, 0.02, False, False),  # on both sides of 0.01, but close
+        (-5.0, 0.3, -17.0, 0.3, False, True),
+        (2.0, 0.0, 0.1, 5.0, False, True),
+        (2.0, 1.5, 1.0, 3.0, False, False),
+        (0.0, 0.0, np.nan, np.nan, False, False),  # one speaker has no interval
+    ],
+)
+def test_nothing_needs_an_upper_bound_and_few_frames_decide_nothing(nats, typical, low, high, nothing, disputed):
+    worth = _Worth(nats, typical, low, high, little=0.01, sure=low > 0)
+    assert (worth.nothing, worth.disputed) == (nothing, disputed)
+
+
+def test_one_bad_held_out_frame_makes_no_firm_answer():
+    rng = np.random.default_rng(0)
+    arrays = [recursion(0.5 * np.eye(2))(rng, rng.normal(size=(120, 2))).astype(np.float32) for _ in range(24)]
+    splits = dict(zip(range(8), 3 * ["train"] + ["validation"] + 4 * ["eval"], strict=True))
+    given = {"speakers": np.repeat(range(8), 3), "frame_rate_hz": 12.5, "splits": splits, "horizons": [1]}
+    assert latentdyn.measure(arrays, **given).attrs["verdict"].startswith(YES)
+    arrays[-1][60] = 100
+    text = latentdyn.measure(arrays, **given).attrs["verdict"]
+    assert text.startswith("Undecided: few frames decide.") and "Note: few held-out frames decide the means" in text
 
 
 YES = "Yes: the next step can be predicted."
@@ -46,7 +74,7 @@ def rotation(angle):
 
 PROCESSES = {
     "white noise": (lambda rng, noise: noise, NO),
-    "a constant mean of each speaker": (lambda rng, noise: 0.5 * rng.normal(size=2) + noise, NO),
+    "a constant mean of each speaker": (lambda rng, noise: 0.2 * rng.normal(size=2) + noise, NO),
     "frames in random order": (lambda rng, noise: rng.permutation(recursion(0.5 * np.eye(2))(rng, noise)), NO),
     "random walk": (lambda rng, noise: np.cumsum(noise, 0), LEVEL),
     "random walks far apart": (lambda rng, noise: 100 * rng.normal(size=2) + np.cumsum(noise, 0), LEVEL),
