@@ -45,13 +45,13 @@ def step(arguments: argparse.Namespace) -> None:
         damaged.setdefault(error.where, f"{error.where}: {error.what}. What to do: {error.fix}.")
     for line in damaged.values():
         print(line)
-    not_checked = _not_checked(results, others)
+    not_checked = _without_figure(results) + _not_checked(results, others)
     if damaged:
         print(f"{len(damaged)} damaged or missing files in {results}: do what each line says, {_AGAIN}. {not_checked}")
         sys.exit(1)
     print(
         f"All that is there is as it was written: {len(summed)} files with a checksum in {results}, and "
-        f"{len(found.described)} that they describe. {_without_figure(results)}{not_checked}"
+        f"{len(found.described)} that they describe. {not_checked}"
     )
 
 
@@ -68,7 +68,8 @@ def _files(folder: Path) -> Iterator[Path]:
     """All files below a folder but those that are passed over."""
     for path in sorted(folder.iterdir()):
         if not path.is_dir():
-            yield path
+            if path.name != ".snakemake_timestamp":  # Snakemake's own, in each folder that a rule makes
+                yield path
         elif path.name not in _SKIPPED:
             yield from _files(path)
 
