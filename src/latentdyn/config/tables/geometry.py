@@ -64,9 +64,8 @@ class GeometryTable(PlainTable):
         "shuffled within utterances shows how much of it is voice and room. It is also the level gain against one full "
         "Gaussian of frames, with the sign turned. The other numbers depend on the units of the latents.",
         caption="What the past tells about a frame, and the shape of the frames",
-        columns=("predictive_information", "participation_ratio", "excess_kurtosis", "spectral_predictability", "dim",
-                 "frame_rate_hz"),
-        drawn=("predictive_information", "participation_ratio", "spectral_predictability"),
+        columns=("predictive_information", "participation_ratio"),
+        drawn=("predictive_information", "participation_ratio"),
         across="horizon",
     )  # fmt: skip
 

@@ -26,7 +26,6 @@ _PLACES = {
     "step": "step", "clusters": "clusters", "correction": "correction", "langevin_steps": "langevin_steps",
     "sigma": "sigma",
 }  # fmt: skip
-_ALWAYS = ("representation", "split")
 _BOUNDS = ("ci_low", "ci_high")
 
 
@@ -67,13 +66,17 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     names = [name for name in _PLACES.values() if name in rows and name != axis]
     lines = axis in rows and rows[axis].notna().any()
     height = 5.0 if lines else 1.5 + 0.25 * len(rows)
-    figure = Figure(figsize=(6.5 * len(drawn), height), layout="constrained")
-    for panel, column in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True):
-        panel.set_title(title(column, listed(columns[column])), fontsize=10)
+    width = 6.5 * len(drawn) if lines else 3.0 + 3.0 * len(drawn)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    panels = figure.subplots(1, len(drawn), squeeze=False, sharey=not lines)[0]
+    for panel, column in zip(panels, drawn, strict=True):
+        panel.set_title(title(column, listed(columns[column])).replace(" (", "\n("), fontsize=10)
         if lines:
             _lines(panel, rows, names, axis, column)
         else:
             _bars(panel, rows, names, column)
+    if not lines:
+        panels[0].invert_yaxis()  # all share it
     if lines:
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
@@ -104,7 +107,6 @@ def _bars(panel: Any, rows: pd.DataFrame, names: list[str], column: str) -> None
     if (low := f"{column}_ci_low") in rows:
         panel.hlines(places, rows[low].astype(float), rows[f"{column}_ci_high"].astype(float), linewidth=1)
     panel.set_yticks(places, labels, fontsize=8)
-    panel.invert_yaxis()
     panel.grid(axis="x", color="0.9")
 
 
@@ -172,5 +174,5 @@ def _for_people(rows: pd.DataFrame, columns: dict[str, str], shown: dict[str, An
     """The columns of Markdown and LaTeX: places that differ between rows, n, and the metrics that are chosen."""
     chosen = [column for column, metric in columns.items() if metric in (shown["columns"] or columns.values())]
     kept = {end for c in chosen for end in (c, f"{c}_ci_low", f"{c}_ci_high", f"published_{c}")}
-    places = [p for p in _PLACES.values() if p in rows and (p in _ALWAYS or rows[p].nunique(dropna=False) > 1)]
+    places = [p for p in _PLACES.values() if p in rows and (p == "representation" or rows[p].nunique(dropna=False) > 1)]
     return [*places, "n", *(name for name in rows if name in kept)]
