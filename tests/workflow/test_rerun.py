@@ -61,7 +61,7 @@ def test_editing_what_cannot_change_a_result_does_nothing(finished):
         ("diagnostics/summaries.py", "_TRIM = 0.05", "_TRIM = 0.1", {"measure_lagged": 4, **TABLES}),
         ("stores/frames.py", "_MEDIAL = (0.1, 0.9)", "_MEDIAL = (0.2, 0.8)", FROM_FRAMES),
         ("codecs/logmel.py", "_TILE_FRAMES = 256", "_TILE_FRAMES = 64", FROM_ENCODING),
-        ("codecs/mimi.py", "transpose(1, 2).cpu()", "transpose(2, 1).cpu()", {}),
+        ("codecs/encodec.py", "transpose(1, 2).cpu()", "transpose(2, 1).cpu()", {}),
         ("corpus/splits.py", "    if u < eval", "    if u <= eval", {"split_speakers": 1, **FROM_FRAMES}),
         ("reporting/published.py", 'PHASE_1, MIMI, "nll"', 'PHASE_1, MIMI, "nll_"', VIEWS),
         ("reporting/views/lagged.py", "alpha=0.15", "alpha=0.2", {"plot_metrics": 1}),
