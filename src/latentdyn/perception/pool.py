@@ -1,4 +1,8 @@
-"""Many jobs in several processes of one thread each; results come in the order of the jobs, whatever finishes first."""
+"""Many jobs in several processes of one thread each; results come in the order of the jobs, whatever finishes first.
+
+One process works with one thread too: a float32 product is summed in another order by several threads, and no number
+may depend on how many processes there were.
+"""
 
 import contextlib
 import multiprocessing
@@ -8,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
+
+from threadpoolctl import threadpool_limits
 
 from latentdyn.errors import UserError
 
@@ -29,7 +35,10 @@ def in_processes(work: Callable[[Job], Result], jobs: Iterable[Job], processes: 
         UserError: a process was ended from outside, or by a library.
     """
     if processes == 1:
-        yield from map(work, jobs)
+        for job in jobs:
+            with threadpool_limits(1):
+                done = work(job)
+            yield done
         return
     waiting: deque[Future[Result]] = deque()
     context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads of this process hold
