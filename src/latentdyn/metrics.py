@@ -15,7 +15,7 @@ from typing import Literal
 Better = Literal["lower", "higher", "neither"]
 
 # what may follow the name of a metric, after an underscore; PARTS, below, says what each is
-_PART = r"ci_low|ci_high|median|trimmed|min|max|q0\.\d+|top\d+|permuted|permuted_sd|seed_sd|nonfinite"
+_PART = r"ci_low|ci_high|median|trimmed|min|max|q0\.\d+|top\d+|c\d+|permuted|permuted_sd|seed_sd|nonfinite"
 _SUFFIXED = re.compile(rf"(.+)_({_PART})")
 
 
@@ -279,6 +279,12 @@ EXCESS_KURTOSIS = Metric("excess_kurtosis", "1", decimals=2, better="neither",
 SPECTRAL_PREDICTABILITY = Metric("spectral_predictability", "1", decimals=3, better="neither",
     sentence="Mean over dimensions of 1 less the normalised entropy of the power spectrum; 0 of white noise.")
 
+SLOWNESS = Metric("slowness", "1", decimals=3, better="neither",
+    sentence="Mean squared step of a slow feature over the variance of its frames: 2 (1 - its autocorrelation); 2 of "
+    "white noise.")
+CANONICAL_CORRELATION = Metric("canonical_correlation", "1", decimals=3, better="neither",
+    sentence="Correlation of a direction of the frames with its best linear prediction from the W frames before.")
+
 NOISE_RESPONSE = Metric("noise_response", "1", decimals=4, better="lower",
     sentence="Mean squared change of frames when white noise is added to the audio, over the variance of the frames.")
 NOISE_RESPONSE_LOG_MEL = Metric("noise_response_log_mel", "1", decimals=4, better="neither",
@@ -322,6 +328,7 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
         PREDICTIVE_INFORMATION, PARTICIPATION_RATIO, EXCESS_KURTOSIS, SPECTRAL_PREDICTABILITY, DIM, FRAME_RATE_HZ,
         SPEAKERS,
     ),
+    "readouts": (SLOWNESS, CANONICAL_CORRELATION),
 }
 # follow from records, are in the certificate only (`latentdyn.measure`), or are only planned
 _OF_TABLES = (
@@ -360,6 +367,7 @@ PARTS = {
     "min`, `max": "the lowest and the highest frame",
     "q{share}": "a quantile over frames",
     "top{m}": "along the first m principal axes of the training deltas only",
+    "c{i}": "of the i-th direction",
     "permuted": "the mean over permutations of the labels",
     "permuted_sd": "the standard deviation over permutations of the labels",
     "seed_sd": "the standard deviation between training seeds",

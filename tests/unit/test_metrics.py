@@ -52,7 +52,7 @@ def test_a_metric_has_no_part_of_any_other_name():
 def test_the_parts_that_the_page_explains_are_those_that_there_are():
     for names in PARTS:
         for name in names.split("`, `"):
-            part = name.replace("{share}", "0.25").replace("{m}", "8")
+            part = name.replace("{share}", "0.25").replace("{m}", "8").replace("{i}", "2")
             assert metric(f"dnll_{part}") == DNLL.part(part)
     explained = "|".join(PARTS).replace("`, `", "|").replace("{share}", r"0\.\d+").replace("{m}", r"\d+")
     assert explained == _PART

@@ -477,6 +477,11 @@ class Process(RepresentationKind):
     exact_clusters: ClassVar[bool] = False  # an exact value of clusters of contexts is known, at k = 1
     exact_geometry: ClassVar[bool] = False  # exact values are known of what is measured without a predictor
 
+    @property
+    def exact_readouts(self) -> bool:
+        """Whether exact values of slow features and canonical correlations are known."""
+        return False
+
     dim: int = Field(16, ge=1, le=100_000, description="dimensions")
     seed: int = Field(
         0, ge=0, lt=2**32, description="random seed of the process's own parameters and of its utterances"
@@ -499,6 +504,10 @@ class VAR(Process):
     noise: Literal["isotropic", "correlated"] = Field(
         "isotropic", description="covariance of e: the identity, or one whose dimensions move together"
     )
+
+    @property
+    def exact_readouts(self) -> bool:
+        return 0 < self.radius < 1
 
 
 class Jumps(Process):

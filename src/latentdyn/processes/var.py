@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from scipy.linalg import solve_discrete_lyapunov
+from scipy.linalg import eigh, solve_discrete_lyapunov
 from scipy.stats import ortho_group
 
 from latentdyn.processes.base import Answer, monte_carlo, require
@@ -66,7 +66,11 @@ class VAR:
     def answers(self, horizons: Sequence[int]) -> list[Answer]:
         """At every k where the process is stationary; only what the noise decides, at k = 1, where it is not."""
         if self.radius < 1:
-            return [*self._shape(), *(answer for k in horizons for answer in self._stationary_answers(k))]
+            return [
+                *self._shape(),
+                *self._directions(),
+                *(answer for k in horizons for answer in self._stationary_answers(k)),
+            ]
         return list(self._unstable_answers()) if 1 in horizons else []
 
     def _stationary_answers(self, k: int) -> Iterator[Answer]:
@@ -100,6 +104,21 @@ class VAR:
         yield Answer("excess_kurtosis", None, 0.0, "x_t is Gaussian")
         if self.radius == 0:
             yield Answer("spectral_predictability", None, 0.0, "the spectrum is flat")
+
+    def _directions(self) -> Iterator[Answer]:
+        """Of slow features and canonical correlations; none of white noise, whose directions are all alike.
+
+        Only the newest frame of the past tells anything of x_t, so that any window W gives the same correlations.
+        """
+        if self.radius == 0:
+            return
+        s, moved = self.frame_covariance, self.transition @ self.frame_covariance
+        slowness = eigh(2 * s - moved - moved.T, s, eigvals_only=True)
+        squared = eigh(moved @ self.transition.T, s, eigvals_only=True)[::-1]
+        for i, (slow, square) in enumerate(zip(slowness, squared, strict=True), start=1):
+            yield Answer(f"slowness_c{i}", None, float(slow), "eigenvalue of 2S - AS - SAᵀ to S")
+            correlation = math.sqrt(max(square, 0))
+            yield Answer(f"canonical_correlation_c{i}", None, correlation, "root of the eigenvalue of A S Aᵀ to S")
 
     def _unstable_answers(self) -> Iterator[Answer]:
         entropy = 0.5 * (self.dim * math.log(2 * math.pi * math.e) + _log_det(self.noise_covariance))

@@ -4,7 +4,7 @@ import numpy as np
 
 from latentdyn.errors import UserError
 from latentdyn.representations.base import Source, Utterances
-from latentdyn.representations.readout import LinearReadout, whitening
+from latentdyn.representations.readout import LinearReadout, upright, whitening
 from latentdyn.stores.window_moments import WindowMoments
 
 
@@ -20,10 +20,13 @@ class CanonicalCorrelations(LinearReadout):
     Attributes:
         correlations: (D,) of the training frames, all of them, descending; 0 where D exceeds their rank. With few
             frames they are too high: what holds for other speakers is for a diagnostic to tell.
+        predictions: (W, D, dim) of the past, newest frame first: the least-squares prediction of each direction. Of a
+            fit alone; it is not stored.
     """
 
     arrays = ("mean", "weights", "synthesis", "correlations")
     correlations: np.ndarray
+    predictions: np.ndarray
 
     def __init__(self, source: Source, dtype: str, dim: int, window_frames: int) -> None:
         super().__init__(source, dtype, dim)
@@ -49,11 +52,14 @@ class CanonicalCorrelations(LinearReadout):
             )
         past = moments.covariance[1:, :, 1:].reshape(size, size)
         white, white_past = whitening(moments.covariance[0, :, 0]), whitening(past)
-        cross = white.T @ moments.covariance[0, :, 1:].reshape(dim, size) @ white_past
-        axes, found, _ = np.linalg.svd(cross, full_matrices=False)
+        with_past = moments.covariance[0, :, 1:].reshape(dim, size)
+        axes, found, _ = np.linalg.svd(white.T @ with_past @ white_past, full_matrices=False)
         self.correlations = np.zeros(dim)
         self.correlations[: len(found)] = np.minimum(found, 1)
-        return white @ axes[:, : self.dim]
+        weights = upright(white @ axes[:, : self.dim])
+        regression = white_past @ (white_past.T @ (with_past.T @ weights))
+        self.predictions = regression.reshape(self.reach, dim, self.dim)
+        return weights
 
 
 TRANSFORM = CanonicalCorrelations

@@ -141,6 +141,8 @@ def test_a_calibration_is_measured_as_its_mappings_say():
         (row, predictor, 0) for row in ("spiky", "var") for predictor in ("line", "line__unconditional")
     ]
     assert measured(config, "exact", "clusters") == [("cycle", "axes", 0), ("cycle", "pool", 0)]
+    config = load_config(edited("tables.exact.readouts", ["var"]))
+    assert measured(config, "exact", "readouts") == [("var", "var", 0)]
 
 
 def test_a_predictor_that_starts_from_another_keeps_its_origin_and_names_its_regime():

@@ -99,6 +99,29 @@ def test_one_dimension_by_hand(exact, seed):
     assert abs(cosine.value - 2 / math.pi * math.asin(math.sqrt((1 - a) / 2))) < 4 * cosine.error < 0.02
 
 
+@pytest.mark.parametrize("radius", [0.3, 0.9])
+def test_slow_features_and_canonical_correlations_follow_from_the_joint_gaussian(exact, radius):
+    """With W = 3, by whitening and singular values, with none of the module's algebra."""
+    process = process_of("var", dim=5, seed=3, radius=radius, noise="correlated")
+    answers, a, s = exact(process), process.transition, process.frame_covariance
+    lagged = [np.linalg.matrix_power(a, lag) @ s for lag in range(4)]  # E x_t x_{t-lag}ᵀ
+    past = np.block([[lagged[j - i] if j >= i else lagged[i - j].T for j in range(3)] for i in range(3)])
+    white, white_past = (np.linalg.inv(np.linalg.cholesky(m)) for m in (s, past))
+    correlations = np.linalg.svd(white @ np.hstack(lagged[1:]) @ white_past.T)[1]
+    slowness = np.linalg.eigvalsh(white @ (2 * s - lagged[1] - lagged[1].T) @ white.T)
+    for i in range(5):
+        assert answers[f"canonical_correlation_c{i + 1}", None].value == pytest.approx(correlations[i])
+        assert answers[f"slowness_c{i + 1}", None].value == pytest.approx(slowness[i])
+    one = process_of("var", dim=1, radius=radius)
+    assert exact(one)["slowness_c1", None].value == pytest.approx(2 * (1 - one.transition[0, 0]))
+    assert exact(one)["canonical_correlation_c1", None].value == pytest.approx(radius)
+
+
+@pytest.mark.parametrize("radius", [0.0, 1.05])
+def test_no_direction_stands_out_of_white_noise_or_of_what_explodes(exact, radius):
+    assert not [name for name, _ in exact(process_of("var", dim=3, radius=radius)) if name.startswith("slowness")]
+
+
 def test_white_noise_scores_on_deltas_and_gains_nothing_on_levels(exact):
     answers = exact(process_of("var", dim=128, radius=0.0), (1, 2))
     assert answers["dnll", 1].value / 128 == pytest.approx(-0.5 * math.log(2))

@@ -1,20 +1,46 @@
-"""The calibration: what the diagnostics measure on known processes, beside the exact values."""
+"""The calibration: what the diagnostics measure on known processes, beside the exact values; and a measurement that
+nothing else asks for."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, Field
 
-from latentdyn.config.measurements import Measurement
+from latentdyn.config.measurements import Measurement, MeasurementKind
 from latentdyn.config.measurements.clusters import Clustering
 from latentdyn.config.measurements.lagged import Evaluation
 from latentdyn.config.mistakes import alike
 from latentdyn.config.representations import Outliers, Process
+from latentdyn.config.shapes import Known
 from latentdyn.config.tables.base import TableKind, by_predictors, check_predictors, undefined
 from latentdyn.config.tables.geometry import Geometry
-from latentdyn.config.values import Fraction, Horizons, Name, Names, no_duplicates
+from latentdyn.config.values import Fraction, Horizons, Name, Names, no_duplicates, part_of
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
+
+
+class Readouts(MeasurementKind):
+    """What slow features and canonical correlations find. W is that of the section `geometry`."""
+
+    measurement = "readouts"
+    by = "representation"
+    metrics = "readouts.json"
+    roles: ClassVar = {}
+    needs_gpu = False
+    minutes = (20, 50)
+
+    def check(self, where: str, config: "Root", known: Known, by: str, variant: str | None) -> None:
+        reach = config.section(Geometry).window_frames
+        known.check_frames(where, reach + 1, "the section geometry (window_frames)")
+        known.check_split(where, "eval", "directions are measured on it")
+
+    @classmethod
+    def form(cls) -> type[BaseModel]:
+        return part_of(Evaluation, {"bootstrap_resamples"}, base=part_of(Geometry, {"window_frames"}))
+
+    def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
+        resamples = config.section(Evaluation).bootstrap_resamples
+        return {"window_frames": config.section(Geometry).window_frames, "bootstrap_resamples": resamples}
 
 
 class CalibrationTable(TableKind):
@@ -30,6 +56,9 @@ class CalibrationTable(TableKind):
     geometry: Annotated[list[Name], AfterValidator(no_duplicates)] = Field(
         [], description="processes that are measured without a predictor, too, as the section `geometry` says"
     )
+    readouts: Annotated[list[Name], AfterValidator(no_duplicates)] = Field(
+        [], description="processes whose slow features and canonical correlations are measured"
+    )
     horizons: Horizons = Field(
         [1, 2, 4, 8], description="k at which values are compared, as far as a predictor is fitted at them"
     )
@@ -39,7 +68,7 @@ class CalibrationTable(TableKind):
     )
 
     def rows(self, config: "Root") -> list[str]:
-        return list(dict.fromkeys([*self.predictors, *self.keys, *self.geometry]))
+        return list(dict.fromkeys([*self.predictors, *self.keys, *self.geometry, *self.readouts]))
 
     def check(self, where: str, config: "Root") -> None:
         for name in self.predictors:
@@ -49,6 +78,12 @@ class CalibrationTable(TableKind):
         for name in self.geometry:
             if not self._process(f"{where}.geometry", config, name).exact_geometry:
                 raise ValueError(f"{where}.geometry: no exact value is known of '{name}' without a predictor")
+        for name in self.readouts:
+            if not self._process(f"{where}.readouts", config, name).exact_readouts:
+                raise ValueError(
+                    f"{where}.readouts: slow features and canonical correlations of '{name}' are not known exactly: "
+                    "they are of a process of kind var with a radius above 0 and below 1"
+                )
         check_predictors(where, config, self.predictors.values())
         for name, predictor in self.predictors.items():
             self._check_horizons(f"{where}.horizons", config, name, predictor)
@@ -98,7 +133,9 @@ class CalibrationTable(TableKind):
         evaluations = by_predictors(config, Evaluation, corpus, pairs, self.seeds, unconditional=True)
         clustering = config.section(Clustering)
         clusters = [clustering.of(config, corpus, r, key, 0) for r, keys in self.keys.items() for key in keys]
-        return evaluations + clusters + [config.section(Geometry).of(config, corpus, r, r, 0) for r in self.geometry]
+        shapes = [config.section(Geometry).of(config, corpus, r, r, 0) for r in self.geometry]
+        directions = [config.section(Readouts).of(config, corpus, r, r, 0) for r in self.readouts]
+        return evaluations + clusters + shapes + directions
 
     def plan(self, config: "Root", corpus: str) -> dict[str, Any]:
         processes = {name: config.representations[name].model_dump(mode="json") for name in self.rows(config)}

@@ -37,6 +37,7 @@ _COLUMNS = ("process", "by", "diagnostic", "k", "exact", "measured", "ci_low", "
 _BOUNDS = ("ci_low", "ci_high")
 _CLUSTERED = ("variance_ratio",)  # measured with keys, not with predictors
 _SHAPES = [metric.name for metric in MEASURED["geometry"]]  # measured with nothing
+_DIRECTIONS = tuple(f"{metric.name}_c" for metric in MEASURED["readouts"])  # the i-th slow feature, ...
 _ROUNDING = 1e-9  # below which an exact value is 0, whatever its closed form rounds to
 
 
@@ -73,6 +74,12 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         "Rows of a representation with outliers compare with the same measurement without outliers: the median must "
         "stay where it was, and the mean must move.",
     ]
+    if table["readouts"]:
+        notes.append(
+            "`slowness_c1` is the slowest feature of a process, `canonical_correlation_c1` the highest correlation "
+            "of a frame with its past. `as fitted` is what the transforms `sfa` and `cca` find on training speakers, "
+            "`held out` what the same directions are worth on eval speakers."
+        )
     return Sheet(
         rows,
         notes,
@@ -122,14 +129,15 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
 
 def calibration_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> pd.DataFrame:
     """A row for each process, diagnostic and horizon."""
-    held_out = measured.where(split="eval", slice="all")
+    whole = measured.where(slice="all")
+    held_out = whole.where(split="eval")
     rows: list[dict[str, Any]] = []
     for name in plan["rows"]:
         settings = plan["processes"][name]
         if settings["kind"] == "outliers":
             mine = list(_outlier_rows(held_out, name, settings["source"], table))
         else:
-            mine = list(_process_rows(held_out, name, settings, table))
+            mine = list(_process_rows(whole, name, settings, table))
         if not mine:  # rather than a certificate that passes it over
             raise UserError(
                 f"no exact value of '{name}' is compared with anything",
@@ -157,7 +165,15 @@ def _process_rows(
 def _measurements(
     measured: Measurements, name: str, answer: Answer, table: dict[str, Any]
 ) -> Iterator[tuple[str, _Measured]]:
-    """What was measured for an answer, and by which predictor or key."""
+    """What was measured for an answer, and by which predictor, key or readout."""
+    if answer.metric.startswith(_DIRECTIONS):
+        if name in table["readouts"]:
+            for split, who in (("train", "as fitted"), ("eval", "held out")):
+                here = measured.where(representation=name, by=name, split=split)
+                if answer.metric in set(here.records.metric):  # only the first directions are measured
+                    yield who, _of_record(here, answer.metric, name)
+        return
+    measured = measured.where(split="eval")
     if answer.metric in _CLUSTERED:
         for key in table["keys"].get(name, []):
             here = measured.where(representation=name, by=key, horizon=answer.horizon)

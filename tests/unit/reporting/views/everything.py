@@ -42,7 +42,7 @@ def table_of(kind: str) -> dict[str, Any]:
         "untrained": False, "groups": ["geometry", "injection", "free_runs", "perception"],
     }  # fmt: skip
     if kind == "calibration":
-        return {**table, "predictors": {"r": "p"}, "keys": {}, "geometry": []}
+        return {**table, "predictors": {"r": "p"}, "keys": {}, "geometry": [], "readouts": []}
     if kind in ("paired", "regimes"):  # a pair is two
         return {**table, "predictors": ["p", "q"]}
     return table

@@ -25,7 +25,15 @@ EXACT = {"dnll": DNLL, "dnll_full": DNLL, "r2_delta": 0.5, "level_gain": 0.0, "u
 JUMPS = settings_of("representations", "jumps", dim=2)
 VMF = settings_of("representations", "vmf_steps", dim=3)
 UNSTABLE = settings_of("representations", "var", dim=2, radius=1.05)
-TABLE = {"predictors": {"x": "p"}, "keys": {}, "geometry": [], "horizons": [1], "seeds": [0], "tolerance": 0.02}
+TABLE = {
+    "predictors": {"x": "p"},
+    "keys": {},
+    "geometry": [],
+    "readouts": [],
+    "horizons": [1],
+    "seeds": [0],
+    "tolerance": 0.02,
+}
 
 
 def tabulate(measured: Measurements, processes: dict[str, Any], **table: Any) -> Sheet:
@@ -189,6 +197,31 @@ def test_a_clustering_that_was_not_measured_is_an_error(handmade):
         tabulate(handmade.measured, {"x": JUMPS}, predictors={}, keys={"x": ["pool"]})
 
 
+# ------------------------------------------------------------------------------ slow features, correlations
+
+
+def test_readouts_are_compared_as_fitted_and_held_out_as_far_as_they_were_measured(handmade):
+    process = settings_of("representations", "var", dim=3, radius=0.5)
+    exact = {a.metric: a.value for a in build_process(process).answers([1])}
+    first = {name: exact[name] for name in ("slowness_c1", "slowness_c2", "canonical_correlation_c1")}
+    handmade.add(first, representation="x", predictor="x", split="train", horizon=None)
+    held_out = {**first, "slowness_c2": (1.1 * exact["slowness_c2"],) * 3}
+    handmade.add(held_out, representation="x", predictor="x", horizon=None)
+    sheet = tabulate(handmade.measured, {"x": process}, predictors={}, readouts=["x"])
+    rows = sheet.rows[["by", "diagnostic", "agrees"]].values.tolist()
+    assert rows == [
+        ["as fitted", "slowness_c1", "2 %"],
+        ["held out", "slowness_c1", "2 %"],
+        ["as fitted", "canonical_correlation_c1", "2 %"],
+        ["held out", "canonical_correlation_c1", "2 %"],
+        ["as fitted", "slowness_c2", "2 %"],
+        ["held out", "slowness_c2", "no"],
+    ]
+    assert "`held out`" in sheet.notes[-1]
+    with pytest.raises(UserError, match="no exact value of 'x'"):
+        tabulate(handmade.measured, {"x": process}, predictors={})
+
+
 # ------------------------------------------------------------------------------------------------- outliers
 
 OUTLIERS = {"kind": "outliers", "source": "x", "share": 0.01, "factor": 1e3, "splits": ["eval"]}
@@ -256,8 +289,8 @@ PROCESSES = {
     "unstable": UNSTABLE,  # in the panel of ratios alone
     "mixture": settings_of("representations", "scale_mixture", dim=2),
 }
-DRAWN_TABLE = {"predictors": dict.fromkeys(PROCESSES, "p"), "keys": {}, "geometry": [], "horizons": [1], "seeds": [0],
-               "tolerance": 0.02}  # fmt: skip
+DRAWN_TABLE = {"predictors": dict.fromkeys(PROCESSES, "p"), "keys": {}, "geometry": [], "readouts": [], "horizons": [1],
+               "seeds": [0], "tolerance": 0.02}  # fmt: skip
 PLAN = {"corpus": "c", "rows": list(PROCESSES), "processes": PROCESSES}
 NATS = ["dnll", "dnll_full", "context_gain", "level_gain"]
 
