@@ -54,8 +54,8 @@ def test_the_parts_that_the_page_explains_are_those_that_there_are():
         for name in names.split("`, `"):
             part = name.replace("{share}", "0.25").replace("{m}", "8").replace("{i}", "2")
             assert metric(f"dnll_{part}") == DNLL.part(part)
-    explained = "|".join(PARTS).replace("`, `", "|").replace("{share}", r"0\.\d+").replace("{m}", r"\d+")
-    assert explained == _PART
+    explained = "|".join(PARTS).replace("`, `", "|").replace("{share}", r"0\.\d+")
+    assert explained.replace("{m}", r"\d+").replace("{i}", r"\d+") == _PART
 
 
 def test_every_metric_is_told_in_one_sentence():
