@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, field_validator, model_validator
 
 from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.mistakes import alike
@@ -129,11 +129,15 @@ class NetworkPredictor(PredictorKind):
         return "training.select" if self.training.select == "best_validation" else None
 
     def unconditional(self) -> "PredictorKind | None":
-        if isinstance(self.network, NoNetwork):
+        if self.without_context() == self:
             return None
         training = self.training.model_copy(update={"regime": TeacherForced(kind="teacher_forced")})
-        changes = {"network": NoNetwork(kind="none"), "horizons": self.horizons[-1:], "training": training}
-        return self.model_copy(update={**changes, "starts_from": None})
+        changes = {"horizons": self.horizons[-1:], "training": training, "starts_from": None}
+        return self.without_context().model_copy(update=changes)
+
+    def without_context(self) -> "NetworkPredictor":
+        """The same head over the step, with nothing in it that sees the context."""
+        return self.model_copy(update={"network": NoNetwork(kind="none")})
 
     def check(self, where: str, config: "Root") -> None:
         where, chain = f"{where}.starts_from", [where.rpartition(".")[2]]
@@ -160,21 +164,65 @@ def _may_differ(setting: str) -> bool:
     return setting in ("training", "horizons", "starts_from", "context_clip") or setting.endswith(("_min", "_max"))
 
 
-class MDN(NetworkPredictor):
+LinearSkip = Literal["none", "fixed", "learned"]
+_LINEAR_SKIP = (
+    "the closed-form line from the context to the step (as of linear_gaussian) is added to {what}. `fixed`: as it is. "
+    "`learned`: with an affine map beside it that is trained, from 0"
+)
+
+
+class WithLinearSkip(NetworkPredictor):
+    """A network whose head may start from the closed-form line."""
+
+    linear_skip: LinearSkip = Field("none", description=_LINEAR_SKIP.format(what="the head's mean"))
+
+    @property
+    def chosen_by_validation(self) -> str | None:
+        solves_a_line = self.linear_skip != "none" and self.starts_from is None
+        return super().chosen_by_validation or ("linear_skip" if solves_a_line else None)
+
+    def without_context(self) -> "NetworkPredictor":
+        return super().without_context().model_copy(update={"linear_skip": "none"})
+
+
+class LocatedPredictor(WithLinearSkip):
+    """A network whose head can be moved: it may describe the step, the next frame, or what a line leaves of them."""
+
+    target_axes: Literal["natural", "principal"] = Field(
+        "natural",
+        description="axes in which the components of a mixture are diagonal, and whose halves a flow transforms by "
+        "each other: the latents' own, or the principal axes of what the head describes on the training frames",
+    )
+    target: Literal["step", "level"] = Field(
+        "step",
+        description="what the head describes: the step Δx, or (at k = 1 alone) the next frame x_t = x_{t-1} + Δx. "
+        "Either way it is a density of Δx, and likelihoods compare. With a linear skip it is what the line leaves of "
+        "both",
+    )
+
+    @model_validator(mode="after")
+    def _knows_where_the_step_starts(self) -> "LocatedPredictor":
+        if self.target == "level" and self.horizons != [1]:
+            raise ValueError(
+                "target: level needs horizons: [1], since only a context that ends with x_{t-1} tells where the step "
+                "starts; target: step goes with every horizon"
+            )
+        return self
+
+    def without_context(self) -> "NetworkPredictor":
+        return super().without_context().model_copy(update={"target": "step"})
+
+
+class MDN(LocatedPredictor):
     """Mixture density network (seed 001 §2.4): a network whose head is a mixture over the delta."""
 
     kind: Literal["mdn"]
-    target_axes: Literal["natural", "principal"] = Field(
-        "natural",
-        description="axes in which the components are diagonal: the latents' own, or the principal axes of the "
-        "training deltas",
-    )
     components: Literal["gaussian", "student_t"] = Field(
         "gaussian", description="`student_t` has heavier tails, as heavy as the data's"
     )
     n_components: Size = Field(8, description="K: components of the mixture")
     log_sigma_min: Annotated[float, Field(ge=-30, le=30)] = Field(
-        -5.0, description="lower clamp of log sigma, in units of the training deltas' deviation along those axes"
+        -5.0, description="lower clamp of log sigma, in units of the deviation along those axes"
     )
     log_sigma_max: Annotated[float, Field(ge=-30, le=30)] = Field(3.0, description="upper clamp of log sigma")
 
@@ -185,10 +233,23 @@ class MDN(NetworkPredictor):
         return self
 
 
-class VMFLogNormal(NetworkPredictor):
+class VMFLogNormal(WithLinearSkip):
     """Direction from a von Mises-Fisher law, length from a log-normal one (seed 003 §1.1, seed 004 §4)."""
 
     kind: Literal["vmf_lognormal"]
+    linear_skip: LinearSkip = Field("none", description=_LINEAR_SKIP.format(what="the vector whose direction is μ"))
+    target: Literal["step"] = Field("step", description="what it describes; a next frame has no such direction")
+
+    @field_validator("target", mode="before")
+    @classmethod
+    def _has_a_direction(cls, target: object) -> object:
+        if target == "level":
+            raise ValueError(
+                "vmf_lognormal describes the direction and the length of a step, which a next frame does not have: "
+                "target must be step (mdn and flow go with level)"
+            )
+        return target
+
     kappa_depends_on_magnitude: bool = Field(
         False, description="long steps may have another concentration than short ones"
     )
@@ -215,13 +276,10 @@ class VMFLogNormal(NetworkPredictor):
         return self
 
 
-class Flow(NetworkPredictor):
+class Flow(LocatedPredictor):
     """Conditional normalising flow over the delta (coupling layers)."""
 
     kind: Literal["flow"]
-    target_axes: Literal["natural", "principal"] = Field(
-        "natural", description="axes whose halves transform each other; values as for mdn"
-    )
     univariate: Literal["affine", "spline"] = Field("spline", description="maps of one dimension; affine is far faster")
     transforms: Size = Field(3, description="coupling layers")
     hidden_width: Size = Field(128, description="units of a hidden layer within a coupling layer")

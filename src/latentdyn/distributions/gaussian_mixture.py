@@ -90,8 +90,9 @@ def split_parameters(
 def mixture_nll(parameters: Tensor, x: Tensor, n_components: int, log_sigma_min: float, log_sigma_max: float) -> Tensor:
     """-log p(x), (B,), of `split_parameters(parameters, ...)`, at about half the cost of autograd through it.
 
-    The gradient is analytic, with responsibilities r_k: ∂/∂μ = -r z/σ, ∂/∂log σ = r (1 - z²), ∂/∂logit = π - r. It is
-    written straight into one buffer, where autograd would pad and add a buffer for each slice of `parameters`.
+    The gradient is analytic, with responsibilities r_k: ∂/∂μ = -r z/σ, ∂/∂log σ = r (1 - z²), ∂/∂logit = π - r, and
+    ∂/∂x = Σ_k r_k z/σ_k where x needs one. That of `parameters` is written straight into one buffer, where autograd
+    would pad and add a buffer for each slice.
     """
     settings = (n_components, log_sigma_min, log_sigma_max)
     nll: Tensor = _MixtureNLL.apply(parameters, x, *settings)  # type: ignore[no-untyped-call]
@@ -125,7 +126,8 @@ class _MixtureNLL(torch.autograd.Function):
         torch.addcmul(weights, weighted, z, value=-1, out=log_sigmas)
         raw = parameters[:, k + k * d :]
         log_sigmas.view(b, k * d).mul_((raw >= low) & (raw <= high))
-        return out, None, None, None, None
+        of_x = -means.sum(1) if ctx.needs_input_grad[1] else None
+        return out, of_x, None, None, None
 
 
 def _log_normal(z: Tensor, log_sigmas: Tensor) -> Tensor:

@@ -60,6 +60,10 @@ class Fitting(Generic[Model]):
         """Give a fresh model the moments of the training frames that it works with."""
         raise NotImplementedError  # abstract
 
+    def set_start(self, model: Model, part: Part) -> None:
+        """Give a fresh model of this part all that it takes from the training frames before it is fitted."""
+        self.set_moments(model)
+
     def solve(self, model: Model, part: Part) -> Iterable[dict[str, float]] | None:
         """Fit a part in closed form and return a record for each candidate; None where gradient descent fits it."""
         return None

@@ -79,7 +79,7 @@ def _begin(fitting: Fitting[Any], part: Part, start: Weights | None) -> nn.Modul
     torch.manual_seed(seed_for(*fitting.seed_names, "init", *part.facts.values()))
     model: nn.Module = fitting.build().to(fitting.device)
     if start is None:
-        fitting.set_moments(model)
+        fitting.set_start(model, part)
         return model
     try:
         model.load_state_dict(start[part.name])

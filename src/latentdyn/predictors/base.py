@@ -38,6 +38,15 @@ class Predictor(nn.Module):
             if hasattr(scaling, name):
                 buffer.copy_(getattr(scaling, name))
 
+    def set_start(self, scaling: Scaling, train: Windows, validation: Windows | None, k: int) -> None:
+        """What a fresh predictor takes from the training frames before it is fitted: here, their moments.
+
+        Args:
+            scaling: of `train`. validation: held-out training speakers, who may choose among candidates; None without
+                any. k: staleness.
+        """
+        self.set_scaling(scaling)
+
     def standardized(self, context: Tensor) -> Tensor:
         """Context (B, W, D) in units of the training frames' mean and deviation."""
         return (context - self.frame_mean) / self.frame_std

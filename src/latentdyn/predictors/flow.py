@@ -17,15 +17,14 @@ from zuko.flows import MAF, NSF
 from zuko.transforms import ComposedTransform
 
 from latentdyn.distributions.density import Density
-from latentdyn.predictors.network_predictor import NetworkPredictor
+from latentdyn.predictors.located_predictor import LocatedPredictor
 from latentdyn.predictors.target_axes import TargetAxes
 from latentdyn.seeds import torch_generator
-from latentdyn.stores.windows import Scaling
 
 
 @dataclass(frozen=True)
 class FlowDensity(Density):
-    """The density of Δx for which transform(standardised Δx) is a standard normal, for each of `rows` rows.
+    """The density of Δx for which transform(standardised Δx - offset) is a standard normal, for each of `rows` rows.
 
     It has no mean in closed form: `mean` and `mean_log_norm` are averages over `mean_samples` draws.
     """
@@ -34,10 +33,12 @@ class FlowDensity(Density):
     target: TargetAxes
     rows: int
     mean_samples: int
+    offset: Tensor | None
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-density (B,) in nats at x (B, D)."""
-        z, log_det = self.transform.call_and_ladj(self.target.standardized(x))
+        u = x if self.offset is None else x - self.offset
+        z, log_det = self.transform.call_and_ladj(self.target.standardized(u))
         log_prob: Tensor = Normal(0, 1).log_prob(z).sum(-1) + log_det - self.target.log_volume()
         return log_prob
 
@@ -72,11 +73,12 @@ class FlowDensity(Density):
         return total / len(draws), log_norm / len(draws)
 
     def _pushed(self, z: Tensor) -> Tensor:
-        return self.target.natural(self.transform.inv(z))
+        u = self.target.natural(self.transform.inv(z))
+        return u if self.offset is None else u + self.offset
 
 
-class Flow(NetworkPredictor):
-    """A flow over Δx in `target_axes` (see TargetAxes), conditioned on `features` numbers from a network.
+class Flow(LocatedPredictor):
+    """A flow over Δx in the axes and units of its target, conditioned on `features` numbers from a network.
 
     Args:
         univariate: the monotone maps: `affine`, or `spline`. A spline is rational-quadratic, with 8 bins from -5 to 5
@@ -85,7 +87,7 @@ class Flow(NetworkPredictor):
         hidden_width, hidden_layers: of the network within each coupling layer.
         features: outputs of the context network, which every layer reads.
         mean_samples: number of draws that a mean averages, in pairs (an odd number is rounded up).
-        network: see NetworkPredictor.
+        located: target, axes, skip and network (see LocatedPredictor).
     """
 
     def __init__(
@@ -93,28 +95,24 @@ class Flow(NetworkPredictor):
         dim: int,
         window_frames: int,
         *,
-        target_axes: str,
         univariate: str,
         transforms: int,
         hidden_width: int,
         hidden_layers: int,
         features: int,
         mean_samples: int,
-        **network: Any,
+        **located: Any,
     ) -> None:
-        super().__init__(dim, window_frames, features, **network)
-        self.target = TargetAxes(dim, target_axes)
+        super().__init__(dim, window_frames, features, **located)
         self.mean_samples = mean_samples
         flow = {"affine": MAF, "spline": NSF}[univariate]
         hidden = [hidden_width] * hidden_layers
         self.flow = flow(dim, features, transforms=transforms, passes=2, hidden_features=hidden).transform
 
-    def set_scaling(self, scaling: Scaling) -> None:
-        super().set_scaling(scaling)
-        self.target.set_scaling(scaling)
-
     def density(self, context: Tensor) -> FlowDensity:
-        return FlowDensity(self.flow(self.outputs(context)), self.target, len(context), self.mean_samples)
+        return FlowDensity(
+            self.flow(self.outputs(context)), self.target, len(context), self.mean_samples, self.offset(context)
+        )
 
 
 PREDICTOR = Flow

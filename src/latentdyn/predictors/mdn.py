@@ -8,18 +8,16 @@ from torch import Tensor
 from latentdyn.distributions.gaussian_mixture import DiagonalGaussianMixture, mixture_nll, split_parameters
 from latentdyn.distributions.rotated import RotatedMixture
 from latentdyn.distributions.student_mixture import DiagonalStudentMixture, bounded_log_dofs
-from latentdyn.predictors.network_predictor import NetworkPredictor
-from latentdyn.predictors.target_axes import TargetAxes
-from latentdyn.stores.windows import Scaling
+from latentdyn.predictors.located_predictor import LocatedPredictor
 
 
-class MDN(NetworkPredictor):
-    """K components over Δx, each diagonal in `target_axes` and in the units of TargetAxes.
+class MDN(LocatedPredictor):
+    """K components over Δx, each diagonal in the axes and units of its target.
 
     Args:
         components: `gaussian`, or `student_t` for heavier tails, with a ν for each component.
         log_sigma_min, log_sigma_max: clamp of log sigma, in these units.
-        network: see NetworkPredictor.
+        located: target, axes, skip and network (see LocatedPredictor).
     """
 
     def __init__(
@@ -27,32 +25,25 @@ class MDN(NetworkPredictor):
         dim: int,
         window_frames: int,
         *,
-        target_axes: str,
         components: str,
         n_components: int,
         log_sigma_min: float,
         log_sigma_max: float,
-        **network: Any,
+        **located: Any,
     ) -> None:
         numbers = 1 + 2 * dim + (components == "student_t")  # of a component: weight, means, log sigmas, ν
-        super().__init__(dim, window_frames, n_components * numbers, **network)
+        super().__init__(dim, window_frames, n_components * numbers, **located)
         self.components = components
-        self.target = TargetAxes(dim, target_axes)
         self.head = (n_components, log_sigma_min, log_sigma_max)
-
-    def set_scaling(self, scaling: Scaling) -> None:
-        super().set_scaling(scaling)
-        self.target.set_scaling(scaling)
 
     def density(self, context: Tensor) -> RotatedMixture:
         outputs, (k, low, high) = self.outputs(context), self.head
         mixture = split_parameters(outputs[:, : k * (1 + 2 * self.dim)], *self.head)
         log_std = self.target.std.log()
-        in_natural_units = (
-            mixture.log_weights,
-            self.target.mean + self.target.std * mixture.means,
-            mixture.log_sigmas + log_std,
-        )
+        means, offset = self.target.mean + self.target.std * mixture.means, self.offset(context)
+        if offset is not None:
+            means = means + self.target.turned(offset)[:, None]
+        in_natural_units = (mixture.log_weights, means, mixture.log_sigmas + log_std)
         natural: DiagonalGaussianMixture | DiagonalStudentMixture
         if self.components == "student_t":
             natural = DiagonalStudentMixture(*in_natural_units, bounded_log_dofs(outputs[:, -k:]))
@@ -64,12 +55,14 @@ class MDN(NetworkPredictor):
         k = self.head[0]
         outputs = self.outputs(context, k * (1 + self.dim))  # logits and means: half of the last layer
         weights, means = torch.softmax(outputs[:, :k], dim=1), outputs[:, k:].unflatten(1, (k, self.dim))
-        return self.target.natural(torch.einsum("bk,bkd->bd", weights, means))
+        mean, offset = self.target.natural(torch.einsum("bk,bkd->bd", weights, means)), self.offset(context)
+        return mean if offset is None else mean + offset
 
     def nll(self, context: Tensor, delta: Tensor) -> Tensor:
         if self.components == "student_t":
             return super().nll(context, delta)
-        target = self.target.standardized(delta)
+        offset = self.offset(context)
+        target = self.target.standardized(delta if offset is None else delta - offset)
         return mixture_nll(self.outputs(context), target, *self.head) + self.target.log_volume()
 
 

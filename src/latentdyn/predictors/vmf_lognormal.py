@@ -9,8 +9,9 @@ from torch.nn import functional as F
 
 from latentdyn.distributions.density import Density
 from latentdyn.distributions.von_mises_fisher import VonMisesFisherLogNormal
+from latentdyn.predictors.linear_skip import LinearSkip
 from latentdyn.predictors.network_predictor import NetworkPredictor
-from latentdyn.stores.windows import Scaling
+from latentdyn.stores.windows import Scaling, Windows
 
 
 class VMFLogNormal(NetworkPredictor):
@@ -26,6 +27,8 @@ class VMFLogNormal(NetworkPredictor):
         mu_logm_min, mu_logm_max: clamps of mu_logm less that of the RMS length, so that units do not matter.
         log_sigma_min, ..., log_kappa_max: clamps of the values themselves. `facts` of the density tells which rows are
             at a clamp.
+        linear_skip: the closed-form line's step, in units of the RMS length, is added to the D numbers whose direction
+            is μ (see linear_skip): a head of zeros then points where the line does.
         network: see NetworkPredictor.
     """
 
@@ -37,6 +40,8 @@ class VMFLogNormal(NetworkPredictor):
         window_frames: int,
         *,
         kappa_depends_on_magnitude: bool,
+        target: str,
+        linear_skip: str,
         mu_logm_min: float,
         mu_logm_max: float,
         log_sigma_min: float,
@@ -46,6 +51,8 @@ class VMFLogNormal(NetworkPredictor):
         **network: Any,
     ) -> None:
         super().__init__(dim, window_frames, dim + 3 + kappa_depends_on_magnitude, **network)
+        assert target == "step"  # a law of direction and length is not moved by a shift
+        self.skip = None if linear_skip == "none" else LinearSkip(dim, window_frames, linear_skip == "learned")
         self.register_buffer("log_rms_length", torch.tensor(0.5 * math.log(dim)))
         self.mu_logm_bounds = (mu_logm_min, mu_logm_max)
         self.log_sigma_bounds = (log_sigma_min, log_sigma_max)
@@ -55,14 +62,25 @@ class VMFLogNormal(NetworkPredictor):
         super().set_scaling(scaling)
         self.log_rms_length.copy_(0.5 * torch.log(scaling.delta_covariance.trace() + scaling.delta_mean.square().sum()))
 
+    def set_start(self, scaling: Scaling, train: Windows, validation: Windows | None, k: int) -> None:
+        super().set_start(scaling, train, validation, k)
+        if self.skip is not None:
+            self.skip.solve(scaling, train, validation, k)
+
     def density(self, context: Tensor) -> VonMisesFisherLogNormal:
         outputs = self.outputs(context)
+        direction = outputs[:, : self.dim]
+        if self.skip is not None:
+            context = self.standardized(context)
+            direction = direction + self.skip(context) / self.log_rms_length.exp()
+            learned = self.skip.trained_part(context)
+            direction = direction if learned is None else direction + learned
         mu_logm, log_sigma, log_kappa, *slope = outputs[:, self.dim :].unbind(1)
         mu_logm, mu_logm_at_clamp = _clamped(mu_logm, *self.mu_logm_bounds)
         log_sigma, sigma_at_clamp = _clamped(log_sigma, *self.log_sigma_bounds)
         log_kappa, kappa_at_clamp = _clamped(log_kappa + math.log(self.dim / 2), *self.log_kappa_bounds)
         return VonMisesFisherLogNormal(
-            F.normalize(outputs[:, : self.dim], dim=1),
+            F.normalize(direction, dim=1),
             log_kappa.exp(),
             mu_logm + self.log_rms_length,
             log_sigma,

@@ -9,6 +9,8 @@ from latentdyn.config import Config, load_config
 
 from .examples import ARM, ARMS, CORRECTED, GATED, SMALL, TRADEOFF, edited, refusal
 
+NONE = {"kind": "none"}
+
 
 def measured(config: Config, table: str, kind: str) -> list[tuple[str, str, int]]:
     """The representation, predictor or key, and seed of a table's measurements of one kind."""
@@ -38,6 +40,12 @@ def test_surrogates_that_tables_ask_for_are_representations():
         (
             {"kind": "flow", "network": {"kind": "transformer"}, "context_clip": 5.0, "transforms": 2},
             {"kind": "flow", "network": {"kind": "none"}, "context_clip": 5.0, "transforms": 2, "horizons": [8]},
+        ),
+        ({"kind": "mdn", "horizons": [1], "target": "level"}, {"kind": "mdn", "horizons": [1], "network": NONE}),
+        ({"kind": "flow", "linear_skip": "fixed", "network": NONE}, {"kind": "flow", "horizons": [8], "network": NONE}),
+        (
+            {"kind": "vmf_lognormal", "linear_skip": "learned"},
+            {"kind": "vmf_lognormal", "horizons": [8], "network": NONE},
         ),
         ({"kind": "linear_gaussian"}, {"kind": "gaussian", "covariance": "full", "horizons": [8]}),
         (

@@ -259,6 +259,17 @@ ACROSS = {"kind": "lagged", "corpora": ["speech"], "representations": ["slow"], 
         ("predictors.net.starts_from", "line", r"predictors\.net\.starts_from: 'line' has another .*another kind"),
         ("predictors.arm", ARM | {"n_components": 4}, r"predictors\.arm\.starts_from: 'net' has another n_components$"),
         ("predictors.arm", ARM | {"horizons": [1, 3]}, r"arm\.starts_from: 'net' is not trained at k = \[3\]"),
+        ("predictors.arm", ARM | {"linear_skip": "fixed"}, r"arm\.starts_from: 'net' has another linear_skip$"),
+        (
+            "predictors.net.target",
+            "level",
+            r"^[^;]*predictors\.net: target: level needs horizons: \[1\], since only[^;]*$",
+        ),
+        (
+            "predictors.v",
+            {"kind": "vmf_lognormal", "target": "level", "horizons": [1]},
+            r"predictors\.v\.target: vmf_lognormal describes the direction and the length of a step",
+        ),
         ("predictors.line.starts_from", "net", r"predictors\.line\.starts_from: unknown key"),
         (
             "predictors.net.training.regime",

@@ -13,6 +13,7 @@ from latentdyn.models.base import Fitting, Part
 from latentdyn.models.checkpoint import load_models, save_checkpoint
 from latentdyn.models.fit import fit_model
 from latentdyn.predictors.base import build_predictor
+from latentdyn.predictors.linear_skip import RIDGES
 from latentdyn.stores.latents import open_latents
 from latentdyn.training import loop
 from tests.settings import settings_of
@@ -190,6 +191,32 @@ def test_a_model_is_trained_on_from_the_weights_and_the_scaling_of_another(fit):
     for name, value in start["k1"].items():
         torch.testing.assert_close(arm["k1"][name], value, rtol=0, atol=2e-6)
     assert any(not torch.equal(arm["k1"][name], value) for name, value in start["k1"].items())
+
+
+def test_a_line_to_start_from_is_that_of_each_horizon_and_survives_a_kill_and_a_second_training(fit, monkeypatch):
+    skip = {**MDN, "linear_skip": "learned", "target_axes": "principal", "training": {**FORCED, "select": "last"}}
+    whole = fit("predictor", skip, "whole")
+    lines = fit("predictor", {**LINEAR, "window_frames": 3, "horizons": [1, 2], "ridges": list(RIDGES)}, "line").weights
+    for part, line in lines.items():
+        assert torch.equal(whole.weights[part]["skip.weight"], line["weight"])
+        assert torch.equal(whole.weights[part]["skip.bias"], line["bias"])
+        assert whole.weights[part]["skip.trained.weight"].any()
+    save = loop._save_state
+
+    def killed_after_saving(file, state, *others):
+        save(file, state, *others)
+        if state.step == 15 and file.name == "k2.pt":
+            raise Killed
+
+    monkeypatch.setattr(loop, "_save_state", killed_after_saving)
+    with pytest.raises(Killed):
+        fit("predictor", skip, checkpoint_interval_s=-1)
+    monkeypatch.undo()
+    assert_equal(fit("predictor", skip), whole)
+    monkeypatch.setattr("latentdyn.predictors.linear_gaussian.LinearGaussian.solve", lambda *_: pytest.fail("again"))
+    arm = fit("predictor", {**skip, "training": UNROLLED}, "arm", start=whole.weights).weights
+    for name in ("skip.weight", "skip.bias", "target.axes", "target.std"):
+        assert torch.equal(arm["k1"][name], whole.weights["k1"][name])
 
 
 @pytest.mark.parametrize(

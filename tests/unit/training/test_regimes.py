@@ -50,6 +50,24 @@ def fresh(windows, settings=MDN):
     return predictor
 
 
+ARMS = [MDN | {"target": "level"}, MDN | {"linear_skip": "learned"}, VMF | {"linear_skip": "learned"},
+        MDN | {"linear_skip": "fixed", "target_axes": "principal"}]  # fmt: skip
+
+
+@pytest.mark.parametrize("regime", ALL, ids=lambda regime: regime["kind"])
+@pytest.mark.parametrize("arm", ARMS, ids=lambda s: f"{s['kind']}-{s['target']}-{s['linear_skip']}")
+def test_every_regime_trains_what_starts_from_a_line_or_describes_the_next_frame(windows, arm, regime):
+    predictor = build_predictor(arm, DIM)
+    predictor.set_start(Scaling.fit(windows[0]), *windows, 1)
+    objective = Likelihood(predictor, *windows, 1, build_regime(regime), 32, ("arm",))
+    before = {name: value.detach().clone() for name, value in predictor.named_parameters()}
+    objective.loss(0).backward()
+    torch.optim.SGD(predictor.parameters(), lr=1e-2).step()
+    changed = {name for name, value in predictor.named_parameters() if not torch.equal(value, before[name])}
+    assert changed == set(before)
+    assert math.isfinite(objective.held_out_loss())
+
+
 def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 

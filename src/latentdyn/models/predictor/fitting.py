@@ -52,8 +52,8 @@ class PredictorFitting(Fitting[Predictor]):
     def build(self) -> Predictor:
         return build_predictor(self.settings, self.dim)
 
-    def set_moments(self, model: Predictor) -> None:
-        model.set_scaling(self.scaling)
+    def set_start(self, model: Predictor, part: Part) -> None:
+        model.set_start(self.scaling, self.windows, self.held_out, part.facts["k"])
 
     def solve(self, model: Predictor, part: Part) -> Iterable[dict[str, float]] | None:
         return model.solve(self.windows, self.held_out, part.facts["k"]) if isinstance(model, SolvedPredictor) else None
