@@ -205,7 +205,7 @@ class LocatedPredictor(WithLinearSkip):
         if self.target == "level" and self.horizons != [1]:
             raise ValueError(
                 "target: level needs horizons: [1], since only a context that ends with x_{t-1} tells where the step "
-                "starts; target: step goes with every horizon"
+                "starts. With other horizons, target must be step"
             )
         return self
 

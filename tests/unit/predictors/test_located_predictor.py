@@ -191,4 +191,4 @@ def test_a_level_target_needs_no_line_and_a_mixture_of_it_is_a_density_of_the_st
     p = density.log_prob(grid).exp().detach()
     step = float(grid[1] - grid[0])
     assert math.isclose(float(p.sum()) * step, 1, abs_tol=1e-6)
-    assert math.isclose(float((p * grid[:, 0]).sum()) * step, float(head.mean_step(context)), abs_tol=1e-5)
+    assert math.isclose(float((p * grid[:, 0]).sum()) * step, float(head.mean_step(context).detach()), abs_tol=1e-5)
