@@ -37,6 +37,11 @@ class PredictorKind(Strict):
         return PREDICTORS.module(self.kind)
 
     @property
+    def fitted_by(self) -> list[str]:
+        """The modules that fit it."""
+        return [self.module]
+
+    @property
     def threads(self) -> int:
         """Two for a network. A closed form or a density without context is done before a second one helps."""
         return 1
@@ -175,6 +180,11 @@ class WithLinearSkip(NetworkPredictor):
     """A network whose head may start from the closed-form line."""
 
     linear_skip: LinearSkip = Field("none", description=_LINEAR_SKIP.format(what="the head's mean"))
+
+    @property
+    def fitted_by(self) -> list[str]:
+        line = [] if self.linear_skip == "none" else [PREDICTORS.module("linear_gaussian")]
+        return [*super().fitted_by, *line]
 
     @property
     def chosen_by_validation(self) -> str | None:

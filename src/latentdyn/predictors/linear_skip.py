@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from latentdyn.predictors.linear_gaussian import LinearGaussian
+from latentdyn.predictors.base import SolvedPredictor, build_predictor
 from latentdyn.stores.windows import Scaling, Windows
 
-RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # candidates, as of the predictor linear_gaussian by default
+# as that predictor is by default
+LINE = {"kind": "linear_gaussian", "covariance": "full", "ridges": (1e-4, 1e-3, 1e-2, 1e-1, 1.0)}
 
 
 class LinearSkip(nn.Module):
@@ -40,14 +41,16 @@ class LinearSkip(nn.Module):
         """Take the line at staleness k; returns the covariance (D, D), float64, of what it leaves of training steps.
 
         Raises:
-            UserError: as of `LinearGaussian.solve`.
+            UserError: as of linear_gaussian.
         """
-        line = LinearGaussian(train.dim, self.window_frames, covariance="full", ridges=RIDGES).to(self.weight)
+        line = build_predictor(LINE | {"window_frames": self.window_frames}, train.dim).to(self.weight)
+        assert isinstance(line, SolvedPredictor)
         line.set_scaling(scaling)
         line.solve(train, validation, k)
-        self.weight.copy_(line.weight)
-        self.bias.copy_(line.bias)
-        factor = line.factor.double()
+        solved = line.state_dict()
+        self.weight.copy_(solved["weight"])
+        self.bias.copy_(solved["bias"])
+        factor: Tensor = solved["factor"].double()
         return factor @ factor.T
 
     def forward(self, context: Tensor) -> Tensor:

@@ -190,3 +190,11 @@ def test_a_table_of_what_another_corpus_was_fitted_to(kind: str):
     assert transfer.settings(config, "line", "other") == config.evaluation.model_dump(mode="json")
     own = config.measurement_kind("lagged").of(config, "speech", "slow", "line", 0)
     assert own.fitted_on == own.identity()["fitted_on"] == "speech" and own.metrics == "metrics.json"
+
+
+def test_the_code_that_solves_a_line_counts_for_the_predictors_that_start_from_one():
+    def fitted_by(**changes: Any) -> list[str]:
+        return load_config(edited("predictors.p", {"kind": "mdn", **changes})).predictors["p"].fitted_by
+
+    assert fitted_by() == ["latentdyn.predictors.mdn"]
+    assert fitted_by(linear_skip="fixed") == ["latentdyn.predictors.mdn", "latentdyn.predictors.linear_gaussian"]

@@ -13,7 +13,7 @@ from latentdyn.models.base import Fitting, Part
 from latentdyn.models.checkpoint import load_models, save_checkpoint
 from latentdyn.models.fit import fit_model
 from latentdyn.predictors.base import build_predictor
-from latentdyn.predictors.linear_skip import RIDGES
+from latentdyn.predictors.linear_skip import LINE
 from latentdyn.stores.latents import open_latents
 from latentdyn.training import loop
 from tests.settings import settings_of
@@ -196,7 +196,9 @@ def test_a_model_is_trained_on_from_the_weights_and_the_scaling_of_another(fit):
 def test_a_line_to_start_from_is_that_of_each_horizon_and_survives_a_kill_and_a_second_training(fit, monkeypatch):
     skip = {**MDN, "linear_skip": "learned", "target_axes": "principal", "training": {**FORCED, "select": "last"}}
     whole = fit("predictor", skip, "whole")
-    lines = fit("predictor", {**LINEAR, "window_frames": 3, "horizons": [1, 2], "ridges": list(RIDGES)}, "line").weights
+    lines = fit(
+        "predictor", {**LINEAR, "window_frames": 3, "horizons": [1, 2], "ridges": list(LINE["ridges"])}, "line"
+    ).weights
     for part, line in lines.items():
         assert torch.equal(whole.weights[part]["skip.weight"], line["weight"])
         assert torch.equal(whole.weights[part]["skip.bias"], line["bias"])

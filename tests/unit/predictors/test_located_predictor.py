@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 import torch
 
-from latentdyn.predictors.linear_skip import RIDGES
+from latentdyn.predictors.linear_skip import LINE
 from latentdyn.stores.windows import Scaling, Windows
 from tests.settings import predictor_of, settings_of
 
@@ -176,7 +176,7 @@ def test_a_line_holds_beyond_the_training_frames(windows):
 
 
 def test_the_skip_chooses_among_the_ridges_that_a_line_has_by_default():
-    assert list(RIDGES) == settings_of("predictors", "linear_gaussian")["ridges"]
+    assert list(LINE["ridges"]) == settings_of("predictors", "linear_gaussian")["ridges"]
 
 
 def test_a_level_target_needs_no_line_and_a_mixture_of_it_is_a_density_of_the_step(windows):
