@@ -25,7 +25,9 @@ rule train_predictor:
     params:
         inputs=presence,
         float32_matmul=CONFIG.compute.float32_matmul,
-        code=lambda w: code_digest("latentdyn.steps.train_model", MODELS.module("predictor"), *predictor_of(w).fitted_by),
+        code=lambda w: code_digest(
+            "latentdyn.steps.train_model", MODELS.module("predictor"), *predictor_of(w).fitted_by
+        ),
         settings=lambda w: predictor_of(w).canonical(),
         state="results/.state/train_predictor/{corpus}/{representation}/{predictor}/seed{seed}",
     shell:
