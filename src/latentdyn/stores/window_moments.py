@@ -26,7 +26,8 @@ from scipy.linalg.blas import dsyrk
 from latentdyn.stores.latents import SHARD_FRAMES, LatentsStore
 from latentdyn.stores.verified import VerifiedFiles
 
-_BLOCK_FRAMES = 4096
+_BLOCK_FRAMES = 4096  # that are read at once
+_CACHED = 2**17  # numbers, 1 MiB: their products are quicker while they are near the processor
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def window_moments(store: LatentsStore, utterances: pd.DataFrame, reach: int) ->
     """
     table = utterances.sort_values(["start", "n_frames"])
     spans = np.stack([table.start, table.start + table.n_frames], axis=1)
+    spans = spans if reach else _joined(spans)
     edges = np.flatnonzero(np.diff(spans[:, 0] // SHARD_FRAMES)) + 1
     files = store.files.own()  # nothing of it is read yet, so it is small to send
     shift = _nearby(files, spans, store.dim)
@@ -69,6 +71,18 @@ def window_moments(store: LatentsStore, utterances: pd.DataFrame, reach: int) ->
         level = [pair[0] if len(pair) == 1 else dask.delayed(_added)(*pair) for pair in pairs]  # type: ignore[attr-defined]
     (sums,) = dask.compute(level[0], num_workers=_workers())  # type: ignore[attr-defined, no-untyped-call]
     return _moments(sums, shift)
+
+
+def _joined(spans: np.ndarray) -> np.ndarray:
+    """The same rows in spans that end where a read ends, and so at shards: single frames need no neighbours."""
+    spans = spans[spans[:, 0] < spans[:, 1]]
+    apart = spans[1:, 0] != spans[:-1, 1]
+    starts, ends = (spans[np.append(*ends)] for ends in (([True], apart), (apart, [True])))
+    joined = []
+    for start, end in zip(starts[:, 0], ends[:, 1], strict=True):
+        inner = range(start - start % _BLOCK_FRAMES + _BLOCK_FRAMES, end, _BLOCK_FRAMES)
+        joined += itertools.pairwise([start, *inner, end])
+    return np.array(joined, np.int64).reshape(-1, 2)
 
 
 def _workers() -> int:
@@ -129,7 +143,7 @@ def _sums(files: VerifiedFiles, spans: np.ndarray, shift: np.ndarray, reach: int
         *np.zeros((2, reach, dim)), *np.zeros((2, reach, dim, reach, dim)),
     )  # fmt: skip
     windows = frames = nonfinite = 0
-    room = np.empty((0, dim))
+    room = np.empty((0 if reach else max(1, _CACHED // dim), dim))
     for utterances in _blocks(files, spans):
         runs: list[np.ndarray] = []
         for utterance in utterances:
@@ -137,9 +151,12 @@ def _sums(files: VerifiedFiles, spans: np.ndarray, shift: np.ndarray, reach: int
             frames, nonfinite = frames + len(finite), nonfinite + int((~finite).sum())
             runs += _runs(utterance, finite, reach)
         size = sum(len(run) + reach for run in runs)
+        windows += size - 2 * reach * len(runs)
+        if not reach:
+            _add_frames(sums, runs, shift, room)
+            continue
         if size > len(room):
             room = np.empty((size, dim))  # memory that is used again, where new pages would cost much
-        windows += size - 2 * reach * len(runs)
         _add_runs(sums, runs, shift, room[:size])
     return replace(sums, windows=windows, frames=frames, nonfinite=nonfinite)
 
@@ -152,6 +169,33 @@ def _runs(frames: np.ndarray, finite: np.ndarray, reach: int) -> list[np.ndarray
     return [frames[start:end] for start, end in edges if end - start > reach]
 
 
+def _add_frames(sums: _Sums, runs: list[np.ndarray], shift: np.ndarray, room: np.ndarray) -> None:
+    """Add single frames in place; `room` is for as many of them as are multiplied at once."""
+    filled = 0
+    for run in runs:
+        done = 0
+        while done < len(run):
+            n = min(len(run) - done, len(room) - filled)
+            room[filled : filled + n] = run[done : done + n]
+            filled, done = filled + n, done + n
+            if filled == len(room):
+                _add_centred(sums, room, shift)
+                filled = 0
+    if filled:
+        _add_centred(sums, room[:filled], shift)
+
+
+def _add_centred(sums: _Sums, x: np.ndarray, shift: np.ndarray) -> None:
+    x -= shift
+    _add_products(sums, x)
+
+
+def _add_products(sums: _Sums, x: np.ndarray) -> None:
+    """Add rows about the shift, and their products at lag 0, in place."""
+    sums.total[...] += np.ones(len(x)) @ x
+    dsyrk(1.0, x.T, beta=1.0, c=sums.lagged[0].T, overwrite_c=True)  # in place: quicker by a tenth than `+= x.T @ x`
+
+
 def _add_runs(sums: _Sums, runs: list[np.ndarray], shift: np.ndarray, x: np.ndarray) -> None:
     """Add the products of runs in place; `x` is room for their frames, with `reach` rows after each run."""
     if not len(x):
@@ -162,18 +206,16 @@ def _add_runs(sums: _Sums, runs: list[np.ndarray], shift: np.ndarray, x: np.ndar
     for run, start, end in zip(runs, starts, ends, strict=True):
         np.subtract(run, shift, out=x[start:end])
         x[end : end + reach] = 0  # no product of frames of two runs adds anything
-    sums.total[...] += np.ones(len(x)) @ x
-    dsyrk(1.0, x.T, beta=1.0, c=sums.lagged[0].T, overwrite_c=True)  # in place: quicker by a tenth than `+= x.T @ x`
+    _add_products(sums, x)
     for lag in range(1, reach + 1):
         sums.lagged[lag] += x[lag:].T @ x[: len(x) - lag]
-    if reach:
-        edge = np.arange(reach)
-        for total, products, rows in (
-            (sums.head, sums.heads, starts[:, None] + edge), (sums.tail, sums.tails, ends[:, None] - 1 - edge)
-        ):  # fmt: skip
-            flat = x[rows].reshape(len(runs), reach * dim)
-            total += flat.sum(axis=0).reshape(reach, dim)
-            products += (flat.T @ flat).reshape(reach, dim, reach, dim)
+    edge = np.arange(reach)
+    for total, products, rows in (
+        (sums.head, sums.heads, starts[:, None] + edge), (sums.tail, sums.tails, ends[:, None] - 1 - edge)
+    ):  # fmt: skip
+        flat = x[rows].reshape(len(runs), reach * dim)
+        total += flat.sum(axis=0).reshape(reach, dim)
+        products += (flat.T @ flat).reshape(reach, dim, reach, dim)
 
 
 def _moments(sums: _Sums, shift: np.ndarray) -> WindowMoments:
