@@ -78,7 +78,7 @@ def _joined(spans: np.ndarray) -> np.ndarray:
     spans = spans[spans[:, 0] < spans[:, 1]]
     apart = spans[1:, 0] != spans[:-1, 1]
     starts, ends = (spans[np.append(*ends)] for ends in (([True], apart), (apart, [True])))
-    joined = []
+    joined: list[tuple[int, int]] = []
     for start, end in zip(starts[:, 0], ends[:, 1], strict=True):
         inner = range(start - start % _BLOCK_FRAMES + _BLOCK_FRAMES, end, _BLOCK_FRAMES)
         joined += itertools.pairwise([start, *inner, end])
