@@ -18,6 +18,7 @@ from transformers import DacModel
 from latentdyn.codecs.causal import Carry
 from latentdyn.codecs.checkpoint import load_model, weights_sha256
 from latentdyn.codecs.tiling import Tile, TiledCodec
+from latentdyn.stores.quantizer import Group, Quantizer, codebooks
 
 _RELEASED = {  # what the released models' configs say beyond the defaults, for untrained ones
     "descript/dac_16khz": {"sampling_rate": 16000, "downsampling_ratios": [2, 4, 5, 8]},
@@ -54,7 +55,11 @@ class DAC(TiledCodec):
         self.decode_look_ahead_frames = _decoder_reach(config.upsampling_ratios)
         self.weights_sha256 = weights_sha256(model)
         self._encoder, self._decoder, self._device = model.encoder, model.decoder, device
+        self._stages = model.quantizer.quantizers
         self._carry = Carry()
+
+    def quantizer(self) -> Quantizer:
+        return Quantizer([_group(stage) for stage in self._stages])
 
     def _start(self, batch: int) -> None:
         return None
@@ -73,6 +78,13 @@ class DAC(TiledCodec):
             sound = self._decoder(z)[0, 0].cpu().numpy()
         start, stop = ((frame - tile.first) * self.hop_samples for frame in (tile.start, tile.stop))
         return np.pad(sound[start:stop], (0, max(0, stop - len(sound))))
+
+
+def _group(stage: Any) -> Group:
+    """A stage: a few dimensions of what is left, the codeword of the nearest direction, and the way back from it."""
+    tensors = (stage.in_proj.weight[..., 0].T, stage.out_proj.weight[..., 0].T, stage.in_proj.bias, stage.out_proj.bias)
+    ways = (np.ascontiguousarray(t.detach().cpu().numpy(), np.float32) for t in tensors)
+    return Group(codebooks([stage.codebook.weight]), *ways)
 
 
 def _encoder_reach(ratios: Any) -> int:

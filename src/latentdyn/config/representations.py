@@ -210,6 +210,7 @@ class EnCodec(HubEncoder):
 class DAC(HubEncoder):
     """DAC's encoder without its quantizer: 1024 dimensions at 50, 75 or 86.13 Hz. It is not causal."""
 
+    has_quantizer = True
     published = "descript/dac_16khz", Shape(50.0, 1024)
 
     kind: Literal["dac"]
@@ -409,7 +410,7 @@ class Quantized(Derived):
         if not getattr(source, "has_quantizer", False) or getattr(source, "frames", "latent") != "latent":
             raise ValueError(
                 f"{where}.source: '{self.source}' (kind {source.kind}) is no encoder whose codec quantizes such "
-                "frames; soundstream, encodec and mimi (frames: latent) are"
+                "frames; soundstream, encodec, dac and mimi (frames: latent) are"
             )
 
 

@@ -40,7 +40,7 @@ class Quantized(Transform):
             raise UserError(
                 f"the store of '{training.store.handle['kind']}' carries no quantizer",
                 "source of the quantized representation",
-                "name an encoder of kind soundstream (with quantizer.tflite in its folder), encodec or mimi",
+                "name an encoder of kind soundstream (with quantizer.tflite in its folder), encodec, dac or mimi",
             )
         if self.stages > whole.stages:
             raise UserError(

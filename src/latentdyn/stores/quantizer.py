@@ -1,20 +1,24 @@
 """Residual vector quantizers of codecs: the codewords that stand for a frame, and the frame that they add up to.
 
 A stage takes the codeword that is nearest to what the stages before it left. Mimi has two groups of stages, each of
-which begins anew from the frame, in a space of its own that a matrix leads to and another one back.
+which begins anew from the frame, in a space of its own that a matrix leads to and another one back. Each stage of DAC
+has a space of its own, and so is a group. It goes on from what the groups before it left, and takes the codeword of the
+nearest direction.
 
-A quantizer is a few arrays, by group g: `codebooks_g` (S, K, d), and where frames are projected `project_in_g` (D, d)
-and `project_out_g` (d, D). A store of an encoder with a quantizer carries them, so whoever quantizes needs no codec.
+A quantizer is a few arrays, by group g: `codebooks_g` (S, K, d); where frames are projected, `project_in_g` (D, d) and
+`project_out_g` (d, D); of DAC `offset_in_g` (d) and `offset_out_g` (D) too, which are added to what is projected. A
+store of an encoder with a quantizer carries them, so whoever quantizes needs no codec.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
 NONE = -1  # the code of a frame that is not finite
 _BLOCK_FRAMES = 4096  # quantized at once
+_SHORTEST = 1e-12  # length of a codeword, when its direction is taken
 
 
 def codebooks(tensors: Iterable[Any]) -> np.ndarray:
@@ -24,15 +28,27 @@ def codebooks(tensors: Iterable[Any]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Group:
-    """codebooks: (S, K, d). project_in: (D, d), project_out: (d, D); None where frames are quantized as they are."""
+    """codebooks: (S, K, d). project_in: (D, d), project_out: (d, D); None where frames are quantized as they are.
+    offset_in: (d,), offset_out: (D,); given for a stage (S = 1) that is chained to the groups before it."""
 
     codebooks: np.ndarray
     project_in: np.ndarray | None = None
     project_out: np.ndarray | None = None
+    offset_in: np.ndarray | None = None
+    offset_out: np.ndarray | None = None
+
+    @property
+    def chained(self) -> bool:
+        """It goes on from what the groups before it left, and compares directions."""
+        return self.offset_in is not None
 
     def encode(self, frames: np.ndarray) -> np.ndarray:
         """The codes (n, S) of frames (n, D), float32."""
         left = frames if self.project_in is None else frames @ self.project_in
+        if self.offset_in is not None:
+            (book,) = self.codebooks
+            directions = book / np.maximum(np.linalg.norm(book, axis=1, keepdims=True), _SHORTEST)
+            return ((left + self.offset_in) @ directions.T).argmax(axis=1).astype(np.int16)[:, None]
         codes = np.empty((len(frames), len(self.codebooks)), np.int16)
         for stage, book in enumerate(self.codebooks):
             distances = np.square(book).sum(axis=1) - 2 * left @ book.T  # less what is the same for all codewords
@@ -45,7 +61,8 @@ class Group:
         total = np.zeros((len(codes), self.codebooks.shape[2]), np.float32)
         for stage, book in enumerate(self.codebooks):
             total += book[codes[:, stage]]
-        return total if self.project_out is None else total @ self.project_out
+        decoded = total if self.project_out is None else total @ self.project_out
+        return decoded if self.offset_out is None else decoded + self.offset_out
 
 
 @dataclass(frozen=True)
@@ -58,8 +75,8 @@ class Quantizer:
     def of(cls, arrays: Mapping[str, np.ndarray]) -> "Quantizer":
         """From named arrays; without groups where there are none."""
         count = sum(name.startswith("codebooks_") for name in arrays)
-        return cls([Group(arrays[f"codebooks_{g}"], *(arrays.get(f"project_{way}_{g}") for way in ("in", "out")))
-                    for g in range(count)])  # fmt: skip
+        names = [field.name for field in fields(Group)]
+        return cls([Group(*(arrays.get(f"{name}_{g}") for name in names)) for g in range(count)])  # type: ignore[arg-type]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Its arrays by name."""
@@ -101,8 +118,16 @@ class Quantizer:
         for start in range(0, len(finite), _BLOCK_FRAMES):
             rows = finite[start : start + _BLOCK_FRAMES]
             frames = latents[rows].astype(np.float32)
-            codes[rows] = np.concatenate([group.encode(frames) for group in self.groups], axis=1)
+            codes[rows] = self._encode(frames)
         return codes
+
+    def _encode(self, frames: np.ndarray) -> np.ndarray:
+        left, codes = frames, []
+        for group in self.groups:
+            codes.append(group.encode(left if group.chained else frames))
+            if group.chained:
+                left = left - group.decode(codes[-1])
+        return np.concatenate(codes, axis=1)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """The latents (T, D) float32 that codes (T, stages) stand for; NaN where they are -1."""

@@ -7,6 +7,8 @@ import torch
 from latentdyn.stores.quantizer import Group, Quantizer
 from tests.settings import codec_of
 
+from .examples import SMALL_DAC, save_dac
+
 BOOKS = np.array([[[0, 0], [8, 0], [0, 8]], [[0, 0], [1, 0], [0, 1]]], np.float32)
 
 
@@ -80,6 +82,24 @@ def test_mimi_and_encodec_are_quantized_as_their_own_models_do(mimi_folder, enco
         mine = quantizer.encode(frames[:, : codec.dim])
         np.testing.assert_array_equal(mine, codes[:, 0].T.numpy())
         np.testing.assert_allclose(quantizer.decode(mine), dequantized[0].T.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("stages", [1, 2, 5])
+def test_dac_is_quantized_as_its_own_model_does(tmp_path, stages):
+    """Stages in spaces of their own, each from what the last one left; five of them, of a model with few channels."""
+    from transformers import DacModel
+
+    folder = save_dac(tmp_path, **SMALL_DAC | {"n_codebooks": 5, "codebook_dim": 3})
+    model = DacModel.from_pretrained(folder).eval()
+    codec = codec_of("dac", checkpoint=str(folder))
+    frames = np.random.default_rng(0).normal(size=(200, codec.dim)).astype(np.float32)
+    with torch.inference_mode():
+        dequantized, codes, *_ = model.quantizer(torch.from_numpy(frames).T[None], stages)
+    quantizer = Quantizer.of(codec.quantizer().arrays()).first(stages)
+    mine = quantizer.encode(frames)
+    assert quantizer.bits_per_frame == 4 * stages and len(np.unique(mine)) > 8
+    np.testing.assert_array_equal(mine, codes[0].T.numpy())
+    np.testing.assert_allclose(quantizer.decode(mine), dequantized[0].T.numpy(), atol=1e-5)
 
 
 def test_only_the_latent_of_mimi_can_be_quantized(mimi_folder):
