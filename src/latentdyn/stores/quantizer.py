@@ -48,7 +48,8 @@ class Group:
         if self.offset_in is not None:
             (book,) = self.codebooks
             directions = book / np.maximum(np.linalg.norm(book, axis=1, keepdims=True), _SHORTEST)
-            return ((left + self.offset_in) @ directions.T).argmax(axis=1).astype(np.int16)[:, None]
+            nearest: np.ndarray = ((left + self.offset_in) @ directions.T).argmax(axis=1)
+            return nearest.astype(np.int16)[:, None]
         codes = np.empty((len(frames), len(self.codebooks)), np.int16)
         for stage, book in enumerate(self.codebooks):
             distances = np.square(book).sum(axis=1) - 2 * left @ book.T  # less what is the same for all codewords
