@@ -217,6 +217,9 @@ FRECHET_LATENTS = Metric("frechet_latents", "latent²", decimals=3, better="lowe
     sentence="Squared Fréchet distance of frames to those of the data.")
 FRECHET_DELTAS = Metric("frechet_deltas", "latent²", decimals=3, better="lower",
     sentence="Squared Fréchet distance of steps to those of the data.")
+CLASSIFIER_ACCURACY = Metric("classifier_accuracy", "1", decimals=3, better="lower",
+    sentence="How often a classifier tells windows of 8 frames from real ones, on speakers that it has not seen; .5 is "
+    "chance.")
 
 # ------------------------------------------------------------------------------------- of decoded speech, as it sounds
 
@@ -309,7 +312,8 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
     "injection": _FORECASTS,
     "corrections": (*_FORECASTS, DENOISING_LOSS, DENOISING_LOSS_GAUSSIAN),
     "free_runs": (
-        UNBOUNDED, ENERGY, STEP_LENGTH, AUTOCORRELATION_LATENTS, AUTOCORRELATION_DELTAS, FRECHET_LATENTS, FRECHET_DELTAS
+        UNBOUNDED, ENERGY, STEP_LENGTH, AUTOCORRELATION_LATENTS, AUTOCORRELATION_DELTAS, FRECHET_LATENTS,
+        FRECHET_DELTAS, CLASSIFIER_ACCURACY,
     ),
     "decoder_tolerance": (*_SCORES, STATE_ERROR, STATE_ERROR_NORMALISED),
     "exp3b_synthetic": (*_SCORES, STATE_ERROR, STATE_ERROR_NORMALISED, COSINE, MAGNITUDE_RATIO),

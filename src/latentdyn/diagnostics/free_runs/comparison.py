@@ -1,7 +1,7 @@
 """Long free runs beside the data: their motion, moments and autocorrelations."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,16 @@ from torch import Tensor
 
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval, speaker_totals
 from latentdyn.diagnostics.capabilities import find_missing
+from latentdyn.diagnostics.free_runs.classifier import accuracy
 from latentdyn.diagnostics.free_runs.growth import LEFT_BEHIND
+from latentdyn.diagnostics.free_runs.lagged_frames import LaggedFrames, halves, marginal, phase_randomised
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import Step, by_draws, by_mean, by_median, free_run
 from latentdyn.errors import UserError
 from latentdyn.metrics import (
     AUTOCORRELATION_DELTAS,
     AUTOCORRELATION_LATENTS,
+    CLASSIFIER_ACCURACY,
     ENERGY,
     FRECHET_DELTAS,
     FRECHET_LATENTS,
@@ -32,6 +35,7 @@ from latentdyn.stores.frames import subsample_frames
 from latentdyn.stores.windows import Scaling, Windows, common_frames
 
 _LAGS = (1, 2, 4, 8)
+_FRECHET_RESAMPLES = 40  # each takes eigenvalues
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,15 @@ def measure_free_runs(
         - energy: E||x̂ - training mean||² over that of the data; step_length: E||Δx̂|| over the data's E||Δx||. Step None
           is all steps. Both are 1 for motion like the data's, large in an explosion, and near 0 for a run at rest.
 
-        Of `sampled` and `data` only, where runs count from step 9 on:
+        Of `sampled`, `data` and the stand-ins of `lagged_frames` only, where runs count from step 9 on:
 
         - autocorrelation_latents, .._deltas: E[(y_t - m)·(y_{t-lag} - m)] / E||y_t - m||², the lag as step, m = E[y_t];
         - frechet_latents, .._deltas: `frechet_distance` to the data. That of `data` is the distance of as many training
           frames to it: two finite samples of one law are not at distance 0. Frames of one run resemble each other, so
-          they count as fewer, and a run of the true model lies somewhat above that distance.
+          they count as fewer, and a run of the true model lies somewhat above that distance;
+        - classifier_accuracy: see `classifier`, of `data` that for training frames.
 
-        95 % intervals resample speakers, of runs and data alike.
+        Energy and step length of stand-ins are of all frames. 95 % intervals resample speakers, of runs and data alike.
 
     Raises:
         UserError: training or the split has no frame with enough finite ones before it.
@@ -96,9 +101,10 @@ def measure_free_runs(
         )
     names = (*seed_names, settings.split)
     windows = Windows.of(latents, train, window)
-    mean = Scaling.fit(windows).frame_mean.to(latents)
+    scaling = Scaling.fit(windows)
+    mean = scaling.frame_mean.to(latents)
     farthest = max(float((latents[block] - mean).norm(dim=1).max()) for block in windows.rows.split(2048))
-    data = _Frames.of(latents, subsample_frames(own, settings.max_frames, (*names, "data")))
+    data = LaggedFrames.of(latents, subsample_frames(own, settings.max_frames, (*names, "data")))
     contexts = subsample_frames(own, settings.runs, (*names, "contexts"))
     speakers = contexts["speaker_id"].cat.codes.to_numpy()
     history, _ = Windows.of(latents, contexts, window).batch(slice(None), 0)
@@ -116,27 +122,23 @@ def measure_free_runs(
     for mode, states in runs.items():
         where = {"split": settings.split, "mode": mode}
         records += _motion_records(states, mean, LEFT_BEHIND * farthest, data, speakers, settings, names, where)
-    drawn = _Frames(lambda lag: sampled[:, reach - lag : sampled.shape[1] - lag].flatten(0, 1),
-                    speakers.repeat(sampled.shape[1] - reach))  # fmt: skip
-    floor = _Frames.of(latents, subsample_frames(train, len(drawn.speakers), (*names, "floor")))
+    drawn = LaggedFrames.of_runs(sampled, speakers, reach)
+    n = len(drawn.speakers)
+    floor = LaggedFrames.of(latents, subsample_frames(train, n, (*names, "floor")))
     for mode, described, beside_data in (("sampled", drawn, drawn), ("data", data, floor)):
         where = {"split": settings.split, "mode": mode}
-        records += _frechet_records(beside_data, data, where)
+        records += _frechet_records(beside_data, data, settings.bootstrap_resamples, names, where)
         records += _autocorrelations(described, settings.bootstrap_resamples, names, where)
+        records += _classifier_records(beside_data, data, scaling, settings.bootstrap_resamples, names, where)
+    stand_ins = {
+        "marginal": (marginal(latents, train, n, names), data),
+        "phase_randomised": (phase_randomised(latents, frames, "train", reach, n, names), data),
+        "half": halves(latents, own, min(n, settings.max_frames), names),
+    }
+    for mode, pair in stand_ins.items():
+        if pair is not None and len(pair[0].speakers) > 1:
+            records += _stand_in_records(*pair, scaling, settings, names, {"split": settings.split, "mode": mode})
     return records
-
-
-@dataclass(frozen=True)
-class _Frames:
-    """Frames with those before each: `at(lag)` is (n, D), for a lag of up to 9; speakers: (n,) codes."""
-
-    at: Callable[[int], Tensor]
-    speakers: np.ndarray
-
-    @classmethod
-    def of(cls, latents: Tensor, frames: pd.DataFrame) -> "_Frames":
-        rows = torch.from_numpy(frames["row"].to_numpy(np.int64, copy=True)).to(latents.device)
-        return cls(lambda lag: latents[rows - lag], frames["speaker_id"].cat.codes.to_numpy())
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
@@ -148,11 +150,14 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     a, b = a.double(), b.double()
     if not bool(a.isfinite().all() and b.isfinite().all()):
         return math.inf
-    of_a, of_b = torch.cov(a.T), torch.cov(b.T)
+    return _distance(a.mean(0), torch.cov(a.T), b.mean(0), torch.cov(b.T))
+
+
+def _distance(mean_a: Tensor, of_a: Tensor, mean_b: Tensor, of_b: Tensor) -> float:
     values, vectors = torch.linalg.eigh(of_a)
     root = vectors * values.clamp_min(0).sqrt() @ vectors.T
     cross = torch.linalg.eigvalsh(root @ of_b @ root).clamp_min(0).sqrt().sum()
-    return float((a.mean(0) - b.mean(0)).square().sum() + of_a.trace() + of_b.trace() - 2 * cross)
+    return float((mean_a - mean_b).square().sum() + of_a.trace() + of_b.trace() - 2 * cross)
 
 
 def _motion(frames: Tensor, before: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
@@ -162,7 +167,7 @@ def _motion(frames: Tensor, before: Tensor, mean: Tensor) -> tuple[Tensor, Tenso
 
 
 def _motion_records(
-    states: Tensor, mean: Tensor, limit: float, data: _Frames, speakers: np.ndarray,
+    states: Tensor, mean: Tensor, limit: float, data: LaggedFrames, speakers: np.ndarray,
     settings: FreeRunSettings, names: tuple[object, ...], where: dict[str, Any],
 ) -> Iterator[Record]:  # fmt: skip
     squares, lengths = _motion(states[:, 1:], states[:, :-1], mean)
@@ -190,15 +195,99 @@ def _motion_records(
         yield record(metric, value, len(runs), ci_low=low, ci_high=high, step=step, **where)
 
 
-def _frechet_records(frames: _Frames, data: _Frames, where: dict[str, Any]) -> Iterator[Record]:
+def _stand_in_records(
+    frames: LaggedFrames, data: LaggedFrames, scaling: Scaling,
+    settings: FreeRunSettings, names: tuple[object, ...], where: dict[str, Any],
+) -> Iterator[Record]:  # fmt: skip
+    names, resamples = (*names, where["mode"]), settings.bootstrap_resamples
+    mean = scaling.frame_mean.to(frames.at(0))
+    both = [torch.stack(_motion(x.at(0), x.at(1), mean), dim=1).cpu().numpy() for x in (frames, data)]
+    used, codes = np.unique(np.concatenate([frames.speakers, data.speakers]), return_inverse=True)
+    bootstrap = SpeakerBootstrap.draw(len(used), resamples, numpy_generator(*names, "bootstrap"))
+    above, below = (
+        bootstrap.ratios(*speaker_totals(values, of, len(used)))
+        for values, of in zip(both, np.split(codes, [len(both[0])]), strict=True)
+    )
+    ratios = both[0].mean(axis=0) / both[1].mean(axis=0)
+    for metric, value, (low, high) in zip((ENERGY, STEP_LENGTH), ratios, interval(above / below), strict=True):
+        yield record(metric, value, len(both[0]), ci_low=low, ci_high=high, **where)
+    yield from _frechet_records(frames, data, resamples, names, where)
+    yield from _autocorrelations(frames, resamples, names, where)
+    yield from _classifier_records(frames, data, scaling, resamples, names, where)
+
+
+def _classifier_records(
+    frames: LaggedFrames, data: LaggedFrames, scaling: Scaling,
+    resamples: int, names: tuple[object, ...], where: dict[str, Any],
+) -> Iterator[Record]:  # fmt: skip
+    mean, std = (of.to(frames.at(0)) for of in (scaling.frame_mean, scaling.frame_std))
+    found = accuracy(frames, data, mean, std, resamples, (*names, "classifier"))
+    if found is not None:
+        value, low, high, n = found
+        yield record(CLASSIFIER_ACCURACY, value, n, ci_low=low, ci_high=high, **where)
+
+
+def _frechet_records(
+    frames: LaggedFrames, data: LaggedFrames, resamples: int, names: tuple[object, ...], where: dict[str, Any]
+) -> Iterator[Record]:
     n = len(frames.speakers)
-    yield record(FRECHET_LATENTS, frechet_distance(frames.at(0), data.at(0)), n, **where)
-    deltas = (part.at(0) - part.at(1) for part in (frames, data))
-    yield record(FRECHET_DELTAS, frechet_distance(*deltas), n, **where)
+    deltas = [part.at(0) - part.at(1) for part in (frames, data)]
+    for metric, pair in ((FRECHET_LATENTS, [frames.at(0), data.at(0)]), (FRECHET_DELTAS, deltas)):
+        value = frechet_distance(*pair)
+        low, high = _frechet_interval(value, pair, [frames.speakers, data.speakers], resamples, names)
+        yield record(metric, value, n, ci_low=low, ci_high=high, **where)
+
+
+def _frechet_interval(
+    value: float, pair: list[Tensor], speakers: list[np.ndarray], resamples: int, names: tuple[object, ...]
+) -> tuple[float, float]:
+    """The value less and plus 1.96 deviations of resamples. (Their quantiles would lie too high: a resample holds fewer
+    speakers, and the distance of small samples is biased upwards.) NaN where it overflowed, or with one speaker."""
+    used, codes = np.unique(np.concatenate(speakers), return_inverse=True)
+    generator = numpy_generator(*names, "frechet")
+    bootstrap = SpeakerBootstrap.draw(len(used), min(resamples, _FRECHET_RESAMPLES), generator)
+    if not math.isfinite(value) or not len(bootstrap.weights):
+        return math.nan, math.nan
+    sums = [_Sums.of(x.double(), of, len(used)) for x, of in zip(pair, np.split(codes, [len(pair[0])]), strict=True)]
+    drawn = []
+    for weights in bootstrap.weights:
+        moments = [of.moments(torch.from_numpy(weights).to(of.total)) for of in sums]
+        if all(n > 1 for n, _, _ in moments):
+            (_, *first), (_, *second) = moments
+            drawn.append(_distance(*first, *second))
+    spread = 1.96 * float(np.std(drawn, ddof=1)) if len(drawn) > 1 else math.nan
+    return max(value - spread, 0.0), value + spread
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """count: (S,); total: (S, D); square: (S, D, D), of each speaker's frames about a nearby point."""
+
+    count: Tensor
+    total: Tensor
+    square: Tensor
+    shift: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor, codes: np.ndarray, speakers: int) -> "_Sums":
+        shift, dim = x.mean(0), x.shape[1]
+        sums = cls(x.new_zeros(speakers), x.new_zeros(speakers, dim), x.new_zeros(speakers, dim, dim), shift)
+        index = torch.from_numpy(codes).to(x.device)
+        for speaker in np.unique(codes):
+            mine = x[index == int(speaker)] - shift
+            sums.count[speaker], sums.total[speaker], sums.square[speaker] = len(mine), mine.sum(0), mine.T @ mine
+        return sums
+
+    def moments(self, weights: Tensor) -> tuple[float, Tensor, Tensor]:
+        """How many frames, their mean and their covariance, with so many copies of each speaker."""
+        n = float(weights @ self.count)
+        mean = weights @ self.total / n
+        second = torch.einsum("s,sij->ij", weights, self.square)
+        return n, self.shift + mean, (second - n * torch.outer(mean, mean)) / (n - 1)
 
 
 def _autocorrelations(
-    frames: _Frames, resamples: int, names: tuple[object, ...], where: dict[str, Any]
+    frames: LaggedFrames, resamples: int, names: tuple[object, ...], where: dict[str, Any]
 ) -> Iterator[Record]:
     n = len(frames.speakers)
     used, codes = np.unique(frames.speakers, return_inverse=True)

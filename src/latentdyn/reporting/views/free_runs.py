@@ -1,6 +1,7 @@
 """Free runs: whether they stay where the data are and move as the data do, not whether they come true.
 
 A row is a representation, a predictor and how a free run takes its steps; the row `data` is what held-out frames score.
+Three more rows are of frames that no predictor made (see diagnostics.free_runs.lagged_frames).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,10 @@ from latentdyn.reporting.titles import title
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MODES = ("sampled", "mean", "median", "data")
+MODES = ("sampled", "mean", "median", "data", "half", "phase_randomised", "marginal")
 _POOLED = ("unbounded", "energy", "step_length")
 _BY_STEP = ("energy", "step_length", "autocorrelation_latents", "autocorrelation_deltas")  # the last two, by lag
+_DISTANCES = ("frechet_latents", "frechet_deltas", "classifier_accuracy")
 _STYLES = {"sampled": "-", "mean": "--", "median": "-.", "data": ":"}
 _TITLES = {
     "energy": title("E||x̂ - mean||² over that of the data", ENERGY),
@@ -41,6 +43,13 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         "came 10 times as far from the training mean as any training frame. `energy` (E||x̂ - training mean||²) and "
         "`step_length` (E||Δx̂||) are divided by those of the data: for all steps, and at the step named. A run by the "
         "mean slows down and stops even if its model is the true one: both fall.",
+        "Rows without a predictor's runs say what a number is worth. `half`: one half of the held-out speakers beside "
+        "the other half. `marginal`: frames of training speakers drawn one by one; their law is right, their order is "
+        "lost. `phase_randomised`: utterances of training speakers with random Fourier phases; moments and "
+        "autocorrelations are right, all other structure is lost.",
+        "`classifier_accuracy` is how often a logistic regression on simple features tells windows of 8 frames from "
+        "real ones (Lopez-Paz & Oquab 2017), on speakers that it has not seen. .5 is chance. The row `data` has that "
+        "of training frames.",
         "`autocorrelation_.._l` is at a lag of l frames. `frechet_..` is the squared Fréchet distance of two Gaussians "
         "(Heusel et al. 2017): from the frames of the runs to the data, and in the row `data` from as many training "
         "frames to the data. Two finite samples of one law are not at distance 0: the row `data` is the smallest "
@@ -60,6 +69,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
 
     rows = free_run_rows(measured, table, plan)
     figure = Figure(figsize=(18, 5), layout="constrained")
+    rows = rows[rows["mode"].isin(list(_STYLES))]
     for axis, metric in zip(figure.subplots(1, len(_TITLES)), _TITLES, strict=True):
         at = sorted(int(name.removeprefix(f"{metric}_")) for name in rows if name.removeprefix(f"{metric}_").isdigit())
         for color, (names, group) in enumerate(rows.groupby(["representation", "predictor", "split"], sort=False)):
@@ -100,10 +110,9 @@ def free_run_rows(measured: Measurements, table: dict[str, Any], plan: dict[str,
 def _row(mine: Measurements, keys: dict[str, Any]) -> dict[str, Any]:
     pooled = Measurements(mine.records[mine.records["step"].isna()], mine.speakers, mine.worst_frames)
     row: dict[str, Any] = {**keys, "n": int(mine.records.n.iloc[0])}
-    for metric in _POOLED:
+    for metric in (*_POOLED, *_DISTANCES):
         row[metric] = pooled.over_seeds(metric)
         row |= {f"{metric}_ci_{bound}": pooled.over_seeds(metric, f"ci_{bound}") for bound in ("low", "high")}
-    row |= {metric: pooled.over_seeds(metric) for metric in ("frechet_latents", "frechet_deltas")}
     for metric in _BY_STEP:
         steps = mine.records.loc[mine.records.metric == metric, "step"].dropna().unique()
         row |= {f"{metric}_{step}": mine.where(step=step).over_seeds(metric) for step in sorted(steps)}

@@ -24,7 +24,8 @@ _PARTS = {  # by kind of measurement; of others, the median
     "clusters": ("permuted", "top8"),
 }
 _FORECASTS = ("corrections", "free_runs")  # the first holds all that injection does
-_MODES = ("A", "B", "C", "D", "D_median", "D_sampled", "ceiling", "sampled", "mean", "median", "data")
+_MODES = ("A", "B", "C", "D", "D_median", "D_sampled", "ceiling", "sampled", "mean", "median", "data", "half",
+          "phase_randomised", "marginal")  # fmt: skip
 _CORRECTIONS = (
     {},
     {"correction": "none"},
