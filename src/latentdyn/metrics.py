@@ -167,6 +167,8 @@ STILL_FRAMES = Metric("still_frames", "frames", decimals=0, better="neither",
     sentence="Frames that are equal to the frame before them: their step has the length 0.")
 KEPT_STEP = Metric("kept_step", "steps", decimals=0, better="neither", whole_split=True,
     sentence="Step of the training whose weights were kept; 0: those that the training started from.")
+PARAMETERS = Metric("parameters", "parameters", decimals=0, better="neither", whole_split=True,
+    sentence="Numbers that training changes.")
 SEGMENTS = Metric("segments", "segments", decimals=0, better="neither", sentence="Segments that were forecast.")
 
 # -------------------------------------------------------------------------- of forecasts, with nll, dnll and cosine
@@ -307,6 +309,7 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
         BITS_PER_FRAME, KBIT_PER_S, COSINE, COSINE_WHITE_NOISE, R2_DELTA, R2_MEAN, R2_HEAD, *FACTS.values(),
         PATH_DIFFERENCE, ROLLOUT_GAP, ROLLOUT_GAP_LINEAR, ROLLOUT_OVERFLOW, ENERGY_SCORE, ENERGY_SCORE_BASELINE,
         SPECTRAL_RADIUS, UNBOUNDED, SPEAKERS, DIM, READOUT_VARIANCE, FRAME_RATE_HZ, STILL_FRAMES, KEPT_STEP,
+        PARAMETERS,
     ),
     "transfer": (SPEAKERS_SEEN,),  # beside those of lagged
     "injection": _FORECASTS,

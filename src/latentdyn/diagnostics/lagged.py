@@ -50,6 +50,7 @@ from latentdyn.metrics import (
     LEVEL_GAIN,
     NLL,
     NLL_BASELINE,
+    PARAMETERS,
     PATH_DIFFERENCE,
     R2_DELTA,
     R2_HEAD,
@@ -170,6 +171,8 @@ def evaluate_lagged(
             evaluation.records.append(record(COSINE_WHITE_NOISE, cosine, len(train), **whole))
             if isinstance(predictor, TrainedPredictor):
                 evaluation.records.append(record(KEPT_STEP, float(predictor.kept_step), len(chosen), **whole))
+                trained = float(sum(parameter.numel() for parameter in predictor.parameters()))
+                evaluation.records.append(record(PARAMETERS, trained, len(chosen), **whole))
             evaluation.records.extend(_path_records(predictor, windows, k, scores, where))
             if own_frames:
                 evaluation.records.extend(

@@ -17,7 +17,7 @@ from tests.settings import settings_of
 
 KINDS = VIEWS.kinds()
 # units of what counts, and of facts of the latents: they cannot overflow
-_COUNTED = {"frames", "speakers", "dimensions", "Hz", "utterances", "segments", "clusters", "steps"}
+_COUNTED = {"frames", "speakers", "dimensions", "Hz", "utterances", "segments", "clusters", "steps", "parameters"}
 _PARTS = {  # by kind of measurement; of others, the median
     "rate_quality": (),
     "lagged": ("median", "trimmed", "min", "max", "nonfinite", "top8", *map(quantile_name, QUANTILES)),
@@ -58,6 +58,7 @@ def plan_of(lineage: str = "var", predictor: str = "linear_gaussian", key: str =
         "rows": ["r"],
         "kinds": {"representations": {"r": lineage}, "predictors": predictors, "keys": {"key": key}},
         "steps": {"p": 5, "q": 5},
+        "arms": {"p": {"target": "step", "linear_skip": "none", "target_axes": "natural"}},
         "unheard": {},
         "sampling": {"sigmas": [0.5], "step_size": 0.2, "n_steps": [2]},
         "shown": {
