@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from latentdyn.diagnostics.free_runs import classifier, comparison
-from latentdyn.diagnostics.free_runs.lagged_frames import LaggedFrames, halves, marginal, phase_randomised
+from latentdyn.diagnostics.free_runs.lagged_frames import (
+    LaggedFrames,
+    halves,
+    marginal,
+    phase_randomised,
+    resample_speakers,
+)
 from latentdyn.representations.surrogate import phase_randomised as of_surrogate
 from latentdyn.seeds import numpy_generator
 from tests.settings import process_of
@@ -64,7 +70,7 @@ def test_frames_drawn_one_by_one_are_those_of_the_data_in_no_order(indexed):
     latents, frames = indexed
     train = usable(frames, "train")
     drawn = marginal(latents, train, 5000, ("test",))
-    known = {tuple(x) for x in latents[train["row"].to_numpy()].tolist()}
+    known = {tuple(x) for x in latents[train["row"].to_numpy(copy=True)].tolist()}
     assert {tuple(x) for x in drawn.at(3).tolist()} <= known
     assert torch.equal(drawn.at(1), drawn.at(1)) and not torch.equal(drawn.at(1), drawn.at(2))
     centred = [drawn.at(lag) - drawn.at(lag).mean(0) for lag in (0, 1)]
@@ -93,6 +99,18 @@ def test_moments_of_a_resample_are_those_of_frames_that_are_there_so_often():
     assert n == len(repeated)
     torch.testing.assert_close(mean, repeated.mean(0), rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(covariance, torch.cov(repeated.T), rtol=1e-9, atol=1e-9)
+
+
+def test_speakers_of_two_samples_are_drawn_together_where_they_are_shared_and_else_apart():
+    shared, apart = np.array([3, 3, 5, 9]), np.array([4, 7, 7])
+    rng = np.random.default_rng(0)
+    bootstrap, codes = resample_speakers((shared, shared[::-1]), 50, rng)
+    assert bootstrap.weights.shape == (50, 3) and (bootstrap.weights.sum(axis=1) == 3).all()
+    assert [c.tolist() for c in codes] == [[0, 0, 1, 2], [2, 1, 0, 0]]
+    bootstrap, (one, other) = resample_speakers((shared, apart), 50, rng)
+    assert (bootstrap.weights[:, np.unique(one)].sum(axis=1) == 3).all()
+    assert (bootstrap.weights[:, np.unique(other)].sum(axis=1) == 2).all()
+    assert len(resample_speakers((shared, apart[:1]), 50, rng)[0].weights) == 0
 
 
 def test_windows_of_one_law_are_told_apart_by_chance_and_others_by_what_differs():

@@ -12,8 +12,8 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval, speaker_totals
-from latentdyn.diagnostics.free_runs.lagged_frames import LaggedFrames
+from latentdyn.diagnostics.bootstrap import interval, speaker_totals
+from latentdyn.diagnostics.free_runs.lagged_frames import LaggedFrames, resample_speakers
 from latentdyn.seeds import numpy_generator
 
 WINDOW = 8
@@ -54,7 +54,8 @@ def accuracy(
             right[told] = said == (label[told] == 1)
     each = np.stack([np.where(label == kind, right, np.nan) for kind in (1, 0)], axis=1)
     totals, counts = speaker_totals(each, codes, len(used))
-    bootstrap = SpeakerBootstrap.draw(len(used), resamples, numpy_generator(*names, "bootstrap"))
+    sides = (kinds[0].speakers, kinds[1].speakers)
+    bootstrap, _ = resample_speakers(sides, resamples, numpy_generator(*names, "bootstrap"))
     low, high = interval(np.nanmean(bootstrap.ratios(totals, counts), axis=1))
     return float((totals.sum(axis=0) / counts.sum(axis=0)).mean()), float(low), float(high), len(label)
 

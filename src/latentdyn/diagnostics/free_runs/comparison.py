@@ -14,7 +14,13 @@ from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval, speaker_
 from latentdyn.diagnostics.capabilities import find_missing
 from latentdyn.diagnostics.free_runs.classifier import accuracy
 from latentdyn.diagnostics.free_runs.growth import LEFT_BEHIND
-from latentdyn.diagnostics.free_runs.lagged_frames import LaggedFrames, halves, marginal, phase_randomised
+from latentdyn.diagnostics.free_runs.lagged_frames import (
+    LaggedFrames,
+    halves,
+    marginal,
+    phase_randomised,
+    resample_speakers,
+)
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import Step, by_draws, by_mean, by_median, free_run
 from latentdyn.errors import UserError
@@ -202,11 +208,11 @@ def _stand_in_records(
     names, resamples = (*names, where["mode"]), settings.bootstrap_resamples
     mean = scaling.frame_mean.to(frames.at(0))
     both = [torch.stack(_motion(x.at(0), x.at(1), mean), dim=1).cpu().numpy() for x in (frames, data)]
-    used, codes = np.unique(np.concatenate([frames.speakers, data.speakers]), return_inverse=True)
-    bootstrap = SpeakerBootstrap.draw(len(used), resamples, numpy_generator(*names, "bootstrap"))
+    sides = (frames.speakers, data.speakers)
+    bootstrap, codes = resample_speakers(sides, resamples, numpy_generator(*names, "bootstrap"))
     above, below = (
-        bootstrap.ratios(*speaker_totals(values, of, len(used)))
-        for values, of in zip(both, np.split(codes, [len(both[0])]), strict=True)
+        bootstrap.ratios(*speaker_totals(values, of, bootstrap.weights.shape[1]))
+        for values, of in zip(both, codes, strict=True)
     )
     ratios = both[0].mean(axis=0) / both[1].mean(axis=0)
     for metric, value, (low, high) in zip((ENERGY, STEP_LENGTH), ratios, interval(above / below), strict=True):
@@ -234,21 +240,22 @@ def _frechet_records(
     deltas = [part.at(0) - part.at(1) for part in (frames, data)]
     for metric, pair in ((FRECHET_LATENTS, [frames.at(0), data.at(0)]), (FRECHET_DELTAS, deltas)):
         value = frechet_distance(*pair)
-        low, high = _frechet_interval(value, pair, [frames.speakers, data.speakers], resamples, names)
+        low, high = _frechet_interval(value, pair, (frames.speakers, data.speakers), resamples, names)
         yield record(metric, value, n, ci_low=low, ci_high=high, **where)
 
 
 def _frechet_interval(
-    value: float, pair: list[Tensor], speakers: list[np.ndarray], resamples: int, names: tuple[object, ...]
+    value: float, pair: list[Tensor], sides: tuple[np.ndarray, np.ndarray], resamples: int, names: tuple[object, ...]
 ) -> tuple[float, float]:
     """The value less and plus 1.96 deviations of resamples. (Their quantiles would lie too high: a resample holds fewer
-    speakers, and the distance of small samples is biased upwards.) NaN where it overflowed, or with one speaker."""
-    used, codes = np.unique(np.concatenate(speakers), return_inverse=True)
+    speakers, and the distance of small samples is biased upwards.) NaN where it overflowed, or with one speaker on
+    either side."""
     generator = numpy_generator(*names, "frechet")
-    bootstrap = SpeakerBootstrap.draw(len(used), min(resamples, _FRECHET_RESAMPLES), generator)
+    bootstrap, codes = resample_speakers(sides, min(resamples, _FRECHET_RESAMPLES), generator)
     if not math.isfinite(value) or not len(bootstrap.weights):
         return math.nan, math.nan
-    sums = [_Sums.of(x.double(), of, len(used)) for x, of in zip(pair, np.split(codes, [len(pair[0])]), strict=True)]
+    speakers = bootstrap.weights.shape[1]
+    sums = [_Sums.of(x.double(), of, speakers) for x, of in zip(pair, codes, strict=True)]
     drawn = []
     for weights in bootstrap.weights:
         moments = [of.moments(torch.from_numpy(weights).to(of.total)) for of in sums]

@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from latentdyn.diagnostics.bootstrap import SpeakerBootstrap
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.frames import subsample_frames
 
@@ -105,6 +106,32 @@ def halves(
     return LaggedFrames.of(latents, subsample_frames(frames[first], n, (*names, "half"))), LaggedFrames.of(
         latents, subsample_frames(frames[~first], n, (*names, "other half"))
     )
+
+
+def resample_speakers(
+    sides: tuple[np.ndarray, np.ndarray], resamples: int, generator: np.random.Generator
+) -> tuple[SpeakerBootstrap, list[np.ndarray]]:
+    """Resamples of all speakers of two samples: together where they share speakers, else each by itself.
+
+    Args:
+        sides: the speaker of each frame of either.
+
+    Returns:
+        The resamples, and numbers of speakers in place of those given. Without two speakers on each side there are no
+        resamples.
+    """
+    used, codes = np.unique(np.concatenate(sides), return_inverse=True)
+    of_each = [np.unique(side) for side in np.split(codes, [len(sides[0])])]
+    if min(map(len, of_each)) < 2:
+        bootstrap = SpeakerBootstrap(np.empty((0, len(used))))
+    elif np.isin(of_each[0], of_each[1]).any():
+        bootstrap = SpeakerBootstrap.draw(len(used), resamples, generator)
+    else:
+        weights = np.zeros((resamples, len(used)))
+        for mine in of_each:
+            weights[:, mine] = SpeakerBootstrap.draw(len(mine), resamples, generator).weights
+        bootstrap = SpeakerBootstrap(weights)
+    return bootstrap, np.split(codes, [len(sides[0])])
 
 
 def _codes(frames: pd.DataFrame) -> np.ndarray:

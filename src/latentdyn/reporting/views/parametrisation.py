@@ -116,7 +116,7 @@ def parametrisation_rows(measured: Measurements, table: dict[str, Any], plan: di
     for representation in plan["rows"]:
         for predictor in table["predictors"]:
             rows.append(_row(measured, {"representation": representation, "predictor": predictor}, table, plan))
-        first = measured.of_row(representation, table["predictors"][0], _SPLIT, seed=table["seeds"])
+        first = measured.of_row(representation, table["predictors"][0], _SPLIT, seed=table["seeds"][:1])
         for mode in _STAND_INS:
             if (first.records["mode"] == mode).any():
                 rows.append({"representation": representation, "predictor": mode, **_of_runs(first, mode)})
