@@ -176,9 +176,15 @@ _LINEAR_SKIP = (
 )
 
 
-class WithLinearSkip(NetworkPredictor):
-    """A network whose head may start from the closed-form line."""
+class PlacedHead(NetworkPredictor):
+    """A network whose head may describe the step, the next frame, or what the closed-form line leaves of them."""
 
+    target: Literal["step", "level"] = Field(
+        "step",
+        description="what the head describes: the step Δx, or (at k = 1 alone) the next frame x_t = x_{t-1} + Δx. "
+        "Either way it is a density of Δx, and likelihoods compare. With a linear skip it is what the line leaves of "
+        "both",
+    )
     linear_skip: LinearSkip = Field("none", description=_LINEAR_SKIP.format(what="the head's mean"))
 
     @property
@@ -191,27 +197,8 @@ class WithLinearSkip(NetworkPredictor):
         solves_a_line = self.linear_skip != "none" and self.starts_from is None
         return super().chosen_by_validation or ("linear_skip" if solves_a_line else None)
 
-    def without_context(self) -> "NetworkPredictor":
-        return super().without_context().model_copy(update={"linear_skip": "none"})
-
-
-class LocatedPredictor(WithLinearSkip):
-    """A network whose head can be moved: it may describe the step, the next frame, or what a line leaves of them."""
-
-    target_axes: Literal["natural", "principal"] = Field(
-        "natural",
-        description="axes in which the components of a mixture are diagonal, and whose halves a flow transforms by "
-        "each other: the latents' own, or the principal axes of what the head describes on the training frames",
-    )
-    target: Literal["step", "level"] = Field(
-        "step",
-        description="what the head describes: the step Δx, or (at k = 1 alone) the next frame x_t = x_{t-1} + Δx. "
-        "Either way it is a density of Δx, and likelihoods compare. With a linear skip it is what the line leaves of "
-        "both",
-    )
-
     @model_validator(mode="after")
-    def _knows_where_the_step_starts(self) -> "LocatedPredictor":
+    def _knows_where_the_step_starts(self) -> "PlacedHead":
         if self.target == "level" and self.horizons != [1]:
             raise ValueError(
                 "target: level needs horizons: [1], since only a context that ends with x_{t-1} tells where the step "
@@ -220,13 +207,18 @@ class LocatedPredictor(WithLinearSkip):
         return self
 
     def without_context(self) -> "NetworkPredictor":
-        return super().without_context().model_copy(update={"target": "step"})
+        return super().without_context().model_copy(update={"target": "step", "linear_skip": "none"})
 
 
-class MDN(LocatedPredictor):
+class MDN(PlacedHead):
     """Mixture density network (seed 001 §2.4): a network whose head is a mixture over the delta."""
 
     kind: Literal["mdn"]
+    target_axes: Literal["natural", "principal"] = Field(
+        "natural",
+        description="axes in which the components are diagonal: the latents' own, or the principal axes of what the "
+        "head describes on the training frames",
+    )
     components: Literal["gaussian", "student_t"] = Field(
         "gaussian", description="`student_t` has heavier tails, as heavy as the data's"
     )
@@ -243,7 +235,7 @@ class MDN(LocatedPredictor):
         return self
 
 
-class VMFLogNormal(WithLinearSkip):
+class VMFLogNormal(PlacedHead):
     """Direction from a von Mises-Fisher law, length from a log-normal one (seed 003 §1.1, seed 004 §4)."""
 
     kind: Literal["vmf_lognormal"]
@@ -286,10 +278,13 @@ class VMFLogNormal(WithLinearSkip):
         return self
 
 
-class Flow(LocatedPredictor):
+class Flow(PlacedHead):
     """Conditional normalising flow over the delta (coupling layers)."""
 
     kind: Literal["flow"]
+    target_axes: Literal["natural", "principal"] = Field(
+        "natural", description="axes whose halves transform each other; values as for mdn"
+    )
     univariate: Literal["affine", "spline"] = Field("spline", description="maps of one dimension; affine is far faster")
     transforms: Size = Field(3, description="coupling layers")
     hidden_width: Size = Field(128, description="units of a hidden layer within a coupling layer")
