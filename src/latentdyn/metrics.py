@@ -248,7 +248,7 @@ UNSCORED = Metric("unscored", "scores", decimals=0, better="lower",
 # --------------------------------------------------------------------------------------------- of noisy frames
 
 RATE_KBIT_PER_S = Metric("rate_kbit_per_s", "kbit/s", decimals=2, better="lower",
-    sentence="What frames cost to send: NLL of a noisy frame given the noisy frames before it, by a straight line, "
+    sentence="What frames cost to send: NLL of a noisy frame given the noisy frames before it, "
     "less the entropy of the noise; of dequantized frames, their codes at full size.")
 RATE_MEMORYLESS = Metric("rate_kbit_per_s_memoryless", "kbit/s", decimals=2, better="lower",
     sentence="What noisy frames cost to send if nothing of the past is used, under one full Gaussian.")
@@ -309,7 +309,7 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
         BITS_PER_FRAME, KBIT_PER_S, COSINE, COSINE_WHITE_NOISE, R2_DELTA, R2_MEAN, R2_HEAD, *FACTS.values(),
         PATH_DIFFERENCE, ROLLOUT_GAP, ROLLOUT_GAP_LINEAR, ROLLOUT_OVERFLOW, ENERGY_SCORE, ENERGY_SCORE_BASELINE,
         SPECTRAL_RADIUS, UNBOUNDED, SPEAKERS, DIM, READOUT_VARIANCE, FRAME_RATE_HZ, STILL_FRAMES, KEPT_STEP,
-        PARAMETERS,
+        PARAMETERS, RATE_KBIT_PER_S,
     ),
     "transfer": (SPEAKERS_SEEN,),  # beside those of lagged
     "injection": _FORECASTS,
@@ -359,7 +359,8 @@ LAGGED_COLUMNS = {
     "rollout_gap_median": False, "rollout_gap_linear": False, "rollout_gap_linear_median": False,
     "rollout_overflow": False, "energy_score": False, "energy_score_baseline": False,
     "spectral_radius": False, "unbounded": False, "nonfinite": False, "still_frames": False, "kept_step": False,
-    "frame_rate_hz": False, "dim": False, "readout_variance": False, "ms_per_step": False, "seeds": False,
+    "frame_rate_hz": False, "dim": False, "readout_variance": False, "rate_kbit_per_s": False,
+    "rate_kbit_per_s_ci_low": False, "rate_kbit_per_s_ci_high": False, "ms_per_step": False, "seeds": False,
     "dnll_seed_sd": True,
     "published_dnll": True, "published_cosine": True, "published_r2": False, "published_rollout_gap": False,
     "published_dnll_factored": False, "published_readout_variance": False,

@@ -394,6 +394,13 @@ class Leaky(Derived):
     coefficient: float = Field(0.9, ge=0, lt=1, description="a in y_t = a y_{t-1} + x_t")
 
 
+class Noisy(Derived):
+    """Another representation with white noise: what a channel of limited precision passes on."""
+
+    kind: Literal["noisy"]
+    sigma: float = Field(gt=0, le=1e6, description="deviation of the noise, in deviations of each dimension")
+
+
 class Quantized(Derived):
     """An encoder's frames, quantized by the codec's own quantizer to some depth and dequantized again."""
 

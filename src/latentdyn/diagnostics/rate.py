@@ -34,6 +34,11 @@ def noise_entropy(std: np.ndarray) -> float:
     return float(np.log(std).sum() + 0.5 * len(std) * math.log(2 * math.pi * math.e))
 
 
+def kbit_per_s(nats: Any, frame_rate_hz: float) -> Any:
+    """Nats a frame, a number or an array, as kbit/s."""
+    return nats * frame_rate_hz / math.log(2) / 1000
+
+
 def shuffled_rows(frames: pd.DataFrame, n_rows: int, names: tuple[object, ...]) -> Tensor:
     """Where each row's frame comes from, (n_rows,), if the valid frames of each utterance are put in random order.
 
@@ -78,10 +83,9 @@ def channel_rates(
     same: dict[str, Any] = {"split": split, "max_frames": max_frames, "seed_names": seed_names}
     truth = frame_nlls(given, noisy, frames, **same)
     still = frame_nlls(given, noisy[order.to(noisy.device)], frames, **same)
-    scale = frame_rate_hz / math.log(2) / 1000  # kbit/s for each nat a frame
     nll = np.stack([truth.conditional[1], truth.marginal, still.conditional[1], still.marginal], axis=1)
     codes, speakers = pd.factorize(truth.frames["speaker_id"], sort=True)
-    totals, counts = speaker_totals((nll - entropy) * scale, codes, len(speakers))
+    totals, counts = speaker_totals(kbit_per_s(nll - entropy, frame_rate_hz), codes, len(speakers))
     bootstrap = SpeakerBootstrap.draw(len(speakers), resamples, numpy_generator(*seed_names, split, "bootstrap"))
     rates, drawn = totals.sum(axis=0) / counts.sum(axis=0), bootstrap.ratios(totals, counts)
     found = [

@@ -28,7 +28,8 @@ def examples(section: Any) -> list[dict[str, Any]]:
         if "enum" in field and name != "dtype":
             values[name] = field["enum"]
         elif name in schema["required"]:
-            values[name] = [{"number": RATE / 2, "integer": 2}.get(field["type"], field.get("const", "x"))]
+            number = RATE / 2 if name == "frame_rate_hz" else 0.25
+            values[name] = [{"number": number, "integer": 2}.get(field["type"], field.get("const", "x"))]
     return [
         section.model_validate(dict(zip(values, choice, strict=True))).model_dump(mode="json")
         for choice in product(*values.values())

@@ -132,9 +132,12 @@ def _rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -
             row["by"] = None
         row["n"] = int(mine.n.iloc[0])
         for suffix, at, found in _parts(mine, across):
+            part, seeds = replace(here, records=found), found.seed.nunique()
             for metric in dict.fromkeys(found.metric):
                 columns[column := f"{metric}{suffix}"] = metric
-                row |= _values(replace(here, records=found), metric, column, {**where, **at}, plan)
+                row |= _values(part, metric, column, {**where, **at}, plan)
+                if seeds > 1:
+                    row[f"{column}_seed_sd"] = part.over_seeds(metric, reduce=_sd)
         rows.append(row)
     made = pd.DataFrame(rows).dropna(axis="columns", how="all")
     if "slice" in made and (made["slice"] == "all").all():
@@ -160,8 +163,6 @@ def _values(
     spot: dict[str, Any] = {name: where.get(name) for name in ("split", "slice", "horizon", "mode", "step")}
     values: dict[str, Any] = {column: mine.over_seeds(metric)}
     values |= {f"{column}_{bound}": mine.over_seeds(metric, bound) for bound in _BOUNDS}
-    if mine.records.seed.nunique() > 1:
-        values[f"{column}_seed_sd"] = mine.over_seeds(metric, reduce=_sd)
     lineage = kinds["representations"][where["representation"]]
     return values | {f"published_{column}": published(mine, metric, lineage=lineage, by=kind, **spot)}
 
