@@ -17,7 +17,7 @@ from latentdyn.diagnostics.free_runs.lagged_frames import LaggedFrames, resample
 from latentdyn.seeds import numpy_generator
 
 WINDOW = 8
-_MOST = 4000  # windows of each kind
+_MOST, _MOST_NUMBERS = 4000, 2**19  # windows of each kind; windows times dimensions, to hold all features in memory
 _FARTHEST = 10.0  # deviations: where frames of an explosion are put
 _FARTHEST_FEATURE = 5.0
 _PENALTY = 0.01  # of squared weights, beside the mean loss
@@ -38,7 +38,7 @@ def accuracy(
         The accuracy, its 95 % interval over speakers, and the number of windows; None where either kind has fewer than
         two speakers.
     """
-    n = min(len(generated.speakers), len(real.speakers), _MOST)
+    n = min(len(generated.speakers), len(real.speakers), _MOST, _MOST_NUMBERS // len(mean))
     kinds = [frames.some(n, (*names, "windows", i)) for i, frames in enumerate((generated, real))]
     if any(len(np.unique(frames.speakers)) < 2 for frames in kinds):
         return None
