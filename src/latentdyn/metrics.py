@@ -295,6 +295,32 @@ NOISE_RESPONSE = Metric("noise_response", "1", decimals=4, better="lower",
 NOISE_RESPONSE_LOG_MEL = Metric("noise_response_log_mel", "1", decimals=4, better="neither",
     sentence="The same of log-mel frames of the same audio.")
 
+# ------------------------------------------------------------------------------- of the phones that are spoken
+
+PHONE_INFORMATION = Metric("phone_information", "nats/frame", decimals=3, better="higher",
+    sentence="What a frame tells about its phone: cross-entropy of phones by their training shares less that given the "
+    "frame, by a linear probe.")
+PHONE_BITS = Metric("phone_information_bits", "bit/frame", decimals=3, better="higher",
+    sentence="`phone_information` in bits.")
+PHONE_ENTROPY = Metric("phone_entropy", "nats/frame", decimals=3, better="neither",
+    sentence="Cross-entropy of phones by their training shares: what there is to be told about a frame's phone.")
+PHONE_ACCURACY = Metric("phone_accuracy", "1", decimals=3, better="higher",
+    sentence="Share of frames whose phone the probe holds to be the likeliest.")
+PHONE_ACCURACY_CHANCE = Metric("phone_accuracy_chance", "1", decimals=3, better="neither",
+    sentence="Share of frames of the phone that is commonest in training.")
+PHONE_DELAY_MS = Metric("phone_delay_ms", "ms", decimals=0, better="neither",
+    sentence="Frames stand for the phone so long before their centre: where training frames and phones go together most.")
+PHONES = Metric("phones", "phones", decimals=0, better="neither", sentence="Phones that the probe tells apart.")
+PHONES_UNSEEN = Metric("phones_unseen", "frames", decimals=0, better="lower",
+    sentence="Held-out frames of phones that no training frame is of; they are left out.")
+SILENT_SHARE = Metric("silent_share", "1", decimals=3, better="neither",
+    sentence="Share of held-out frames under which no phone is spoken.")
+ABX_WITHIN = Metric("abx_within", "1", decimals=3, better="lower",
+    sentence="ABX error within speakers: how often a phone is nearer to another phone than to the same; chance is 0.5.")
+ABX_ACROSS = Metric("abx_across", "1", decimals=3, better="lower",
+    sentence="ABX error across speakers: X is of another speaker than A and B; chance is 0.5.")
+ABX_TOKENS = Metric("abx_tokens", "tokens", decimals=0, better="neither", sentence="Spoken phones that ABX compares.")
+
 # ----------------------------------------------------------------------------------------------------- gathered
 
 _FORECASTS = (
@@ -326,6 +352,10 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
         *_SCORES, RATE_KBIT_PER_S, RATE_MEMORYLESS, RATE_SHUFFLED, RATE_SAVED, RATE_SAVED_SHUFFLED
     ),
     "robustness": (NOISE_RESPONSE, NOISE_RESPONSE_LOG_MEL, NONFINITE),
+    "phones": (
+        PHONE_INFORMATION, PHONE_BITS, PHONE_ENTROPY, PHONE_ACCURACY, PHONE_ACCURACY_CHANCE, PHONE_DELAY_MS, PHONES,
+        PHONES_UNSEEN, SILENT_SHARE, ABX_WITHIN, ABX_ACROSS, ABX_TOKENS,
+    ),
     "tokens": (TOKEN_BITS_PER_S, TOKEN_BITS_PER_S_ALONE, TOKEN_INFORMATION, FRAME_INFORMATION),
     "clusters": (
         VARIANCE_RATIO, VARIANCE_RATIO_HELD_OUT, EXPLAINED_VARIANCE, ENTROPY_REDUCTION, LABEL_ENTROPY, CLUSTERS_USED,

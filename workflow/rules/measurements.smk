@@ -1,8 +1,8 @@
 # Measurements: what a diagnostic makes of a representation, by a fitted predictor, a key or nothing else. The config knows
 # their kinds, and there is one rule for each: measure_lagged, measure_transfer, measure_injection, measure_corrections,
 # measure_free_runs, measure_clusters, measure_decoder_tolerance, measure_rate_quality, measure_exp3b_synthetic,
-# measure_perceptual_rollouts, measure_free_listening, measure_robustness, measure_readouts. A kind says which models it reads, how its
-# files are named, and whether it wants a GPU.
+# measure_perceptual_rollouts, measure_free_listening, measure_robustness, measure_readouts, measure_phones. A kind says
+# which models it reads, how its files are named, and whether it wants a GPU.
 for kind in CONFIG.measurement_kinds():
 
     rule:
@@ -11,6 +11,7 @@ for kind in CONFIG.measurement_kinds():
         input:
             lambda w, kind=kind: files_of_models(kind, w),
             **heard_from(kind),
+            **aligned_by(kind),
             latents="results/{corpus}/{representation}/latents.json",
             frames="results/{corpus}/{representation}/frames.json",
         output:
@@ -36,10 +37,11 @@ for kind in CONFIG.measurement_kinds():
             device="any" if kind.needs_gpu else "cpu",
             sums=lambda w, output: output.get("sums", []),
             decoding=lambda w, kind=kind: decoding_of(kind, w),
+            alignments=lambda w, kind=kind: alignments_of(kind, w),
             folder=lambda w, output: output.get("folder", []),
         shell:
             "python -m latentdyn.steps.measure --identity {params.identity:q} --latents {input.latents:q}"
             " --frames {input.frames:q} --models {params.models:q} --settings {params.settings:q}"
             " --device {params.device} --float32-matmul {params.float32_matmul:q}"
-            " --decoding {params.decoding:q} --workers {threads} --folder {params.folder:q}"
+            " --decoding {params.decoding:q} --alignments {params.alignments:q} --workers {threads} --folder {params.folder:q}"
             " --metrics {output.metrics:q} --sums {params.sums:q} >{log:q} 2>&1"

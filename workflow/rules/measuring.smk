@@ -39,6 +39,16 @@ def heard_from(kind):
     }
 
 
+def aligned_by(kind):
+    """What a kind that asks for phones reads besides: the handle of the audio that their times were made with."""
+    return {"alignments": "results/{corpus}/audio.json"} if kind.aligned else {}
+
+
+def alignments_of(kind, wildcards):
+    """The times of phones that the step of such a kind is told of."""
+    return corpus_of(wildcards).alignments(f"results/{wildcards.corpus}/audio") if kind.aligned else []
+
+
 def decoding_of(kind, wildcards):
     """What the step of a kind that decodes is told of the way back to audio."""
     if not kind.decodes:

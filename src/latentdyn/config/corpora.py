@@ -97,6 +97,14 @@ class CorpusKind(Strict):
         """How many utterances so many speakers have; None where only its files tell."""
         return None
 
+    def alignments(self, made: str) -> str | None:
+        """The parquet of when its phones are spoken; None where nothing says it.
+
+        Args:
+            made: as of `location`.
+        """
+        return None
+
     def location(self, made: str) -> str:
         """What its recordings' paths are relative to.
 
@@ -310,6 +318,9 @@ class Demo(AudioCorpus):
 
     def utterances(self, speakers: int) -> int:
         return speakers * self.sentences_per_speaker
+
+    def alignments(self, made: str) -> str:
+        return f"{made}/alignments.parquet"
 
     def location(self, made: str) -> str:
         return made

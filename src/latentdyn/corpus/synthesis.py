@@ -318,9 +318,10 @@ def write_corpus(folder: Path, handle: Path, *, n_speakers: int, sentences_per_s
 
     The folder holds {speaker}/{speaker}-{nnn}.wav (PCM 16 bit, mono, 22.05 kHz), speakers.csv (speaker_id,
     sex, voice, pitch, rate_wpm), sentences.csv (utterance_id, text) and alignments.parquet (utterance_id,
-    tier: word or phoneme, start_s, end_s, label). It is made under another name beside its place and renamed
-    when complete; an earlier demo corpus there is replaced. The handle is JSON: schema_version, n_speakers,
-    n_utterances, seconds, digest (sha256 of the folder's listing and contents).
+    tier: word or phoneme, start_s, end_s, label), both with the utterances' names of the manifest. It is made
+    under another name beside its place and renamed when complete; an earlier demo corpus there is replaced. The
+    handle is JSON: schema_version, n_speakers, n_utterances, seconds, digest (sha256 of the folder's listing and
+    contents).
 
     Raises:
         UserError: a number is out of range, `folder` holds something else, or espeak-ng cannot be loaded.
@@ -384,9 +385,10 @@ def _speak_into(folder: Path, speakers: Sequence[Voice], sentences_per_speaker: 
                 samples = with_room_tone(utterance.samples, utterance_id)
                 _write_wav(folder / voice.speaker_id / f"{utterance_id}.wav", samples, utterance.sample_rate_hz)
                 n_samples += len(utterance.samples)
-                sentences.append((utterance_id, text))
+                listed = f"{voice.speaker_id}-{utterance_id}"  # as the manifest of a folder lists it, by its path
+                sentences.append((listed, text))
                 for tier, intervals in (("word", utterance.words), ("phoneme", utterance.phonemes)):
-                    alignments += [(utterance_id, tier, *interval) for interval in intervals]
+                    alignments += [(listed, tier, *interval) for interval in intervals]
             bar.update(len(texts))
     _write_csv(folder / "speakers.csv", pd.DataFrame(speakers))
     _write_csv(folder / "sentences.csv", pd.DataFrame(sentences, columns=["utterance_id", "text"]))

@@ -41,7 +41,8 @@ class Subject:
     """A representation and the models that a measurement reads, by their role in it; opened when asked for.
 
     decoding: how latents become audio (codec, chain, manifest, audio: see perception.source), for kinds that decode.
-    workers: processes that a kind may start. folder: where a kind writes further files, if it does.
+    workers: processes that a kind may start. folder: where a kind writes further files, if it does. alignments: parquet
+    of when phones are spoken, for kinds that read it.
     """
 
     latents_handle: Path
@@ -51,6 +52,7 @@ class Subject:
     decoding: Mapping[str, Any] | None = None
     workers: int = 1
     folder: Path | None = None
+    alignments: Path | None = None
 
     @cached_property
     def store(self) -> LatentsStore:

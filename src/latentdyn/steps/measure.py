@@ -34,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how latents become audio, as JSON, for kinds that decode: codec (its section of the config), chain "
         "(handles, from the codec's latents on), manifest (parquet), audio (folder of the recordings)",
     )  # fmt: skip
+    parser.add_argument(
+        "--alignments", type=Path, nargs="?", help="parquet of when phones are spoken, for kinds that read it"
+    )
     parser.add_argument("--workers", type=number(int, 1), default=1, help="processes that a kind may start")
     parser.add_argument("--folder", type=Path, nargs="?", help="folder for further files of a kind that writes some")
     parser.add_argument("--device", default="any", choices=("any", "cpu"), help="cpu: a GPU is of no use to this kind")
@@ -49,7 +52,7 @@ def step(arguments: argparse.Namespace) -> None:
         device = pick_device(require_gpu=gpu_required(), float32_matmul=arguments.float32_matmul)
     models = {role: _model(**facts) for role, facts in arguments.models.items()}
     measure = MEASUREMENTS.load(arguments.identity.measurement)
-    further = (arguments.decoding, arguments.workers, arguments.folder)
+    further = (arguments.decoding, arguments.workers, arguments.folder, arguments.alignments)
     subject = Subject(arguments.latents, arguments.frames, models, device, *further)
     measured = measure(subject, arguments.settings)
     sums = write_sums(arguments.sums, arguments.identity, measured.sums) if arguments.sums else None

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from latentdyn.corpus import synthesis
+from latentdyn.corpus.folder import demo_recordings
 from latentdyn.corpus.sentences import SENTENCES
 from latentdyn.corpus.synthesis import SAMPLE_RATE_HZ, Utterance, Voice, recite, voices, write_corpus
 from latentdyn.errors import UserError
@@ -242,15 +243,16 @@ def test_corpus_files_agree(corpus):
     sentences = pd.read_csv(audio / "sentences.csv")
     assert list(sentences.columns) == ["utterance_id", "text"]
     waves = sorted(path.relative_to(audio).as_posix() for path in audio.rglob("*.wav"))
-    assert waves == sorted(f"{name[:3]}/{name}.wav" for name in sentences.utterance_id)
-    assert sentences.utterance_id.iloc[0] == "f01-000" and len(sentences) == 12
+    listed = {recording.utterance_id: recording.path for recording in demo_recordings(audio)}
+    assert waves == sorted(listed[name] for name in sentences.utterance_id), "names are those of the manifest"
+    assert sentences.utterance_id.iloc[0] == "f01-f01-000" and len(sentences) == 12
     assert not sentences.assign(speaker=sentences.utterance_id.str[:3]).duplicated(["speaker", "text"]).any()
 
     seconds = 0.0
     alignments = pd.read_parquet(audio / "alignments.parquet")
     assert list(alignments.columns) == ["utterance_id", "tier", "start_s", "end_s", "label"]
     for row in sentences.itertuples():
-        with wave.open(str(audio / row.utterance_id[:3] / f"{row.utterance_id}.wav")) as file:
+        with wave.open(str(audio / listed[row.utterance_id])) as file:
             assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 22050)
             duration = file.getnframes() / 22050
         seconds += duration
