@@ -309,7 +309,7 @@ PHONE_ACCURACY = Metric("phone_accuracy", "1", decimals=3, better="higher",
 PHONE_ACCURACY_CHANCE = Metric("phone_accuracy_chance", "1", decimals=3, better="neither",
     sentence="Share of frames of the phone that is commonest in training.")
 PHONE_DELAY_MS = Metric("phone_delay_ms", "ms", decimals=0, better="neither",
-    sentence="Frames stand for the phone so long before their centre: where training frames and phones go together most.")
+    sentence="Frames stand for the phone that is spoken so long before their centre; training speakers choose it.")
 PHONES = Metric("phones", "phones", decimals=0, better="neither", sentence="Phones that the probe tells apart.")
 PHONES_UNSEEN = Metric("phones_unseen", "frames", decimals=0, better="lower",
     sentence="Held-out frames of phones that no training frame is of; they are left out.")

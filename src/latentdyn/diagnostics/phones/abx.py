@@ -10,8 +10,8 @@ any context:
 - The error is the mean over cells for each (a, b), then the mean over (a, b).
 
 The distance of two tokens is that of dynamic time warping: the mean cost along the path of least total cost, from the
-first pair of frames to the last one by single steps in either token or in both. The cost of two frames is their angle over
-π. So tokens of one frame have just the angle.
+first pair of frames to the last one by single steps in either token or in both. The cost of two frames is their angle
+over π. So the distance of tokens of one frame each is just the angle.
 """
 
 from collections.abc import Sequence
@@ -30,8 +30,8 @@ _LEAST_SPEAKERS = 3  # for an interval across speakers: resamples of two have on
 class Tokens:
     """n spoken phones of one speaker, each one frame or more.
 
-    frames: (N, D), of length 1 or 0, those of a token one after the other. first, length: (n,) into frames. phones: (n,)
-    codes.
+    frames: (N, D), of length 1 or 0, those of a token one after the other. first, length: (n,) into frames.
+    phones: (n,) codes.
     """
 
     frames: np.ndarray
@@ -85,8 +85,8 @@ def cell_errors(
     """The error of each pair of phones (a, b) in one cell, (K, K); NaN where it has no triple.
 
     Args:
-        distances: (n_x, n) of tokens X to tokens that are A and B. of_x, of_others: their phones. same: the tokens X are
-            the others themselves, so that none is its own A.
+        distances: (n_x, n) of tokens X to tokens that are A and B. of_x, of_others: their phones. same: the tokens X
+            are the others themselves, so that none is its own A.
     """
     errors = np.full((n_phones, n_phones), np.nan)
     order = np.argsort(of_others, kind="stable")

@@ -2,7 +2,7 @@
 
 The time of a frame is its centre in the audio: (t + ½) / frame rate, whatever the frame was derived from. An encoder
 that looks back tells of audio before that time. So all functions take a delay: a frame stands for the phone that is
-spoken at its centre less the delay. Phones do not overlap, so a frame stands for one phone at most; for none in silence.
+spoken at its centre less the delay. Phones do not overlap, so a frame stands for one phone, or for none (silence).
 """
 
 from pathlib import Path
@@ -26,7 +26,11 @@ def read_phones(path: Path) -> pd.DataFrame:
     Raises:
         UserError: the file is missing or damaged, holds no phones, or their times cannot be.
     """
-    table = read_parquet(path, _COLUMNS, made_by=_MADE_BY)
+    fix = f"delete {path.parent.with_suffix('.json')} and run the same command again: rule {_MADE_BY} makes it"
+    try:
+        table = read_parquet(path, _COLUMNS, made_by=_MADE_BY)
+    except UserError as error:  # a file within a folder that has a handle
+        raise UserError(error.what, path, fix) from None
     phones = table[table["tier"] == _TIER].drop(columns="tier")
     phones = phones.sort_values(["utterance_id", "start_s"], kind="stable", ignore_index=True)
     start, end = phones["start_s"].to_numpy(np.float64), phones["end_s"].to_numpy(np.float64)
@@ -34,10 +38,10 @@ def read_phones(path: Path) -> pd.DataFrame:
     bad = ~(np.isfinite(start) & np.isfinite(end) & (start >= 0) & (end > start))
     bad[1:] |= same & (start[1:] < end[:-1] - _OVERLAP_S)
     if phones.empty or bad.any():
-        what = "it holds no phones" if phones.empty else f"the times of {phones['utterance_id'][bad.argmax()]} cannot be"
-        raise UserError(
-            f"these are no times of phones: {what}", path, "let it hold phones that begin before they end, one by one"
-        )
+        what = "there are none"
+        if bad.any():
+            what = f"a phone of {phones['utterance_id'][bad.argmax()]} ends before it begins, or overlaps with another"
+        raise UserError(f"these are no times of phones: {what}", path, fix)
     return phones
 
 
@@ -51,7 +55,7 @@ def frames_of(
     Args:
         phones: utterance_id, start_s, end_s. utterances: utterance_id, start, n_frames, as of a store.
     """
-    known, place, start, length = _utterances_of(phones, utterances)
+    known, start, length = _utterances_of(phones, utterances)
     first, stop = (
         np.clip(np.ceil((phones[side].to_numpy() + delay_s) * frame_rate_hz - 0.5), 0, length)
         for side in ("start_s", "end_s")
@@ -59,11 +63,9 @@ def frames_of(
     return np.where(known, start + first, 0).astype(np.int64), np.where(known, start + stop, 0).astype(np.int64)
 
 
-def middle_frames(
-    phones: pd.DataFrame, utterances: pd.DataFrame, frame_rate_hz: float, delay_s: float
-) -> np.ndarray:
+def middle_frames(phones: pd.DataFrame, utterances: pd.DataFrame, frame_rate_hz: float, delay_s: float) -> np.ndarray:
     """The store row (n,) of the frame under the middle of each phone, by its centre less the delay; -1 without one."""
-    known, _, start, length = _utterances_of(phones, utterances)
+    known, start, length = _utterances_of(phones, utterances)
     middle = (phones["start_s"].to_numpy() + phones["end_s"].to_numpy()) / 2
     t = np.floor((middle + delay_s) * frame_rate_hz)
     return np.where(known & (t >= 0) & (t < length), start + t, -1).astype(np.int64)
@@ -79,22 +81,20 @@ def phones_of_rows(
     """
     labels = np.full(n_rows, UNKNOWN)
     timed = utterances[utterances["utterance_id"].isin(phones["utterance_id"])]
-    labels[_ranges(timed["start"].to_numpy(), timed["n_frames"].to_numpy())] = SILENCE
+    labels[ranges(timed["start"].to_numpy(), timed["n_frames"].to_numpy())] = SILENCE
     first, stop = frames_of(phones, utterances, frame_rate_hz, delay_s)
-    labels[_ranges(first, stop - first)] = np.repeat(codes, stop - first)
+    labels[ranges(first, stop - first)] = np.repeat(codes, stop - first)
     return labels
 
 
-def _utterances_of(
-    phones: pd.DataFrame, utterances: pd.DataFrame
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Of each phone: whether its utterance is there, its place in the table, its first row, its frames."""
+def _utterances_of(phones: pd.DataFrame, utterances: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each phone: whether its utterance is there, that utterance's first row and number of frames."""
     place = pd.Index(utterances["utterance_id"].astype(object)).get_indexer(phones["utterance_id"].astype(object))
     start, n_frames = (utterances[name].to_numpy(np.int64)[place] for name in ("start", "n_frames"))
-    return place >= 0, place, start, n_frames
+    return place >= 0, start, n_frames
 
 
-def _ranges(first: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """first_0, first_0 + 1, ..., first_1, ...: all ranges, one after the other."""
+def ranges(first: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """first_0, first_0 + 1, ..., first_1, ...: ranges of so many numbers, one after the other."""
     before = np.cumsum(length) - length
     return np.arange(length.sum()) - np.repeat(before - first, length)

@@ -17,6 +17,7 @@ from latentdyn.diagnostics.phones.alignment import (
     frames_of,
     middle_frames,
     phones_of_rows,
+    ranges,
 )
 from latentdyn.diagnostics.phones.probe import Whitening, fit_probe, label_correlation
 from latentdyn.diagnostics.records import Record, record
@@ -122,9 +123,7 @@ def _nothing(split: str) -> UserError:
 # ----------------------------------------------------------------------------------------------------- the probe
 
 
-def _probe_records(
-    spoken: Spoken, settings: PhoneSettings, labels: np.ndarray, whitening: Whitening
-) -> list[Record]:
+def _probe_records(spoken: Spoken, settings: PhoneSettings, labels: np.ndarray, whitening: Whitening) -> list[Record]:
     """The probe's records.
 
     Args:
@@ -229,8 +228,6 @@ def _tokens(
     for speaker in drawn:
         mine = np.flatnonzero(chosen["speaker_id"].to_numpy() == speaker)
         length = stop[mine] - first[mine]
-        offset = np.cumsum(length) - length
-        rows = np.arange(length.sum()) - np.repeat(offset - first[mine], length)
-        frames = unit_length(spoken.latents[rows] - origin)
-        found.append(Tokens(frames, offset, length, chosen["code"].to_numpy()[mine]))
+        frames = unit_length(spoken.latents[ranges(first[mine], length)] - origin)
+        found.append(Tokens(frames, np.cumsum(length) - length, length, chosen["code"].to_numpy()[mine]))
     return found

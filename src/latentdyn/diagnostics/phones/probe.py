@@ -1,14 +1,14 @@
-"""How much a linear probe can tell of the phone from a frame, in nats: a lower bound of I(phone; frame).
+"""How much a linear probe can tell of the phone from a frame, in nats: I(phone; frame) as far as a line can say.
 
 The probe is softmax(W x + b), fitted to training speakers by maximum likelihood with a ridge on W that validation
-speakers choose. On held-out frames its cross-entropy H(q_probe) is never below H(phone | frame) but by chance. So
+speakers choose. On held-out frames
 
     information = mean ln p(phone | x) - mean ln p(phone),      p(phone) the shares of training frames,
 
-is what the frame tells about the phone as far as a linear probe can say (McAllester & Stratos 2020 for why it is a bound
-of cross-entropies; Alain & Bengio 2017 for linear probes). Without any information it is 0, or below by what the probe
-has overfitted. Frames are whitened by their training covariance first: so no invertible linear map of the latents
-changes the result, but for directions of nearly no variance, which are left out.
+is the cross-entropy that the frame takes from the phone (linear probes: Alain & Bengio 2017; as information: Pimentel et
+al. 2020). Without any information it is 0, or below by what the probe has overfitted. Frames are whitened by their
+training covariance first. So no invertible linear map of the latents changes the result, but for directions of nearly
+no variance, which are left out.
 """
 
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ from latentdyn.predictors.ridges import choose_ridge
 
 _LEAST_VARIANCE = 1e-9  # of the largest: below this, a direction holds rounding
 _LEAST_GAIN = 1e-4  # nats by which a ridge beyond the grid must be better
-_STEPS, _GRADIENT = 300, 1e-4  # of L-BFGS; the held-out information is then within 0.001 nats of the optimum's
+_STEPS, _GRADIENT = 300, 1e-4  # of L-BFGS; held-out numbers are then within 0.001 nats of the optimum's
 
 
 @dataclass(frozen=True)
 class Whitening:
-    """(x - mean) @ weights has covariance 1 on training frames. mean: (D,); weights: (D, D'), D' directions that vary."""
+    """(x - mean) @ weights has covariance 1 on training frames. weights: (D, D'), of the D' directions that vary."""
 
     mean: np.ndarray
     weights: np.ndarray
@@ -90,7 +90,7 @@ def fit_probe(
     probes = {np.inf: Probe(np.zeros((x.shape[1], n_labels)), np.log(shares))}
 
     def loss(ridge: float) -> float:
-        nearest = min(probes, key=lambda other: abs(np.log(other) - np.log(ridge)))  # a start only: there is one optimum
+        nearest = min(probes, key=lambda other: abs(np.log(other / ridge)))  # where to start: there is one optimum
         probes[ridge] = _solve(x, labels, ridge, probes[nearest])
         if not len(validation[1]):
             return np.nan
