@@ -12,7 +12,7 @@ help: ## say what each target does
 
 demo: $(VENV)/.ready ## from spoken sentences to the Phase 1 table, and the calibration: minutes, no GPU, no download
 	snakemake --cores $(CORES) --configfile config/demo.yaml config/calibration.yaml
-	@cat results/demo/tables/phase1_lagged.md results/known_answers/tables/calibration.md
+	@cat results/demo/tables/phase1_lagged.md results/demo/tables/phones.md results/known_answers/tables/calibration.md
 	@echo "The demo is done: above, speech of synthetic voices, and processes whose exact values are known. The same" \
 		"files are in results/*/tables and results/*/figures; README.md says what to ask for next."
 

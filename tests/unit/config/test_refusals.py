@@ -585,6 +585,15 @@ def test_what_does_not_follow_from_audio_is_not_asked_how_it_answers_to_noise():
 
 
 @pytest.mark.parametrize(
+    ("corpus", "kind", "row"),
+    [("speech", "folder", "logmel"), ("mine", "latents", "given"), ("known", "synthetic", "var")],
+)
+def test_phones_are_asked_of_a_corpus_that_says_when_they_are_spoken(corpus: str, kind: str, row: str):
+    told = refusal(edited("tables.phones", {"kind": "phones", "corpora": [corpus], "representations": [row]}))
+    assert re.search(rf"tables\.phones: nothing says when the phones of corpus '{corpus}' \(kind {kind}\)", told)
+
+
+@pytest.mark.parametrize(
     ("section", "changes", "groups", "message"),
     [
         ("predictors", {"line": LINE | {"window_frames": 4}}, [], r"predictor 'line' and predictor 'net' differ"),

@@ -147,7 +147,7 @@ def across(errors: np.ndarray, resamples: int, generator: np.random.Generator) -
     cells = errors.reshape(n * n, -1)
     apart = 1 - np.eye(n)
     drawn = SpeakerBootstrap.draw(n, resamples if n >= _LEAST_SPEAKERS else 0, generator).weights
-    pairs = (drawn[:, :, None] * drawn[:, None, :] * apart).reshape(len(drawn), -1)
+    pairs = (drawn[:, :, None] * drawn[:, None, :] * apart).reshape(len(drawn), n * n)
     ((low, high),) = interval(_mean_error(cells, pairs[pairs.any(axis=1)]).reshape(-1, 1))
     return float(_mean_error(cells, apart.reshape(1, -1))[0]), low, high
 

@@ -5,7 +5,7 @@ speakers choose. On held-out frames
 
     information = mean ln p(phone | x) - mean ln p(phone),      p(phone) the shares of training frames,
 
-is the cross-entropy that the frame takes from the phone (linear probes: Alain & Bengio 2017; as information: Pimentel et
+is the cross-entropy that the frame takes from the phone (probes: Alain & Bengio 2017; information: Pimentel et
 al. 2020). Without any information it is 0, or below by what the probe has overfitted. Frames are whitened by their
 training covariance first. So no invertible linear map of the latents changes the result, but for directions of nearly
 no variance, which are left out.
