@@ -301,7 +301,7 @@ PHONE_INFORMATION = Metric("phone_information", "nats/frame", decimals=3, better
     sentence="What a frame tells about its phone: cross-entropy of phones by their training shares less that given the "
     "frame, by a linear probe.")
 PHONE_BITS = Metric("phone_information_bits", "bit/frame", decimals=3, better="higher",
-    sentence="`phone_information` in bits.")
+    sentence="What a frame tells about its phone, in bits.")
 PHONE_ENTROPY = Metric("phone_entropy", "nats/frame", decimals=3, better="neither",
     sentence="Cross-entropy of phones by their training shares: what there is to be told about a frame's phone.")
 PHONE_ACCURACY = Metric("phone_accuracy", "1", decimals=3, better="higher",
