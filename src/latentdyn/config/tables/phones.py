@@ -18,7 +18,8 @@ class PhonesTable(PlainTable):
         "`phone_information` is 0 of frames that tell nothing, and at most `phone_entropy`. ABX errors are 0 where "
         "every phone is nearest to its own kind, and 0.5 by chance. Columns `.._permuted` are the same with permuted "
         "labels: they must be chance. Frames in random order (`shuffled`) tell what the voice and the sentence tell. "
-        "Compare per frame at one frame rate only. ABX compares the same spoken phones in every row. n: frames.",
+        "Compare per frame at one frame rate only. ABX compares the same spoken phones in every row, "
+        "but for some at the ends of utterances. n: frames.",
         caption="What frames tell about the phone that is spoken",
         columns=("phone_information", "phone_information_permuted", "phone_accuracy", "abx_within", "abx_across"),
         drawn=("phone_information", "abx_within", "abx_across"),
