@@ -5,17 +5,19 @@ fill it with random numbers. Only where the config says `untrained: true` are al
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from latentdyn.errors import UserError
 from latentdyn.pointers import refuse_pointer
 from latentdyn.seeds import seed_for
+
+_LOWEST_HZ, _HIGHEST_HZ = 1000, 768_000
 
 
 def load_model(
@@ -68,6 +70,7 @@ def load_model(
                 where,
                 f"give a {model_type} checkpoint, or set the kind of the representation to the codec it is",
             )
+        _check_rate(config, folder, where)
         if untrained:
             return _ready(_untrained(model_class, config_class.from_dict(config)), device)
         loaded: Any = model_class.from_pretrained(
@@ -77,13 +80,40 @@ def load_model(
             dtype=torch.float32,
             output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # a config.json of odd values breaks its class or the model's in any way
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"this {model_type} model cannot be loaded ({reason.rstrip('.')})", where, fix) from None
     model, report = loaded
     if missing := sorted(report["missing_keys"]):
         raise UserError(f"the weights lack {len(missing)} tensors, among them {missing[0]}", where, fix)
     return _ready(model, device)
+
+
+def _check_rate(config: Mapping[str, Any], folder: Path, where: str) -> None:
+    """Check the sampling rate, on which every frame's duration depends.
+
+    Raises:
+        UserError: it is none, or a preprocessor_config.json in the folder says another one.
+    """
+    rate = config.get("sampling_rate")
+    if "sampling_rate" in config and not (type(rate) is int and _LOWEST_HZ <= rate <= _HIGHEST_HZ):
+        raise UserError(
+            f"sampling_rate of config.json is {rate!r}, not a whole number from {_LOWEST_HZ} to {_HIGHEST_HZ} Hz",
+            where,
+            "take the config.json that was published with the weights",
+        )
+    beside = folder / "preprocessor_config.json"
+    if rate is None or not beside.is_file():
+        return
+    said = json.loads(beside.read_text()).get("sampling_rate", rate)
+    if said != rate:
+        raise UserError(
+            f"config.json says a sampling rate of {rate} Hz, and preprocessor_config.json beside it {said} Hz",
+            where,
+            "take both files as they were published with the weights",
+        )
 
 
 def weights_sha256(model: torch.nn.Module) -> str:

@@ -49,6 +49,13 @@ class VibeVoice(TiledCodec):
                 f"checkpoint {checkpoint} (channels)",
                 "use a mono model",
             )
+        said = getattr(model.config, "sampling_rate", _SAMPLE_RATE_HZ)
+        if said != _SAMPLE_RATE_HZ:
+            raise UserError(
+                f"config.json says a sampling rate of {said} Hz, and VibeVoice's tokenizer takes {_SAMPLE_RATE_HZ} Hz",
+                f"checkpoint {checkpoint} (sampling_rate)",
+                "take the config.json that was published with the weights",
+            )
         self.hop_samples, self.dim = model.config.hop_length, model.config.hidden_size
         self.tile_frames = max(1, round(tile_s * self.frame_rate_hz))
         self.weights_sha256 = weights_sha256(model)

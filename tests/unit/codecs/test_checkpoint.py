@@ -62,6 +62,38 @@ def test_config_that_is_not_json(damaged):
     assert "cannot be loaded" in refusal("encodec", checkpoint=str(damaged))
 
 
+def edit(folder, name, **changes):
+    config = json.loads((folder / name).read_text()) if (folder / name).is_file() else {}
+    (folder / name).write_text(json.dumps(config | changes))
+
+
+@pytest.mark.parametrize("kind", ["mimi", "dac", "calm_vae", "vibevoice"])
+@pytest.mark.parametrize("rate", [0, -24000, None, "24k", 24000.5, 10**9])
+def test_a_sampling_rate_that_is_none_is_refused(kind, rate, tmp_path, request):
+    folder = shutil.copytree(request.getfixturevalue(f"{kind}_folder"), tmp_path / kind)
+    edit(folder, "config.json", sampling_rate=rate)
+    assert f"sampling_rate of config.json is {rate!r}" in refusal(kind, checkpoint=str(folder))
+
+
+def test_two_files_that_say_different_sampling_rates_are_refused(mimi_folder, vibevoice_folder, tmp_path):
+    folder = shutil.copytree(mimi_folder, tmp_path / "mimi")
+    edit(folder, "preprocessor_config.json", sampling_rate=24000)
+    codec_of("mimi", checkpoint=str(folder))
+    edit(folder, "preprocessor_config.json", sampling_rate=16000)
+    assert "24000 Hz, and preprocessor_config.json beside it 16000 Hz" in refusal("mimi", checkpoint=str(folder))
+    folder = shutil.copytree(vibevoice_folder, tmp_path / "vibevoice")
+    edit(folder, "config.json", sampling_rate=16000)
+    assert "16000 Hz, and VibeVoice's tokenizer takes 24000 Hz" in refusal("vibevoice", checkpoint=str(folder))
+
+
+@pytest.mark.parametrize("ratios", [[0, 2], "8542", [[]]])
+@pytest.mark.parametrize("kind", ["mimi", "encodec", "dac", "calm_vae"])
+def test_a_config_of_odd_values_is_refused_and_not_a_traceback(kind, ratios, tmp_path, request):
+    folder = shutil.copytree(request.getfixturevalue(f"{kind}_folder"), tmp_path / kind)
+    edit(folder, "config.json", upsampling_ratios=ratios)
+    assert "cannot be loaded" in refusal(kind, checkpoint=str(folder))
+
+
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 def test_git_lfs_pointers_are_told(damaged, name):
     (damaged / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 384644900\n")
