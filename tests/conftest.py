@@ -1,6 +1,10 @@
 """Shared by all tests: hypothesis's profile, where the real data lies, and small stores of known processes."""
 
 import os
+
+# several processes test at a time: threads of one would wait for those of another. Libraries read it when they load.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable
 from pathlib import Path
 

@@ -11,14 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.workflow.conftest import CONFIG, ROOT, Checkout, environment, new_checkout
+from tests.workflow.conftest import CONFIG, ONE_THREAD, ROOT, Checkout, environment, new_checkout
 
 from .slurm import Slurm, wait_until, why_not_here
 
 PREDICTOR = "results/tiny/mel/net/seed0"
 LATENTS = "results/tiny/mel/parts/0of1"
-# two threads would wait for each other on busy cores
-ONE_THREAD = ("--set-threads", "train_predictor=1", "measure_lagged=1", "measure_clusters=1")
 _FAST = Path(__file__).with_name("fast_snakemake.py")
 _PATIENCE_S = 240  # several times what is needed on two busy cores
 
@@ -63,7 +61,7 @@ def finished_once(cluster: Slurm, tmp_path_factory: pytest.TempPathFactory) -> C
 
     assert CONFIG["predictors"]["net"]["horizons"] == [1, 2]
     checkout.configure(change)
-    checkout.snakemake(*ONE_THREAD, "--", f"{PREDICTOR}/predictor.json")
+    checkout.snakemake("--", f"{PREDICTOR}/predictor.json")
     return checkout
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.workflow.conftest import ROOT, Checkout, new_checkout
 
-from .conftest import ONE_THREAD, SlurmCheckout
+from .conftest import SlurmCheckout
 from .slurm import Slurm
 
 pytestmark = pytest.mark.cluster
@@ -35,7 +35,7 @@ def fresh(finished_once: Checkout, slurm: Slurm, tmp_path: Path) -> SlurmCheckou
 
 
 def test_jobs_go_where_they_belong_and_make_the_tables_of_a_local_run(fresh, slurm, finished_once):
-    finished_once.snakemake(*ONE_THREAD)
+    finished_once.snakemake()
     fresh.wait(fresh.submit())
     jobs = slurm.jobs()
     assert {job["state"] for job in jobs} == {"COMPLETED"}

@@ -14,6 +14,8 @@ import soundfile
 import yaml
 
 ROOT = Path(__file__).parents[2]
+# two threads would wait for each other on busy cores
+ONE_THREAD = ("--set-threads", "train_predictor=1", "measure_lagged=1", "measure_clusters=1")
 
 CONFIG: dict[str, Any] = {
     "corpora": {
@@ -57,7 +59,7 @@ class Checkout:
 
     def command(self, *arguments: str) -> list[str]:
         config = () if "--configfile" in arguments else ("--configfile", "tiny.yaml")
-        return [sys.executable, "-m", "snakemake", "--cores", "2", *config, *arguments]
+        return [sys.executable, "-m", "snakemake", *ONE_THREAD, "--cores", "2", *config, *arguments]
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Jobs that a dry run would start, by rule; `all` itself does nothing and is left out."""

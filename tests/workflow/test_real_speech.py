@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.workflow.conftest import ONE_THREAD
+
 ROOT = Path(__file__).parents[2]
 REFERENCE = pd.DataFrame(
     {"dnll": [-28.7, -12.1, -11.3, -11.3], "cosine": [0.576, 0.216, 0.031, 0.009]}, index=[1, 2, 4, 8]
@@ -63,7 +65,7 @@ def tables(real_data, tmp_path_factory) -> Path:
         "decoder_tolerance": {"utterances": 4, "sigmas": [0.0], "scores": ["pesq", "stoi"], "wav_utterances": 1},
     }  # fmt: skip
     (checkout / "test.yaml").write_text(yaml.safe_dump(config))
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "test.yaml"]
+    command = [sys.executable, "-m", "snakemake", *ONE_THREAD, "--cores", "2", "--configfile", "test.yaml"]
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]
