@@ -321,6 +321,32 @@ ABX_ACROSS = Metric("abx_across", "1", decimals=3, better="lower",
     sentence="ABX error across speakers: X is of another speaker than A and B; chance is 0.5.")
 ABX_TOKENS = Metric("abx_tokens", "tokens", decimals=0, better="neither", sentence="Spoken phones that ABX compares.")
 
+# -------------------------------------------------------------------------------------------------- of archetypes
+
+TIGHTNESS = Metric("tightness", "1", decimals=3, better="higher",
+    sentence="Mean cosine between the direction of a step and the nearest prototype, which training speakers decide.")
+TIGHTNESS_TRAINING = Metric("tightness_training", "1", decimals=3, better="neither",
+    sentence="The same of the training steps that prototypes are fitted to.")
+TIGHTNESS_RANDOM = Metric("tightness_random", "1", decimals=3, better="neither",
+    sentence="The same with as many training directions, drawn at random, as prototypes.")
+SPEAKER_TRANSFER = Metric("speaker_transfer", "1", decimals=3, better="higher",
+    sentence="Share of steps that prototypes of two disjoint halves of the training speakers, matched in pairs, label "
+    "alike.")
+SPEAKER_TRANSFER_CEILING = Metric("speaker_transfer_ceiling", "1", decimals=3, better="neither",
+    sentence="The same of two halves of the training steps, whoever the speakers are.")
+SPEAKER_TRANSFER_CHANCE = Metric("speaker_transfer_chance", "1", decimals=3, better="neither",
+    sentence="The same if the labels of both halves had nothing to do with each other.")
+R2_ENERGY_LABELS = Metric("r2_energy_labels", "1", decimals=3, better="higher",
+    sentence="R² of the change of the audio's level (dB) by the mean change of each prototype.")
+R2_ENERGY_LINEAR = Metric("r2_energy_linear", "1", decimals=3, better="neither",
+    sentence="R² of the change of the audio's level by a linear map of the direction.")
+R2_ENERGY_RANDOM = Metric("r2_energy_random", "1", decimals=3, better="neither",
+    sentence="R² of the change of the audio's level by training directions, drawn at random, in place of prototypes.")
+DIRECTION_DIMS = Metric("direction_dims", "dimensions", decimals=0, better="neither",
+    sentence="Principal axes that directions are compared along.")
+STEP_THRESHOLD = Metric("step_threshold", "latent", decimals=3, better="neither",
+    sentence="Length of a step below which it is left out.")
+
 # ----------------------------------------------------------------------------------------------------- gathered
 
 _FORECASTS = (
@@ -364,6 +390,10 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
     "geometry": (
         PREDICTIVE_INFORMATION, PARTICIPATION_RATIO, EXCESS_KURTOSIS, SPECTRAL_PREDICTABILITY, DIM, FRAME_RATE_HZ,
         SPEAKERS,
+    ),
+    "archetypes": (
+        TIGHTNESS, TIGHTNESS_TRAINING, TIGHTNESS_RANDOM, SPEAKER_TRANSFER, SPEAKER_TRANSFER_CEILING,
+        SPEAKER_TRANSFER_CHANCE, R2_ENERGY_LABELS, R2_ENERGY_LINEAR, R2_ENERGY_RANDOM, DIRECTION_DIMS, STEP_THRESHOLD,
     ),
     "readouts": (SLOWNESS, CANONICAL_CORRELATION),
 }

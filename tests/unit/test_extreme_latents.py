@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
+from latentdyn.diagnostics.archetypes.evaluation import ArchetypeSettings, archetype_records
 from latentdyn.diagnostics.clusters import ClusteringSettings, cluster_contexts
 from latentdyn.diagnostics.clusters.keys import PCA, Learned, MeanPool, PCABins
 from latentdyn.diagnostics.free_runs import FreeRunSettings, measure_free_runs
@@ -48,6 +49,8 @@ CLUSTERS = ClusteringSettings(
     kmeans_frames_per_cluster=256, min_cluster_frames=2, variance_prior_frames=5.0, permutations=2, principal_dims=(2,),
     bootstrap_resamples=20,
 )  # fmt: skip
+ARCHETYPES = ArchetypeSettings(cluster_counts=(2, 4), threshold_quantile=0.5, variance=0.9, kmeans_iterations=5,
+                               kmeans_restarts=1, halvings=1, max_frames=1000, bootstrap_resamples=20)  # fmt: skip
 KEYS = [MeanPool(), PCA(dims=2), PCABins(dims=1), Learned(dims=1, ridges=(1e-2, 1.0))]
 
 Utterances = dict[str, np.ndarray]
@@ -169,6 +172,7 @@ def measured(utterances: Utterances, dtype: str, kind: str, folder: Path) -> lis
             f"clusters by {key.kind}",
             lambda key=key: checked(cluster_contexts(key, resident, frames, CLUSTERS, ("x",))),
         )
+    part("archetypes", lambda: checked(archetype_records(resident, frames, ARCHETYPES)))
     settings = settings_of("predictors", kind, **REACH, **PREDICTORS[kind])
     if "training" in settings:
         settings["training"] |= FEW

@@ -1,8 +1,8 @@
 # Measurements: what a diagnostic makes of a representation, by a fitted predictor, a key or nothing else. The config knows
 # their kinds, and there is one rule for each: measure_lagged, measure_transfer, measure_injection, measure_corrections,
 # measure_free_runs, measure_clusters, measure_decoder_tolerance, measure_rate_quality, measure_exp3b_synthetic,
-# measure_perceptual_rollouts, measure_free_listening, measure_robustness, measure_readouts, measure_phones. A kind says
-# which models it reads, how its files are named, and whether it wants a GPU.
+# measure_perceptual_rollouts, measure_free_listening, measure_robustness, measure_readouts, measure_phones,
+# measure_archetypes. A kind says which models it reads, how its files are named, and whether it wants a GPU.
 for kind in CONFIG.measurement_kinds():
 
     rule:

@@ -584,6 +584,13 @@ def test_what_does_not_follow_from_audio_is_not_asked_how_it_answers_to_noise():
     assert re.search(r"corpus 'known' .* has none", refusal(edited("tables.noisy", noisy | known)))
 
 
+def test_more_prototypes_than_steps_are_refused():
+    table = edited("tables.directions", {"kind": "archetypes", "corpora": ["known"], "representations": ["var"]})
+    load_config({**table, "archetypes": {"cluster_counts": [2]}})
+    told = refusal({**table, "archetypes": {"cluster_counts": [2, 90_000]}})
+    assert re.search(r"archetypes\.cluster_counts: tables\.directions asks for 90000 prototypes of 'var', and ", told)
+
+
 @pytest.mark.parametrize(
     ("corpus", "kind", "row"),
     [("speech", "folder", "logmel"), ("mine", "latents", "given"), ("known", "synthetic", "var")],
