@@ -48,7 +48,8 @@ def find_directions(
 
     Args:
         latents: (n_rows, D) resident. frames: the frame index. quantile: of the lengths of training steps; shorter ones
-            are left out (at 0 none), and those of length 0 always. variance: as of `Axes.fit`. names: what names a subsample.
+            are left out (at 0 none), and those of length 0 always. variance: as of `Axes.fit`. names: what names a
+            subsample.
 
     Raises:
         UserError: no step of a split is long enough.
