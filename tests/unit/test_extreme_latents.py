@@ -172,7 +172,7 @@ def measured(utterances: Utterances, dtype: str, kind: str, folder: Path) -> lis
             f"clusters by {key.kind}",
             lambda key=key: checked(cluster_contexts(key, resident, frames, CLUSTERS, ("x",))),
         )
-    part("archetypes", lambda: checked(archetype_records(resident, frames, ARCHETYPES)))
+    part("archetypes", lambda: checked(archetype_records(resident, store.load_energy(), frames, ARCHETYPES)))
     settings = settings_of("predictors", kind, **REACH, **PREDICTORS[kind])
     if "training" in settings:
         settings["training"] |= FEW

@@ -8,4 +8,5 @@ from latentdyn.measurements.subject import Measured, Subject
 
 def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
     """Measure `subject` as the section `archetypes` of the config says."""
-    return Measured(archetype_records(subject.latents, subject.frames, ArchetypeSettings(**settings)))
+    energy_db = subject.store.load_energy()
+    return Measured(archetype_records(subject.latents, energy_db, subject.frames, ArchetypeSettings(**settings)))

@@ -41,22 +41,20 @@ class Found:
 
 
 def find_directions(
-    latents: Tensor, frames: pd.DataFrame, *, quantile: float, variance: float, max_frames: int,
+    latents: Tensor, energy_db: np.ndarray, frames: pd.DataFrame, *, quantile: float, variance: float, max_frames: int,
     names: tuple[object, ...],
 ) -> Found:  # fmt: skip
     """Directions of training and held-out steps. Threshold and axes are of training steps.
 
     Args:
-        latents: (n_rows, D) resident. frames: the frame index. quantile: of the lengths of training steps; shorter ones
-            are left out (at 0 none), and those of length 0 always. variance: as of `Axes.fit`. names: what names a
-            subsample.
+        latents: (n_rows, D) resident. energy_db: (n_rows,), level of the audio; NaN without audio. frames: the frame
+            index. quantile: of the lengths of training steps; shorter ones are left out (at 0 none), and those of
+            length 0 always. variance: as of `Axes.fit`. names: what names a subsample.
 
     Raises:
         UserError: no step of a split is long enough.
     """
     usable = common_frames(frames, len(latents), 1, [1])
-    energy = np.full(len(latents), np.nan)
-    energy[frames["row"]] = frames["energy_db"]
     parts = {
         split: subsample_frames(usable[usable["split"] == split], max_frames, (*names, split))
         for split in ("train", "eval")
@@ -74,15 +72,15 @@ def find_directions(
             )
         unit[split] = _of_steps(latents, kept[split], _unit)
     axes = Axes.fit(unit["train"], variance)
-    train, held_out = (_directions(axes(unit[split]), kept[split], energy) for split in parts)
+    train, held_out = (_directions(axes(unit[split]), kept[split], energy_db) for split in parts)
     return Found(train, held_out, axes, threshold)
 
 
-def _directions(x: np.ndarray, frames: pd.DataFrame, energy: np.ndarray) -> Directions:
+def _directions(x: np.ndarray, frames: pd.DataFrame, energy_db: np.ndarray) -> Directions:
     codes, speakers = pd.factorize(frames["speaker_id"].astype(str), sort=True)
     row = frames["row"].to_numpy()
     with np.errstate(invalid="ignore"):  # silence can have a level of -inf
-        change = energy[row] - energy[row - 1]
+        change = energy_db[row].astype(np.float64) - energy_db[row - 1]
     return Directions(x, codes, len(speakers), np.where(np.isfinite(change), change, np.nan))
 
 

@@ -80,18 +80,21 @@ class _Value(NamedTuple):
     n: int
 
 
-def archetype_records(latents: Tensor, frames: pd.DataFrame, settings: ArchetypeSettings) -> list[Record]:
+def archetype_records(
+    latents: Tensor, energy_db: np.ndarray, frames: pd.DataFrame, settings: ArchetypeSettings
+) -> list[Record]:
     """For every K, how tight prototypes are, whether two halves of the training speakers find the same ones, and what
     they tell of the audio's level.
 
     Args:
-        latents: (n_rows, D) resident. frames: the frame index.
+        latents: (n_rows, D) resident. energy_db: (n_rows,), level of the audio; NaN without audio. frames: the frame
+            index.
 
     Raises:
         UserError: as of `find_directions`; there is one training speaker; or there are fewer steps than K to fit to.
     """
     found = find_directions(
-        latents, frames, quantile=settings.threshold_quantile, variance=settings.variance,
+        latents, energy_db, frames, quantile=settings.threshold_quantile, variance=settings.variance,
         max_frames=settings.max_frames, names=_NAMES,
     )  # fmt: skip
     train, held_out = found.train, found.held_out
