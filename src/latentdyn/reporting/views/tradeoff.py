@@ -5,7 +5,7 @@ are those at k = 1 of the Phase 1 table, forecasts those of mode D of the inject
 """
 
 from collections.abc import Callable
-from itertools import product
+from itertools import cycle, product
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -76,7 +76,7 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
 
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
     """Context gain against PESQ and against the state error of forecasts, a panel for each that was measured (else
-    against the dimension); a point for each representation and predictor, intervals as bars."""
+    against the dimension); a color for each representation, a mark for each predictor, intervals as bars."""
     from matplotlib.figure import Figure
 
     rows = tradeoff_rows(measured, table, plan)
@@ -87,16 +87,12 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     across = [name for name in titles if name in rows and rows[name].notna().any()] or ["dim"]
     figure = Figure(figsize=(6.5 * len(across), 5.5), layout="constrained")
     for panel, x in zip(figure.subplots(1, len(across), squeeze=False)[0], across, strict=True):
-        for color, (predictor, group) in enumerate(rows.groupby("predictor", sort=False)):
-            _points(panel, group.astype(dict.fromkeys(_numbers(group, x), float)), x, f"C{color}", str(predictor))
+        _points(panel, rows.astype(dict.fromkeys(_numbers(rows, x), float)), x)
         panel.set_xlabel(titles.get(x, "dimensions"))
         panel.axhline(0, color="0.6", linewidth=0.6)
     first = figure.axes[0]
     first.set_ylabel(title("context gain at k = 1", CONTEXT_GAIN))
-    if len(table["predictors"]) > 1:
-        figure.legend(
-            *first.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8, frameon=False
-        )
+    figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     return figure
 
 
@@ -249,16 +245,18 @@ def _notes_on_published() -> list[str]:
     ]
 
 
-def _points(panel: Any, rows: pd.DataFrame, x: str, color: str, label: str) -> None:
-    style = {"color": color, "linewidth": 0.8}
-    panel.plot(rows[x], rows["context_gain"], "o", markersize=4, color=color, label=label)
+def _points(panel: Any, rows: pd.DataFrame, x: str) -> None:
+    colors = {name: f"C{i}" for i, name in enumerate(dict.fromkeys(rows["representation"]))}
+    marks = dict(zip(dict.fromkeys(rows["predictor"]), cycle("os^Dv*"), strict=False))
     for _, row in rows.iterrows():
-        y = row["context_gain"]
+        color, y = colors[row["representation"]], row["context_gain"]
+        label = row["representation"] + (f", {row['predictor']}" if len(marks) > 1 else "")
+        panel.plot(row[x], y, marks[row["predictor"]], markersize=5, color=color, label=label)
         for bounds, place in ((_bounds(x), "x"), (_bounds("context_gain"), "y")):
             low, high = (row.get(bound) for bound in bounds)
             if pd.notna(low) and pd.notna(high):
-                panel.plot(*(([low, high], [y, y]) if place == "x" else ([row[x]] * 2, [low, high])), **style)
-        panel.annotate(row["representation"], (row[x], y), xytext=(4, 3), textcoords="offset points", fontsize=7)
+                span = ([low, high], [y, y]) if place == "x" else ([row[x]] * 2, [low, high])
+                panel.plot(*span, color=color, linewidth=0.8)
 
 
 def _numbers(rows: pd.DataFrame, x: str) -> list[str]:
