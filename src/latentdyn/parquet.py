@@ -56,17 +56,20 @@ def write_parquet(path: Path, table: pd.DataFrame, about: Mapping[str, Any] | No
     return digest
 
 
-def read_parquet(path: Path, columns: Sequence[str], *, made_by: str, handle: Path | None = None) -> pd.DataFrame:
+def read_parquet(
+    path: Path, columns: Sequence[str], *, made_by: str, handle: Path | None = None, output: Path | None = None
+) -> pd.DataFrame:
     """Read the named columns.
 
     Args:
         handle: of the table, if it has one: JSON whose `digest` is that of the table's content.
+        output: what the rule declares and a user must delete to have it made again, if it is neither of the two.
 
     Raises:
         UserError: the file is missing, is not as it was written, lacks a column, or is another table than the one that
             its handle describes; `made_by` names the rule that makes it.
     """
-    fix = _fix(handle or path, made_by)
+    fix = _fix(output or handle or path, made_by)
     content = _verified(path, made_by, fix)
     if handle is not None and _facts(content)["digest"] != read_json(handle, made_by=made_by).get("digest"):
         raise UserError(f"this table is not the one that {handle} describes", path, fix)

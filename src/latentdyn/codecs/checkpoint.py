@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from latentdyn.errors import UserError
@@ -18,6 +20,11 @@ from latentdyn.pointers import refuse_pointer
 from latentdyn.seeds import seed_for
 
 _LOWEST_HZ, _HIGHEST_HZ = 1000, 768_000
+# a config.json of odd values breaks its class or the model's in any of these ways, files that are damaged in some
+_BROKEN = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, SafetensorError,
+    StrictDataclassError, TypeError, ValueError,
+)  # fmt: skip
 
 
 def load_model(
@@ -80,9 +87,7 @@ def load_model(
             dtype=torch.float32,
             output_loading_info=True,
         )
-    except UserError:
-        raise
-    except Exception as error:  # a config.json of odd values breaks its class or the model's in any way
+    except _BROKEN as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"this {model_type} model cannot be loaded ({reason.rstrip('.')})", where, fix) from None
     model, report = loaded

@@ -76,6 +76,8 @@ def window_moments(store: LatentsStore, utterances: pd.DataFrame, reach: int) ->
 def _joined(spans: np.ndarray) -> np.ndarray:
     """The same rows in spans that end where a read ends, and so at shards: single frames need no neighbours."""
     spans = spans[spans[:, 0] < spans[:, 1]]
+    if not len(spans):
+        return spans
     apart = spans[1:, 0] != spans[:-1, 1]
     starts, ends = (spans[np.append(*ends)] for ends in (([True], apart), (apart, [True])))
     joined: list[tuple[int, int]] = []

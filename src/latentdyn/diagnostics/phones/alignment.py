@@ -26,11 +26,9 @@ def read_phones(path: Path) -> pd.DataFrame:
     Raises:
         UserError: the file is missing or damaged, holds no phones, or their times cannot be.
     """
-    fix = f"delete {path.parent.with_suffix('.json')} and run the same command again: rule {_MADE_BY} makes it"
-    try:
-        table = read_parquet(path, _COLUMNS, made_by=_MADE_BY)
-    except UserError as error:  # a file within a folder that has a handle
-        raise UserError(error.what, path, fix) from None
+    handle = path.parent.with_suffix(".json")  # of the folder that the table lies in
+    fix = f"delete {handle} and run the same command again: rule {_MADE_BY} makes it"
+    table = read_parquet(path, _COLUMNS, made_by=_MADE_BY, output=handle)
     phones = table[table["tier"] == _TIER].drop(columns="tier")
     phones = phones.sort_values(["utterance_id", "start_s"], kind="stable", ignore_index=True)
     start, end = phones["start_s"].to_numpy(np.float64), phones["end_s"].to_numpy(np.float64)
