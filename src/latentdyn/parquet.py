@@ -70,7 +70,7 @@ def read_parquet(
             its handle describes; `made_by` names the rule that makes it.
     """
     fix = _fix(output or handle or path, made_by)
-    content = _verified(path, made_by, fix)
+    content = _verified(path, made_by, fix, lost=fix if output else None)
     if handle is not None and _facts(content)["digest"] != read_json(handle, made_by=made_by).get("digest"):
         raise UserError(f"this table is not the one that {handle} describes", path, fix)
     try:
@@ -107,12 +107,13 @@ def table_sha256(table: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def _verified(path: Path, made_by: str, fix: str) -> bytes:
-    """The bytes of a file that is as it was written."""
+def _verified(path: Path, made_by: str, fix: str, lost: str | None = None) -> bytes:
+    """The bytes of a file that is as it was written. lost: what to do if it is missing; None: nothing but run again."""
     try:
         content = Path(path).read_bytes()
     except FileNotFoundError:
-        raise UserError("a table this step needs is missing", path, f"let Snakemake make it (rule {made_by})") from None
+        again = lost or f"let Snakemake make it (rule {made_by})"
+        raise UserError("a table this step needs is missing", path, again) from None
     except (IsADirectoryError, PermissionError) as error:  # nothing that should be deleted
         raise UserError(f"this table cannot be read ({error.strerror})", path, NOT_READABLE.format(made_by)) from None
     except OSError as error:
