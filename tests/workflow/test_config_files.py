@@ -299,9 +299,12 @@ def test_a_predictor_takes_the_settings_of_its_kind(section: Any):
     predictor = build_predictor(settings_of(section), dim=3)
     assert (predictor.dim, predictor.window_frames) == (3, 8)
     assert isinstance(predictor, SolvedPredictor) == section.closed_form, "a closed form is fitted once for all seeds"
-    taken = inspect.signature(type(predictor)).parameters.keys() - {"dim"}
-    if isinstance(predictor, NetworkPredictor):  # which takes what a head hands on as **network
-        taken = taken | inspect.signature(NetworkPredictor).parameters.keys() - {"dim", "outputs"}
+    taken = set()
+    for part in type(predictor).__mro__:  # a part takes what the one before hands on as **keywords
+        arguments = inspect.signature(part).parameters.values()
+        taken |= {one.name for one in arguments if one.kind is not one.VAR_KEYWORD} - {"dim", "outputs"}
+        if all(one.kind is not one.VAR_KEYWORD for one in arguments):
+            break
     of_fitting = {"kind", "horizons", "training", "starts_from"}
     assert taken == settings_of(section).keys() - of_fitting, "every setting can be set"
 
