@@ -75,7 +75,7 @@ def main() -> None:
 def settings_of_both(steps: int) -> tuple[str, str]:
     """The paper's MDN and the log-mel codec, as JSON: the processes that are measured do without the config."""
     from latentdyn.config.predictors import MDN
-    from latentdyn.config.representations import LogMel
+    from latentdyn.config.representations.encoders import LogMel
     from latentdyn.config.training import Training
 
     training = Training(steps=steps, validate_every_steps=max(1, steps // 2))

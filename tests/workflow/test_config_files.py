@@ -30,6 +30,7 @@ from latentdyn.config.networks import NetworkKind
 from latentdyn.config.predictors import PredictorKind
 from latentdyn.config.regimes import RegimeKind
 from latentdyn.config.representations import Encoder, Process, RepresentationKind
+from latentdyn.config.representations.same_shape import SurrogateMethod
 from latentdyn.config.tables import TableKind
 from latentdyn.config.tables.lagged import LaggedColumn
 from latentdyn.config.tables.score_correction import ScoreCorrectionTable
@@ -409,7 +410,7 @@ def test_defaults_live_in_the_config_alone():
 def test_names_that_config_and_code_share_are_the_same():
     assert get_args(values.Split) == SPLITS
     assert get_args(values.Slice) == SLICES
-    assert get_args(representations.SurrogateMethod) == METHODS
+    assert get_args(SurrogateMethod) == METHODS
     assert {kind_of(section) for section in kinds_of(Process)} == set(PROCESSES.kinds())
     assert {kind_of(section) for section in kinds_of(KeyKind)} == set(KEYS)
     assert ScoreCorrectionTable.model_fields["variants"].default == list(VARIANTS)

@@ -13,7 +13,8 @@ from latentdyn.config.keys import KeyKind
 from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.measurements import MeasurementKind, measurement_kinds
 from latentdyn.config.predictors import PredictorKind
-from latentdyn.config.representations import Derived, RepresentationKind, Surrogate
+from latentdyn.config.representations import Derived, RepresentationKind
+from latentdyn.config.representations.same_shape import Surrogate
 from latentdyn.config.tables import TableKind
 from latentdyn.config.values import Name, Strict
 

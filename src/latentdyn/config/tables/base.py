@@ -9,7 +9,8 @@ from latentdyn.config.measurements import Measurement, MeasurementKind
 from latentdyn.config.measurements.lagged import Evaluation
 from latentdyn.config.measurements.transfer import Transfer
 from latentdyn.config.mistakes import alike
-from latentdyn.config.representations import Derived, SurrogateMethod
+from latentdyn.config.representations import Derived
+from latentdyn.config.representations.same_shape import SurrogateMethod
 from latentdyn.config.shapes import Known
 from latentdyn.config.values import Count, Horizons, Name, Names, Slice, Split, Strict, no_duplicates
 from latentdyn.families import VIEWS

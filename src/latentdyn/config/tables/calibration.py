@@ -9,7 +9,8 @@ from latentdyn.config.measurements import Measurement, MeasurementKind
 from latentdyn.config.measurements.clusters import Clustering
 from latentdyn.config.measurements.lagged import Evaluation
 from latentdyn.config.mistakes import alike
-from latentdyn.config.representations import Outliers, Process
+from latentdyn.config.representations import Process
+from latentdyn.config.representations.same_shape import Outliers
 from latentdyn.config.shapes import Known
 from latentdyn.config.tables.base import TableKind, by_predictors, check_predictors, undefined
 from latentdyn.config.tables.geometry import Geometry

@@ -1,0 +1,47 @@
+"""Derived latents of fewer dimensions: linear functions of each frame."""
+
+from dataclasses import replace
+from typing import Literal
+
+from pydantic import Field
+
+from latentdyn.config.representations.base import Derived
+from latentdyn.config.shapes import Shape
+
+
+class Readout(Derived):
+    """Another representation, read out by fewer linear functions of each frame."""
+
+    dim: int = Field(ge=1, le=100_000, description="dimensions, at most the source's")
+
+    def shape_of(self, source: Shape) -> Shape:
+        if source.dim is not None and self.dim > source.dim:
+            raise ValueError(f"dim: {self.dim} is above the {source.dim} dimensions of '{self.source}'")
+        return replace(source, dim=self.dim)
+
+
+class PCA(Readout):
+    """Another representation's principal components: the directions of most variance."""
+
+    kind: Literal["pca"]
+    whiten: bool = Field(False, description="divide every component by its deviation")
+
+
+class RandomProjection(Readout):
+    """Random orthonormal directions of another representation: what a number of dimensions alone keeps."""
+
+    kind: Literal["random_projection"]
+    seed: int = Field(0, ge=0, lt=2**32, description="another one gives other directions")
+
+
+class SlowFeatures(Readout):
+    """Another representation's slow features: the directions that change least from frame to frame."""
+
+    kind: Literal["sfa"]
+
+
+class CanonicalCorrelations(Readout):
+    """The directions of another representation that its past predicts best."""
+
+    kind: Literal["cca"]
+    window_frames: int = Field(8, ge=1, le=100_000, description="W: frames of the past, up to the one before")
