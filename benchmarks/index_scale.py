@@ -20,7 +20,7 @@ import pandas as pd
 
 from latentdyn.files import write_json
 from latentdyn.parquet import write_parquet
-from latentdyn.stores.latents import LatentsWriter
+from latentdyn.stores.latents_writer import LatentsWriter
 from measure import machine, noise_blocks, parse, seconds, step_alone, table, utterance_lengths
 
 DEMO = ("--configfile", "config/demo.yaml")

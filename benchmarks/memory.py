@@ -22,7 +22,8 @@ from latentdyn.codecs.encoding import encode_recordings
 from latentdyn.files import file_sha256
 from latentdyn.models.fit import fit_model
 from latentdyn.stores.frames import index_frames
-from latentdyn.stores.latents import LatentsWriter, open_latents
+from latentdyn.stores.latents import open_latents
+from latentdyn.stores.latents_writer import LatentsWriter
 from latentdyn.stores.spool import Spool
 from measure import in_fresh_process, machine, noise_blocks, parse, peak_rss_mb, table, utterance_lengths
 

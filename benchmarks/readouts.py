@@ -22,7 +22,8 @@ from sklearn.decomposition import IncrementalPCA
 
 from latentdyn.representations.base import Source, Utterances
 from latentdyn.representations.pca import PCA
-from latentdyn.stores.latents import LatentsStore, LatentsWriter, open_latents
+from latentdyn.stores.latents import LatentsStore, open_latents
+from latentdyn.stores.latents_writer import LatentsWriter
 from latentdyn.stores.lineage import root_facts
 from latentdyn.stores.window_moments import window_moments
 from measure import in_turns, machine, noise_blocks, parse, ratio, table, utterance_lengths

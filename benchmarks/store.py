@@ -23,7 +23,8 @@ import zarr
 
 from latentdyn.files import file_sha256
 from latentdyn.stores import verified
-from latentdyn.stores.latents import SHARD_FRAMES, LatentsWriter, open_latents, store_path
+from latentdyn.stores.latents import SHARD_FRAMES, open_latents, store_path
+from latentdyn.stores.latents_writer import LatentsWriter
 from measure import in_turns, machine, noise_blocks, parse, ratio, seconds, table, utterance_lengths
 
 LIBRISPEECH_100 = (28_539, 4_500_000)  # utterances, frames

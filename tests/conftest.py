@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from latentdyn.stores.frames import index_frames
-from latentdyn.stores.latents import LatentsStore, LatentsWriter, open_latents
+from latentdyn.stores.latents import LatentsStore, open_latents
+from latentdyn.stores.latents_writer import LatentsWriter
 from latentdyn.stores.lineage import root_facts
 
 # No deadline and no verdict on slowness, since other work may keep the machine busy; the same examples in every run.

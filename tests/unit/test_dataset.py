@@ -9,8 +9,11 @@ import latentdyn
 from latentdyn.errors import UserError
 from latentdyn.files import read_json, write_json
 from latentdyn.stores.frames import index_frames, write_frames
-from latentdyn.stores.latents import LatentsWriter, merge_latents, open_latents, store_path
+from latentdyn.stores.latents import open_latents, store_path
+from latentdyn.stores.latents_merge import merge_latents
+from latentdyn.stores.latents_writer import LatentsWriter
 from latentdyn.stores.lineage import root_facts
+from tests.shards import small_shards
 
 LENGTHS = {"a": 3, "b": 5, "c": 2}
 
@@ -30,9 +33,7 @@ def write(handle, utterances):
 def handle(tmp_path):
     """Three utterances in two shards of four rows, and their index."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("latentdyn.stores.latents", "latentdyn.dataset"):
-            patch.setattr(f"{module}.SHARD_FRAMES", 4)
-        patch.setattr("latentdyn.stores.latents.CHUNK_FRAMES", 2)
+        small_shards(patch, 4, 2)
         path = tmp_path / "latents.json"
         write(path, LENGTHS)
         store = open_latents(path)

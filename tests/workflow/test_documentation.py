@@ -20,7 +20,8 @@ from latentdyn.__main__ import command_line
 from latentdyn.config import load_config
 from latentdyn.config.files import merged
 from latentdyn.stores.frames import index_frames, write_frames
-from latentdyn.stores.latents import LatentsWriter, open_latents
+from latentdyn.stores.latents import open_latents
+from latentdyn.stores.latents_writer import LatentsWriter
 from latentdyn.stores.lineage import root_facts
 
 from .conftest import ROOT, Checkout, environment, new_checkout

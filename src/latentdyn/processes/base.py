@@ -18,7 +18,7 @@ from latentdyn.errors import UserError
 from latentdyn.families import PROCESSES
 from latentdyn.progress import progress
 from latentdyn.seeds import numpy_generator
-from latentdyn.stores.latents import LatentsWriter
+from latentdyn.stores.latents_writer import LatentsWriter
 from latentdyn.stores.lineage import root_facts
 
 _DRAWS = 200_000

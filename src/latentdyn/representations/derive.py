@@ -9,7 +9,8 @@ import pandas as pd
 
 from latentdyn.representations.base import Source, Utterances, build_transform
 from latentdyn.stores.frames import speaker_splits
-from latentdyn.stores.latents import LatentsStore, LatentsWriter
+from latentdyn.stores.latents import LatentsStore
+from latentdyn.stores.latents_writer import LatentsWriter
 from latentdyn.stores.lineage import derived_facts
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from latentdyn.parquet import parquet_facts, read_parquet, table_sha256
 from latentdyn.provenance import write_run_record
 from latentdyn.steps.cli import run_step
 from latentdyn.steps.settings import section
-from latentdyn.stores.latents import LatentsWriter
+from latentdyn.stores.latents_writer import LatentsWriter
 from latentdyn.stores.lineage import root_facts
 from latentdyn.stores.spool import Spool
 from latentdyn.stores.state import open_state, remove_state

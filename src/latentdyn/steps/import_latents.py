@@ -16,7 +16,7 @@ from latentdyn.corpus.unchanged import check_unchanged
 from latentdyn.parquet import read_manifest
 from latentdyn.steps.cli import run_step
 from latentdyn.steps.settings import number, section
-from latentdyn.stores.latents import LatentsWriter
+from latentdyn.stores.latents_writer import LatentsWriter
 from latentdyn.stores.lineage import root_facts
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from latentdyn.steps.cli import run_step
-from latentdyn.stores.latents import merge_latents
+from latentdyn.stores.latents_merge import merge_latents
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,7 +21,8 @@ from latentdyn.measurements.subject import Subject
 from latentdyn.parquet import write_parquet
 from latentdyn.representations.derive import derive_store
 from latentdyn.stores.frames import index_frames, write_frames
-from latentdyn.stores.latents import LatentsWriter, open_latents
+from latentdyn.stores.latents import open_latents
+from latentdyn.stores.latents_writer import LatentsWriter
 from latentdyn.stores.lineage import root_facts
 
 RATE_HZ = 16_000

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from latentdyn.stores.latents import LatentsWriter, open_latents
+from latentdyn.stores.latents import open_latents
+from latentdyn.stores.latents_writer import LatentsWriter
 from latentdyn.stores.lineage import root_facts
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from latentdyn.errors import UserError
-from latentdyn.stores.latents import merge_latents, open_latents
+from latentdyn.stores.latents import open_latents
+from latentdyn.stores.latents_merge import merge_latents
 from latentdyn.stores.quantizer import Group, Quantizer
 
 QUANTIZER = Quantizer(

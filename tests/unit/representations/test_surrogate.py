@@ -8,7 +8,8 @@ from latentdyn.representations.base import Utterances
 from latentdyn.representations.moments import frame_moments
 from latentdyn.representations.surrogate import METHODS, phase_randomised, shuffled, time_reversed, white
 from latentdyn.seeds import numpy_generator
-from latentdyn.stores.latents import LatentsWriter, open_latents
+from latentdyn.stores.latents import open_latents
+from latentdyn.stores.latents_writer import LatentsWriter
 from latentdyn.stores.lineage import root_facts
 
 

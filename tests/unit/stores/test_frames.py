@@ -7,7 +7,8 @@ import pytest
 from latentdyn.errors import UserError
 from latentdyn.parquet import write_parquet
 from latentdyn.stores.frames import index_frames, open_frames, write_frames
-from latentdyn.stores.latents import LatentsWriter, open_latents
+from latentdyn.stores.latents import open_latents
+from latentdyn.stores.latents_writer import LatentsWriter
 
 SPLITS = pd.DataFrame({"speaker_id": ["a", "b"], "split": ["train", "eval"]})
 

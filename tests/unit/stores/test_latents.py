@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 from latentdyn.errors import UserError
 from latentdyn.files import read_json, write_json
-from latentdyn.stores import latents as module
 from latentdyn.stores.frames import check_finite_share
-from latentdyn.stores.latents import LatentsWriter, merge_latents, open_latents, store_path
+from latentdyn.stores.latents import open_latents, store_path
+from latentdyn.stores.latents_merge import merge_latents
+from latentdyn.stores.latents_writer import LatentsWriter
 from latentdyn.stores.lineage import root_facts
+from tests.shards import small_shards
 
 
 def write(handle: Path, lengths: list[int], seed: int = 0, dim: int = 3, dtype: str = "float32", nonfinite: int = 0):
@@ -49,8 +51,7 @@ def assert_equal(left, right) -> None:
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lengths=st.lists(st.integers(0, 40), max_size=8))
 def test_what_is_written_is_read_across_shards(tmp_path, monkeypatch, lengths):
-    monkeypatch.setattr(module, "SHARD_FRAMES", 16)
-    monkeypatch.setattr(module, "CHUNK_FRAMES", 4)
+    small_shards(monkeypatch, 16, 4)
     handle, written = write(tmp_path / "a.json", lengths)
     assert_equal(read(tmp_path / "a.json"), written)
     assert handle["n_frames"] == sum(lengths) and handle["n_utterances"] == len(lengths)
@@ -61,8 +62,7 @@ def test_what_is_written_is_read_across_shards(tmp_path, monkeypatch, lengths):
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parts=st.lists(st.lists(st.integers(0, 30), max_size=4), min_size=1, max_size=4))
 def test_merged_parts_hold_the_parts(tmp_path, monkeypatch, parts):
-    monkeypatch.setattr(module, "SHARD_FRAMES", 16)
-    monkeypatch.setattr(module, "CHUNK_FRAMES", 4)
+    small_shards(monkeypatch, 16, 4)
     written = [write(tmp_path / f"p{i}.json", lengths, seed=i)[1] for i, lengths in enumerate(parts)]
     handle = merge_latents([tmp_path / f"p{i}.json" for i in range(len(parts))], tmp_path / "m.json")
     everything = [utterance for part in written for utterance in part]
@@ -203,7 +203,7 @@ def test_what_a_killed_writer_left_is_written_over(tmp_path):
     killed = """
 import os, sys
 from pathlib import Path
-from latentdyn.stores.latents import LatentsWriter
+from latentdyn.stores.latents_writer import LatentsWriter
 writer = LatentsWriter(Path(sys.argv[1]), 3, 12.5)
 os.kill(os.getpid(), 9)
 """
@@ -225,8 +225,7 @@ def test_a_truncated_shard_is_refused_with_its_name(tmp_path):
 @pytest.mark.parametrize("name", ["latents/c/0/0", "latents/c/1/0", "energy_db/c/0", "start/c/0", "speaker_id/c/0",
                                   "latents/zarr.json", "zarr.json"])  # fmt: skip
 def test_a_flipped_bit_is_refused_where_it_is_read(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(module, "SHARD_FRAMES", 16)
-    monkeypatch.setattr(module, "CHUNK_FRAMES", 4)
+    small_shards(monkeypatch, 16, 4)
     write(tmp_path / "a.json", [20, 7])
     file = tmp_path / "a.zarr" / name
     whole = file.read_bytes()
@@ -243,8 +242,7 @@ def test_a_flipped_bit_is_refused_where_it_is_read(tmp_path, monkeypatch, name):
 
 
 def test_exchanged_shards_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "SHARD_FRAMES", 16)
-    monkeypatch.setattr(module, "CHUNK_FRAMES", 4)
+    small_shards(monkeypatch, 16, 4)
     write(tmp_path / "a.json", [32])
     first, second = (tmp_path / f"a.zarr/latents/c/{i}/0" for i in range(2))
     content = first.read_bytes()
