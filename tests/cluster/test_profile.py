@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import ROOT, Checkout, new_checkout
+from tests.workflow.conftest import Checkout
 
 from .conftest import SlurmCheckout
 from .slurm import Slurm
 
 pytestmark = pytest.mark.cluster
 
-LOCAL = {"split_speakers", "partition_manifest", "collect_metrics", "tabulate_metrics", "plot_metrics"}
 ONCE = ("build_manifest", "encode_latents", "merge_latents", "index_frames", "diagnostics_measure_clusters")
 CPU = dict.fromkeys(ONCE, 1)  # the last is a group of two
 GPU = {"train_predictor": 2, "measure_lagged": 2}  # a predictor with a context and one without, at all horizons
@@ -48,10 +47,3 @@ def test_jobs_go_where_they_belong_and_make_the_tables_of_a_local_run(fresh, slu
     for table in ("phase1_lagged", "phase0"):
         assert fresh.read(f"tables/{table}.csv") == finished_once.read(f"tables/{table}.csv")
     assert fresh.planned() == {}
-
-
-def test_docs_state_the_number_of_jobs_of_the_paper(tmp_path):
-    planned = new_checkout(tmp_path / "checkout").planned("--configfile", "config/librispeech100.yaml")
-    submitted = sum(n for rule, n in planned.items() if rule not in LOCAL)
-    stated = re.search(r"has (\d+) jobs, of which (\d+) go to Slurm", (ROOT / "docs/cluster.md").read_text())
-    assert stated and [int(n) for n in stated.groups()] == [sum(planned.values()) + 1, submitted]  # and `all`

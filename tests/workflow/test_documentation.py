@@ -180,3 +180,13 @@ def test_snakemake_plans_it(reader, command):
         ["snakemake", *dry_run, *arguments], cwd=reader.folder, env=environment(), capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.workflow
+def test_docs_state_the_number_of_jobs_of_the_paper(reader):
+    rules = "".join(path.read_text() for path in [ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")])
+    local = set(re.findall(r"\w+", " ".join(re.findall(r"^localrules:\n((?: +\w+,\n)+)", rules, re.M))))
+    planned = reader.planned("--configfile", "config/librispeech100.yaml")
+    submitted = sum(n for rule, n in planned.items() if rule not in local)
+    stated = re.search(r"has (\d+) jobs, of which (\d+) go to Slurm", (ROOT / "docs/cluster.md").read_text())
+    assert stated and [int(n) for n in stated.groups()] == [sum(planned.values()) + 1, submitted]  # and `all`
