@@ -70,15 +70,16 @@ class LinearReadout(Transform):
         self.mean = moments.mean[0]
         self.weights = upright(self.directions(moments))
         if self.dim == self.source.dim:
-            self.synthesis = np.linalg.inv(self.weights)
-        else:
-            cross = covariance @ self.weights
-            self.synthesis = np.linalg.solve(self.weights.T @ cross, cross.T)
+            self.synthesis, self.explained_variance = np.linalg.inv(self.weights), 1.0
+            return
+        cross = covariance @ self.weights
+        self.synthesis = np.linalg.solve(self.weights.T @ cross, cross.T)
         residual = np.eye(self.source.dim) - self.weights @ self.synthesis
-        self.explained_variance = float(1 - np.trace(residual.T @ covariance @ residual) / np.trace(covariance))
+        self.explained_variance = float(1 - np.sum(residual * (covariance @ residual)) / np.trace(covariance))
 
     def _check_rank(self, covariance: np.ndarray, n: int) -> None:
-        rank = whitening(covariance).shape[1]
+        correlations, _ = _correlations(covariance)
+        rank = _spanning(np.linalg.eigvalsh(correlations)).sum()
         if rank < self.dim:
             raise UserError(
                 f"the {n} training frames vary in {rank} of {self.source.dim} dimensions, too few for a readout of "
@@ -106,11 +107,23 @@ def whitening(covariance: np.ndarray) -> np.ndarray:
 
     Directions are told from rounding by their correlations: the units of the dimensions play no part.
     """
+    correlations, scale = _correlations(covariance)
+    variances, axes = np.linalg.eigh(correlations)
+    kept = _spanning(variances)
+    return scale[:, None] * axes[:, kept] / np.sqrt(variances[kept])
+
+
+def _correlations(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Correlations (D, D), and the scale (D,) by which they follow; 0 of a dimension that is still."""
     deviations = np.sqrt(np.diag(covariance))
     scale = np.divide(1, deviations, out=np.zeros_like(deviations), where=deviations > 0)
-    variances, axes = np.linalg.eigh(covariance * scale[:, None] * scale)
-    kept = variances > _RANK * variances[-1]
-    return scale[:, None] * axes[:, kept] / np.sqrt(variances[kept])
+    return covariance * scale[:, None] * scale, scale
+
+
+def _spanning(variances: np.ndarray) -> np.ndarray:
+    """Which eigenvalues of the correlations, smallest first, are of directions of the data and not rounding."""
+    kept: np.ndarray = variances > _RANK * variances[-1]
+    return kept
 
 
 def upright(weights: np.ndarray) -> np.ndarray:

@@ -178,18 +178,13 @@ def _add_frames(sums: _Sums, runs: list[np.ndarray], shift: np.ndarray, room: np
         done = 0
         while done < len(run):
             n = min(len(run) - done, len(room) - filled)
-            room[filled : filled + n] = run[done : done + n]
+            np.subtract(run[done : done + n], shift, out=room[filled : filled + n])
             filled, done = filled + n, done + n
             if filled == len(room):
-                _add_centred(sums, room, shift)
+                _add_products(sums, room)
                 filled = 0
     if filled:
-        _add_centred(sums, room[:filled], shift)
-
-
-def _add_centred(sums: _Sums, x: np.ndarray, shift: np.ndarray) -> None:
-    x -= shift
-    _add_products(sums, x)
+        _add_products(sums, room[:filled])
 
 
 def _add_products(sums: _Sums, x: np.ndarray) -> None:
