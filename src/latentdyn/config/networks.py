@@ -48,3 +48,12 @@ class TransformerNetwork(NetworkKind):
         if self.width % self.heads:
             raise ValueError("width must be a multiple of heads")
         return self
+
+
+class GRUNetwork(NetworkKind):
+    """Gated recurrent units over the frames of the context, for contexts of many frames."""
+
+    kind: Literal["gru"]
+    width: Size = Field(256, description="units of a layer")
+    layers: Size = Field(1, description="layers, one on top of the other")
+    dropout: Fraction = Field(0.0, description="between layers, and before the outputs")

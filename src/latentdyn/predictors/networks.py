@@ -1,7 +1,7 @@
 """Networks: from a normalised context (B, W, D) to the numbers (B, outputs) that a head makes a density of.
 
-Kinds: `none` (the same outputs for every context), `linear`, `mlp`, `transformer`. Each can compute its first n outputs
-alone, so that its last layer costs less.
+Kinds: `none` (the same outputs for every context), `linear`, `mlp`, `transformer`, `gru`. Each can compute its first n
+outputs alone, so that its last layer costs less.
 """
 
 import itertools
@@ -88,9 +88,30 @@ class Transformer(nn.Module):
         return _first(self.answer, tokens[:, -1], n)
 
 
+class GRU(nn.Module):
+    """Gated recurrent units over the W frames, oldest first (Cho et al. 2014); the outputs are of the last state."""
+
+    def __init__(self, dim: int, window_frames: int, outputs: int, *, width: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        between = dropout if layers > 1 else 0.0  # torch warns of dropout between layers where there is one layer
+        self.recurrence = nn.GRU(dim, width, layers, batch_first=True, dropout=between)
+        self.dropout = nn.Dropout(dropout)
+        self.answer = nn.Linear(width, outputs)
+
+    def forward(self, context: Tensor, n: int | None = None) -> Tensor:
+        states, _ = self.recurrence(context)
+        return _first(self.answer, self.dropout(states[:, -1]), n)
+
+
 def _first(layer: nn.Linear, x: Tensor, n: int | None) -> Tensor:
     """The first n outputs of a layer, or all."""
     return layer(x) if n is None else F.linear(x, layer.weight[:n], layer.bias[:n])
 
 
-_KINDS: dict[str, type[nn.Module]] = {"none": Constant, "linear": Linear, "mlp": MLP, "transformer": Transformer}
+_KINDS: dict[str, type[nn.Module]] = {
+    "none": Constant,
+    "linear": Linear,
+    "mlp": MLP,
+    "transformer": Transformer,
+    "gru": GRU,
+}

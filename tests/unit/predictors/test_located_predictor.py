@@ -110,7 +110,7 @@ def test_a_head_of_zeros_with_a_skip_in_principal_axes_is_the_closed_form_line(w
         torch.testing.assert_close(head.nll(context, delta), exact, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("network", ["none", "linear", "mlp", "transformer"])
+@pytest.mark.parametrize("network", ["none", "linear", "mlp", "transformer", "gru"])
 @pytest.mark.parametrize("head", HEADS)
 def test_a_fresh_skip_only_moves_the_density(windows, head, network):
     """With the units held equal, it is the density without a skip, moved by the line."""

@@ -12,6 +12,7 @@ NETWORKS = {
     "linear": {"kind": "linear"},
     "mlp": {"kind": "mlp", "width": 16, "layers": 2, "dropout": 0.3},
     "transformer": {"kind": "transformer", "width": 16, "layers": 2, "heads": 2, "dropout": 0.3},
+    "gru": {"kind": "gru", "width": 16, "layers": 2, "dropout": 0.3},
 }
 
 
@@ -75,6 +76,13 @@ def test_the_transformer_tells_frames_apart_by_their_place():
     network, context = network_and_context("transformer")
     swapped = context[:, [1, 0, 2, 3, 4]]
     assert not torch.allclose(network(swapped), network(context), atol=1e-4)
+
+
+def test_the_gru_reads_the_newest_frame_last():
+    network, context = network_and_context("gru")
+    _, state = network.recurrence(context[:, :-1])
+    states, _ = network.recurrence(context[:, -1:], state)
+    torch.testing.assert_close(network(context), network.answer(states[:, -1]))
 
 
 def test_equal_options_and_seed_give_equal_networks_and_a_state_dict_is_all_there_is():

@@ -23,6 +23,7 @@ NETWORKS = {
     "linear": {"kind": "linear"},
     "mlp": {"kind": "mlp", "width": 16, "layers": 1},
     "transformer": {"kind": "transformer", "width": 16, "layers": 1, "heads": 2},
+    "gru": {"kind": "gru", "width": 16},
 }
 
 
