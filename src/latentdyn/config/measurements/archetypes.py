@@ -1,21 +1,18 @@
 """`archetypes`: how prototypes of the directions of steps are found and judged."""
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, Field
 
-from latentdyn.config.measurements.base import MeasurementKind
-from latentdyn.config.measurements.lagged import Evaluation
+from latentdyn.config.measurements.lagged import Evaluation, WithEvaluation
 from latentdyn.config.shapes import Known
-from latentdyn.config.values import Count, Fraction, no_duplicates, part_of
+from latentdyn.config.values import Count, Fraction, no_duplicates
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
 
-_SHARED = {"max_frames", "bootstrap_resamples"}  # with what predictors are measured by
 
-
-class Archetypes(MeasurementKind):
+class Archetypes(WithEvaluation):
     """Prototypes of the directions of steps."""
 
     measurement = "archetypes"
@@ -24,6 +21,7 @@ class Archetypes(MeasurementKind):
     by = "representation"
     metrics = "archetypes.json"
     roles: ClassVar = {}
+    of_evaluation = frozenset({"max_frames", "bootstrap_resamples"})
     needs_gpu = False
     minutes = (60, 50)
 
@@ -56,10 +54,3 @@ class Archetypes(MeasurementKind):
                 f"archetypes.cluster_counts: {where} asks for {most} prototypes of '{known.representation}', and there "
                 f"are at most {training} training steps"
             )
-
-    @classmethod
-    def form(cls) -> type[BaseModel]:
-        return part_of(Evaluation, _SHARED, base=cls)
-
-    def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
-        return self.model_dump(mode="json") | config.section(Evaluation).model_dump(mode="json", include=_SHARED)

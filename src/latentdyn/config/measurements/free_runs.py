@@ -1,19 +1,18 @@
 """`free_runs`: long runs of a predictor on its own steps."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, Field, PositiveFloat, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
-from latentdyn.config.measurements.base import MeasurementKind
-from latentdyn.config.measurements.lagged import Evaluation
+from latentdyn.config.measurements.lagged import WithEvaluation
 from latentdyn.config.shapes import Known
-from latentdyn.config.values import Horizons, Split, part_of
+from latentdyn.config.values import Horizons, Split
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
 
 
-class FreeRuns(MeasurementKind):
+class FreeRuns(WithEvaluation):
     """Long free runs: do they stay bounded, and are they like the data?"""
 
     measurement = "free_runs"
@@ -39,11 +38,3 @@ class FreeRuns(MeasurementKind):
         if max(self.at_steps) > self.steps:
             raise ValueError("at_steps must be at most steps")
         return self
-
-    @classmethod
-    def form(cls) -> type[BaseModel]:
-        return part_of(Evaluation, {"bootstrap_resamples"}, base=cls)
-
-    def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
-        resamples = config.section(Evaluation).bootstrap_resamples
-        return {**self.model_dump(mode="json"), "bootstrap_resamples": resamples}

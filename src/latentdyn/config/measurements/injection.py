@@ -1,19 +1,19 @@
 """`injection`: forecasts of a few steps into which truth is injected or not (seed 003 §1.2)."""
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
-from latentdyn.config.measurements.base import MeasurementKind, Model, predictor_model
-from latentdyn.config.measurements.lagged import Evaluation
+from latentdyn.config.measurements.base import Model, predictor_model
+from latentdyn.config.measurements.lagged import WithEvaluation
 from latentdyn.config.shapes import Known
-from latentdyn.config.values import Count, Horizons, Split, no_duplicates, part_of
+from latentdyn.config.values import Count, Horizons, Split, no_duplicates
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
 
 
-class Injection(MeasurementKind):
+class Injection(WithEvaluation):
     """Forecasts of a few steps into which truth is injected or not (seed 003 §1.2)."""
 
     measurement = "injection"
@@ -55,14 +55,6 @@ class Injection(MeasurementKind):
         if max(self.injected_steps_b) > self.steps:
             raise ValueError("injected_steps_b must be at most steps")
         return self
-
-    @classmethod
-    def form(cls) -> type[BaseModel]:
-        return part_of(Evaluation, {"bootstrap_resamples"}, base=cls)
-
-    def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
-        resamples = config.section(Evaluation).bootstrap_resamples
-        return {**self.model_dump(mode="json"), "bootstrap_resamples": resamples}
 
     def models(self, config: "Root", by: str, variant: str | None) -> dict[str, Model]:
         """The predictor, and the one whose horizons bound what it can forecast."""

@@ -1,11 +1,14 @@
 """`evaluation`: how every predictor is scored on stale contexts (Phase 1)."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field, NonNegativeInt
+from pydantic import AfterValidator, BaseModel, Field, NonNegativeInt
 
 from latentdyn.config.measurements.base import MeasurementKind
-from latentdyn.config.values import Size, no_duplicates
+from latentdyn.config.values import Size, no_duplicates, part_of
+
+if TYPE_CHECKING:
+    from latentdyn.config.root import Root
 
 
 class Evaluation(MeasurementKind):
@@ -35,3 +38,17 @@ class Evaluation(MeasurementKind):
         description="m: R² of the step and variance ratios of clusters are also taken along the first m principal "
         "axes of the training deltas; an m above the dimension is left out",
     )
+
+
+class WithEvaluation(MeasurementKind):
+    """What kinds share whose step gets some settings of the section `evaluation`, beside their own."""
+
+    of_evaluation: ClassVar[frozenset[str]] = frozenset({"bootstrap_resamples"})
+
+    @classmethod
+    def form(cls) -> type[BaseModel]:
+        return part_of(Evaluation, cls.of_evaluation, base=cls)
+
+    def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
+        shared = config.section(Evaluation).model_dump(mode="json", include=set(self.of_evaluation))
+        return {**self.model_dump(mode="json"), **shared}

@@ -1,14 +1,14 @@
 """Sections of measurements that decode latents and score what is heard (docs/perception.md)."""
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from latentdyn.config.measurements.base import MeasurementKind
-from latentdyn.config.measurements.lagged import Evaluation
+from latentdyn.config.measurements.lagged import WithEvaluation
 from latentdyn.config.mel import most_bands
 from latentdyn.config.shapes import Known
-from latentdyn.config.values import Horizons, Split, Strict, no_duplicates, part_of
+from latentdyn.config.values import Horizons, Split, Strict, no_duplicates
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -37,7 +37,7 @@ class MelSpectrum(Strict):
     floor_db: float = Field(-80.0, ge=-200, le=100, description="noise floor added to every band, dB re a full sine")
 
 
-class OfRecordings(MeasurementKind):
+class OfRecordings(WithEvaluation):
     """What all measurements that read recordings share."""
 
     decodes: ClassVar[bool] = True
@@ -67,14 +67,6 @@ class OfRecordings(MeasurementKind):
                 f"{self.section}.utterances: {where} asks for {self.utterances} utterances of split {self.split}, and "
                 f"corpus '{known.corpus_name}' has {there} there"
             )
-
-    @classmethod
-    def form(cls) -> type[BaseModel]:
-        return part_of(Evaluation, {"bootstrap_resamples"}, base=cls)
-
-    def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
-        resamples = config.section(Evaluation).bootstrap_resamples
-        return {**self.model_dump(mode="json"), "bootstrap_resamples": resamples}
 
 
 class Perception(OfRecordings):
@@ -136,6 +128,7 @@ class RateQuality(ScoredPerception):
     metrics = "rate_quality.json"
     sums = "rate_quality_speakers.parquet"
     folder = "rate_quality.heard"
+    of_evaluation = frozenset({"max_frames", "bootstrap_resamples"})
     copies = 4.0
 
     scores: Annotated[Scores, Field(min_length=1)] = Field(
@@ -163,14 +156,6 @@ class RateQuality(ScoredPerception):
         known.check_frames(where, self.window_frames + 1, "the section rate_quality (window_frames)")
         if len(self.ridges) > 1:
             known.check_split("rate_quality.ridges", "validation", "speakers of the split validation choose it")
-
-    @classmethod
-    def form(cls) -> type[BaseModel]:
-        return part_of(Evaluation, {"max_frames", "bootstrap_resamples"}, base=cls)
-
-    def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
-        most = config.section(Evaluation).max_frames
-        return {**super().settings(config, by, variant), "max_frames": most}
 
 
 class Exp3BSynthetic(ScoredPerception):

@@ -1,21 +1,18 @@
 """`phones`: how frames are judged by the phones that are spoken."""
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import AfterValidator, BaseModel, Field, PositiveFloat
+from pydantic import AfterValidator, Field, PositiveFloat
 
-from latentdyn.config.measurements.base import MeasurementKind
-from latentdyn.config.measurements.lagged import Evaluation
+from latentdyn.config.measurements.lagged import WithEvaluation
 from latentdyn.config.shapes import Known
-from latentdyn.config.values import no_duplicates, part_of
+from latentdyn.config.values import no_duplicates
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
 
-_SHARED = {"max_frames", "bootstrap_resamples"}  # with what predictors are measured by
 
-
-class Phones(MeasurementKind):
+class Phones(WithEvaluation):
     """What frames tell about the phone that is spoken."""
 
     measurement = "phones"
@@ -24,6 +21,7 @@ class Phones(MeasurementKind):
     by = "representation"
     metrics = "phones.json"
     roles: ClassVar = {}
+    of_evaluation = frozenset({"max_frames", "bootstrap_resamples"})
     needs_gpu = False
     aligned = True
 
@@ -59,10 +57,3 @@ class Phones(MeasurementKind):
         known.check_split(where, "eval", "phones are told apart in its frames")
         if len(self.ridges) > 1:
             known.check_split("phones.ridges", "validation", "speakers of the split validation choose it")
-
-    @classmethod
-    def form(cls) -> type[BaseModel]:
-        return part_of(Evaluation, _SHARED, base=cls)
-
-    def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
-        return self.model_dump(mode="json") | config.section(Evaluation).model_dump(mode="json", include=_SHARED)

@@ -1,19 +1,17 @@
 """`tokens`: how the codes of dequantized frames are predicted."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, Field, PositiveFloat
+from pydantic import Field, PositiveFloat
 
-from latentdyn.config.measurements.base import MeasurementKind
-from latentdyn.config.measurements.lagged import Evaluation
+from latentdyn.config.measurements.lagged import WithEvaluation
 from latentdyn.config.shapes import Known
-from latentdyn.config.values import part_of
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
 
 
-class Tokens(MeasurementKind):
+class Tokens(WithEvaluation):
     """What the past tells in bits a second: of frames, and of the codes that dequantized frames were made of."""
 
     measurement = "tokens"
@@ -33,11 +31,3 @@ class Tokens(MeasurementKind):
     def check(self, where: str, config: "Root", known: Known, by: str, variant: str | None) -> None:
         known.check_frames(where, self.window_frames + 1, "the section tokens (window_frames)")
         known.check_split("tokens", "validation", "speakers of the split validation choose the training step")
-
-    @classmethod
-    def form(cls) -> type[BaseModel]:
-        return part_of(Evaluation, {"bootstrap_resamples"}, base=cls)
-
-    def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
-        resamples = config.section(Evaluation).bootstrap_resamples
-        return {**self.model_dump(mode="json"), "bootstrap_resamples": resamples}

@@ -1,22 +1,20 @@
 """What representations are like without any predictor: the section `geometry`, and its table."""
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, Field, NonNegativeFloat
+from pydantic import Field, NonNegativeFloat
 
-from latentdyn.config.measurements import Measurement, MeasurementKind
-from latentdyn.config.measurements.lagged import Evaluation
+from latentdyn.config.measurements import Measurement
+from latentdyn.config.measurements.lagged import WithEvaluation
 from latentdyn.config.shapes import Known
 from latentdyn.config.tables.base import PlainTable, Shown
-from latentdyn.config.values import Horizons, part_of
+from latentdyn.config.values import Horizons
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
 
-_SHARED = {"max_frames", "bootstrap_resamples"}  # with what predictors are measured by
 
-
-class Geometry(MeasurementKind):
+class Geometry(WithEvaluation):
     """What the past tells about a frame of a representation, by a straight line, and the shape of its frames."""
 
     measurement = "geometry"
@@ -26,6 +24,7 @@ class Geometry(MeasurementKind):
     metrics = "geometry.json"
     sums = "geometry_speakers.parquet"
     roles: ClassVar = {}
+    of_evaluation = frozenset({"max_frames", "bootstrap_resamples"})
     needs_gpu = False
     minutes = (20, 50)
 
@@ -45,13 +44,6 @@ class Geometry(MeasurementKind):
         known.check_split(where, "eval", "representations are measured on it")
         if len(self.ridges) > 1:
             known.check_split("geometry.ridges", "validation", "speakers of the split validation choose it")
-
-    @classmethod
-    def form(cls) -> type[BaseModel]:
-        return part_of(Evaluation, _SHARED, base=cls)
-
-    def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
-        return self.model_dump(mode="json") | config.section(Evaluation).model_dump(mode="json", include=_SHARED)
 
 
 class GeometryTable(PlainTable):
