@@ -30,11 +30,12 @@ from latentdyn.config.networks import NetworkKind
 from latentdyn.config.predictors import PredictorKind
 from latentdyn.config.regimes import RegimeKind
 from latentdyn.config.representations import Encoder, Process, RepresentationKind
+from latentdyn.config.representations.learned import Learned, PriorKind, TermKind
 from latentdyn.config.representations.same_shape import SurrogateMethod
 from latentdyn.config.tables import TableKind
 from latentdyn.config.tables.lagged import LaggedColumn
 from latentdyn.config.tables.score_correction import ScoreCorrectionTable
-from latentdyn.config.training import ScoreTraining, Training
+from latentdyn.config.training import RepresentationTraining, ScoreTraining, Training
 from latentdyn.corpus.splits import SPLITS, split_speakers
 from latentdyn.corpus.synthetic import synthetic_manifest
 from latentdyn.correction.variants import KINDS as VARIANTS
@@ -47,6 +48,7 @@ from latentdyn.diagnostics.lagged import EvaluationSettings
 from latentdyn.diagnostics.records import SUMS, WORST_FRAMES
 from latentdyn.families import CODECS, MEASUREMENTS, PREDICTORS, PROCESSES, VIEWS
 from latentdyn.models.score.network import ScoreModel, build_score_model
+from latentdyn.models.vae.objectives import PRIORS, TERMS
 from latentdyn.predictors.base import SolvedPredictor, build_predictor
 from latentdyn.predictors.network_predictor import NetworkPredictor
 from latentdyn.predictors.networks import build_network
@@ -109,6 +111,8 @@ def jobs(shipped: Config) -> Counter[str]:
     for corpus, name in stores:
         if isinstance(shipped.all_representations[name], Encoder):
             count["encode_latents"] += shipped.corpora[corpus].encoding_parts
+        if isinstance(own := shipped.all_representations[name], Learned):
+            count[f"train_{own.kind}"] += 1
     count.update(f"measure_{m.kind}" for m in measured)
     count.update(f"train_{kind}" for *_, kind in models)
     count.update(dict.fromkeys(("collect_metrics", "tabulate_metrics", "plot_metrics"), len(asked)))
@@ -339,6 +343,13 @@ def test_a_network_takes_the_settings_of_its_kind(section: type[BaseModel]):
     assert taken == settings_of(section).keys() - {"kind"}, "every setting can be set"
 
 
+@pytest.mark.parametrize(("base", "made_by"), [(TermKind, TERMS), (PriorKind, PRIORS)])
+def test_what_a_vae_is_asked_for_takes_the_settings_of_its_kind(base: type[BaseModel], made_by: dict[str, Any]):
+    assert {kind_of(section): section.model_fields.keys() - {"kind", "weight"} for section in kinds_of(base)} == {
+        kind: inspect.signature(module).parameters.keys() - {"dim"} for kind, module in made_by.items()
+    }, "every setting can be set"
+
+
 @pytest.mark.parametrize("section", kinds_of(KeyKind), ids=kind_of)
 def test_a_key_takes_the_settings_of_its_kind(section: type[BaseModel]):
     settings = settings_of(section)
@@ -375,6 +386,7 @@ def test_what_measures_takes_the_settings_of_its_kind():
 def test_training_and_splits_take_their_sections():
     assert TrainingSettings.of(Training().model_dump()).steps == Training().steps
     TrainingSettings(**ScoreTraining().model_dump())
+    TrainingSettings.of(RepresentationTraining().model_dump())
     assert build_score_model(Correction().score_model(), dim=3).sigma_max == Correction().sigma_max
     inspect.signature(split_speakers).bind(Mock(), **Splits().model_dump())
     inspect.signature(synthetic_manifest).bind(
@@ -390,7 +402,9 @@ def takers() -> Iterator[tuple[type[BaseModel], Callable[..., Any]]]:
     yield from ((section, type(build_network(settings_of(section), 3, 2, 5))) for section in kinds_of(NetworkKind))
     yield from ((section, REGIMES[kind_of(section)]) for section in kinds_of(RegimeKind))
     yield from ((section, KEYS[kind_of(section)]) for section in kinds_of(KeyKind))
-    yield from ((section, TrainingSettings) for section in (Training, ScoreTraining))
+    yield from ((section, TrainingSettings) for section in (Training, ScoreTraining, RepresentationTraining))
+    yield from ((section, TERMS[kind_of(section)]) for section in kinds_of(TermKind))
+    yield from ((section, PRIORS[kind_of(section)]) for section in kinds_of(PriorKind))
     yield from ((Correction, SamplingSettings), (Correction, ScoreModel), (ScoreNetwork, ScoreModel))
     yield from ((Evaluation, EvaluationSettings), (Injection, InjectionSettings), (FreeRuns, FreeRunSettings))
     yield from ((Clustering, ClusteringSettings), (Evaluation, ClusteringSettings))

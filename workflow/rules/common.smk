@@ -14,6 +14,7 @@ shell.prefix(_ENVIRONMENT)
 
 from latentdyn.config import check_command_line, check_files, load_config
 from latentdyn.config.representations import Derived, Encoder, Process, Provided
+from latentdyn.config.representations.learned import VAE, Learned
 from latentdyn.errors import UserError
 from latentdyn.files import canonical_json
 from latentdyn.families import MODELS
@@ -156,6 +157,12 @@ def presence(wildcards, **job):
 def source_of(wildcards):
     """The latents that a derived representation is made of."""
     return f"results/{wildcards.corpus}/{representation_of(wildcards).source}/latents.json"
+
+
+def learned_model_of(wildcards):
+    """The model that a learned representation applies to its source."""
+    own = representation_of(wildcards)
+    return f"results/{wildcards.corpus}/{wildcards.representation}/{own.kind}.json" if isinstance(own, Learned) else []
 
 
 def plan_of(wildcards):

@@ -94,6 +94,7 @@ rule derive_latents:
     """Make a derived representation of any kind from the latents of another one."""
     input:
         source=source_of,
+        model=learned_model_of,
         splits="results/{corpus}/splits.parquet",
     output:
         store=directory("results/{corpus}/{representation}/latents.zarr"),
@@ -112,7 +113,7 @@ rule derive_latents:
         code=lambda w: code_digest("latentdyn.steps.derive_latents", representation_of(w).module),
         representation=lambda w: representation_of(w).canonical(),
     shell:
-        "python -m latentdyn.steps.derive_latents --source {input.source:q} --splits {input.splits:q}"
+        "python -m latentdyn.steps.derive_latents --source {input.source:q} --model {input.model:q} --splits {input.splits:q}"
         " --representation {params.representation:q} --handle {output.handle:q} >{log:q} 2>&1"
 
 

@@ -87,7 +87,7 @@ def type_in_words(schema: dict[str, Any]) -> str:
 
 def _array(schema: dict[str, Any]) -> str:
     items = type_in_words(schema["items"])
-    return "list of " + re.sub(r"^(whole number|number|name|list)\b", r"\1s", items.replace("` or `", "`, `"))
+    return "list of " + re.sub(r"^(whole number|number|name|list|section)\b", r"\1s", items.replace("` or `", "`, `"))
 
 
 def _mapping(schema: dict[str, Any]) -> str:

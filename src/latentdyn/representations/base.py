@@ -3,18 +3,21 @@
 A kind is one module, `latentdyn.representations.{kind}`, whose `TRANSFORM` is a subclass of `Transform`, and one class
 in the config. Three rules hold for every kind, and one test holds every kind to them:
 
-- Only `fit` learns from data, and it sees the training speakers only.
+- Only `fit` learns from data, and it sees the training speakers only. (A kind whose model is trained by gradient
+  descent is given a checkpoint instead: training speakers trained it, and validation speakers chose the step.)
 - `apply` depends on its own utterance and on what `fit` learned. Random numbers come from names (see seeds).
 - What `fit` learned is a few named arrays. They are saved with the store, so that `invert` needs no second fit.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from latentdyn.errors import UserError
 from latentdyn.families import TRANSFORMS
 from latentdyn.progress import progress
 from latentdyn.stores.latents import LatentsStore
@@ -100,11 +103,22 @@ class Transform:
     def fit(self, training: Utterances) -> None:
         """Learn what is to be learned from the training speakers, in memory that their number does not change.
 
-        Frames may be non-finite. A kind whose arrays another job fits is given them by `restore` instead.
+        Frames may be non-finite. A kind whose model another job trains is given it by `load_model` instead.
 
         Raises:
             UserError: there is too little to learn from.
         """
+
+    def load_model(self, handle: Path, source: LatentsStore) -> None:
+        """Take the model that another job has trained, in place of `fit`.
+
+        Args:
+            handle: of its checkpoint. source: what it must have been trained on.
+
+        Raises:
+            UserError: this kind has no such model, or the checkpoint is of other settings or other latents.
+        """
+        raise UserError("this kind of derived representation has no trained model", handle, "leave out --model")
 
     def fitted(self) -> dict[str, np.ndarray]:
         """What `fit` learned, by name: numbers in arrays of any shape."""

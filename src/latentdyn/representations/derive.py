@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def derive_store(
-    source: LatentsStore, settings: Mapping[str, Any], splits: pd.DataFrame, handle: Path
+    source: LatentsStore, settings: Mapping[str, Any], splits: pd.DataFrame, handle: Path, model: Path | None = None
 ) -> dict[str, Any]:
     """Write the derived representation of a whole store; returns its handle.
 
@@ -26,14 +26,18 @@ def derive_store(
     measured of the encoder's look-ahead (`look_ahead_ms`) holds for what a causal transform makes of it too.
 
     Args:
-        settings: of the derived representation. splits: columns speaker_id, split.
+        settings: of the derived representation. splits: columns speaker_id, split. model: handle of the checkpoint,
+            of kinds whose model another job trains.
 
     Raises:
         UserError: a speaker has no split, or the transform refuses (its own message).
     """
     utterances = Utterances(source, speaker_splits(source, splits))
     transform = build_transform(settings, Source(source.dim, source.frame_rate_hz))
-    transform.fit(Utterances(source, utterances.split_of, only="train"))
+    if model is None:
+        transform.fit(Utterances(source, utterances.split_of, only="train"))
+    else:
+        transform.load_model(model, source)
     facts = {
         **derived_facts(settings, source.handle),
         **transform.facts(utterances.table),

@@ -34,11 +34,16 @@ class WholeGroups(Transform):
         """The derived frames (n, dim) of groups (n, factor, D)."""
         raise NotImplementedError  # abstract
 
-    def apply(self, utterance: Utterance) -> tuple[np.ndarray, np.ndarray]:
+    def grouped(self, utterance: Utterance) -> tuple[np.ndarray, np.ndarray]:
+        """The groups (n, factor, D) of an utterance, and the level of each (n,)."""
         latents, energy_db = utterance.latents, utterance.energy_db
         n = len(latents) // self.factor
         groups = latents[: n * self.factor].reshape(n, self.factor, latents.shape[1])
-        return self.frames_of(groups), mean_level(energy_db[: n * self.factor].reshape(n, self.factor))
+        return groups, mean_level(energy_db[: n * self.factor].reshape(n, self.factor))
+
+    def apply(self, utterance: Utterance) -> tuple[np.ndarray, np.ndarray]:
+        groups, energy_db = self.grouped(utterance)
+        return self.frames_of(groups), energy_db
 
 
 def mean_level(energy_db: np.ndarray) -> np.ndarray:

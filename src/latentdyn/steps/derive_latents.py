@@ -12,6 +12,7 @@ from latentdyn.stores.latents import open_latents
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", type=Path, required=True, help="handle of the latents")
+    parser.add_argument("--model", type=Path, nargs="?", help="handle of the trained model, of kinds that have one")
     parser.add_argument("--splits", type=Path, required=True, help="parquet of speakers and their split")
     parser.add_argument(
         "--representation",
@@ -26,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def step(arguments: argparse.Namespace) -> None:
     splits = read_splits(arguments.splits)
-    derive_store(open_latents(arguments.source), arguments.representation, splits, arguments.handle)
+    source = open_latents(arguments.source)
+    derive_store(source, arguments.representation, splits, arguments.handle, arguments.model)
 
 
 if __name__ == "__main__":

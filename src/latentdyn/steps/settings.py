@@ -189,12 +189,15 @@ def _of_model(kind: str, given: Any, where: str) -> dict[str, Any]:
     """The settings of a fitted model."""
     from latentdyn.config.corrections import Correction
     from latentdyn.config.predictors import PredictorKind
+    from latentdyn.config.representations.learned import VAE
 
     if kind == "predictor":
         return dict(checked(_kind(PredictorKind, given, where), given, where))
     if kind == "score":
         return dict(checked(Correction.of_model(), given, where))
-    raise UserError(f"there is no fitted model of kind '{kind}'", "--kind", "use predictor or score")
+    if kind == "vae":
+        return dict(checked(VAE.of_model(), given, where))
+    raise UserError(f"there is no fitted model of kind '{kind}'", "--kind", "use predictor, score or vae")
 
 
 def _kind(base: "type[BaseModel]", given: Any, where: str) -> "type[BaseModel]":

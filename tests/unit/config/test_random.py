@@ -22,7 +22,9 @@ from latentdyn.errors import UserError
 from .examples import FOLDER, OVERLAYS, SMALL
 
 N_VALUES, N_TEXTS = 400, 200
-WORDS = re.compile(r"pydantic|discriminator|Input should be|union|NoneType|dict\b|str\b|valid integer|Traceback", re.I)
+WORDS = re.compile(
+    r"pydantic|discriminator|Input should be|union|NoneType|\bdict\b|str\b|valid integer|Traceback", re.I
+)
 ODD: list[Any] = [
     None, True, False, 0, -1, 1, 2, 10**9, 10**30, 10**400, -(10**400), 0.0, -0.0, 1e-320, 1e308, -1e308, math.inf,
     -math.inf, math.nan, 0.5, 1.5, "", " ", "1e-3", "mdn", "none", "é", "\ud800", "a\nb", "x" * 5000, "../x", "~", [],

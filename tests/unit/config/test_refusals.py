@@ -15,6 +15,7 @@ WIDE = {"kind": "lagged", "corpora": ["known"], "representations": ["var"], "pre
 FORECAST_KNOWN = WIDE | {"kind": "injection"}
 LINE = {"kind": "linear_gaussian"}
 HEARD = {"kind": "perceptual_rollouts", "corpora": ["speech"], "representations": ["logmel"], "predictors": ["line"]}
+VAE = {"kind": "vae", "source": "logmel", "stack": 2, "dim": 2}
 ACROSS = {"kind": "lagged", "corpora": ["speech"], "representations": ["slow"], "predictors": ["line"]}
 
 
@@ -70,6 +71,47 @@ ACROSS = {"kind": "lagged", "corpora": ["speech"], "representations": ["slow"], 
         ("predictors.net.kind", ..., r"predictors\.net: kind is missing; one of mdn"),
         ("predictors.Net", {"kind": "mdn"}, r"predictors.*Net.*a name of small"),
         ("predictors.line.ridges", [], r"predictors\.line\.ridges: .*at least 1"),
+        ("representations.v", {"kind": "vae", "source": "logmel"}, r"representations\.v\.dim: missing"),
+        (
+            "representations.v",
+            VAE | {"dim": 129},
+            r"representations\.v\.dim: 129 is above the 128 numbers of 2 stacked",
+        ),
+        ("representations.v", VAE | {"stack": 2.5}, r"representations\.v\.stack: must be a whole number"),
+        ("representations.v", VAE | {"stack": 0}, r"representations\.v\.stack: must be 1 or more"),
+        ("representations.v", VAE | {"encoder": "gru"}, r"representations\.v\.encoder: .*one of framewise, causal"),
+        ("representations.v", VAE | {"objective": {"beta": -0.1}}, r"v\.objective\.beta: must be above 0, not -0\.1"),
+        ("representations.v", VAE | {"objective": {"beta": 0.0}}, r"v\.objective\.beta: must be above 0"),
+        (
+            "representations.v",
+            VAE | {"objective": {"terms": [{"kind": "smooth"}]}},
+            r"representations\.v\.objective\.terms\.0\.weight: missing",
+        ),
+        (
+            "representations.v",
+            VAE | {"objective": {"terms": [{"kind": "smoth", "weight": 1.0}]}},
+            r"v\.objective\.terms\.0: there is no kind 'smoth': .*did you mean smooth",
+        ),
+        (
+            "representations.v",
+            VAE | {"objective": {"terms": [{"kind": "smooth", "weight": -1.0}]}},
+            r"v\.objective\.terms\.0\.weight: must be above 0",
+        ),
+        (
+            "representations.v",
+            VAE | {"objective": {"prior": {"kind": "autoregressive", "share": 1.5}}},
+            r"v\.objective\.prior\.share: must be 1 or less",
+        ),
+        (
+            "representations.v",
+            VAE | {"objective": {"terms": [{"kind": "predict", "weight": 1.0, "horizons": [24]}]}},
+            r"v\.training\.sequence_frames: 24 latents are too few for objective\.terms and prior, which take 25",
+        ),
+        (
+            "representations.v",
+            VAE | {"dim": 96, "objective": {"terms": [{"kind": "log_det_gain", "weight": 1.0}]}},
+            r"v\.objective\.terms\.0: a batch has 368 pairs .* covariance of 192 numbers",
+        ),
         ("corpora.speech.root", ..., r"corpora\.speech\.root: missing"),
         ("corpora.speech.splits", {"validation": 0.5, "eval": 0.5}, r"corpora\.speech\.splits: .*training"),
         ("corpora.libri", {"kind": "librispeech"}, r"corpora\.libri: give either root .* or url"),

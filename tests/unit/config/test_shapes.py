@@ -77,6 +77,26 @@ def test_a_lower_rate_has_the_shape_that_the_code_gives_it_or_is_refused_by_both
     assert own.shape_of(Shape()) == Shape(target_hz)
 
 
+def test_a_learned_representation_has_the_shape_that_the_code_gives_it():
+    config = load_config(edited("representations.v", {"kind": "vae", "source": "var", "stack": 3, "dim": 5}))
+    own = config.representations["v"]
+    transform = build_transform(own.model_dump(mode="json"), Source(16, 12.5))
+    frames = Utterance("u", "s", "train", np.zeros((200, 16), np.float32), np.zeros(200, np.float32))
+    derived, _ = transform.apply(frames)
+    expected = Shape(transform.frame_rate_hz, derived.shape[1], len(derived))
+    assert own.shape(config, config.corpora["known"]) == expected == Shape(12.5 / 3, 5, 66)
+    assert own.shape_of(Shape()) == Shape(None, 5)
+    longer = edited("representations.v", {"kind": "vae", "source": "var", "stack": 10, "dim": 5})
+    longer["tables"]["t2"] = {**TABLE, "representations": ["v"], "horizons": [1]}
+    with pytest.raises(UserError, match=r"v\.training\.sequence_frames: 24 latents of 10 .* 240 .*'var' have 200"):
+        load_config(longer)
+    no_validation = edited("corpora.known", {"kind": "synthetic", "splits": {"validation": 0.0}})
+    no_validation["representations"]["v"] = {"kind": "vae", "source": "var", "dim": 5}
+    no_validation["tables"] = {"g": {"kind": "geometry", "corpora": ["known"], "representations": ["v"]}}
+    with pytest.raises(UserError, match=r"representations\.v\.training\.select: .*splits\.validation"):
+        load_config(no_validation)
+
+
 def test_speakers_fall_into_the_splits_that_the_step_will_give_them():
     config = load_config(edited("corpora.demo", {"kind": "demo", "n_speakers": 24, "splits": {"salt": "demo27"}}))
     for name, speakers in (("demo", [v.speaker_id for v in voices(24)]), ("known", None)):

@@ -18,6 +18,9 @@ from latentdyn.stores.latents import open_latents
 from latentdyn.training import loop
 from tests.settings import settings_of
 
+from .vae.examples import PRIOR, TERMS
+from .vae.examples import settings as vae_settings
+
 TRAINING = {"steps": 20, "batch_size": 8, "learning_rate": 1e-2, "weight_decay": 0.0, "gradient_clip_norm": 1.0,
             "validate_every_steps": 10, "select": "best_validation", "patience_validations": None}  # fmt: skip
 FORCED = {**TRAINING, "regime": {"kind": "teacher_forced"}}
@@ -32,7 +35,10 @@ MDN, WIDER = (
 )  # fmt: skip
 LINEAR = {"kind": "linear_gaussian", "window_frames": 2, "horizons": [1, 3], "covariance": "full", "ridges": [0.01]}
 SCORE = {"network": {"width": 8, "blocks": 1}, "sigma_min": 0.1, "sigma_max": 1.0, "training": TRAINING}
-MODELS = {"predictor": (MDN, ["k1", "k2"]), "score": (SCORE, ["whole"])}
+VAE = vae_settings(
+    TRAINING, dim=1, objective={"terms": [*TERMS[:3], {"kind": "log_det_gain", "weight": 1.0}], "prior": PRIOR}
+)
+MODELS = {"predictor": (MDN, ["k1", "k2"]), "score": (SCORE, ["whole"]), "vae": (VAE, ["whole"])}
 
 
 @pytest.fixture

@@ -154,13 +154,18 @@ def refused(monkeypatch: pytest.MonkeyPatch, step: str, arguments: Any) -> str:
         ("train_model", {**TRAINING, "kind": "score", "settings": '{"sigma_min": NaN}'}, "NaN is no number"),
         (
             "train_model",
+            {**TRAINING, "kind": "vae", "settings": {"dim": 2, "posterior": "mean"}},
+            "posterior: unknown key",
+        ),
+        (
+            "train_model",
             {**TRAINING, "kind": "predictor", "settings": {"kind": "ar1"}, "seed": -1},
             "argument --seed: '-1' is not a whole number, 0 or more",
         ),
         (
             "derive_latents",
             {**DERIVING, "representation": {"source": "x"}},
-            "kind is missing; one of pooled, stacked",
+            "kind is missing; one of vae, pooled, stacked",
         ),
         ("derive_latents", {**DERIVING, "representation": {"kind": "logmel"}}, "there is no kind 'logmel' here"),
         (

@@ -13,6 +13,8 @@ from latentdyn.errors import UserError
 from latentdyn.files import file_sha256, write_json
 from latentdyn.parquet import write_parquet
 from latentdyn.stores.latents import open_latents
+from tests.unit.models.vae.examples import PRIOR, TERMS
+from tests.unit.models.vae.examples import section as vae_section
 
 LOGMEL = {"kind": "logmel", "sample_rate_hz": 16000, "hop_samples": 1280, "fft_samples": 1280, "n_mels": 4,
           "floor_db": -80.0, "dtype": "float32"}  # fmt: skip
@@ -72,6 +74,25 @@ def test_provided_latents_are_a_root(call, tmp_path):
     np.save(tmp_path / "u0.npy", 2 * np.ones((5, 3), np.float32))
     with pytest.raises(UserError, match=r"changed since the manifest was built.*u0\.npy"):
         call("import_latents", **arguments)
+
+
+def test_a_learned_store_is_made_by_a_model_that_the_training_step_has_written(call, tmp_path):
+    rng = np.random.default_rng(0)
+    store = import_arrays(call, tmp_path, [rng.normal(size=(40, 3)) for _ in range(4)])
+    split_of = {"speaker_id": [f"s{i}" for i in range(4)], "split": ["train", "train", "validation", "eval"]}
+    write_parquet(tmp_path / "splits.parquet", pd.DataFrame(split_of))
+    latents, frames = tmp_path / "latents.json", tmp_path / "frames.json"
+    call("index_frames", latents=latents, splits=tmp_path / "splits.parquet", max_nonfinite_share=0.05,
+         frames=tmp_path / "frames.parquet", handle=frames)  # fmt: skip
+    own = vae_section(stack=2, dim=2, posterior="sample", seed=3, objective={"terms": TERMS, "prior": PRIOR})
+    call("train_model", kind="vae", settings=json.dumps(own.model_settings()), latents=latents, frames=frames, code="x",
+         seed=3, state=tmp_path / "state", curve=tmp_path / "curve.parquet", handle=tmp_path / "vae.json")  # fmt: skip
+    call("derive_latents", source=latents, model=tmp_path / "vae.json", splits=tmp_path / "splits.parquet",
+         representation=own.canonical(), handle=tmp_path / "learned.json")  # fmt: skip
+    learned = open_latents(tmp_path / "learned.json")
+    assert (learned.dim, learned.frame_rate_hz, learned.handle["n_frames"]) == (2, 6.25, 80)
+    assert learned.handle["lineage"][-1] == {"kind": "vae", "settings": options(own.model_dump(mode="json")),
+                                             "source_digest": store.handle["digest"]}  # fmt: skip
 
 
 def import_arrays(call, folder: Path, arrays: list[np.ndarray], dtype: str = "float32"):

@@ -1,8 +1,8 @@
 """`representations`: encoders, known processes, and what is derived from them.
 
 `base` defines the families and what they have in common. The kinds stand in a module each for the encoders, the
-processes, and what is derived: at another frame rate (`rates`), in fewer dimensions (`readouts`), or with the shape of
-its source (`same_shape`).
+processes, and what is derived: at another frame rate (`rates`), in fewer dimensions (`readouts`), with the shape of its
+source (`same_shape`), or by a model that is trained on it (`learned`).
 """
 
 from latentdyn.config.kinds import import_all

@@ -88,8 +88,12 @@ class Derived(RepresentationKind):
         try:
             return self.shape_of(source)
         except ValueError as error:
-            name = next((name for name, entry in config.representations.items() if entry is self), self.source)
-            raise ValueError(f"representations.{name}.{error}") from None
+            raise ValueError(f"{self.path(config)}.{error}") from None
+
+    def path(self, config: "Root") -> str:
+        """Its dotted path, for messages; that of its source where the config has no such entry."""
+        name = next((name for name, entry in config.representations.items() if entry is self), self.source)
+        return f"representations.{name}"
 
     def shape_of(self, source: Shape) -> Shape:
         """What is known of it, by what is known of its source.

@@ -1,0 +1,229 @@
+"""Latents of a model that is trained on another representation's frames, and what it is trained for."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from latentdyn.config.corpora import CorpusKind
+from latentdyn.config.kinds import any_kind_of
+from latentdyn.config.networks import LinearNetwork, MLPNetwork, NetworkKind
+from latentdyn.config.representations.base import Derived
+from latentdyn.config.shapes import Shape
+from latentdyn.config.training import RepresentationTraining
+from latentdyn.config.values import Horizons, Size, Strict, part_of
+
+if TYPE_CHECKING:
+    from latentdyn.config.root import Root
+
+    Network = NetworkKind
+else:
+    Network = any_kind_of(NetworkKind)
+
+Forecaster = Field(MLPNetwork(kind="mlp", width=64, layers=1), description="forecasts a latent; one for each horizon")
+WindowFrames = Field(1, ge=1, le=1000, description="latents that are read, the newest one included")
+
+
+class FramesReconstruction(Strict):
+    """The source's frames in their own deviations, as Gaussians of variance 1."""
+
+    kind: Literal["frames"]
+
+
+class PriorKind(Strict):
+    """What a latent costs."""
+
+    kind: str  # each kind's own word
+
+    @property
+    def reach(self) -> int:
+        """Latents in a row that it takes."""
+        return 1
+
+
+class StandardPrior(PriorKind):
+    """KL to N(0, I)."""
+
+    kind: Literal["standard"]
+
+
+class AutoregressivePrior(PriorKind):
+    """KL to a Gaussian that a network reads off the latents before: the innovation rate."""
+
+    kind: Literal["autoregressive"]
+    share: float = Field(
+        1.0, gt=0, le=1, description="of the cost; the rest is that of N(0, I). Above 1 nothing would bound it"
+    )
+    window_frames: int = WindowFrames
+    network: Network = Field(LinearNetwork(kind="linear"), description="from earlier latents to mean and deviations")
+
+    @property
+    def reach(self) -> int:
+        return self.window_frames + 1
+
+
+class TermKind(Strict):
+    """What is asked for beside reconstruction and prior."""
+
+    kind: str  # each kind's own word
+    weight: float = Field(gt=0, le=1e6, description="what it counts, beside a nat of the reconstruction")
+
+    @property
+    def reach(self) -> int:
+        """Latents in a row that it takes."""
+        return 2
+
+
+class Smooth(TermKind):
+    """Small steps of z (L_smooth of seed 003 §6.1). A named ablation: small latents cheat it."""
+
+    kind: Literal["smooth"]
+
+
+class AheadTerm(TermKind):
+    """What latents tell about later ones."""
+
+    horizons: Horizons = Field([1], description="h: latents ahead; the mean over all of them counts")
+    window_frames: int = WindowFrames
+
+    @property
+    def reach(self) -> int:
+        return self.window_frames + self.horizons[-1]
+
+
+class Predict(AheadTerm):
+    """Forecasts of z, in the units of z (L_pred of seed 003 §6.1). A named ablation: small latents cheat it."""
+
+    kind: Literal["predict"]
+    network: Network = Forecaster
+
+
+class DecodedPrediction(AheadTerm):
+    """Forecasts of z, decoded and compared with the source's frames."""
+
+    kind: Literal["decoded_prediction"]
+    network: Network = Forecaster
+
+
+class LogDetGain(AheadTerm):
+    """What latents tell linearly about later ones, in nats: neither scale nor mixing of the axes changes it."""
+
+    kind: Literal["log_det_gain"]
+    ridge: float = Field(1e-3, ge=0, le=1, description="share by which each variance of a batch is raised")
+
+
+if TYPE_CHECKING:
+    Prior = PriorKind
+    Term = TermKind
+else:
+    Prior = any_kind_of(PriorKind)
+    Term = any_kind_of(TermKind)
+
+
+class VAEObjective(Strict):
+    """What a beta-VAE is trained for: reconstruction + beta × prior + weighted terms, in nats of a latent."""
+
+    beta: float = Field(0.1, gt=0, le=1e6, description="weight of the prior: the variance that is not worth a latent")
+    beta_warmup_steps: int = Field(
+        0, ge=0, le=1_000_000_000, description="updates until beta is whole; it begins near 0"
+    )
+    reconstruction: FramesReconstruction = Field(
+        FramesReconstruction(kind="frames"), description="what is to be rebuilt, and how it is compared"
+    )
+    prior: Prior = Field(StandardPrior(kind="standard"), description="what a latent costs")
+    terms: list[Term] = Field([], description="what is asked for besides, each with its weight")
+
+    @property
+    def reach(self) -> int:
+        """Latents in a row that it takes."""
+        return max([self.prior.reach, *(term.reach for term in self.terms)])
+
+
+class Learned(Derived):
+    """Latents of a model that gradient descent fits to another representation."""
+
+    seed: int = Field(0, ge=0, lt=2**32, description="of the training; another one trains another model")
+
+    @classmethod
+    def of_model(cls) -> type[BaseModel]:
+        """The settings of the model by themselves."""
+        return part_of(cls, cls.model_fields.keys() - _NOT_TRAINED)
+
+    def model_settings(self) -> dict[str, Any]:
+        """The part that is trained: what only its use depends on trains nothing again."""
+        return self.model_dump(mode="json", exclude=_NOT_TRAINED)
+
+
+_NOT_TRAINED = {"kind", "source", "dtype", "posterior", "seed"}
+
+
+class VAE(Learned):
+    """A beta-VAE of another representation's frames (seed 003 §6.1)."""
+
+    kind: Literal["vae"]
+    dim: Size = Field(description="dimensions of a latent, at most the numbers that it stands for")
+    stack: int = Field(1, ge=1, le=10_000, description="consecutive frames of the source that a latent stands for")
+    encoder: Literal["framewise", "causal"] = Field(
+        "framewise",
+        description="what a latent is read off: its own frames, or those of the latents before, too. One that looks "
+        "back can smooth, which makes latents predictable without any insight",
+    )
+    past_frames: int = Field(
+        3, ge=1, le=1000, description="of a causal encoder: latents before its own whose frames it reads"
+    )
+    posterior: Literal["mean", "sample"] = Field(
+        "mean", description="what is stored: the posterior's mean, or a draw from it"
+    )
+    network: Network = Field(
+        MLPNetwork(kind="mlp", width=256, layers=2), description="of encoder and decoder, each beside a line"
+    )
+    objective: VAEObjective = Field(VAEObjective(), description="what it is trained for")
+    training: RepresentationTraining = Field(RepresentationTraining(), description="how it is fitted")
+
+    def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:
+        shape = super().shape(config, corpus)
+        if corpus and self.training.select == "best_validation" and not corpus.may_have("validation"):
+            raise ValueError(
+                f"{self.path(config)}.training.select: the best step is chosen by validation speakers, and the corpus "
+                "gives none; set splits.validation of the corpus above 0, or training.select to last"
+            )
+        return shape
+
+    def shape_of(self, source: Shape) -> Shape:
+        training = self.training
+        if source.dim is not None and self.dim > self.stack * source.dim:
+            raise ValueError(
+                f"dim: {self.dim} is above the {self.stack * source.dim} numbers of {self.stack} stacked frames of "
+                f"'{self.source}' ({source.dim} dimensions)"
+            )
+        if training.sequence_frames < (reach := self.objective.reach):
+            raise ValueError(
+                f"training.sequence_frames: {training.sequence_frames} latents are too few for objective.terms and "
+                f"prior, which take {reach} in a row"
+            )
+        length = self.stack * training.sequence_frames
+        if source.frames is not None and source.frames < length:
+            raise ValueError(
+                f"training.sequence_frames: {training.sequence_frames} latents of {self.stack} frames take {length} "
+                f"frames of an utterance, and those of '{self.source}' have {source.frames}"
+            )
+        for i, term in enumerate(self.objective.terms):
+            if isinstance(term, LogDetGain):
+                self._check_batch(f"objective.terms.{i}", term)
+        rate = source.rate_hz and source.rate_hz / self.stack
+        return replace(source, rate_hz=rate, dim=self.dim, frames=source.frames and source.frames // self.stack)
+
+    def _check_batch(self, where: str, term: LogDetGain) -> None:
+        """Check that a batch tells the covariances that a term needs.
+
+        Raises:
+            ValueError: it has fewer than two latents for each number of a context and its target.
+        """
+        numbers = self.dim * (term.window_frames + 1)
+        a_sequence = self.training.sequence_frames + 1 - term.window_frames - term.horizons[-1]
+        if (n := self.training.batch_size * a_sequence) < 2 * numbers:
+            raise ValueError(
+                f"{where}: a batch has {n} pairs of a context and its target, too few for a covariance of {numbers} "
+                f"numbers; give training.batch_size × training.sequence_frames of at least {2 * numbers} pairs, or a "
+                "shorter window_frames"
+            )

@@ -1,0 +1,62 @@
+"""A learned representation: its model is trained once, and what only its use depends on trains nothing again."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from .conftest import Checkout, new_checkout
+
+pytestmark = pytest.mark.workflow
+
+
+def with_vae(config: dict) -> None:
+    training = {"steps": 20, "batch_size": 4, "sequence_frames": 6, "validate_every_steps": 10}
+    config["representations"]["learned"] = {
+        "kind": "vae", "source": "mel", "stack": 2, "dim": 3, "network": {"kind": "mlp", "width": 8, "layers": 1},
+        "training": training, "objective": {"terms": [{"kind": "log_det_gain", "weight": 1.0}]},
+    }  # fmt: skip
+    config["predictors"] = {"line": config["predictors"]["line"]}
+    config["tables"]["phase1_lagged"].update(representations=["learned"], predictors=["line"])
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    checkout = new_checkout(tmp_path_factory.mktemp("learned") / "checkout")
+    checkout.configure(with_vae)
+    checkout.snakemake()
+    return checkout
+
+
+def test_it_is_trained_on_its_source_and_measured_like_any_other(learned):
+    store, model, source = (
+        json.loads(learned.read(f"{name}.json")) for name in ("learned/latents", "learned/vae", "mel/latents")
+    )
+    assert (store["dim"], store["frame_rate_hz"], store["n_utterances"]) == (3, 6.25, source["n_utterances"])
+    assert model["data"]["latents"] == source["digest"]
+    curve = pd.read_parquet(learned.folder / "results/tiny/learned/curve.parquet")
+    assert curve.columns.tolist() == ["step", "train_loss", "validation_loss"]
+    table = pd.read_csv(learned.folder / "results/tiny/tables/phase1_lagged.csv")
+    assert set(table.representation) == {"learned"} and table.dnll.notna().all()
+    assert learned.planned() == {}
+
+
+AFTER = {"derive_latents": 1, "index_frames": 1, "train_predictor": 2, "measure_lagged": 2, "collect_metrics": 1,
+         "tabulate_metrics": 1, "plot_metrics": 1}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [({"posterior": "sample"}, AFTER), ({"dtype": "float16"}, AFTER), ({"seed": 1}, {"train_vae": 1, **AFTER}),
+     ({"objective": {"beta": 0.2}}, {"train_vae": 1, **AFTER})],
+    ids=["posterior", "dtype", "seed", "beta"],
+)  # fmt: skip
+def test_a_change_trains_the_model_again_where_the_model_depends_on_it(learned, change, expected):
+    def changed(config: dict) -> None:
+        with_vae(config)
+        config["representations"]["learned"].update(change)
+
+    learned.configure(changed)
+    planned = learned.planned()
+    learned.configure(with_vae)
+    assert planned == expected
