@@ -11,10 +11,11 @@ help: ## say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 demo: $(VENV)/.ready ## from spoken sentences to the Phase 1 table, and the calibration: minutes, no GPU, no download
-	snakemake --cores $(CORES) --configfile config/demo.yaml config/calibration.yaml
+	snakemake report --cores $(CORES) --configfile config/demo.yaml config/calibration.yaml
 	@cat results/demo/tables/phase1_lagged.md results/demo/tables/phones.md results/known_answers/tables/calibration.md
 	@echo "The demo is done: above, speech of synthetic voices, and processes whose exact values are known. The same" \
 		"files are in results/*/tables and results/*/figures; README.md says what to ask for next."
+	@echo "Open this page in a browser: $(CURDIR)/results/demo/report.html"
 
 verify: $(VENV)/.ready ## whether every file below results/ is as it was written (RESULTS=... for another folder)
 	python -m latentdyn.steps.verify_results $(RESULTS)

@@ -38,3 +38,6 @@ rule all:
             for corpus in table.corpora
             for file in (f"tables/{name}.csv", f"tables/{name}.md", f"tables/{name}.tex", f"figures/{name}.png")
         ],
+
+
+include: "workflow/rules/report.smk"

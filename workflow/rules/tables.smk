@@ -28,7 +28,7 @@ rule collect_metrics:
 
 
 rule tabulate_metrics:
-    """A table, in the form that its kind has."""
+    """A table, in the form that its kind has; the JSON is for what shows several tables."""
     input:
         metrics="results/{corpus}/measured/{table}/metrics.parquet",
         speakers="results/{corpus}/measured/{table}/speakers.parquet",
@@ -37,6 +37,7 @@ rule tabulate_metrics:
         csv="results/{corpus}/tables/{table}.csv",
         md="results/{corpus}/tables/{table}.md",
         tex="results/{corpus}/tables/{table}.tex",
+        sheet="results/{corpus}/tables/{table}.sheet.json",
     log:
         "results/{corpus}/logs/tabulate_metrics/{table}.log",
     conda:
@@ -54,22 +55,23 @@ rule tabulate_metrics:
     shell:
         "python -m latentdyn.steps.tabulate_metrics --metrics {input.metrics:q} --speakers {input.speakers:q}"
         " --worst-frames {input.worst_frames:q} --table {params.table:q} --plan {params.plan:q}"
-        " --csv {output.csv:q} --markdown {output.md:q} --latex {output.tex:q} >{log:q} 2>&1"
+        " --csv {output.csv:q} --markdown {output.md:q} --latex {output.tex:q} --sheet {output.sheet:q} >{log:q} 2>&1"
 
 
 rule plot_metrics:
-    """A table's figure."""
+    """A table's figure: an image, and the same as lines and letters."""
     input:
         metrics="results/{corpus}/measured/{table}/metrics.parquet",
         speakers="results/{corpus}/measured/{table}/speakers.parquet",
         worst_frames="results/{corpus}/measured/{table}/worst_frames.parquet",
     output:
-        report(
+        png=report(
             "results/{corpus}/figures/{table}.png",
             caption="../report/figure.rst",
             category="{corpus}",
             subcategory=lambda w: table_of(w).kind,
         ),
+        svg="results/{corpus}/figures/{table}.svg",
     log:
         "results/{corpus}/logs/plot_metrics/{table}.log",
     conda:
@@ -87,7 +89,7 @@ rule plot_metrics:
     shell:
         "python -m latentdyn.steps.plot_metrics --metrics {input.metrics:q} --speakers {input.speakers:q}"
         " --worst-frames {input.worst_frames:q} --table {params.table:q} --plan {params.plan:q}"
-        " --figure {output:q} >{log:q} 2>&1"
+        " --png {output.png:q} --svg {output.svg:q} >{log:q} 2>&1"
 
 
 localrules:

@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from latentdyn.files import file_sha256, write_json
 
 
 def write_run_record(path: Path, *, started: float, files: Iterable[Path] = (), **facts: Any) -> None:
-    """Write who made the artifact beside `path`: command, versions, machine, seconds.
+    """Write who made the artifact beside `path`: command, versions, commit, machine, seconds.
 
     Args:
         files: beside `path`, which nothing else holds a digest of; their sha256 is written.
@@ -36,7 +37,21 @@ def write_run_record(path: Path, *, started: float, files: Iterable[Path] = (), 
         "platform": platform.platform(),
         "packages": versions,
         "latentdyn": latentdyn.__version__,
+        "commit": source_commit(),
         "files": {file.name: file_sha256(file) for file in files},
         **json.loads(json.dumps(facts, default=str)),
     }
     write_json(path, record)
+
+
+def source_commit() -> str | None:
+    """The commit of the checkout that this package lies in, with `-dirty` after it where files differ from it; None
+    where the package was installed, or git tells nothing."""
+    package = Path(latentdyn.__file__).parent
+    if not (package.parents[1] / ".git").exists():
+        return None
+    git = ["git", "-C", str(package), "describe", "--always", "--dirty", "--abbrev=12", "--exclude", "*"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

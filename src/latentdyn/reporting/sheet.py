@@ -51,7 +51,7 @@ def write_sheet(sheet: Sheet, csv: Path, markdown: Path, latex: Path) -> None:
         lines += [*pipe_table(block.columns), ""]
     lines += wrapped(sheet.notes)
     if sheet.below is not None:
-        lines += ["", *pipe_table(_columns(sheet.below, list(sheet.below), sheet.decimals))]
+        lines += ["", *pipe_table(columns_of(sheet.below, list(sheet.below), sheet.decimals))]
     write_text(csv, sheet.rows.to_csv(index=False))
     write_text(markdown, "\n".join(lines) + "\n")
     name = Path(latex).stem
@@ -69,14 +69,14 @@ def _blocks(sheet: Sheet) -> Iterator[Block]:
     below = [name for name in shown if name not in {*by, *above, *bounds}]
     for rows in every:
         facts = {}
-        for column in _columns(rows, [name for name in shown if name in {*above, *bounds}], sheet.decimals):
+        for column in columns_of(rows, [name for name in shown if name in {*above, *bounds}], sheet.decimals):
             if values := [cell for cell in column.cells if cell]:
                 facts[sheet.heads[column.name]] = values[0]
         names = [str(rows[name].iloc[0]) for name in by]
-        yield Block(_columns(rows, below, sheet.decimals), names, facts)
+        yield Block(columns_of(rows, below, sheet.decimals), names, facts)
 
 
-def _columns(rows: pd.DataFrame, shown: Sequence[str], decimals: Mapping[str, int]) -> list[Column]:
+def columns_of(rows: pd.DataFrame, shown: Sequence[str], decimals: Mapping[str, int]) -> list[Column]:
     """The cells of the columns that are shown, a value with its interval in one."""
     columns, taken = [], set()
     for name in shown:
@@ -84,9 +84,9 @@ def _columns(rows: pd.DataFrame, shown: Sequence[str], decimals: Mapping[str, in
             continue
         taken |= {name, *(bounds := _bounds(name, shown))}
         digits = decimals.get(name)
-        cells = [_cell(value, digits) for value in rows[name]]
+        cells = [cell(value, digits) for value in rows[name]]
         if bounds:
-            low, high = ([_cell(value, digits) for value in rows[bound]] for bound in bounds)
+            low, high = ([cell(value, digits) for value in rows[bound]] for bound in bounds)
             cells = [f"{c} [{a}, {b}]" if a and b else c for c, a, b in zip(cells, low, high, strict=True)]
         number = pd.api.types.is_numeric_dtype(rows[name]) or name in decimals or not any(cells)
         columns.append(Column(str(name), cells, number))
@@ -102,7 +102,8 @@ def _bounds(name: str, shown: Sequence[str]) -> tuple[str, ...]:
     return after if after == ("ci_low", "ci_high") else ()
 
 
-def _cell(value: Any, decimals: int | None) -> str:
+def cell(value: Any, decimals: int | None) -> str:
+    """A value as people read it: so many decimals, `overflow`, or nothing where there is none."""
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and math.isinf(value):

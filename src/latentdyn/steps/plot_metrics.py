@@ -22,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--table", type=section("tables:TableKind"), required=True, help="the table's section of the config, as JSON"
     )
     parser.add_argument("--plan", type=json_object, required=True, help="corpus, rows, kinds and processes, as JSON")
-    parser.add_argument("--figure", type=Path, required=True, help="PNG to write")
+    parser.add_argument("--png", type=Path, required=True, help="image to write")
+    parser.add_argument("--svg", type=Path, required=True, help="the same as lines and letters, sharp at any size")
 
 
 def step(arguments: argparse.Namespace) -> None:
@@ -35,8 +36,10 @@ def step(arguments: argparse.Namespace) -> None:
     figure = view.draw(measured, arguments.table, arguments.plan)
     if arguments.table.get("fitted_on"):
         figure.suptitle(f"corpus {corpus_named(arguments.table, plan)}")
-    write_figure(figure, arguments.figure)
-    write_run_record(arguments.figure.with_suffix(".run.json"), started=started, files=[arguments.figure])
+    files = (arguments.png, arguments.svg)
+    for file in files:
+        write_figure(figure, file)
+    write_run_record(arguments.png.with_suffix(".run.json"), started=started, files=files)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write a table (CSV, Markdown, LaTeX) from what its rows were measured with, beside the published values."""
+"""Write a table (CSV, Markdown, LaTeX, JSON) from what its rows were measured with, beside the published values."""
 
 import argparse
 import importlib
@@ -13,6 +13,7 @@ from latentdyn.provenance import write_run_record
 from latentdyn.reporting.cautions import cautions_of_latents
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.sheet import write_sheet
+from latentdyn.reporting.stored import write_stored
 from latentdyn.steps.cli import run_step
 from latentdyn.steps.settings import json_object, section, table
 
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--csv", type=Path, required=True)
     parser.add_argument("--markdown", type=Path, required=True)
     parser.add_argument("--latex", type=Path, required=True)
+    parser.add_argument("--sheet", type=Path, required=True, help="JSON to write: what reports show beside the CSV")
 
 
 def step(arguments: argparse.Namespace) -> None:
@@ -41,7 +43,9 @@ def step(arguments: argparse.Namespace) -> None:
     sheet = replace(sheet, notes=_notes(sheet.notes, measured, arguments.table))
     files = (arguments.csv, arguments.markdown, arguments.latex)
     write_sheet(sheet, *files)
-    write_run_record(arguments.csv.with_suffix(".run.json"), started=started, files=files)
+    write_stored(arguments.sheet, sheet, arguments.csv, arguments.table, plan)
+    record = arguments.csv.with_suffix(".run.json")
+    write_run_record(record, started=started, files=[*files, arguments.sheet])
 
 
 def _notes(notes: Sequence[str], measured: Measurements, table: dict[str, Any]) -> list[str]:

@@ -23,6 +23,7 @@ from latentdyn.steps.cli import run_step
 from latentdyn.stores.frames import read_frames_handle
 from latentdyn.stores.latents import open_latents
 
+_SHOWN = {"csv", "md", "tex", "sheet.json", "png", "svg"}  # endings of the forms of a table and of its figure
 _AGAIN = "and run the same command again"
 _SKIPPED = {".snakemake", ".state", "audio", "logs", "benchmarks"}  # audio: by the manifest
 
@@ -145,7 +146,8 @@ def _owners(path: Path) -> list[Path]:
     """The handle or record, or what may be that, without which a file or folder is worth nothing."""
     corpus_handle = path.with_name("manifest.json")
     if path.parent.name in ("tables", "figures"):
-        return [path.with_suffix(".run.json")] if path.suffix in (".csv", ".md", ".tex", ".png") else []
+        name, _, form = path.name.partition(".")
+        return [path.with_name(f"{name}.run.json")] if form in _SHOWN else []
     if path.parent.suffix == ".heard":
         return [path.with_name("files.run.json")] if path.name != "files.run.json" else []
     if path.suffix in (".zarr", ".safetensors") or path.name in ("manifest.parquet", "frames.parquet"):

@@ -22,7 +22,7 @@ PATHS = {"latents": "l.json", "frames": "f.json"}
 TRAINING = {**PATHS, "seed": 0, "code": "x", "state": "s", "curve": "c.parquet", "handle": "h.json"}
 MEASURING = {**PATHS, "metrics": "m.json"}
 SHOWING = {"metrics": "m.parquet", "speakers": "s.parquet", "worst-frames": "w.parquet", "csv": "t.csv",
-           "markdown": "t.md", "latex": "t.tex"}  # fmt: skip
+           "markdown": "t.md", "latex": "t.tex", "sheet": "t.sheet.json"}  # fmt: skip
 DERIVING = {"source": "s.json", "splits": "p.parquet", "handle": "h.json"}
 TABLE = {"kind": "outlier_audit", "corpora": ["c"], "representations": ["r"], "predictors": ["p"]}
 PLAN = {

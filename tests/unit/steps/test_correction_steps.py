@@ -52,7 +52,7 @@ def test_a_table_and_its_figure_follow_from_what_the_steps_wrote(made, call, mea
     plan = {"corpus": "c", "bootstrap_resamples": 200, "rows": ["r"], "sampling": SAMPLING,
              "kinds": {"representations": {"r": "var"}, "predictors": {"p": "linear_gaussian"}}}  # fmt: skip
     shown = {"table": json.dumps(table), "plan": json.dumps(plan)}
-    files = {name: tmp_path / f"t.{name}" for name in ("csv", "markdown", "latex")}
+    files = {name: tmp_path / f"t.{name}" for name in ("csv", "markdown", "latex", "sheet")}
     call("tabulate_metrics", **joined, **shown, **files)
     rows = pd.read_csv(files["csv"])
     assert rows["variant"].tolist() == ["none", "langevin", "score_only"] * 2 + ["ceiling"]
@@ -63,7 +63,7 @@ def test_a_table_and_its_figure_follow_from_what_the_steps_wrote(made, call, mea
     np.testing.assert_allclose(rows["cosine_change"][1], change)
     assert rows["cosine_change_ci_low"][1] <= change <= rows["cosine_change_ci_high"][1]
     assert files["markdown"].read_text().count("Gate (seed 003 §6.2") == 2
-    call("plot_metrics", **joined, **shown, figure=tmp_path / "t.png")
+    call("plot_metrics", **joined, **shown, png=tmp_path / "t.png", svg=tmp_path / "t.svg")
     assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -120,8 +120,8 @@ def steps(results: Path) -> dict[str, Callable[[], None]]:
         **outputs, worst_frames_out=measured["worst_frames"])  # fmt: skip
     shown = {**measured, "table": TABLE.canonical(), "plan": canonical_json(PLAN)}
     job("tabulate", "tabulate_metrics", **shown, csv=corpus / "tables/t.csv", markdown=corpus / "tables/t.md",
-        latex=corpus / "tables/t.tex")  # fmt: skip
-    job("plot", "plot_metrics", **shown, figure=corpus / "figures/t.png")
+        latex=corpus / "tables/t.tex", sheet=corpus / "tables/t.sheet.json")  # fmt: skip
+    job("plot", "plot_metrics", **shown, png=corpus / "figures/t.png", svg=corpus / "figures/t.svg")
     return jobs
 
 
@@ -375,7 +375,7 @@ def test_what_was_decoded_is_known_by_the_record_beside_it(copied, capsys, gone)
 def test_every_damaged_file_is_found_with_what_to_delete(finished, copied, capsys):
     status, lines = said(finished / "results", capsys)
     assert (status, len(lines)) == (0, 1) and lines[0].startswith(
-        "All that is there is as it was written: 40 files with a checksum"
+        "All that is there is as it was written: 41 files with a checksum"
     )
     good, draw = contents(finished / "results"), random.Random(3)
     for name in draw.sample(sorted(good), 16):

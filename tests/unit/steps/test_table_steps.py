@@ -121,7 +121,8 @@ def arguments(collected, tmp_path: Path) -> Callable[[str], tuple[dict[str, Any]
     def of(kind: str):
         shared = {**collected, "table": TABLES[kind].canonical(), "plan": canonical_json(PLAN)}
         forms = {"csv": tmp_path / "t.csv", "markdown": tmp_path / "t.md", "latex": tmp_path / "t.tex"}
-        return {**shared, **forms}, {**shared, "figure": tmp_path / "t.png"}
+        forms["sheet"] = tmp_path / "t.sheet.json"
+        return {**shared, **forms}, {**shared, "png": tmp_path / "t.png", "svg": tmp_path / "t.svg"}
 
     return of
 
@@ -160,7 +161,7 @@ def test_every_kind_of_table_is_written_and_drawn(arguments, call, kind):
     pd.testing.assert_frame_equal(table[list(expected)], expected, check_dtype=False)
     assert tabulating["markdown"].read_text(encoding="utf-8").startswith(("| ", "**"))
     assert r"\toprule" in tabulating["latex"].read_text(encoding="utf-8")
-    assert plotting["figure"].read_bytes().startswith(b"\x89PNG")
+    assert plotting["png"].read_bytes().startswith(b"\x89PNG")
 
 
 def collect(measured: dict[str, Any], call) -> Measurements:
@@ -232,7 +233,7 @@ def test_the_commands_run_as_the_rules_call_them(measured, arguments):
     for step, given in (("collect_metrics", measured), ("tabulate_metrics", tabulating), ("plot_metrics", plotting)):
         ran = command(step, **given)
         assert ran.returncode == 0, ran.stderr
-    assert pd.read_csv(tabulating["csv"]).dnll.tolist() == [-3, -2] and plotting["figure"].exists()
+    assert pd.read_csv(tabulating["csv"]).dnll.tolist() == [-3, -2] and plotting["png"].exists()
 
 
 @pytest.mark.parametrize("step", ["tabulate_metrics", "plot_metrics"])

@@ -1,0 +1,87 @@
+"""What tables say, in sentences: each question with the rows that answer yes, no, or neither."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from latentdyn.reporting.questions import Reply, Verdict, replies
+from latentdyn.reporting.stored import StoredSheet
+
+_HEADS: dict[Verdict, str] = {
+    "yes": "Holds",
+    "no": "Does not hold",
+    "undecided": "Undecided: the 95 % interval holds the threshold, or there is none",
+    "missing": "Not measured",
+}
+_WORDS: dict[Verdict, str] = {"yes": "Yes", "no": "No", "undecided": "Undecided", "missing": "Not measured"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One question with the rows that give one answer. word: the answer. of: how many rows were asked in all."""
+
+    question: str
+    word: str
+    rows: Sequence[tuple[str, Reply]]
+    of: int
+
+    @property
+    def extent(self) -> str:
+        """Of how many rows it is the answer."""
+        n = len(self.rows)
+        if n == self.of:
+            return "in the one row that is asked" if n == 1 else f"in all {n} rows that are asked"
+        return f"in {n} of {self.of} rows that are asked"
+
+    @property
+    def ends(self) -> list[tuple[str, Reply]]:
+        """The rows of the lowest and of the highest value, where these differ."""
+        numbers = sorted((row for row in self.rows if row[1].value == row[1].value), key=lambda row: row[1].value)
+        return [numbers[0], numbers[-1]] if numbers and numbers[0][1].value < numbers[-1][1].value else []
+
+
+@dataclass(frozen=True)
+class Group:
+    """The findings of one verdict. name: of the verdict, one word."""
+
+    name: Verdict
+    head: str
+    findings: Sequence[Finding]
+
+
+def findings(tables: Iterable[StoredSheet]) -> list[Group]:
+    """All answers of some tables, by verdict and question; verdicts that none has are left out."""
+    asked: dict[str, list[tuple[str, Reply]]] = {}
+    for table in tables:
+        for reply in replies(str(table.settings.get("kind")), table.sheet):
+            asked.setdefault(reply.question, []).append((table.name, reply))
+    groups = []
+    for verdict, head in _HEADS.items():
+        found = [
+            Finding(question, _WORDS[verdict], mine, len(rows))
+            for question, rows in asked.items()
+            if (mine := [(table, reply) for table, reply in rows if reply.verdict == verdict])
+        ]
+        if found:
+            groups.append(Group(verdict, head, found))
+    return groups
+
+
+def summary(groups: Sequence[Group]) -> str:
+    """How the questions came out, in one sentence."""
+    by_question: dict[str, set[str]] = {}
+    for group in groups:
+        for finding in group.findings:
+            by_question.setdefault(finding.question, set()).add(group.name)
+    n = len(by_question)
+    if n == 0:
+        return "None of the questions that are asked of tables can be asked of these."
+    yes, no = (sum(verdicts == {name} for verdicts in by_question.values()) for name in ("yes", "no"))
+    return (
+        f"{_count(n, 'question is', 'questions are')} asked of these tables. Of {'it' if n == 1 else 'them'}, {yes} "
+        f"{'is' if yes == 1 else 'are'} answered by yes in every row, {no} by no in every row, and {n - yes - no} "
+        "differently from row to row, or not at all."
+    )
+
+
+def _count(n: int, one: str, several: str) -> str:
+    return f"{n} {one if n == 1 else several}"

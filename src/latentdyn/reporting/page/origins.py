@@ -1,0 +1,129 @@
+"""Where results are from: the run records and benchmarks of a corpus's folder, summed up by rule."""
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from latentdyn.files import read_own_json
+
+_SKIPPED = {".snakemake", ".state", "audio", "logs"}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The jobs of one rule. seconds: of all together. peak_mb: of the largest, None where no benchmark tells it.
+    devices: all that there were. first, last: when they ended (UTC)."""
+
+    rule: str
+    jobs: int
+    seconds: float
+    peak_mb: float | None
+    devices: str
+    first: str
+    last: str
+
+    @property
+    def duration(self) -> str:
+        minutes, seconds = divmod(round(self.seconds), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+@dataclass(frozen=True)
+class Origins:
+    """stages: in the order in which they first ended. environment: by name, every value that a job had. damaged:
+    records that are not as they were written."""
+
+    stages: list[Stage]
+    environment: dict[str, str]
+    damaged: list[str]
+
+
+def origins(folder: Path) -> Origins:
+    """What the run records and the benchmarks below a folder tell."""
+    records, damaged = [], []
+    for path in sorted(_files(folder, ".run.json")):
+        if path.name == "files.run.json":  # the files that a job wrote beside what it measured: that record counts
+            continue
+        record = read_own_json(path)
+        if record is None:
+            damaged.append(path.relative_to(folder).as_posix())
+        else:
+            records.append(_facts(record))
+    if not records:
+        return Origins([], {}, damaged)
+    table, peaks = pd.DataFrame(records).sort_values("finished", kind="stable"), _peaks_mb(folder)
+    stages = [_stage(str(rule), jobs, peaks) for rule, jobs in table.groupby("rule", sort=False)]
+    shared = {name: _joined(table[name]) for name in ("latentdyn", "commit", "python", "platform", "packages")}
+    return Origins(stages, {name: value for name, value in shared.items() if value}, damaged)
+
+
+def _files(folder: Path, ending: str) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.is_dir():
+            if path.name not in _SKIPPED and path.suffix != ".zarr":
+                yield from _files(path, ending)
+        elif path.name.endswith(ending):
+            yield path
+
+
+def _facts(record: dict[str, Any]) -> dict[str, Any]:
+    device = record.get("device") or {}
+    packages = record.get("packages") or {}
+    return {
+        "rule": _rule([str(word) for word in record["command"]]),
+        "finished": record["finished"],
+        "seconds": float(record["seconds"]),
+        "device": str(device.get("name") or device.get("type") or "") if isinstance(device, dict) else str(device),
+        "latentdyn": record["latentdyn"],
+        "commit": record.get("commit") or "",
+        "python": record["python"],
+        "platform": record["platform"],
+        "packages": ", ".join(f"{name} {version}" for name, version in packages.items()),
+    }
+
+
+def _rule(command: list[str]) -> str:
+    """The rule whose command this is: of measurements and models, it bears the name of their kind."""
+    step = Path(command[0]).stem
+    told = dict(pairwise(command))
+    if step == "measure" and "--identity" in told:
+        return f"measure_{json.loads(told['--identity'])['measurement']}"
+    return f"train_{told['--kind']}" if step == "train_model" and "--kind" in told else step
+
+
+def _peaks_mb(folder: Path) -> dict[str, float]:
+    """The peak resident memory of the largest job, by the name of a benchmark: a rule's, and what tells its files
+    apart."""
+    found: dict[str, float] = {}
+    for file in _files(folder, ".tsv"):
+        of_rule = file.stem if file.parent.name == "benchmarks" else file.parent.name
+        peaks = pd.Series(dtype=float)
+        with contextlib.suppress(ValueError, KeyError, OSError):  # cut off, or another tool's: it tells nothing
+            peaks = pd.to_numeric(pd.read_csv(file, sep="\t")["max_rss"], errors="coerce").dropna()
+        if len(peaks):
+            found[of_rule] = max(float(peaks.max()), found.get(of_rule, 0.0))
+    return found
+
+
+def _stage(rule: str, jobs: pd.DataFrame, peaks: dict[str, float]) -> Stage:
+    mine = [peak for name, peak in peaks.items() if name == rule or name.startswith(f"{rule}_")]
+    return Stage(
+        rule,
+        len(jobs),
+        float(jobs["seconds"].sum()),
+        max(mine, default=None),
+        _joined(jobs["device"]),
+        str(jobs["finished"].min()),
+        str(jobs["finished"].max()),
+    )
+
+
+def _joined(values: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(filter(None, values)))

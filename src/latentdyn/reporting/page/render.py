@@ -1,0 +1,69 @@
+"""The page itself: one file of HTML that asks for nothing else.
+
+Its styles and its script are in it, images and sounds are data URLs, and a policy in its head lets the browser load
+nothing and run this one script only. All that comes from results is escaped.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from latentdyn.reporting.page.audio import Heard
+from latentdyn.reporting.page.findings import Group, summary
+from latentdyn.reporting.page.origins import Origins
+from latentdyn.reporting.page.tables import PageTable
+
+FOLDER = Path(__file__).parent
+TEMPLATE, STYLE, SCRIPT = "report.html.jinja", "report.css", "report.js"
+_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a page shows.
+
+    tables: in order. figures: data URLs, by table. groups: what the tables say. certificates: what tables of known
+    answers say, by corpus and table. missing: tables that are not there, and why. left_out: what did not fit to be
+    heard. facts: of this file, by name. settings: JSON of each table's section and plan, by table; digests: of its CSV.
+    """
+
+    corpus: str
+    tables: Sequence[PageTable]
+    figures: Mapping[str, str]
+    groups: Sequence[Group]
+    certificates: Mapping[str, Sequence[Group]]
+    missing: Mapping[str, str]
+    heard: Sequence[Heard]
+    left_out: Sequence[str]
+    origins: Origins
+    facts: Mapping[str, str]
+    settings: Mapping[str, str]
+    digests: Mapping[str, str]
+
+
+def render(page: Page) -> str:
+    """The whole text of the file."""
+    template, style, script = ((FOLDER / name).read_text(encoding="utf-8") for name in (TEMPLATE, STYLE, SCRIPT))
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    sha256 = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    shown: dict[str, Any] = {
+        "page": page,
+        "summary": summary(page.groups),
+        "style": style,
+        "script": script,
+        "policy": f"default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{sha256}'",
+    }
+    return environment.from_string(template).render(shown)
+
+
+def image_url(path: Path) -> str:
+    """An image file as a data URL."""
+    return f"data:{_TYPES[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -1,0 +1,83 @@
+"""Write the page of a corpus: what its tables say, the tables and figures themselves, sounds, and where all is from.
+
+Tables that are not there are named on the page, so that a page can be had of an unfinished run too.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import latentdyn
+from latentdyn.files import write_text
+from latentdyn.provenance import source_commit, write_run_record
+from latentdyn.reporting.page.audio import heard
+from latentdyn.reporting.page.findings import findings
+from latentdyn.reporting.page.origins import origins
+from latentdyn.reporting.page.render import Page, image_url, render
+from latentdyn.reporting.page.tables import page_table
+from latentdyn.reporting.stored import StoredSheet, read_stored
+from latentdyn.steps.cli import run_step
+
+_ENDING = ".sheet.json"
+_ABSENT = "it has not been made yet"
+_MB = 1_000_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    files: dict[str, Any] = {"type": Path, "nargs": "*", "default": []}
+    parser.add_argument("--corpus", required=True, help="its name")
+    parser.add_argument("--results", type=Path, required=True, help="folder of the corpus, whose run records are told")
+    parser.add_argument("--sheets", **files, help="{table}.sheet.json, in order; those that do not exist are named")
+    parser.add_argument("--figures", **files, help="{table}.svg or .png of these tables")
+    parser.add_argument("--certificates", **files, help="{table}.sheet.json of tables of known answers")
+    parser.add_argument("--heard", **files, help="folders of WAV files")
+    parser.add_argument("--most-audio-mb", type=float, default=14.0, help="of the sounds together (default 14)")
+    parser.add_argument("--page", type=Path, required=True, help="HTML to write")
+
+
+def step(arguments: argparse.Namespace) -> None:
+    started = time.time()
+    tables, missing = _read(arguments.sheets)
+    certificates, _ = _read(arguments.certificates)
+    sounds, left_out = heard(arguments.heard, arguments.results, int(_MB * arguments.most_audio_mb))
+    facts = {"written": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "latentdyn": latentdyn.__version__}
+    if commit := source_commit():
+        facts["commit"] = commit
+    page = Page(
+        corpus=arguments.corpus,
+        tables=[page_table(table) for table in tables],
+        figures={file.stem: image_url(file) for file in arguments.figures if file.exists()},
+        groups=findings(tables),
+        certificates={table.name: findings([table]) for table in certificates},
+        missing=missing,
+        heard=sounds,
+        left_out=left_out,
+        origins=origins(arguments.results),
+        facts=facts,
+        settings={table.name: _settings(table) for table in tables},
+        digests={table.name: table.sha256 for table in tables},
+    )
+    write_text(arguments.page, render(page))
+    write_run_record(arguments.page.with_suffix(".run.json"), started=started, files=[arguments.page])
+
+
+def _read(paths: Iterable[Path]) -> tuple[list[StoredSheet], dict[str, str]]:
+    """The sheets that are there, and why others are not, by name."""
+    there, absent = [], {}
+    for path in paths:
+        if path.exists():
+            there.append(read_stored(path))
+        else:
+            absent[path.name.removesuffix(_ENDING)] = _ABSENT
+    return there, absent
+
+
+def _settings(table: StoredSheet) -> str:
+    return json.dumps({"table": table.settings, "plan": table.plan}, indent=1, ensure_ascii=False, sort_keys=True)
+
+
+if __name__ == "__main__":
+    run_step(__doc__, add_arguments, step)

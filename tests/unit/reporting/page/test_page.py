@@ -1,0 +1,176 @@
+"""The page: nothing is loaded, nothing of the results runs, and a reader without a mouse or eyes finds the way."""
+
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from latentdyn.files import write_json
+from latentdyn.reporting.page.audio import heard
+from latentdyn.reporting.page.findings import findings, summary
+from latentdyn.reporting.page.origins import Origins, origins
+from latentdyn.reporting.page.render import Page, render
+from latentdyn.reporting.page.tables import page_table
+from latentdyn.reporting.sheet import Sheet
+from latentdyn.reporting.stored import StoredSheet
+
+EVIL = "<script>alert('x')</script><img src=http://x.example/y onerror=alert(1)>"
+
+
+def stored(name: str = "t", text: str = "x", n_columns: int = 0) -> StoredSheet:
+    rows = pd.DataFrame(
+        {"representation": [text, text], "predictor": ["p", "q"], "split": "eval", "slice": "all", "k": 1,
+         "cosine": [0.7, 0.2], "cosine_ci_low": [0.69, 0.1], "cosine_ci_high": [0.71, 0.3], "cosine_white_noise": 0.5,
+         "dnll_median": [-1.0, 2.0], **{f"more_{i}": i for i in range(n_columns)}}
+    )  # fmt: skip
+    notes = [f"Corpus `{text}`.", f"**Caution:** {text} is few."]
+    sheet = Sheet(rows, notes, {"cosine": 3}, caption=f"Of {text}.", by=("representation",))
+    return StoredSheet(name, "0" * 64, {"kind": "lagged", "said": text}, {"corpus": text}, sheet)
+
+
+def page(*tables: StoredSheet, **facts: object) -> Page:
+    shown = dict(
+        corpus="c", tables=[page_table(table) for table in tables], figures={"t": "data:image/svg+xml;base64,PA=="},
+        groups=findings(tables), certificates={}, missing={}, heard=[], left_out=[], origins=Origins([], {}, []),
+        facts={"commit": "abc"}, settings={table.name: str(table.settings) for table in tables},
+        digests={table.name: table.sha256 for table in tables},
+    )  # fmt: skip
+    return Page(**{**shown, **facts})
+
+
+class Elements(HTMLParser):
+    """The elements of a page, in their order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def of(self, *tags: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.found if tag in tags]
+
+
+def test_names_and_texts_of_results_never_become_elements():
+    evil = stored("t", EVIL)
+    text = render(page(evil, corpus=EVIL, missing={EVIL: EVIL}, left_out=[EVIL], facts={EVIL: EVIL},
+                       origins=Origins([], {EVIL: EVIL}, [EVIL])))  # fmt: skip
+    elements, harmless = Elements(text), Elements(render(page(stored("t"))))
+    assert len(elements.of("script")) == 1 and len(elements.of("img")) == len(harmless.of("img")) == 1
+    assert not [name for _, attributes in elements.found for name in attributes if name.startswith("on")]
+    assert text.count("alert(") == text.count("alert(&#39;x&#39;)") + text.count("onerror=alert(1)&gt;") > 10
+
+
+def test_nothing_is_loaded():
+    text = render(page(stored()))
+    addresses = [
+        a[name] for _, a in Elements(text).found for name in ("src", "href", "action", "srcset", "data") if name in a
+    ]
+    assert addresses and all(re.match(r"#|data:", address) for address in addresses)
+    assert not re.search(r"https?://|url\(|@import|fetch\(|XMLHttp", text)
+    (policy,) = [a["content"] for a in Elements(text).of("meta") if a.get("http-equiv")]
+    assert policy.startswith("default-src 'none'") and "'sha256-" in policy and "script-src 'unsafe" not in policy
+
+
+def test_headings_labels_and_links_lead_through_the_page():
+    elements = Elements(render(page(stored(), certificates={"calibration": findings([stored()])}, left_out=["a"])))
+    levels = [int(tag[1]) for tag, _ in elements.found if re.fullmatch(r"h\d", tag)]
+    assert levels.count(1) == 1 and levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    ids = [a["id"] for _, a in elements.found if "id" in a]
+    assert len(ids) == len(set(ids))
+    inner = {a["href"][1:] for a in elements.of("a")}
+    assert inner <= set(ids)
+    named = {a["aria-labelledby"] for _, a in elements.found if "aria-labelledby" in a}
+    assert named <= set(ids) and all(a.get("alt") for a in elements.of("img"))
+    assert all(a.get("tabindex") == "0" and a.get("aria-label") for a in elements.of("div"))
+    assert elements.of("button") and all(a.get("type") == "button" for a in elements.of("button"))
+
+
+def test_about_ten_columns_are_shown_at_first_and_all_are_there():
+    table = page_table(stored(n_columns=30))
+    main = [column.name for column in table.columns if column.main]
+    assert main[:4] == ["representation", "predictor", "cosine", "cosine_white_noise"] and len(main) == 10
+    assert len(table.columns) == 8 + 30  # the two bounds stand in the cell of their value
+    (cosine,) = [column for column in table.columns if column.name == "cosine"]
+    assert cosine.cells[0].text == "0.700 [0.690, 0.710]" and cosine.cells[0].sort == "0.7"
+    assert "Higher is better." in cosine.hint and cosine.unit == ""
+    (median,) = [column for column in table.columns if column.name == "dnll_median"]
+    assert median.unit == "nats/frame" and "Here the median over frames." in median.hint
+
+
+def test_findings_are_sorted_by_verdict_and_counted():
+    groups = findings([stored("a"), stored("b")])
+    assert [(group.name, [finding.extent for finding in group.findings]) for group in groups] == [
+        ("yes", ["in 2 of 4 rows that are asked"]), ("no", ["in 2 of 4 rows that are asked"])
+    ]  # fmt: skip
+    assert summary(groups).startswith("1 question is asked") and "0 are answered by yes in every row" in summary(groups)
+    assert findings([]) == [] and summary([]).startswith("None of the questions")
+
+
+# ------------------------------------------------------------------------------------------------------- sounds
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two utterances of three presentations: loud, quiet, silent."""
+    made = tmp_path / "mel/exp.heard"
+    made.mkdir(parents=True)
+    sound = np.sin(np.arange(8000) * 0.2)
+    for utterance in ("u1", "u2"):
+        for name, level in (("step10", 0.5), ("step2", 0.01), ("original", 0.0)):
+            soundfile.write(made / f"{utterance}.{name}.wav", level * sound, 16000, subtype="PCM_16")
+    return made
+
+
+def test_sounds_are_as_loud_as_each_other_as_far_as_silence_allows(folder, tmp_path):
+    found, left_out = heard([folder], tmp_path, 10_000_000)
+    assert left_out == [] and [(one.place, one.utterance) for one in found] == [("mel", "u1"), ("mel", "u2")]
+    clips = found[0].clips
+    assert [clip.name for clip in clips] == ["original", "step2", "step10"]
+    # a sine of level a has a/√2 RMS; -23 dBFS is wanted, and at most 20 dB are given
+    assert [round(clip.gain_db, 1) for clip in clips] == [0.0, 20.0, round(-23 - 20 * np.log10(0.5 / np.sqrt(2)), 1)]
+    assert all(clip.url.startswith("data:audio/mpeg;base64,") for clip in clips)
+
+
+def test_what_does_not_fit_is_named(folder, tmp_path):
+    found, left_out = heard([folder], tmp_path, 0)
+    assert found == [] and left_out == ["exp of mel, u1", "exp of mel, u2"]
+    size = sum(len(clip.url) for clip in heard([folder], tmp_path, 10**9)[0][0].clips)
+    found, left_out = heard([folder], tmp_path, size)
+    assert [one.utterance for one in found] == ["u1"] and left_out == ["exp of mel, u2"]
+
+
+# ------------------------------------------------------------------------------------------------------- origins
+
+
+def test_run_records_are_summed_up_by_rule(tmp_path):
+    record = {"finished": "2026-01-01T00:00:00Z", "seconds": 60.0, "python": "3", "platform": "L", "latentdyn": "0",
+              "packages": {"numpy": "2"}, "files": {}}  # fmt: skip
+    measure = {
+        **record,
+        "command": ["a/measure.py", "--identity", '{"measurement": "lagged"}'],
+        "device": {"type": "cpu"},
+    }
+    write_json(tmp_path / "x/seed0/metrics.run.json", measure)
+    write_json(tmp_path / "x/seed1/metrics.run.json", {**measure, "seconds": 3600.0, "commit": "abc"})
+    write_json(tmp_path / "x/seed1/e.heard/files.run.json", measure)  # of the same job
+    train = {**record, "command": ["a/train_model.py", "--kind", "predictor"], "finished": "2025-01-01T00:00:00Z"}
+    write_json(tmp_path / "x/seed0/predictor.run.json", train)
+    (tmp_path / "x/seed0/bad.run.json").write_text("{")
+    for file, peak in (("measure_lagged", "7.5"), ("train_predictor", "NA"), ("encode/0of1", "9")):
+        path = tmp_path / f"x/seed0/benchmarks/{file}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\tmax_rss\n1\t{peak}\n")
+    found = origins(tmp_path)
+    assert [(s.rule, s.jobs, s.duration, s.peak_mb, s.devices) for s in found.stages] == [
+        ("train_predictor", 1, "1 min 0 s", None, ""), ("measure_lagged", 2, "1 h 1 min", 7.5, "cpu")
+    ]  # fmt: skip
+    assert found.environment["commit"] == "abc" and found.environment["packages"] == "numpy 2"
+    assert found.damaged == ["x/seed0/bad.run.json"]

@@ -1,0 +1,107 @@
+"""What rows reply: by hand, case by case; and that the questions fit the tables that there are."""
+
+import math
+
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from latentdyn.config.kinds import kinds_of
+from latentdyn.config.tables import TableKind
+from latentdyn.reporting import questions as module
+from latentdyn.reporting.questions import questions, replies
+from latentdyn.reporting.sheet import Sheet
+
+
+def lagged(**columns: object) -> Sheet:
+    """Rows of a representation, its shuffled surrogate and a second predictor, at k = 1."""
+    rows = {"representation": ["x", "x__shuffled", "x"], "predictor": ["p", "p", "q"], "split": "eval", "slice": "all",
+            "k": 1, **columns}  # fmt: skip
+    return Sheet(pd.DataFrame(rows), [], {"level_gain": 1, "cosine": 2, "context_gain": 1})
+
+
+def said(sheet: Sheet, kind: str = "lagged") -> list[tuple[str, str, str]]:
+    return [(reply.row, reply.verdict, reply.said) for reply in replies(kind, sheet)]
+
+
+def test_a_row_is_compared_with_that_of_frames_in_random_order():
+    bounds = {"level_gain_ci_low": [-4.0, -3.0, -5.0], "level_gain_ci_high": [-3.5, -2.0, -4.0]}
+    found = said(lagged(level_gain=[-3.8, -2.5, -4.5], **bounds))
+    # q has no row of frames in random order, so nothing is asked of it
+    assert found == [("x, p", "yes", "-3.8 [-4.0, -3.5], asked: below -2.5 [-3.0, -2.0] of x__shuffled")]
+
+
+@pytest.mark.parametrize(
+    ("own", "verdict"),
+    [((-6.0, -5.0), "yes"), ((-3.5, -2.5), "undecided"), ((-2.6, -1.0), "undecided"), ((-1.9, -1.0), "no"),
+     ((math.nan, math.nan), "undecided")],
+)  # fmt: skip
+def test_two_intervals_decide_where_they_do_not_meet(own, verdict):
+    bounds = {f"level_gain_ci_{end}": [value, other, math.nan]
+              for end, value, other in zip(("low", "high"), own, (-3.0, -2.0), strict=True)}  # fmt: skip
+    value = -1.5 if math.isnan(own[0]) else sum(own) / 2
+    ((_, found, _),) = said(lagged(level_gain=[value, -2.5, math.nan], **bounds))
+    assert found == verdict
+
+
+def test_a_column_is_compared_with_another_one_that_is_exact():
+    bounds = {"cosine_ci_low": [0.71, 0.9, 0.5], "cosine_ci_high": [0.8, 0.95, 0.6]}
+    found = said(lagged(cosine=[0.75, 0.92, 0.55], cosine_white_noise=0.7, **bounds))
+    assert [(row, verdict) for row, verdict, _ in found] == [("x, p", "yes"), ("x, q", "no")]
+    assert found[0][2] == "0.75 [0.71, 0.80], asked: above cosine_white_noise 0.7"
+
+
+def test_neither_an_overflow_nor_what_is_missing_is_a_yes():
+    gains = {
+        "context_gain": [-math.inf, -1.0, math.nan],
+        "k": 2,
+        "context_gain_ci_low": -2.0,
+        "context_gain_ci_high": -1.0,
+    }
+    assert [(row, verdict) for row, verdict, _ in said(lagged(**gains))] == [("x, p", "no"), ("x, q", "missing")]
+
+
+def test_rows_of_other_splits_and_the_first_horizon_are_not_asked():
+    gains = {"context_gain": -1.0, "context_gain_ci_low": -2.0, "context_gain_ci_high": -0.5}
+    assert said(lagged(**gains)) == []  # k = 1
+    assert said(lagged(**gains, k=2, split="train")) == []
+    assert len(said(lagged(**gains, k=2))) == 2
+
+
+def test_rows_of_a_certificate_agree_or_not():
+    rows = pd.DataFrame(
+        {"process": ["var", "jumps"], "diagnostic": "dnll", "measured": [1.0, 2.0], "agrees": ["2 %", "no"]}
+    )
+    assert [(row, verdict) for row, verdict, _ in said(Sheet(rows, []), "calibration")] == [
+        ("var", "yes"), ("jumps", "no")
+    ]  # fmt: skip
+
+
+def test_gates_keep_their_verdict_and_one_whose_interval_holds_the_threshold_is_undecided():
+    rows = pd.DataFrame(
+        {"gate": "g", "representation": ["a", "b", "c", "d"], "measured": [1.0, 0.2, 0.6, None], "threshold": 0.5,
+         "comparison": ">", "verdict": ["met", "not met", "met", "not measured"], "decided": ["yes", "yes", "no", ""],
+         "why": ["", "", "", "no forecasts"], "question": "Is it?", "ci_low": [0.9, 0.1, 0.4, None],
+         "ci_high": [1.1, 0.3, 0.8, None]}
+    )  # fmt: skip
+    found = said(Sheet(rows, [], {"measured": 1}), "gates")
+    assert [verdict for _, verdict, _ in found] == ["yes", "no", "undecided", "missing"]
+    assert found[0] == ("a", "yes", "1.0 [0.9, 1.1], asked: > 0.5") and found[3][2] == "no forecasts"
+
+
+def test_every_question_is_of_kinds_of_tables_that_there_are():
+    kinds = {kind.model_fields["kind"].annotation.__args__[0] for kind in kinds_of(TableKind)}
+    assert questions() and all(set(question.kinds) <= kinds for question in questions())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["- {name: a, question: A, column: c, is: above, than: 1, colour: red}",
+     "- {name: a, question: A, column: c, is: near, than: 1}", "- {name: a, question: A, column: c, is: above}",
+     2 * "- {name: a, question: A, column: c, is: above, than: 1}\n"],
+)  # fmt: skip
+def test_a_question_of_another_form_is_refused(tmp_path, monkeypatch, text):
+    (tmp_path / "q.yaml").write_text(text)
+    monkeypatch.setattr(module, "QUESTIONS", tmp_path / "q.yaml")
+    with pytest.raises((ValidationError, ValueError)):
+        questions.__wrapped__()

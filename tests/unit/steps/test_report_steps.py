@@ -1,0 +1,42 @@
+"""The page of a corpus, from files as the other steps leave them."""
+
+import pandas as pd
+import pytest
+
+from latentdyn.errors import UserError
+from latentdyn.files import read_json
+from latentdyn.reporting.sheet import Sheet, write_sheet
+from latentdyn.reporting.stored import write_stored
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """A folder with one table and its figure."""
+    tables = tmp_path / "c/tables"
+    rows = pd.DataFrame({"representation": ["x"], "dnll": [-1.0]})
+    sheet = Sheet(rows, ["Corpus `c`."], {"dnll": 2}, caption="Of x.")
+    write_sheet(sheet, *(tables / f"t.{form}" for form in ("csv", "md", "tex")))
+    write_stored(tables / "t.sheet.json", sheet, tables / "t.csv", {"kind": "lagged"}, {"corpus": "c"})
+    (tmp_path / "c/figures").mkdir()
+    (tmp_path / "c/figures/t.svg").write_text("<svg/>")
+    return tmp_path / "c"
+
+
+def test_the_page_shows_what_is_there_and_names_what_is_not(corpus, call):
+    sheets = [corpus / f"tables/{name}.sheet.json" for name in ("t", "later")]
+    figures = [corpus / f"figures/{name}.svg" for name in ("t", "later")]
+    call("write_report", corpus="c", results=corpus, sheets=sheets, figures=figures, page=corpus / "report.html")
+    text = (corpus / "report.html").read_text(encoding="utf-8")
+    assert "<code>later</code>: it has not been made yet" in text and 'id="table-t"' in text and "-1.00" in text
+    assert text.count("data:image/svg+xml;base64,PHN2Zy8+") == 1
+    record = read_json(corpus / "report.run.json", made_by="")
+    assert list(record["files"]) == ["report.html"]
+
+
+def test_a_table_that_is_not_as_it_was_written_is_refused(corpus, call):
+    (corpus / "tables/t.csv").write_text("representation,dnll\nx,-9\n")
+    with pytest.raises(UserError, match=r"not as it was written.*t\.csv"):
+        call(
+            "write_report", corpus="c", results=corpus, sheets=[corpus / "tables/t.sheet.json"], page=corpus / "p.html"
+        )
+    assert not (corpus / "p.html").exists()
