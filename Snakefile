@@ -41,3 +41,4 @@ rule all:
 
 
 include: "workflow/rules/report.smk"
+include: "workflow/rules/paper.smk"

@@ -12,10 +12,12 @@ from latentdyn.config.corrections import Correction
 from latentdyn.config.keys import KeyKind
 from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.measurements import MeasurementKind, measurement_kinds
+from latentdyn.config.paper import Paper
 from latentdyn.config.predictors import PredictorKind
 from latentdyn.config.representations import Derived, RepresentationKind
 from latentdyn.config.representations.same_shape import Surrogate
 from latentdyn.config.tables import TableKind
+from latentdyn.config.tables.base import undefined
 from latentdyn.config.values import Name, Strict
 
 M = TypeVar("M", bound=MeasurementKind)
@@ -56,6 +58,7 @@ class Root(Strict):
     keys: dict[Name, Key] = Field({}, description="coarse views of the context, by name")
     corrections: dict[Name, Correction] = Field({}, description="score models that correct forecasts, by name")
     tables: dict[Name, Table] = Field({}, description="what a run makes, by name")
+    paper: Paper = Field(Paper(tables=None), description="which tables are put together into one document")
     compute: Compute = Field(Compute(), description="where jobs run, and in which arithmetic")
 
     @model_validator(mode="after")
@@ -71,6 +74,8 @@ class Root(Strict):
                         entry.check_data(f"{section}.{name}", self, corpus)
                 except ValueError as error:
                     mistakes.append(str(error))
+        unknown = [name for name in self.paper.tables or () if name not in self.tables]
+        mistakes += [str(undefined("paper.tables", name, self.tables)) for name in unknown]
         if mistakes:
             raise ValueError("\n".join(dict.fromkeys(mistakes)))
         return self

@@ -23,7 +23,7 @@ _MATH = {
     "Δ": r"\Delta", "κ": r"\kappa", "σ": r"\sigma", "μ": r"\mu", "η": r"\eta", "ξ": r"\xi", "Σ": r"\Sigma",
     "½": r"\frac{1}{2}", "²": "^2", "³": "^3", "ᵀ": "^T", "‖": r"\|", "×": r"\times", "≥": r"\geq", "≤": r"\leq",
     "→": r"\to", "←": r"\leftarrow", "π": r"\pi", "ε": r"\epsilon", "ρ": r"\rho", "λ": r"\lambda", "√": r"\surd",
-    "∞": r"\infty", "±": r"\pm", "·": r"\cdot", "∈": r"\in", "°": r"^\circ", "−": "-",
+    "β": r"\beta", "∞": r"\infty", "±": r"\pm", "·": r"\cdot", "∈": r"\in", "°": r"^\circ", "−": "-",
 }  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def _styled(columns: Sequence[Column], caption: str, label: str, scaled: bool) -
     environment = None if scaled else "longtable"
     text: str = style.to_latex(
         column_format="".join("r" if c.number else "l" for c in columns), hrules=True, sparse_columns=False,
-        caption=_escaped(caption), label=label, environment=environment, position=None if not scaled else "p",
+        caption=escaped(caption), label=label, environment=environment, position=None if not scaled else "p",
     )  # fmt: skip
     if scaled:
         text = text.replace("\\begin{tabular}", "\\resizebox{\\linewidth}{!}{\\begin{tabular}")
@@ -89,7 +89,7 @@ def _with_headings(
     for block, heading in zip(blocks, headings, strict=True):
         n = len(block.columns[0].cells)
         for i, line in enumerate(heading):  # in a box of no width, so that it widens no column
-            text = f"\\textbf{{{_escaped(line)}}}" if i == 0 else _escaped(line)
+            text = f"\\textbf{{{escaped(line)}}}" if i == 0 else escaped(line)
             out += ["\\addlinespace"] if i == 0 else []
             out.append(f"\\multicolumn{{{n_columns}}}{{l}}{{\\makebox[0pt][l]{{{text}}}}} \\\\*")
         # after a line break a [ or a * would be taken for its argument
@@ -108,14 +108,14 @@ def _notes(notes: Sequence[str]) -> list[str]:
     """The notes as paragraphs; what Markdown shows as code or bold is that here too."""
     lines = []
     for note in filter(None, notes):
-        text = re.sub(r"`([^`]*)`", r"\\texttt{\1}", _escaped(note))
+        text = re.sub(r"`([^`]*)`", r"\\texttt{\1}", escaped(note))
         text = re.sub(r"\*\*([^*]*)\*\*", r"\\textbf{\1}", text)
         lines.append(f"\\par\\smallskip\\noindent {text}\\par")
     return ["\\raggedright", *lines] if lines else []
 
 
-def _escaped(text: str) -> str:
-    """The text as pandas' Styler escapes it in a cell."""
+def escaped(text: str) -> str:
+    """The text as LaTeX takes it, as pandas' Styler escapes it in a cell."""
     style = pd.DataFrame([text]).style.hide(axis="index").hide(axis="columns").format(escape="latex")
     cell: str = style.to_latex()
     return cell.split("\n")[1].removesuffix(" \\\\")

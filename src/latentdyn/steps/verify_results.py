@@ -148,7 +148,9 @@ def _owners(path: Path) -> list[Path]:
     if path.parent.name in ("tables", "figures"):
         name, _, form = path.name.partition(".")
         return [path.with_name(f"{name}.run.json")] if form in _SHOWN else []
-    if path.parent.suffix == ".heard":
+    if path.name in ("report.html", "report.run.json"):
+        return [path.with_name("report.run.json" if path.suffix == ".html" else "report.html")]
+    if path.parent.suffix == ".heard" or path.parent.name == "paper":
         return [path.with_name("files.run.json")] if path.name != "files.run.json" else []
     if path.suffix in (".zarr", ".safetensors") or path.name in ("manifest.parquet", "frames.parquet"):
         return [path.with_suffix(".json")]

@@ -1,4 +1,6 @@
-"""The page of a corpus, from files as the other steps leave them."""
+"""The page and the paper of a corpus, from files as the other steps leave them."""
+
+import base64
 
 import pandas as pd
 import pytest
@@ -7,6 +9,8 @@ from latentdyn.errors import UserError
 from latentdyn.files import read_json
 from latentdyn.reporting.sheet import Sheet, write_sheet
 from latentdyn.reporting.stored import write_stored
+
+PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
 
 
 @pytest.fixture
@@ -40,3 +44,15 @@ def test_a_table_that_is_not_as_it_was_written_is_refused(corpus, call):
             "write_report", corpus="c", results=corpus, sheets=[corpus / "tables/t.sheet.json"], page=corpus / "p.html"
         )
     assert not (corpus / "p.html").exists()
+
+
+def test_the_paper_holds_every_form_of_every_table(corpus, call):
+    (corpus / "figures/t.png").write_bytes(PNG)
+    folder = corpus / "paper"
+    call("write_paper", corpus="c", corpus_kind="folder", sheets=[corpus / "tables/t.sheet.json"],
+         figures=[corpus / "figures/t.png"], folder=folder)  # fmt: skip
+    names = {path.name for path in folder.iterdir()}
+    assert {"t.csv", "t.md", "t.tex", "t.png", "paper.tex", "files.run.json"} <= names
+    record = read_json(folder / "files.run.json", made_by="")
+    assert record["files"].keys() == names - {"files.run.json"}
+    assert ("paper.pdf" in names) == record["pdf"].startswith("Compiled by ")

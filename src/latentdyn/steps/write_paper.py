@@ -1,0 +1,49 @@
+"""Put the tables of a corpus together: CSV, Markdown and LaTeX beside the published values, and one document."""
+
+import argparse
+import logging
+import shutil
+import time
+from pathlib import Path
+
+from latentdyn.files import write_text
+from latentdyn.provenance import write_run_record
+from latentdyn.reporting.comparison import with_verdicts
+from latentdyn.reporting.document import compile_pdf, document
+from latentdyn.reporting.forecasts import forecasts_sheet
+from latentdyn.reporting.sheet import write_sheet
+from latentdyn.reporting.stored import read_stored
+from latentdyn.steps.cli import run_step
+
+_SPEECH = "librispeech"  # the kind of corpus that published values are of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--corpus", required=True, help="its name")
+    parser.add_argument("--corpus-kind", required=True, help="its kind: published values are of librispeech")
+    parser.add_argument("--sheets", type=Path, nargs="+", required=True, help="{table}.sheet.json, in order")
+    parser.add_argument("--figures", type=Path, nargs="*", default=[], help="{table}.png of these tables")
+    parser.add_argument("--folder", type=Path, required=True, help="to write")
+
+
+def step(arguments: argparse.Namespace) -> None:
+    started, folder = time.time(), arguments.folder
+    tables = [read_stored(path) for path in arguments.sheets]
+    sheets = {table.name: with_verdicts(table, arguments.corpus_kind == _SPEECH) for table in tables}
+    sheets.setdefault("forecasts", forecasts_sheet())
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, sheet in sheets.items():
+        write_sheet(sheet, *(folder / f"{name}.{form}" for form in ("csv", "md", "tex")))
+    for figure in arguments.figures:
+        shutil.copyfile(figure, folder / figure.name)
+    title = f"Tables of corpus {arguments.corpus}"
+    source = folder / "paper.tex"
+    write_text(source, document(title, list(sheets), {f.stem for f in arguments.figures}))
+    told = compile_pdf(source)
+    logging.info(told)
+    written = sorted(path for path in folder.iterdir() if path.name != "files.run.json")
+    write_run_record(folder / "files.run.json", started=started, files=written, pdf=told)
+
+
+if __name__ == "__main__":
+    run_step(__doc__, add_arguments, step)

@@ -1,0 +1,49 @@
+"""The document of several tables: it compiles, and says so where it does not."""
+
+import shutil
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from latentdyn.reporting import document as module
+from latentdyn.reporting.document import compile_pdf, document
+from latentdyn.reporting.png import write_figure
+from latentdyn.reporting.sheet import Sheet, write_sheet
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Two tables, one with a figure, and the document of both."""
+    for name in ("exp_1", "long"):
+        rows = pd.DataFrame({"representation": ["a_b"] * 3, "dnll": [-1.0, 2.0, float("inf")]})
+        forms = [tmp_path / f"{name}.{form}" for form in ("csv", "md", "tex")]
+        write_sheet(Sheet(rows, ["ΔNLL in 100 % of `a_b`."], {"dnll": 1}, caption="What & what."), *forms)
+    figure = Figure(figsize=(2, 1))
+    figure.subplots().plot([0, 1])
+    write_figure(figure, tmp_path / "exp_1.png")
+    (tmp_path / "paper.tex").write_text(document("Corpus a_b", ["exp_1", "long"], {"exp_1"}), encoding="utf-8")
+    return tmp_path / "paper.tex"
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
+def test_it_compiles_to_one_pdf_and_leaves_nothing_else(source):
+    before = {path.name for path in source.parent.iterdir()}
+    assert compile_pdf(source) == "Compiled by pdflatex."
+    assert {path.name for path in source.parent.iterdir()} - before == {"paper.pdf"}
+    once = source.with_suffix(".pdf").read_bytes()
+    compile_pdf(source)
+    assert once.startswith(b"%PDF") and source.with_suffix(".pdf").read_bytes() == once
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
+def test_a_document_that_does_not_compile_says_why(source):
+    source.write_text(source.read_text(encoding="utf-8").replace("\\maketitle", "\\nosuchword"), encoding="utf-8")
+    assert compile_pdf(source) == "No PDF: pdflatex stopped (! Undefined control sequence.)."
+    assert not source.with_suffix(".pdf").exists()
+
+
+def test_without_a_compiler_there_is_no_pdf_and_a_word_instead(source, monkeypatch):
+    monkeypatch.setattr(module.shutil, "which", lambda name: None)
+    assert compile_pdf(source) == "No PDF: neither pdflatex nor tectonic is installed."
+    assert not source.with_suffix(".pdf").exists()

@@ -1,0 +1,40 @@
+# All tables of a corpus in one folder and one document: `snakemake paper`. Which ones, the section `paper` of the config says.
+
+
+def paper_tables(corpus):
+    """The tables of a corpus's document, in order."""
+    return [name for name in CONFIG.paper.tables or CONFIG.tables if corpus in CONFIG.tables[name].corpora]
+
+
+rule write_paper:
+    """The tables as CSV, Markdown and LaTeX, each value beside the published one, and one PDF where LaTeX is installed."""
+    input:
+        sheets=lambda w: [f"results/{w.corpus}/tables/{name}.sheet.json" for name in paper_tables(w.corpus)],
+        tables=lambda w: [f"results/{w.corpus}/tables/{name}.csv" for name in paper_tables(w.corpus)],
+        figures=lambda w: [f"results/{w.corpus}/figures/{name}.png" for name in paper_tables(w.corpus)],
+    output:
+        folder=directory("results/{corpus}/paper"),
+    log:
+        "results/{corpus}/logs/write_paper.log",
+    conda:
+        "../envs/latentdyn.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        inputs=presence,
+        code=code_digest("latentdyn.steps.write_paper", presentation=True),
+        kind=lambda w: corpus_of(w).kind,
+    shell:
+        "python -m latentdyn.steps.write_paper --corpus {wildcards.corpus:q} --corpus-kind {params.kind:q}"
+        " --sheets {input.sheets:q} --figures {input.figures:q} --folder {output.folder:q} >{log:q} 2>&1"
+
+
+localrules:
+    write_paper,
+    paper,
+
+
+rule paper:
+    input:
+        [f"results/{corpus}/paper" for corpus in reported() if paper_tables(corpus)],
