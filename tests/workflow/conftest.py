@@ -90,8 +90,15 @@ class Checkout:
 
 
 def environment() -> dict[str, str]:
+    """Of a run as a user has it: one thread, no GPU; Python keeps its bytecode, and the digests of code beside it."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return {
+        **os.environ,
+        "PATH": path,
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        "PYTHONDONTWRITEBYTECODE": "",
+    }
 
 
 def speak(path: Path, seed: int, seconds: float = 4.0) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import latentdyn
 from latentdyn.provenance.effects import acts_on_import
+from latentdyn.provenance.kept import KeptDigests
 from latentdyn.provenance.modules import PACKAGE, Package, Unit, is_inert
 from latentdyn.provenance.references import Reference
 
@@ -31,7 +32,8 @@ def code_digest(*entries: str, presentation: bool = False) -> str:
         ModuleNotFoundError: an entry's module is not part of the package.
         ImportError: an entry's module has no such definition.
     """
-    return _code(_SOURCE).digest(entries, presentation)
+    question = " ".join([*sorted(entries), *(["presentation"] if presentation else [])])
+    return _kept(_SOURCE).get(question, lambda: _code(_SOURCE).digest(entries, presentation))
 
 
 def code_definitions(*entries: str, presentation: bool = False) -> list[str]:
@@ -48,6 +50,11 @@ def code_definitions(*entries: str, presentation: bool = False) -> list[str]:
 def definition_digests(*entries: str, presentation: bool = False) -> list[tuple[str, str]]:
     """The same, each with the digest of its own normal form."""
     return _code(_SOURCE).definitions(entries, presentation)
+
+
+@functools.cache
+def _kept(source: Path) -> KeptDigests:
+    return KeptDigests(source)
 
 
 @functools.cache
