@@ -8,12 +8,15 @@ A new codec is one module `codecs/{kind}.py` that names its class `CODEC`. Nothi
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 import numpy as np
 
 from latentdyn.families import CODECS
 from latentdyn.stores.quantizer import Quantizer
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Codec(Protocol):
@@ -70,6 +73,17 @@ class Codec(Protocol):
         """Decode one utterance that comes in blocks (T_i, D) of any size; yields (n_i,) float32.
 
         The pieces, concatenated, are `decode` of the whole utterance. Memory does not depend on the length.
+        """
+        ...
+
+    def decoder_module(self) -> "nn.Module":
+        """The decoder as a torch module, through which gradients flow: latents (B, D, T) to audio (B, T * hop).
+
+        Whole utterances, in one piece: memory grows with T. Rows are apart. Its output is what `decode` gives. Its
+        weights are the codec's own and frozen; who wants to train them takes a copy (`copy.deepcopy`).
+
+        Raises:
+            UserError: the codec's decoder is no network of torch.
         """
         ...
 

@@ -30,5 +30,8 @@ class CalmVAE(SeanetCodec):
         widened: torch.Tensor = self._model.latent_proj(latents)
         return widened
 
+    def _decoding_layers(self) -> list[torch.nn.Module]:
+        return [*super()._decoding_layers(), self._model.latent_proj]
+
 
 CODEC = CalmVAE

@@ -22,14 +22,14 @@ class Carry:
         self.state: State = {}
 
     @contextlib.contextmanager
-    def of(self, state: State) -> Iterator[None]:
-        """Run the model on the utterances that `state` belongs to, in exact float32, without gradients.
+    def of(self, state: State, gradients: bool = False) -> Iterator[None]:
+        """Run the model on the utterances that `state` belongs to, in exact float32; with gradients if asked.
 
         cuDNN would round convolutions to TF32 by default, which costs three digits.
         """
         self.state = state
         try:
-            with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            with torch.inference_mode(not gradients), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
                 yield
         finally:
             self.state = {}
@@ -45,7 +45,7 @@ class CarryingConv1d(nn.Module):
 
     def __init__(self, conv: nn.Conv1d, pad_mode: str, carry: Carry) -> None:
         super().__init__()
-        self.weight, self.bias = nn.Buffer(conv.weight.detach().clone()), conv.bias
+        self.weight, self.bias = _frozen(conv.weight), conv.bias
         self.stride, self.dilation, self.groups = conv.stride[0], conv.dilation[0], conv.groups
         self.context = (conv.kernel_size[0] - 1) * self.dilation + 1 - self.stride
         self.pad_mode, self.carry = pad_mode, carry
@@ -83,7 +83,7 @@ class CarryingConvTranspose1d(nn.Module):
 
     def __init__(self, conv: nn.ConvTranspose1d, carry: Carry) -> None:
         super().__init__()
-        self.weight, self.bias = nn.Buffer(conv.weight.detach().clone()), conv.bias
+        self.weight, self.bias = _frozen(conv.weight), conv.bias
         self.stride, self.groups = conv.stride[0], conv.groups
         self.context = -(-conv.kernel_size[0] // self.stride) - 1
         self.carry = carry
@@ -109,6 +109,30 @@ class CarryingLSTM(nn.Module):
         output: torch.Tensor
         output, self.carry.state[self] = self.lstm(series, self.carry.state.get(self))
         return (output + series).permute(1, 2, 0)
+
+
+class WholeDecoder(nn.Module):
+    """A decoder of such layers as a differentiable map of whole utterances: latents (B, D, T) to audio (B, T * hop).
+
+    Args:
+        layers: all that the decoder is made of. They are the codec's own, so a copy (`copy.deepcopy`) is what to train.
+        waveform: latents (B, D, T) and an empty state to audio (B, T * hop); a method of the codec.
+    """
+
+    def __init__(
+        self, layers: nn.Module, carry: Carry, waveform: Callable[[torch.Tensor, State], torch.Tensor]
+    ) -> None:
+        super().__init__()
+        self.layers, self.carry, self.waveform = layers, carry, waveform
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        state: State = {}
+        with self.carry.of(state, gradients=True):
+            return self.waveform(latents, state)
+
+
+def _frozen(weight: torch.Tensor) -> nn.Parameter:
+    return nn.Parameter(weight.detach().clone(), requires_grad=False)
 
 
 def replace_layers(root: nn.Module, kind: type[nn.Module], replacement: Callable[[Any], nn.Module]) -> None:

@@ -13,9 +13,11 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from torch import nn
+from torch.nn import functional
 from transformers import DacModel
 
-from latentdyn.codecs.causal import Carry
+from latentdyn.codecs.causal import Carry, State, WholeDecoder
 from latentdyn.codecs.checkpoint import load_model, weights_sha256
 from latentdyn.codecs.tiling import Tile, TiledCodec
 from latentdyn.stores.quantizer import Group, Quantizer, codebooks
@@ -75,9 +77,16 @@ class DAC(TiledCodec):
     def _decode_tile(self, tile: Tile, state: None) -> np.ndarray:
         with self._carry.of({}):
             z = torch.from_numpy(tile.latents).to(self._device).T[None]
-            sound = self._decoder(z)[0, 0].cpu().numpy()
+            sound = self._waveform(z, {})[0].cpu().numpy()
         start, stop = ((frame - tile.first) * self.hop_samples for frame in (tile.start, tile.stop))
-        return np.pad(sound[start:stop], (0, max(0, stop - len(sound))))
+        return sound[start:stop]
+
+    def _waveform(self, latents: torch.Tensor, state: State) -> torch.Tensor:
+        sound = self._decoder(latents)[:, 0]
+        return functional.pad(sound, (0, latents.shape[-1] * self.hop_samples - sound.shape[-1]))
+
+    def decoder_module(self) -> nn.Module:
+        return WholeDecoder(self._decoder, self._carry, self._waveform)
 
 
 def _group(stage: Any) -> Group:

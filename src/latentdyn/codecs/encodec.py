@@ -15,6 +15,7 @@ from typing import cast
 
 import numpy as np
 import torch
+from torch import nn
 from transformers import EncodecModel
 from transformers.models.encodec.modeling_encodec import EncodecConv1d, EncodecConvTranspose1d, EncodecLSTM
 
@@ -24,6 +25,7 @@ from latentdyn.codecs.causal import (
     CarryingConvTranspose1d,
     CarryingLSTM,
     State,
+    WholeDecoder,
     replace_layers,
 )
 from latentdyn.codecs.checkpoint import load_model, weights_sha256
@@ -104,7 +106,13 @@ class EnCodec(TiledCodec):
     def _decode_tile(self, tile: Tile, state: State) -> np.ndarray:
         with self._carry.of(state):
             z = torch.from_numpy(tile.latents).to(self._device).T[None]
-            return cast(np.ndarray, self._decoder(z)[0, 0].cpu().numpy())
+            return self._waveform(z, state)[0].cpu().numpy()
+
+    def _waveform(self, latents: torch.Tensor, state: State) -> torch.Tensor:
+        return cast(torch.Tensor, self._decoder(latents)[:, 0])
+
+    def decoder_module(self) -> nn.Module:
+        return WholeDecoder(self._decoder, self._carry, self._waveform)
 
 
 CODEC = EnCodec

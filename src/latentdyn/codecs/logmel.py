@@ -12,6 +12,7 @@ latents on both sides that its audio depends on, about 2 s each.
 
 import warnings
 from collections.abc import MutableMapping
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
@@ -26,6 +27,19 @@ _TILE_FRAMES = 256  # bounds the memory of a tile's overlapping windows
 _BINS_ITERATIONS = 50
 
 
+@dataclass(frozen=True)
+class Spectrum:
+    """What makes bands of a windowed signal: 10 log10(power of its spectrum · power_scale @ filters.T + floor_power).
+
+    window: (fft_samples,). power_scale: (bins,). filters: (n_mels, bins). All float32.
+    """
+
+    window: np.ndarray
+    power_scale: np.ndarray
+    filters: np.ndarray
+    floor_power: float
+
+
 class LogMel(TiledCodec):
     """Causal log-mel spectrum with D = `n_mels`, in dB.
 
@@ -35,6 +49,9 @@ class LogMel(TiledCodec):
         floor_db: level of the noise floor added to every band. (Clipping at the floor instead would give many
             values the same number, and there a density can grow without limit.)
         device: accepted because every codec takes it; this one always runs on the CPU.
+
+    Attributes:
+        spectrum: how a window's samples become bands.
 
     Raises:
         UserError: the window is shorter than the hop, or too short for so many bands.
@@ -57,12 +74,12 @@ class LogMel(TiledCodec):
             )
         self.sample_rate_hz, self.hop_samples, self.dim = sample_rate_hz, hop_samples, n_mels
         self.tile_frames = _TILE_FRAMES
-        self._fft_samples, self._floor_power = fft_samples, 10 ** (floor_db / 10)
+        self._fft_samples = fft_samples
         centres_hz = np.arange(fft_samples // 2 + 1) * sample_rate_hz / fft_samples
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about empty bands, which are an error below
-            self._filters = mel(sr=sample_rate_hz, n_fft=fft_samples, n_mels=n_mels, norm=None, dtype=np.float32)
-        if not (self._filters.max(axis=1) > 0).all():
+            filters = mel(sr=sample_rate_hz, n_fft=fft_samples, n_mels=n_mels, norm=None, dtype=np.float32)
+        if not (filters.max(axis=1) > 0).all():
             raise UserError(
                 f"{n_mels} mel bands are too many at a resolution of {centres_hz[1]:.1f} Hz: some are empty",
                 "n_mels and fft_samples of the log-mel representation",
@@ -71,8 +88,8 @@ class LogMel(TiledCodec):
         window = scipy.signal.get_window("hann", fft_samples)
         # One-sided powers that add up to the mean square under the window, over a full-scale sine's 1/2.
         one_sided = np.where((centres_hz == 0) | (centres_hz == sample_rate_hz / 2), 1, 2)
-        self._power_scale = (2 * one_sided / (fft_samples * np.sum(window**2))).astype(np.float32)
-        self._window = window.astype(np.float32)
+        power_scale = (2 * one_sided / (fft_samples * np.sum(window**2))).astype(np.float32)
+        self.spectrum = Spectrum(window.astype(np.float32), power_scale, filters, 10 ** (floor_db / 10))
         self._step_samples = max(1, fft_samples // 4)  # Griffin-Lim needs windows that overlap by three quarters
         self._reach = reach(fft_samples, self._step_samples)
         # the reach, the rounding to a step, and half a window, because a frame's window is centred before its end
@@ -86,10 +103,11 @@ class LogMel(TiledCodec):
         heard = np.concatenate([state["past"], audio], axis=1)
         state["past"] = heard[:, heard.shape[1] - state["past"].shape[1] :].copy()
         frames = np.lib.stride_tricks.sliding_window_view(heard, self._fft_samples, axis=1)[:, :: self.hop_samples]
-        spectrum = scipy.fft.rfft(frames * self._window, axis=-1)
-        power = (spectrum.real**2 + spectrum.imag**2) * self._power_scale
-        bands = power @ self._filters.T
-        return np.asarray(10 * np.log10(bands + np.float32(self._floor_power)))
+        of = self.spectrum
+        spectrum = scipy.fft.rfft(frames * of.window, axis=-1)
+        power = (spectrum.real**2 + spectrum.imag**2) * of.power_scale
+        bands = power @ of.filters.T
+        return np.asarray(10 * np.log10(bands + np.float32(of.floor_power)))
 
     def _start_decoding(self) -> None:
         return None
@@ -100,7 +118,7 @@ class LogMel(TiledCodec):
         first, last = max(0, start // step - self._reach), -(-stop // step) + self._reach
         magnitudes = self._magnitudes(tile, np.arange(first, last + 1) * step)
         phases = starting_phases(first, *magnitudes.shape)
-        audio = griffin_lim(magnitudes, phases, self._window, step, (last - first) * step)
+        audio = griffin_lim(magnitudes, phases, self.spectrum.window, step, (last - first) * step)
         return np.asarray(audio[start - first * step : stop - first * step], np.float32)
 
     def _magnitudes(self, tile: Tile, centres: np.ndarray) -> np.ndarray:
@@ -111,8 +129,9 @@ class LogMel(TiledCodec):
         ends = (tile.first + np.arange(len(tile.latents)) + 1) * self.hop_samples
         known = ends - self._fft_samples / 2
         levels_db = np.stack([np.interp(centres, known, band) for band in tile.latents.T.astype(np.float64)], axis=1)
-        bands = np.maximum(10 ** (levels_db / 10) - self._floor_power, 0)
-        return np.asarray(np.sqrt(_bins(bands, self._filters.astype(np.float64)) / self._power_scale))
+        of = self.spectrum
+        bands = np.maximum(10 ** (levels_db / 10) - of.floor_power, 0)
+        return np.asarray(np.sqrt(_bins(bands, of.filters.astype(np.float64)) / of.power_scale))
 
 
 def _bins(bands: np.ndarray, filters: np.ndarray) -> np.ndarray:

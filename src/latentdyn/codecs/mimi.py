@@ -13,6 +13,7 @@
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from transformers import MimiModel
 from transformers.models.mimi.modeling_mimi import MimiConv1d, MimiConvTranspose1d
 
@@ -86,18 +87,22 @@ class Mimi(SeanetCodec):
         return latents
 
     def _decode_tile(self, tile: Tile, state: State) -> np.ndarray:
-        if self._frames == "latent":
-            return super()._decode_tile(tile, state)
         rows = tile.latents[tile.start - tile.first : tile.stop - tile.first]
-        lacking = -len(rows) % self._parts  # only at the utterance's end, where the last row stands for these
-        rows = np.concatenate([rows, np.repeat(rows[-1:], lacking, axis=0)])
-        with self._carry.of(state):
-            if self._frames == "before_downsampling":
-                latents = self._encoder.downsample(self._tensor(rows))
-            else:
-                latents = self._tensor(np.ascontiguousarray(rows[self._parts - 1 :: self._parts]))
-            sound = self._sound(latents, state)
-        return sound[: (tile.stop - tile.start) * self.hop_samples]
+        return super()._decode_tile(Tile(rows, tile.start, tile.start, tile.stop), state)
+
+    def _decoding_layers(self) -> list[torch.nn.Module]:
+        before = [self._encoder.downsample] if self._frames == "before_downsampling" else []
+        return [*before, *super()._decoding_layers()]
+
+    def _waveform(self, latents: torch.Tensor, state: State) -> torch.Tensor:
+        frames = latents.shape[-1]
+        lacking = -frames % self._parts  # only at the utterance's end, where the last frame stands for these
+        latents = torch.cat([latents, latents[..., -1:].expand(-1, -1, lacking)], dim=-1)
+        if self._frames == "before_downsampling":
+            latents = self._encoder.downsample(latents)
+        elif self._frames == "overlapping_views":
+            latents = latents[..., self._parts - 1 :: self._parts]
+        return super()._waveform(latents, state)[:, : frames * self.hop_samples]
 
 
 def _group(quantizer: Any) -> Group:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from latentdyn.codecs.causal import Carry, CarryingConv1d, CarryingConvTranspose1d, State, replace_layers
+from latentdyn.codecs.causal import Carry, CarryingConv1d, CarryingConvTranspose1d, State, WholeDecoder, replace_layers
 from latentdyn.codecs.checkpoint import load_model, weights_sha256
 from latentdyn.codecs.tiling import Tile, TiledCodec
 from latentdyn.errors import UserError
@@ -62,7 +62,7 @@ class SeanetCodec(TiledCodec):
         return int(config.hidden_size)
 
     def _widen(self, latents: torch.Tensor) -> torch.Tensor:
-        """What the decoder's upsampling takes, (1, C, T), for latents (1, D, T)."""
+        """What the decoder's upsampling takes, (B, C, T), for latents (B, D, T)."""
         return latents
 
     def _start(self, batch: int) -> Any:
@@ -77,11 +77,15 @@ class SeanetCodec(TiledCodec):
 
     def _decode_tile(self, tile: Tile, state: State) -> np.ndarray:
         with self._carry.of(state):
-            return self._sound(self._tensor(tile.latents), state)
+            z = torch.from_numpy(tile.latents).to(self._device).T[None]
+            return self._waveform(z, state)[0].cpu().numpy()
 
-    def _tensor(self, latents: np.ndarray) -> torch.Tensor:
-        """(1, D, T) for latents (T, D)."""
-        return torch.from_numpy(latents).to(self._device).T[None]
+    def decoder_module(self) -> nn.Module:
+        return WholeDecoder(nn.ModuleList(self._decoding_layers()), self._carry, self._waveform)
+
+    def _decoding_layers(self) -> list[nn.Module]:
+        """All that the decoder is made of."""
+        return [self._decoder]
 
     def _heard(self, audio: np.ndarray, state: State) -> torch.Tensor:
         """What goes into the downsampling, (B, C, n), for audio (B, samples)."""
@@ -89,11 +93,11 @@ class SeanetCodec(TiledCodec):
         features = self._encoder.encoder_seanet(x).transpose(1, 2)
         return _attend(self._encoder.encoder_transformer, features, state).transpose(1, 2)
 
-    def _sound(self, latents: torch.Tensor, state: State) -> np.ndarray:
-        """The samples of latents (1, D, T)."""
+    def _waveform(self, latents: torch.Tensor, state: State) -> torch.Tensor:
+        """The samples (B, T * hop) of latents (B, D, T)."""
         features = self._decoder.upsample(self._widen(latents)).transpose(1, 2)
         seen = _attend(self._decoder.decoder_transformer, features, state)
-        sound: np.ndarray = self._decoder.decoder_seanet(seen.transpose(1, 2))[0, 0].cpu().numpy()
+        sound: torch.Tensor = self._decoder.decoder_seanet(seen.transpose(1, 2))[:, 0]
         return sound
 
 

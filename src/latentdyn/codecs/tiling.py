@@ -11,11 +11,15 @@ that their result depends on.
 import abc
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from latentdyn.errors import UserError
 from latentdyn.stores.quantizer import Quantizer
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,18 @@ class TiledCodec(abc.ABC):
         state = self._start_decoding()
         for tile in cut_latents(blocks, self.dim, self.tile_frames, self.decode_look_ahead_frames):
             yield self._decode_tile(tile, state)
+
+    def decoder_module(self) -> "nn.Module":
+        """The decoder as a torch module, see `latentdyn.codecs.base.Codec`; a codec that has one says so itself.
+
+        Raises:
+            UserError: this codec has none.
+        """
+        raise UserError(
+            "the decoder of this codec is no network of torch, so nothing can be differentiated through it",
+            f"codec {type(self).__name__}",
+            "take an encoder with a neural decoder (docs/codecs.md)",
+        )
 
     @abc.abstractmethod
     def _start(self, batch: int) -> Any:

@@ -9,13 +9,14 @@ from typing import cast
 
 import numpy as np
 import torch
+from torch import nn
 from transformers import VibeVoiceAcousticTokenizerModel
 from transformers.models.vibevoice_acoustic_tokenizer.modeling_vibevoice_acoustic_tokenizer import (
     VibeVoiceAcousticTokenizerCausalConv1d,
     VibeVoiceAcousticTokenizerCausalConvTranspose1d,
 )
 
-from latentdyn.codecs.causal import Carry, CarryingConv1d, CarryingConvTranspose1d, State, replace_layers
+from latentdyn.codecs.causal import Carry, CarryingConv1d, CarryingConvTranspose1d, State, WholeDecoder, replace_layers
 from latentdyn.codecs.checkpoint import load_model, weights_sha256
 from latentdyn.codecs.tiling import Tile, TiledCodec
 from latentdyn.errors import UserError
@@ -87,7 +88,13 @@ class VibeVoice(TiledCodec):
     def _decode_tile(self, tile: Tile, state: State) -> np.ndarray:
         with self._carry.of(state):
             z = torch.from_numpy(tile.latents).to(self._device).T[None]
-            return cast(np.ndarray, self._decoder(z).audio[0, 0].cpu().numpy())
+            return self._waveform(z, state)[0].cpu().numpy()
+
+    def _waveform(self, latents: torch.Tensor, state: State) -> torch.Tensor:
+        return cast(torch.Tensor, self._decoder(latents).audio[:, 0])
+
+    def decoder_module(self) -> nn.Module:
+        return WholeDecoder(self._decoder, self._carry, self._waveform)
 
 
 CODEC = VibeVoice

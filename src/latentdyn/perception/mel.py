@@ -26,7 +26,7 @@ class MelSettings:
 def log_mel(audio: np.ndarray, settings: MelSettings) -> np.ndarray:
     """(n,) to (n // hop, n_mels) float32 in dB; a last, incomplete hop is left out."""
     whole = len(audio) // settings.hop * settings.hop
-    return _codec(settings).encode(np.asarray(audio[None, :whole], np.float32))[0]
+    return mel_codec(settings, RATE_HZ).encode(np.asarray(audio[None, :whole], np.float32))[0]
 
 
 def mel_distance(a: np.ndarray, b: np.ndarray, settings: MelSettings) -> float:
@@ -35,5 +35,6 @@ def mel_distance(a: np.ndarray, b: np.ndarray, settings: MelSettings) -> float:
 
 
 @lru_cache(4)
-def _codec(settings: MelSettings) -> LogMel:
-    return LogMel(RATE_HZ, settings.hop, settings.n_fft, settings.n_mels, settings.floor_db)
+def mel_codec(settings: MelSettings, sample_rate_hz: int) -> LogMel:
+    """What makes these frames of audio at another rate than 16 kHz too; window and hop are then as many samples."""
+    return LogMel(sample_rate_hz, settings.hop, settings.n_fft, settings.n_mels, settings.floor_db)

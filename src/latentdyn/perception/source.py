@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,9 @@ from latentdyn.representations.inversion import invert_chain, open_chain
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.latents import LatentsStore, open_latents
 from latentdyn.stores.lineage import root_facts
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,14 @@ class Decoder:
     @property
     def weights_sha256(self) -> str | None:
         return self._opened.weights_sha256
+
+    def module(self) -> "nn.Module":
+        """The decoder as a torch module (B, D, T) to (B, T * hop), through which gradients flow.
+
+        Raises:
+            UserError: the codec's decoder is no network of torch.
+        """
+        return self._opened.decoder_module()
 
     def __call__(self, latents: np.ndarray) -> np.ndarray:
         """Audio (T * hop,) float32 at the codec's rate, clipped to [-1, 1] as a WAV file would; (T, D) are its own."""

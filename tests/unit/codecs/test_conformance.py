@@ -3,14 +3,18 @@
 Tolerances are shares of the standard deviation of what is compared.
 """
 
+import copy
+
 import numpy as np
 import pytest
+import torch
 
 from latentdyn.codecs.base import codec_class, frame_count
 from latentdyn.codecs.look_ahead import measure_look_ahead
 from latentdyn.codecs.tiling import TiledCodec
 from latentdyn.errors import UserError
 from latentdyn.families import CODECS
+from latentdyn.seeds import torch_generator
 from tests.settings import codec_of
 
 from .examples import EXAMPLES
@@ -231,3 +235,39 @@ def test_a_refusal_is_one_line_that_says_what_to_do(kind):
         codec_of(kind, **EXAMPLES[kind].refused)
     text = str(caught.value)
     assert "\n" not in text and "What to do:" in text
+
+
+@pytest.fixture
+def decoder(codec):
+    try:
+        return codec.decoder_module()
+    except UserError as error:
+        assert "nothing can be differentiated" in str(error)
+        pytest.skip(str(error))
+
+
+def test_the_decoder_as_a_module_gives_what_decoding_gives_row_by_row(codec, decoder, clip):
+    latents = codec.encode(np.concatenate([clip, clip[:, ::-1]]))
+    audio = decoder(torch.from_numpy(latents).transpose(1, 2))
+    assert audio.shape == clip.repeat(2, axis=0).shape and audio.dtype == torch.float32
+    whole = np.stack([in_one_tile(codec, codec.decode, row) for row in latents])
+    assert np.abs(audio.numpy() - whole).max() <= DECODED * whole.std()
+
+
+def test_gradients_through_the_decoder_are_those_of_small_changes(codec, decoder, clip):
+    """Along a random direction, in float64: the decoder's own derivative, beside differences of two decodings."""
+    latents = torch.from_numpy(codec.encode(clip)).transpose(1, 2).double()
+    exact = copy.deepcopy(decoder).double()
+    generator = torch_generator("gradients")
+    direction = torch.randn(latents.shape, generator=generator).double() * latents.std()
+    audio = exact(latents.requires_grad_())
+    probe = torch.randn(audio.shape, generator=generator).double()
+    (gradient,) = torch.autograd.grad((audio * probe).sum(), latents)
+    errors = []
+    for step in (1e-4, 1e-6):  # kinks of units spoil the larger one, layers that compute in float32 the smaller one
+        ends = [exact(latents.detach() + sign * step * direction) for sign in (1, -1)]
+        change = (ends[0] - ends[1]) / (2 * step)
+        errors.append(abs(float((gradient * direction).sum() - (change * probe).sum()) / float(change.norm())))
+    assert min(errors) < 2e-3  # of what a random probe gives
+    assert all(not parameter.requires_grad for parameter in decoder.parameters())
+    assert sum(parameter.numel() for parameter in decoder.parameters()) > 0

@@ -1,17 +1,27 @@
 import numpy as np
 import pytest
 import soundfile
+import torch
 
-from latentdyn.codecs.soundstream import SoundStream
+from latentdyn.codecs.hop_network import OtherGraph
 from latentdyn.errors import UserError
 from tests.settings import codec_of
 
 HOP = 320
 
 
+def soundstream_of(folder, **changes):
+    return codec_of("soundstream", folder=str(folder), **changes)
+
+
 @pytest.fixture(scope="module")
 def soundstream(real_data):
-    return SoundStream(str(real_data / "lyra-v1.2.0"))
+    return soundstream_of(real_data / "lyra-v1.2.0")
+
+
+@pytest.fixture(scope="module")
+def in_torch(real_data):
+    return soundstream_of(real_data / "lyra-v1.2.0", runtime="torch")
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +34,13 @@ def speech(real_data):
 
 def test_missing_folder_and_wrong_file_are_told(tmp_path):
     with pytest.raises(UserError, match=r"No such file.*soundstream_encoder\.tflite.*What to do: copy"):
-        SoundStream(str(tmp_path))
+        soundstream_of(tmp_path)
     (tmp_path / "soundstream_encoder.tflite").write_bytes(b"not a model")
     with pytest.raises(UserError, match="not a TFLite model"):
-        SoundStream(str(tmp_path))
+        soundstream_of(tmp_path)
     (tmp_path / "soundstream_encoder.tflite").write_text("version https://git-lfs.github.com/spec/v1\n")
     with pytest.raises(UserError, match="git lfs pull"):
-        SoundStream(str(tmp_path))
+        soundstream_of(tmp_path)
 
 
 @pytest.mark.real_data
@@ -38,7 +48,7 @@ def test_files_swapped(real_data, tmp_path):
     source = real_data / "lyra-v1.2.0" / "lyragan.tflite"
     (tmp_path / "soundstream_encoder.tflite").write_bytes(source.read_bytes())
     with pytest.raises(UserError, match="this graph maps"):
-        SoundStream(str(tmp_path))
+        soundstream_of(tmp_path)
 
 
 @pytest.mark.real_data
@@ -88,3 +98,55 @@ def test_decoding_resembles_the_speech(soundstream, speech):
         original = mel.encode(clip[None])
         distance, chance = (np.abs(mel.encode(x[None]) - original).mean() for x in (decoded, shuffled))
         assert distance < 0.5 * chance
+
+
+@pytest.mark.real_data
+def test_torch_encodes_as_tflite_does(soundstream, in_torch, speech, blocks_of, streamed):
+    reference = soundstream.encode(speech)
+    found = in_torch.encode(speech)
+    assert found.shape == reference.shape and found.dtype == np.float32
+    assert np.abs(reference).max() > 30 and np.abs(found - reference).max() < 5e-4
+    in_torch.tile_frames = 30
+    np.testing.assert_allclose(in_torch.encode(speech[1:2])[0], found[1], rtol=0, atol=5e-4)
+    pieces = streamed(in_torch, blocks_of(speech[2], 1000, 7, 9000))
+    np.testing.assert_allclose(pieces, found[2], rtol=0, atol=5e-4)
+
+
+@pytest.mark.real_data
+def test_torch_decodes_as_tflite_does(soundstream, speech):
+    for latents in soundstream.encode(speech):
+        reference = soundstream._decoder.open()(latents).reshape(-1)
+        assert np.abs(reference).max() > 0.1
+        np.testing.assert_allclose(soundstream.decode(latents), reference, rtol=0, atol=1e-5)
+
+
+@pytest.mark.real_data
+def test_a_decoder_that_is_no_known_network_is_run_by_tflite(soundstream, speech, real_data, monkeypatch, caplog):
+    def refuse(content, carry):
+        raise OtherGraph("it has the operator QUANTIZE")
+
+    monkeypatch.setattr("latentdyn.codecs.soundstream.torch_network", refuse)
+    folder = real_data / "lyra-v1.2.0"
+    latents, hop_by_hop = soundstream.encode(speech[:1])[0, :60], soundstream_of(folder)
+    reference = hop_by_hop._decoder.open()(latents).reshape(-1)
+    np.testing.assert_array_equal(hop_by_hop.decode(latents), reference)
+    assert "TFLite decodes, hop by hop, because torch cannot: it has the operator QUANTIZE" in caplog.text
+    with pytest.raises(UserError, match=r"no gradient leads through this decoder.*QUANTIZE.*lyragan\.tflite"):
+        hop_by_hop.decoder_module()
+    with pytest.raises(UserError, match=r"torch cannot encode by this file: .*QUANTIZE.*set runtime: tflite"):
+        soundstream_of(folder, runtime="torch")
+
+
+@pytest.mark.real_data
+def test_a_network_that_gives_other_numbers_is_not_taken(real_data, monkeypatch):
+    from latentdyn.codecs.soundstream import torch_network
+
+    def other(content, carry):
+        network = torch_network(content, carry)
+        with torch.no_grad():
+            network.layers[5].weight *= 1.1
+        return network
+
+    monkeypatch.setattr("latentdyn.codecs.soundstream.torch_network", other)
+    with pytest.raises(UserError, match="gives other numbers than TFLite"):
+        soundstream_of(real_data / "lyra-v1.2.0", runtime="torch")

@@ -470,6 +470,7 @@ def test_a_mistake_is_refused_by_its_dotted_path(path: str, value: Any, message:
             r"rate_quality\.sigmas: frames without noise cost infinitely many bits",
         ),
         ("rate_quality", {"sigmas": [-1.0]}, r"rate_quality\.sigmas.*0 or more"),
+        ("rate_quality", {"noises": ["pink"]}, r"rate_quality\.noises.*white"),
         (
             "tables.h",
             {"kind": "rate_quality", "corpora": ["known"], "representations": ["var"]},
@@ -624,6 +625,13 @@ def test_what_does_not_follow_from_audio_is_not_asked_how_it_answers_to_noise():
     assert re.search(r"tables\.noisy: 'slow__white' does not follow from audio .*kind surrogate", told)
     known = {"corpora": ["known"], "representations": ["var"]}
     assert re.search(r"corpus 'known' .* has none", refusal(edited("tables.noisy", noisy | known)))
+
+
+def test_noise_is_shaped_where_gradients_lead_through_the_decoder_only():
+    table = {"kind": "rate_quality", "corpora": ["speech"], "representations": ["logmel"]}
+    values = {**edited("tables.bits", table), "rate_quality": {"noises": ["white", "shaped"]}}
+    assert re.search(r"tables\.bits: noise can be `shaped` \(rate_quality\.noises\) .*logmel", refusal(values))
+    load_config({**values, "rate_quality": {"noises": ["white"]}})
 
 
 def test_more_prototypes_than_steps_are_refused():

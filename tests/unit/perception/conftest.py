@@ -28,6 +28,13 @@ from latentdyn.stores.lineage import root_facts
 RATE_HZ = 16_000
 
 
+class Flat(torch.nn.Module):
+    """Frames (B, D, T) one after another."""
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        return latents.transpose(1, 2).flatten(1)
+
+
 class Samples(TiledCodec):
     """The samples of each hop as a frame, at a rate of 8 kHz."""
 
@@ -47,6 +54,9 @@ class Samples(TiledCodec):
 
     def _decode_tile(self, tile: Tile, state: None) -> np.ndarray:
         return tile.latents[tile.start - tile.first : tile.stop - tile.first].reshape(-1)
+
+    def decoder_module(self) -> torch.nn.Module:
+        return Flat()
 
 
 CODEC = {"kind": "samples", "dtype": "float32", "hop_samples": 80}  # 100 Hz

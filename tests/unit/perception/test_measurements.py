@@ -23,6 +23,7 @@ from latentdyn.measurements.subject import Subject
 from latentdyn.perception.experiment import Experiment
 from latentdyn.predictors.base import Predictor
 from latentdyn.stores.quantizer import Group, Quantizer
+from tests.settings import settings_of
 from tests.unit.perception.conftest import speech_like
 
 
@@ -112,6 +113,28 @@ def test_the_noise_that_is_heard_is_the_noise_that_is_sent(subject, monkeypatch)
         assert not np.allclose(made.latents[start : start + len(y)], y)
 
 
+SHAPED = {"noises": ["white", "shaped"],
+          "shaping": {"utterances": 3, "max_duration_s": 2.0, "probes": 4, "ridge": 0.1}}  # fmt: skip
+
+
+def test_shaped_noise_stands_beside_white_noise_of_the_same_entropy(subject):
+    audio = {f"{who}{i}": speech_like(2.0, seed=i) for i, who in enumerate("tttee")}
+    asked = settings("rate_quality", sigmas=[0.01], scores=["mel_distance"], utterances=2, **RATE)
+    made = subject(audio=audio)
+    white, both = (rate_quality.measure(made, {**asked, **of}) for of in ({}, SHAPED))
+    of_white = [record for record in both.records if record.mode != "shaped"]
+    assert of_white == white.records  # the other noise changes none of its rows
+    distance = values(both, "mel_distance").set_index("mode")["value"]
+    assert distance["reconstruction"] < distance["shaped"] < distance["noisy"]
+    assert set(values(both, "rate_kbit_per_s")["mode"]) == {"noisy", "shaped"}
+
+
+def test_noise_is_not_shaped_for_frames_that_are_not_the_codecs_own(subject):
+    asked = {**settings("rate_quality", **RATE), **SHAPED}
+    with pytest.raises(UserError, match=r"codec's own frames only, and these are samples>leaky"):
+        rate_quality.measure(subject({"kind": "leaky", "coefficient": 0.5}), asked)
+
+
 def test_dequantized_frames_have_the_rate_of_their_codes(subject):
     books = np.random.default_rng(0).normal(scale=0.05, size=(2, 4, 80)).astype(np.float32)
     made = subject({"kind": "quantized", "stages": 2}, quantizer=Quantizer([Group(books)]).arrays())
@@ -123,7 +146,7 @@ def test_dequantized_frames_have_the_rate_of_their_codes(subject):
 
 @pytest.mark.real_data
 def test_several_processes_measure_the_same(subject, real_data):
-    codec = {"kind": "soundstream", "folder": str(real_data / "lyra-v1.2.0"), "dtype": "float32"}
+    codec = settings_of("representations", "soundstream", folder=str(real_data / "lyra-v1.2.0"))
     alone, together = (
         decoder_tolerance.measure(
             subject(codec=codec, workers=workers), settings("decoder_tolerance", sigmas=[0.3], utterances=1)
@@ -161,7 +184,7 @@ def test_soundstream_sounds_as_it_did_elsewhere(subject, real_data):
     speakers = sorted((real_data / "LibriSpeech/train-clean-100").glob("*"))[5::31]
     audio = {f"e{one.name}": read_audio(min(one.glob("*/*.flac")), 16_000)[: 8 * 16_000] for one in speakers}
     audio["t"] = audio[f"e{speakers[0].name}"]
-    codec = {"kind": "soundstream", "folder": str(real_data / "lyra-v1.2.0"), "dtype": "float32"}
+    codec = settings_of("representations", "soundstream", folder=str(real_data / "lyra-v1.2.0"))
     asked = settings("decoder_tolerance", sigmas=[0.7], utterances=8, scores=["pesq", "stoi"])
     measured = decoder_tolerance.measure(subject(audio=audio, codec=codec), asked)
     pesq, stoi = (values(measured, name).set_index("mode")["value"] for name in ("pesq", "stoi"))

@@ -118,6 +118,21 @@ def _noise_to_send(sigmas: list[float]) -> list[float]:
     return sigmas
 
 
+class Shaping(Strict):
+    """How the decoder's sensitivity is estimated, by which noise is shaped."""
+
+    utterances: int = Field(64, ge=2, description="of training speakers, drawn as those that are heard")
+    max_duration_s: float = Field(10.0, ge=1, le=300, description="of a longer utterance the beginning is taken")
+    probes: int = Field(1, ge=1, le=1000, description="random probes of each utterance; each costs a decoding and back")
+    ridge: float = Field(
+        0.1,
+        ge=1e-6,
+        le=1e6,
+        description="added to the sensitivity in every direction, as a share of its mean; it bounds the noise where "
+        "nothing is heard. The larger, the nearer to white noise",
+    )
+
+
 class RateQuality(ScoredPerception):
     """What latents with noise cost to send, and how they sound."""
 
@@ -143,6 +158,12 @@ class RateQuality(ScoredPerception):
         [0.05, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0],
         description="σ of the noise, 0.0001 or more, in deviations of each dimension of the training frames",
     )
+    noises: Annotated[list[Literal["white", "shaped"]], Field(min_length=1), AfterValidator(no_duplicates)] = Field(
+        ["white"],
+        description="`white` noise has σ deviations in each dimension; `shaped` has as much entropy, and lies where "
+        "the decoder lets it be heard least (an encoder's own frames only)",
+    )
+    shaping: Shaping = Field(Shaping(), description="of shaped noise: how the decoder's sensitivity is estimated")
     window_frames: int = Field(8, ge=1, le=100_000, description="W: frames of the past that the prior knows")
     ridges: Annotated[list[NonNegativeFloat], Field(min_length=1)] = Field(
         [1e-4, 1e-3, 1e-2, 1e-1, 1.0],
@@ -153,9 +174,24 @@ class RateQuality(ScoredPerception):
         super().check(where, config, known, by, variant)
         if config.all_representations[by].kind == "quantized":  # its codes have a rate, and nothing is fitted
             return
+        if "shaped" in self.noises:
+            self._check_shaped(where, config, known, by)
         known.check_frames(where, self.window_frames + 1, "the section rate_quality (window_frames)")
         if len(self.ridges) > 1:
             known.check_split("rate_quality.ridges", "validation", "speakers of the split validation choose it")
+
+    def _check_shaped(self, where: str, config: "Root", known: Known, by: str) -> None:
+        if not getattr(kind := config.all_representations[by], "differentiable", False):
+            raise ValueError(
+                f"{where}: noise can be `shaped` (rate_quality.noises) for an encoder's own frames only, where its "
+                f"decoder is a network; '{by}' is of kind {kind.kind}"
+            )
+        known.check_split("rate_quality.noises", "train", "the decoder's sensitivity is that at their frames")
+        if (there := known.utterances("train")) is not None and there < self.shaping.utterances:
+            raise ValueError(
+                f"rate_quality.shaping.utterances: {where} asks for {self.shaping.utterances} utterances of split "
+                f"train, and corpus '{known.corpus_name}' has {there} there"
+            )
 
 
 class Exp3BSynthetic(ScoredPerception):

@@ -67,6 +67,7 @@ class Encoder(RepresentationKind):
     made_from = "audio"
     family = CODECS
     has_quantizer: ClassVar[bool] = False  # of its own, for its latents
+    differentiable: ClassVar[bool] = False  # its decoder is a network of torch
 
 
 class Derived(RepresentationKind):

@@ -20,6 +20,7 @@ class HubEncoder(Encoder):
     """An encoder whose weights come from the Hugging Face hub or a local folder."""
 
     needs_gpu = True
+    differentiable = True
     weights_patterns: ClassVar = ("config.json", "*.safetensors", "*.safetensors.index.json")
 
     published: ClassVar[tuple[str, Shape]]  # the checkpoint that is known, and what its latents are
@@ -138,11 +139,17 @@ class SoundStream(Encoder):
     """Lyra v1.2.0's SoundStream encoder (TFLite): 64 dimensions at 50 Hz."""
 
     has_quantizer = True
+    differentiable = True
     weights_names: ClassVar = ("soundstream_encoder.tflite", "lyragan.tflite", "quantizer.tflite")
 
     kind: Literal["soundstream"]
     folder: str = Field(
         description="holds soundstream_encoder.tflite, lyragan.tflite and, for `quantized`, quantizer.tflite"
+    )
+    runtime: Literal["tflite", "torch"] = Field(
+        "tflite",
+        description="what encodes: TFLite, hop by hop, or the same weights in torch, in tiles. Their latents differ by "
+        "up to 3e-4, so that now and then a frame gets other codes",
     )
 
     def weights(self) -> list[Path]:

@@ -66,7 +66,8 @@ class RateQualityTable(HeardTable):
     shown = Shown(
         about="A row `noisy` is white noise on latents, σ in deviations of each dimension of the training frames: what "
         "such frames cost to send, and how they sound decoded. The past is worth what it saves of the memoryless rate "
-        "at the same σ, hence at the same sound. A row `quantizer` is frames dequantized by the codec's own quantizer; "
+        "at the same σ, hence at the same sound. A row `shaped` is noise of the same entropy, laid where the decoder "
+        "lets it be heard least. A row `quantizer` is frames dequantized by the codec's own quantizer; "
         "its codes are counted at full size, and the table `quantization` says what a model saves of them. "
         "Rates are of all frames of the split, scores of a few of its utterances. " + _REFERENCES,
         caption="Rate of latents with noise against the quality of what is decoded",

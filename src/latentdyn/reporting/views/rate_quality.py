@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _SCORES = (PESQ, STOI, MEL_DISTANCE, DNSMOS, SPEAKER_SIMILARITY, WORD_ERROR_RATE, WORD_CHANGE)
 _CODERS = {RATE_KBIT_PER_S: ("past", "-"), RATE_MEMORYLESS: ("memoryless", "--"), RATE_SHUFFLED: ("shuffled", ":")}
+_NOISES = {"noisy": ("", "o"), "shaped": (", shaped noise", "^")}
 _MOST_PANELS = 3
 
 
@@ -35,8 +36,8 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
 
 
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
-    """A panel for each of the first scores, over the rate: a line for each representation and coder, a square for each
-    quantizer, and a level for what the codec decodes of its own latents."""
+    """A panel for each of the first scores, over the rate: a line for each representation, noise and coder, a square
+    for each quantizer, and a level for what the codec decodes of its own latents."""
     from matplotlib.figure import Figure
 
     rows = tabulate(measured, table, plan).rows
@@ -54,12 +55,13 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
 
 def _curves(panel: Any, rows: pd.DataFrame, score: str) -> None:
     for color, (name, mine) in enumerate(rows.groupby("representation", sort=False)):
-        curve = mine[mine["mode"].eq("noisy")].dropna(subset=[score]).sort_values("sigma")
-        for metric, (coder, style) in _CODERS.items():
-            if metric.name in curve and len(curve):
-                places = (curve[column].astype(float) for column in (metric.name, score))
-                label = f"{name}, {coder}"
-                panel.plot(*places, style, marker="o", markersize=3, color=f"C{color}", label=label)
+        for mode, (noise, marker) in _NOISES.items():
+            curve = mine[mine["mode"].eq(mode)].dropna(subset=[score]).sort_values("sigma")
+            for metric, (coder, style) in _CODERS.items():
+                if metric.name in curve and len(curve):
+                    places = (curve[column].astype(float) for column in (metric.name, score))
+                    label = f"{name}{noise}, {coder}"
+                    panel.plot(*places, style, marker=marker, markersize=3, color=f"C{color}", label=label)
         points = mine[mine["mode"].eq("quantizer")].dropna(subset=[score, RATE_KBIT_PER_S.name])
         if len(points):
             places = (points[column].astype(float) for column in (RATE_KBIT_PER_S.name, score))

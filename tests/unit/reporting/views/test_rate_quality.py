@@ -12,12 +12,15 @@ def test_scores_run_over_the_rate_of_each_coder():
         place = {"mode": "noisy", "sigma": sigma}
         values = {PESQ: pesq, RATE_KBIT_PER_S: rate, RATE_MEMORYLESS: alone}
         found += [("b", here(metric, value, **place)) for metric, value in values.items()]
+        found.append(("b", here(PESQ, pesq + 0.5, mode="shaped", sigma=sigma)))
+        found.append(("b", here(RATE_KBIT_PER_S, rate, mode="shaped", sigma=sigma)))
     whole = measured(*((of, of, 0, record) for of, record in found))
     whole.records["measurement"] = "rate_quality"
     plan = {**PLAN, "shown": {**SHOWN, "axis": None}}
-    assert tabulate(whole, TABLE, plan).rows["rate_kbit_per_s"].dropna().tolist() == [2.0, 9.3, 3.2]
+    assert tabulate(whole, TABLE, plan).rows["rate_kbit_per_s"].dropna().tolist() == [2.0, 2.0, 9.3, 9.3, 3.2]
     (panel,) = draw(whole, TABLE, plan).axes
     lines = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in panel.lines}
     assert lines["b, past"] == ([9.3, 2.0], [3.4, 1.8]) and lines["b, memoryless"] == ([9.9, 2.2], [3.4, 1.8])
+    assert lines["b, shaped noise, past"] == ([9.3, 2.0], [3.9, 2.3])
     assert lines["a, quantizer"] == ([3.2], [2.3]) and lines["reconstruction"][1] == [3.5, 3.5]
-    assert len(lines) == 4
+    assert len(lines) == 6
