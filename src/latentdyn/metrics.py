@@ -279,6 +279,9 @@ MASS_EXCLUDED = Metric("mass_excluded", "1", decimals=3, better="neither",
 
 PARTICIPATION_RATIO = Metric("participation_ratio", "dimensions", decimals=2, better="neither",
     sentence="In how many directions the frames vary: (Σλ)² / Σλ² over the eigenvalues λ of their covariance.")
+EFFECTIVE_RANK = Metric("effective_rank", "dimensions", decimals=2, better="neither",
+    sentence="In how many directions the frames vary: exp of the entropy of the eigenvalues' shares of their "
+    "covariance.")
 EXCESS_KURTOSIS = Metric("excess_kurtosis", "1", decimals=2, better="neither",
     sentence="Mean over dimensions of the frames' excess kurtosis; 0 of a Gaussian, above 0 with heavy tails.")
 SPECTRAL_PREDICTABILITY = Metric("spectral_predictability", "1", decimals=3, better="neither",
@@ -289,6 +292,22 @@ SLOWNESS = Metric("slowness", "1", decimals=3, better="neither",
     "white noise.")
 CANONICAL_CORRELATION = Metric("canonical_correlation", "1", decimals=3, better="neither",
     sentence="Correlation of a direction of the frames with its best linear prediction from the W frames before.")
+
+# --------------------------------------------------------- of a representation, in the frames of a reference
+
+DECODED_SKILL = Metric("decoded_skill", "1", decimals=3, better="higher",
+    sentence="Share of the variance of the reference's frames that forecasts made in the representation explain, once "
+    "they are mapped back to the reference.")
+DECODED_NLL = Metric("decoded_nll", "nats/frame", decimals=2, better="lower",
+    sentence="NLL of the reference's frame under a Gaussian about a forecast that was made in the representation and "
+    "mapped back.")
+STATE_INFORMATION = Metric("state_information", "nats/frame", decimals=3, better="higher",
+    sentence="What a frame tells about the reference's frame so many later, by a straight line, less what it tells if "
+    "frames are in random order within utterances.")
+STATE_INFORMATION_WHOLE = Metric("state_information_whole", "nats/frame", decimals=3, better="neither",
+    sentence="What a frame tells about the reference's frame so many later, by a straight line: voice and room too.")
+RECONSTRUCTION = Metric("reconstruction", "1", decimals=3, better="higher",
+    sentence="Share of the variance of the reference's frames that is there again when true frames are mapped back.")
 
 NOISE_RESPONSE = Metric("noise_response", "1", decimals=4, better="lower",
     sentence="Mean squared change of frames when white noise is added to the audio, over the variance of the frames.")
@@ -388,8 +407,12 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
         MASS_EXCLUDED,
     ),
     "geometry": (
-        PREDICTIVE_INFORMATION, PARTICIPATION_RATIO, EXCESS_KURTOSIS, SPECTRAL_PREDICTABILITY, DIM, FRAME_RATE_HZ,
-        SPEAKERS,
+        PREDICTIVE_INFORMATION, PARTICIPATION_RATIO, EFFECTIVE_RANK, EXCESS_KURTOSIS, SPECTRAL_PREDICTABILITY, DIM,
+        FRAME_RATE_HZ, SPEAKERS,
+    ),
+    "learned": (
+        DECODED_SKILL, DECODED_NLL, STATE_INFORMATION, STATE_INFORMATION_WHOLE, RECONSTRUCTION, RATE_KBIT_PER_S,
+        RATE_MEMORYLESS, RATE_SHUFFLED, RATE_SAVED, RATE_SAVED_SHUFFLED, DIM, FRAME_RATE_HZ, SPEAKERS, NONFINITE,
     ),
     "archetypes": (
         TIGHTNESS, TIGHTNESS_TRAINING, TIGHTNESS_RANDOM, SPEAKER_TRANSFER, SPEAKER_TRANSFER_CEILING,

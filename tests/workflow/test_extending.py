@@ -40,7 +40,7 @@ def test_every_block_of_the_recipes_is_used():
 def test_the_recipes_give_tables(checkout: Checkout):
     apply(checkout)
     checkout.snakemake()
-    rank = pd.read_csv(checkout.folder / "results/tiny/tables/rank.csv").set_index("representation").effective_rank
+    rank = pd.read_csv(checkout.folder / "results/tiny/tables/rank.csv").set_index("representation").spread_rank
     assert list(rank.index) == ["mel", "even", "samples"] and (rank > 1).all()
     assert rank["samples"] > 30  # of 64: white noise varies in all directions
 

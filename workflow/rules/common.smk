@@ -55,6 +55,7 @@ wildcard_constraints:
     key=one_of(CONFIG.keys),
     correction=one_of(CONFIG.corrections),
     fitted_on=one_of(CONFIG.corpora),
+    reference=one_of(CONFIG.all_representations),
     table=one_of(CONFIG.tables),
     seed=r"\d+",
     part=r"\d+",

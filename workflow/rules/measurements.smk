@@ -2,7 +2,8 @@
 # their kinds, and there is one rule for each: measure_lagged, measure_transfer, measure_injection, measure_corrections,
 # measure_free_runs, measure_clusters, measure_decoder_tolerance, measure_rate_quality, measure_exp3b_synthetic,
 # measure_perceptual_rollouts, measure_free_listening, measure_robustness, measure_readouts, measure_phones,
-# measure_archetypes. A kind says which models it reads, how its files are named, and whether it wants a GPU.
+# measure_archetypes, measure_learned. A kind says which models it reads, how its files are named, and whether it wants a
+# GPU.
 for kind in CONFIG.measurement_kinds():
 
     rule:
@@ -12,6 +13,7 @@ for kind in CONFIG.measurement_kinds():
             lambda w, kind=kind: files_of_models(kind, w),
             **heard_from(kind),
             **aligned_by(kind),
+            **compared_with(kind),
             latents="results/{corpus}/{representation}/latents.json",
             frames="results/{corpus}/{representation}/frames.json",
         output:
@@ -37,11 +39,13 @@ for kind in CONFIG.measurement_kinds():
             device="any" if kind.needs_gpu else "cpu",
             sums=lambda w, output: output.get("sums", []),
             decoding=lambda w, kind=kind: decoding_of(kind, w),
+            chains=lambda w, kind=kind: chains_of(kind, w),
             alignments=lambda w, kind=kind: alignments_of(kind, w),
             folder=lambda w, output: output.get("folder", []),
         shell:
             "python -m latentdyn.steps.measure --identity {params.identity:q} --latents {input.latents:q}"
             " --frames {input.frames:q} --models {params.models:q} --settings {params.settings:q}"
             " --device {params.device} --float32-matmul {params.float32_matmul:q}"
-            " --decoding {params.decoding:q} --alignments {params.alignments:q} --workers {threads} --folder {params.folder:q}"
+            " --decoding {params.decoding:q} --chains {params.chains:q} --alignments {params.alignments:q}"
+            " --workers {threads} --folder {params.folder:q}"
             " --metrics {output.metrics:q} --sums {params.sums:q} >{log:q} 2>&1"

@@ -33,10 +33,33 @@ def heard_from(kind):
     if not kind.decodes:
         return {}
     return {
-        "chain": lambda w: [f"results/{w.corpus}/{link}/latents.json" for link in CONFIG.chain(w.representation)],
+        "chain": lambda w: handles_to(w, w.representation),
         "recordings": ["results/{corpus}/manifest.json", "results/{corpus}/manifest.parquet"],
         "weights": readable(lambda w: weights_of(CONFIG.chain(w.representation)[0])),
     }
+
+
+def handles_to(wildcards, name):
+    """The handles of all latents from the root to a representation."""
+    return [f"results/{wildcards.corpus}/{link}/latents.json" for link in CONFIG.chain(name)]
+
+
+def compared_with(kind):
+    """What a kind that compares reads besides: the latents from the root to both representations."""
+    if not kind.compares:
+        return {}
+    return {
+        "chain": lambda w: handles_to(w, w.representation),
+        "reference": lambda w: handles_to(w, w.reference),
+    }
+
+
+def chains_of(kind, wildcards):
+    """What the step of a kind that compares is told of the way to the reference."""
+    if not kind.compares:
+        return []
+    ends = {"own": wildcards.representation, "reference": wildcards.reference}
+    return canonical_json({end: handles_to(wildcards, name) for end, name in ends.items()})
 
 
 def aligned_by(kind):
@@ -57,7 +80,7 @@ def decoding_of(kind, wildcards):
     return canonical_json(
         {
             "codec": CONFIG.all_representations[chain[0]].model_dump(mode="json"),
-            "chain": [f"results/{wildcards.corpus}/{link}/latents.json" for link in chain],
+            "chain": handles_to(wildcards, wildcards.representation),
             "manifest": f"results/{wildcards.corpus}/manifest.parquet",
             "audio": corpus_root(wildcards),
         }
@@ -65,10 +88,14 @@ def decoding_of(kind, wildcards):
 
 
 def code_of(kind, wildcards):
-    """The modules that a measurement reaches by computed names: its kind, its models' kinds, and what it decodes with."""
+    """The modules that a measurement reaches by computed names: its kind, its models' kinds, and what it decodes or
+    compares with."""
     modules = [kind.module, *modules_of(kind, wildcards)]
     if kind.decodes:
         modules += [CONFIG.all_representations[link].module for link in CONFIG.chain(wildcards.representation)]
+    if kind.compares:
+        links = [*CONFIG.chain(wildcards.representation)[1:], *CONFIG.chain(wildcards.reference)[1:]]
+        modules += [CONFIG.all_representations[link].module for link in links]
     return sorted(set(modules), key=modules.index)
 
 

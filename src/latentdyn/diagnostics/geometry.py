@@ -16,7 +16,7 @@ from torch import Tensor
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.errors import UserError
-from latentdyn.metrics import EXCESS_KURTOSIS, PARTICIPATION_RATIO, SPECTRAL_PREDICTABILITY, Metric
+from latentdyn.metrics import EFFECTIVE_RANK, EXCESS_KURTOSIS, PARTICIPATION_RATIO, SPECTRAL_PREDICTABILITY, Metric
 from latentdyn.seeds import numpy_generator
 
 
@@ -26,6 +26,7 @@ def geometry(
     """The shape of the frames of the split `eval`, in the units of the latents.
 
     - `participation_ratio`: (Σλ)² / Σλ² over the eigenvalues λ of their covariance, between 1 and D (Gao et al. 2017).
+    - `effective_rank`: exp of the entropy of λ / Σλ, between 1 and D (Roy & Vetterli 2007).
     - `excess_kurtosis`: fourth central moment over the squared variance, less 3; the mean over dimensions that vary.
     - `spectral_predictability`: 1 - H / ln n, H the entropy of the normalised power spectrum of n frames; the mean over
       dimensions that vary (Goerg 2013, eq. 4). The mean of all frames is subtracted, not that of a stretch: what is
@@ -50,9 +51,11 @@ def geometry(
     by_speaker = [x[codes == code] for code in range(len(speakers))]
     bootstrap = SpeakerBootstrap.draw(len(speakers), resamples, numpy_generator(*seed_names, "geometry"))
     starts = _starts(mine, spectrum_frames)
+    rank = _effective_rank(np.sum([_second_moments(y) for y in by_speaker], axis=0))
     spectra = [_power(x, starts[codes[starts] == code], spectrum_frames) for code in range(len(speakers))]
     return [
         _of_sums(PARTICIPATION_RATIO, [_second_moments(y) for y in by_speaker], _participation, bootstrap, len(x)),
+        record(EFFECTIVE_RANK, rank, len(x), split="eval"),  # resamples of it would take minutes in many dimensions
         _of_sums(EXCESS_KURTOSIS, [_power_sums(y) for y in by_speaker], _kurtosis, bootstrap, len(x)),
         _of_sums(SPECTRAL_PREDICTABILITY, spectra, _predictability, bootstrap, len(starts)),
     ]
@@ -83,11 +86,23 @@ def _second_moments(x: np.ndarray) -> np.ndarray:
     return moments
 
 
-def _participation(moments: np.ndarray) -> float:
+def _covariance(moments: np.ndarray) -> np.ndarray:
     n, mean = moments[-1, -1], moments[-1, :-1] / moments[-1, -1]
-    covariance = moments[:-1, :-1] / n - np.outer(mean, mean)
+    return np.asarray(moments[:-1, :-1] / n - np.outer(mean, mean))
+
+
+def _participation(moments: np.ndarray) -> float:
+    covariance = _covariance(moments)
     spread = float((covariance**2).sum())
     return float(np.trace(covariance)) ** 2 / spread if spread > 0 else float("nan")
+
+
+def _effective_rank(moments: np.ndarray) -> float:
+    values = np.linalg.eigvalsh(_covariance(moments)).clip(min=0)
+    if not values.any():
+        return float("nan")
+    shares = values[values > 0] / values.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
 def _power_sums(x: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What is measured: a representation's latents and frames, and the fitted models that measure them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -42,7 +42,8 @@ class Subject:
 
     decoding: how latents become audio (codec, chain, manifest, audio: see perception.source), for kinds that decode.
     workers: processes that a kind may start. folder: where a kind writes further files, if it does. alignments: parquet
-    of when phones are spoken, for kinds that read it.
+    of when phones are spoken, for kinds that read it. chains: handles from the root to this representation (`own`) and
+    to the one that it is compared with (`reference`), for kinds that compare.
     """
 
     latents_handle: Path
@@ -53,6 +54,7 @@ class Subject:
     workers: int = 1
     folder: Path | None = None
     alignments: Path | None = None
+    chains: Mapping[str, Sequence[Path]] | None = None
 
     @cached_property
     def store(self) -> LatentsStore:
@@ -131,6 +133,8 @@ class Subject:
             for name, handle in (("latents", model.latents), ("frames", model.frames))
             if handle is not None
         }
+        if self.chains is not None:
+            others["reference"] = open_latents(self.chains["reference"][-1]).handle["digest"]
         return {**self.data, **models, **others}
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from scipy.linalg import eigh, solve_discrete_lyapunov
 from scipy.stats import ortho_group
 
-from latentdyn.processes.base import Answer, monte_carlo, require
+from latentdyn.processes.base import Answer, require
+from latentdyn.processes.gaussian import GaussianStep, log_det, shape_answers
 from latentdyn.seeds import numpy_generator
 
 _NOISES = ("isotropic", "correlated")
@@ -74,34 +75,18 @@ class VAR:
         return list(self._unstable_answers()) if 1 in horizons else []
 
     def _stationary_answers(self, k: int) -> Iterator[Answer]:
-        q, s, d = self.noise_covariance, self.frame_covariance, self.dim
-        step = self.transition - np.eye(d)
-        mean_map, c = self._prediction(k)
-        g = step @ s @ step.T + q
-        against_full = 0.5 * (_log_det(c) - _log_det(g))
-        explained = float(np.trace(mean_map @ s @ mean_map.T))
-        yield Answer("nll", k, 0.5 * (d * math.log(2 * math.pi * math.e) + _log_det(c)), "½ ln det(2πe C_k)")
-        yield Answer("dnll", k, 0.5 * (_log_det(c) - _log_diagonal(g)), "½ [ln det C_k - Σ ln G_ii]")
-        yield Answer("dnll_full", k, against_full, "½ ln(det C_k / det G)")
-        yield Answer("context_gain", k, against_full, "½ ln(det C_k / det G)")
-        yield Answer("r2_delta", k, explained / float(np.trace(g)), "tr(M S Mᵀ) / tr G")
-        if explained > 0:  # a mean of 0 has no direction
-            cosine, error = self._cosine(k, mean_map, c)
-            yield Answer("cosine", k, cosine, "E cos(M x, M x + N(0, C_k)), Monte Carlo", error)
+        step = self._step(k)
+        yield from step.answers(k, numpy_generator("process", self.kind, self.seed, "cosine", k))
         if k == 1:
-            yield Answer("level_gain", 1, 0.5 * (_log_det(q) - _log_diagonal(s)), "½ [ln det Q - Σ ln S_ii]")
+            yield step.level_gain()
             if self.radius > 0:  # a map of 0 has no scale for an estimate to be near on
                 yield Answer("spectral_radius", 1, self.radius, "of A, the map of the mean")
             yield Answer("unbounded", 1, 0.0, "radius < 1")
-        information = 0.5 * (_log_det(s) - _log_det(self._spread(k)))
-        yield Answer("predictive_information", k, information, "½ ln(det S / det P_k+1)")
+        yield step.information(k)
 
     def _shape(self) -> Iterator[Answer]:
         """What no predictor is needed for."""
-        s = self.frame_covariance
-        ratio = float(np.trace(s)) ** 2 / float((s**2).sum())
-        yield Answer("participation_ratio", None, ratio, "(tr S)² / tr S²")
-        yield Answer("excess_kurtosis", None, 0.0, "x_t is Gaussian")
+        yield from shape_answers(self.frame_covariance)
         if self.radius == 0:
             yield Answer("spectral_predictability", None, 0.0, "the spectrum is flat")
 
@@ -121,17 +106,24 @@ class VAR:
             yield Answer(f"canonical_correlation_c{i}", None, correlation, "root of the eigenvalue of A S Aᵀ to S")
 
     def _unstable_answers(self) -> Iterator[Answer]:
-        entropy = 0.5 * (self.dim * math.log(2 * math.pi * math.e) + _log_det(self.noise_covariance))
+        entropy = 0.5 * (self.dim * math.log(2 * math.pi * math.e) + log_det(self.noise_covariance))
         yield Answer("nll", 1, entropy, "½ ln det(2πe Q)")
         yield Answer("spectral_radius", 1, self.radius, "of A, the map of the mean")
         if self.radius > 1:  # at 1 it neither explodes nor settles
             yield Answer("unbounded", 1, 1.0, "radius > 1")
 
-    def _prediction(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """M and C_k: Δx_t given x_{t-k} is N(M x_{t-k}, C_k)."""
-        step = self.transition - np.eye(self.dim)
-        power = np.linalg.matrix_power(self.transition, k - 1)
-        return step @ power, step @ self._spread(k - 1) @ step.T + self.noise_covariance
+    def _step(self, k: int) -> GaussianStep:
+        """Δx_t given x_{t-k} is N(M x_{t-k}, C_k)."""
+        step, s = self.transition - np.eye(self.dim), self.frame_covariance
+        mean_map = step @ np.linalg.matrix_power(self.transition, k - 1)
+        return GaussianStep(
+            delta=step @ s @ step.T + self.noise_covariance,
+            residual=step @ self._spread(k - 1) @ step.T + self.noise_covariance,
+            frame=s,
+            frame_residual=self._spread(k),
+            mean_factor=mean_map @ self._start_factor,
+            explained=float(np.trace(mean_map @ s @ mean_map.T)),
+        )
 
     def _spread(self, n: int) -> np.ndarray:
         """The covariance of x_t given x_{t-n}: P_{n+1}."""
@@ -140,29 +132,6 @@ class VAR:
             p += power @ self.noise_covariance @ power.T
             power = self.transition @ power
         return p
-
-    def _cosine(self, k: int, mean_map: np.ndarray, covariance: np.ndarray) -> tuple[float, float]:
-        generator = numpy_generator("process", self.kind, self.seed, "cosine", k)
-        mean_factor, noise_factor = mean_map @ self._start_factor, np.linalg.cholesky(covariance)
-
-        def draw(n: int) -> np.ndarray:
-            mean, noise = (
-                generator.standard_normal((n, self.dim)) @ factor.T for factor in (mean_factor, noise_factor)
-            )
-            delta = mean + noise
-            product = np.einsum("nd,nd->n", mean, delta)
-            cosine: np.ndarray = product / (np.linalg.norm(mean, axis=1) * np.linalg.norm(delta, axis=1))
-            return cosine
-
-        return monte_carlo(draw)
-
-
-def _log_det(covariance: np.ndarray) -> float:
-    return float(np.linalg.slogdet(covariance)[1])
-
-
-def _log_diagonal(covariance: np.ndarray) -> float:
-    return float(np.log(np.diagonal(covariance)).sum())
 
 
 PROCESS = VAR

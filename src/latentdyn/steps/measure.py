@@ -35,6 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(handles, from the codec's latents on), manifest (parquet), audio (folder of the recordings)",
     )  # fmt: skip
     parser.add_argument(
+        "--chains", type=json_object, nargs="?",
+        help="handles from the root on, as JSON, for kinds that compare: own (to these latents) and reference",
+    )  # fmt: skip
+    parser.add_argument(
         "--alignments", type=Path, nargs="?", help="parquet of when phones are spoken, for kinds that read it"
     )
     parser.add_argument("--workers", type=number(int, 1), default=1, help="processes that a kind may start")
@@ -52,7 +56,8 @@ def step(arguments: argparse.Namespace) -> None:
         device = pick_device(require_gpu=gpu_required(), float32_matmul=arguments.float32_matmul)
     models = {role: _model(**facts) for role, facts in arguments.models.items()}
     measure = MEASUREMENTS.load(arguments.identity.measurement)
-    further = (arguments.decoding, arguments.workers, arguments.folder, arguments.alignments)
+    chains = arguments.chains and {end: [Path(handle) for handle in of] for end, of in arguments.chains.items()}
+    further = (arguments.decoding, arguments.workers, arguments.folder, arguments.alignments, chains)
     subject = Subject(arguments.latents, arguments.frames, models, device, *further)
     measured = measure(subject, arguments.settings)
     sums = write_sums(arguments.sums, arguments.identity, measured.sums) if arguments.sums else None

@@ -131,6 +131,8 @@ def measurement(arguments: argparse.Namespace) -> None:
         )
     if kind.decodes:
         _check_decoding(arguments.decoding)
+    if kind.compares:
+        _check_chains(arguments.chains)
 
 
 def table(arguments: argparse.Namespace) -> None:
@@ -183,6 +185,21 @@ def _check_decoding(given: Any) -> None:
             'give {"codec": {...}, "chain": ["...", "..."], "manifest": "...", "audio": "..."}',
         )
     given["codec"] = checked(_kind(Encoder, given["codec"], "--decoding, codec"), given["codec"], "--decoding, codec")
+
+
+def _check_chains(given: Any) -> None:
+    """Check that `--chains` says how latents lead to those of the reference."""
+    handles = {"own", "reference"}
+    if given is None or given.keys() != handles or not all(_is_handles(chain) for chain in given.values()):
+        raise UserError(
+            "this kind of measurement compares two representations, and how they are made is not said",
+            "--chains",
+            'give {"own": ["...", "..."], "reference": ["...", "..."]}: handles of latents, the root first',
+        )
+
+
+def _is_handles(chain: Any) -> bool:
+    return isinstance(chain, list) and len(chain) > 0 and all(isinstance(handle, str) for handle in chain)
 
 
 def _of_model(kind: str, given: Any, where: str) -> dict[str, Any]:

@@ -198,3 +198,19 @@ def test_the_code_that_solves_a_line_counts_for_the_predictors_that_start_from_o
 
     assert fitted_by() == ["latentdyn.predictors.mdn"]
     assert fitted_by(linear_skip="fixed") == ["latentdyn.predictors.mdn", "latentdyn.predictors.linear_gaussian"]
+
+
+def test_a_judged_table_begins_with_its_reference_and_hears_what_leads_back():
+    values = edited("representations.states", {"kind": "random_gru", "source": "logmel", "dim": 3})
+    values["representations"]["narrow"] = {"kind": "pca", "source": "logmel", "dim": 8}
+    values["tables"] = {
+        "judged": {"kind": "learned", "corpora": ["speech"], "reference": "logmel", "groups": ["perception"],
+                   "representations": ["narrow", "logmel", "states"]}
+    }  # fmt: skip
+    config = load_config(values)
+    rows = ["logmel", "narrow", "states"]
+    assert measured(config, "judged", "learned") == measured(config, "judged", "geometry") == [(r, r, 0) for r in rows]
+    assert measured(config, "judged", "decoder_tolerance") == [(r, r, 0) for r in rows[:2]]
+    files = {(m.metrics, m.sums, m.variant) for m in config.tables["judged"].measurements(config, "speech")}
+    assert ("learned_logmel.json", "learned_logmel_speakers.parquet", "logmel") in files
+    assert config.tables["judged"].plan(config, "speech")["unheard"] == {"states": "random_gru"}

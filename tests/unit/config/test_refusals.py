@@ -673,3 +673,50 @@ def test_rows_of_trade_offs_must_compare(section, changes, groups, message):
     if groups:
         values["tables"]["costs"]["groups"] = []
         load_config(values)
+
+
+JUDGED = {"kind": "learned", "corpora": ["speech"], "reference": "logmel", "representations": ["narrow", "states"]}
+
+
+def judged(**changes: Any) -> dict[str, Any]:
+    """A config with a table of kind learned: a readout, a random network, frames at another rate, and one's own."""
+    values = edited("tables", {"judged": JUDGED | changes})
+    values["representations"] |= {
+        "narrow": {"kind": "pca", "source": "logmel", "dim": 8},
+        "states": {"kind": "random_gru", "source": "logmel", "dim": 100},
+        "other": {"kind": "logmel", "n_mels": 40},
+    }
+    return values
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"reference": "logmle"}, r"tables\.judged\.reference: 'logmle' is not defined .*logmel"),
+        ({"reference": "narrow"}, r"reference: 'narrow' is no frames of the codec.*\(its link pca\)"),
+        ({"reference": "other"}, r"reference: 'narrow' and 'other' are not made of one encoder"),
+        ({"reference": "slow"}, r"reference: 'slow' has 6\.25 frames a second, and 'narrow' 12\.5"),
+        ({"groups": ["sound"]}, r"tables\.judged\.groups\.0: .*perception"),
+    ],
+)
+def test_what_cannot_be_judged_in_the_frames_of_a_reference_is_refused(changes: dict[str, Any], message: str):
+    load_config(judged())
+    assert re.search(message, refusal(judged(**changes)))
+
+
+def test_a_table_that_judges_shows_what_its_sections_measure():
+    assert re.search(
+        r"shows 1, which is not among geometry\.horizons", refusal(judged() | {"geometry": {"horizons": [2]}})
+    )
+    heard = judged(groups=["perception"]) | {"decoder_tolerance": {"sigmas": [0.1]}}
+    assert re.search(r"shows 0\.0, which is not among decoder_tolerance\.sigmas", refusal(heard))
+
+
+def test_exact_values_of_a_window_are_compared_with_predictors_of_that_window():
+    values = edited("representations.hidden", {"kind": "state_space", "window_frames": 4})
+    values["tables"]["exact"] |= {"predictors": {"hidden": "line"}}
+    assert re.search(r"exact\.predictors\.hidden: .*window_frames = 4 .*predictor 'line' has 8", refusal(values))
+    values["predictors"]["line"] = LINE | {"window_frames": 4}
+    values["tables"] = {"exact": values["tables"]["exact"] | {"keys": {}, "geometry": ["hidden"]}}
+    assert re.search(r"exact\.geometry: .*the section geometry has 8", refusal(values))
+    load_config(values | {"geometry": {"window_frames": 4}})

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from latentdyn.diagnostics.phones.probe import Whitening, fit_probe, label_correlation
+from latentdyn.diagnostics.phones.probe import fit_probe, label_correlation
+from latentdyn.diagnostics.whitening import Whitening
 
 RIDGES = [1e-4, 1e-2]
 

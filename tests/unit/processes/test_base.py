@@ -12,7 +12,7 @@ from latentdyn.stores.latents import open_latents
 from tests.settings import process_of, settings_of
 
 MANIFEST = pd.DataFrame({"utterance_id": ["a1", "a2", "b1"], "speaker_id": ["a", "a", "b"], "n_frames": [7, 3, 5]})
-KINDS_WITH_PARAMETERS = ["jumps", "prototypes", "switching", "var"]
+KINDS_WITH_PARAMETERS = ["jumps", "prototypes", "state_space", "switching", "var"]
 
 
 @pytest.mark.parametrize("kind", PROCESSES.kinds())
@@ -72,6 +72,11 @@ def test_an_unknown_kind_is_refused():
         ("vmf_steps", "kappa", 0.0),
         ("vmf_steps", "mu_logm", float("inf")),
         ("vmf_steps", "sigma", 0.0),
+        ("state_space", "dim", 0),
+        ("state_space", "state_dim", 0),
+        ("state_space", "radius", 1.0),
+        ("state_space", "noise", 0.0),
+        ("state_space", "window_frames", 0),
         ("switching", "dim", 0),
         ("switching", "n_regimes", 0),
         ("switching", "radius", 1.0),

@@ -241,7 +241,8 @@ def test_a_table_of_splits_with_an_unknown_split_is_refused(tmp_path: Path):
 @pytest.mark.parametrize("kind", measurement_kinds(), ids=lambda kind: kind.measurement)
 def test_what_a_rule_passes_goes_through_as_it_is(kind: type[MeasurementKind]):
     config = merged("soundstream")
-    by, variant = {"clusters": ("pca", None), "corrections": ("vmf", "score")}.get(kind.measurement, ("vmf", None))
+    others = {"clusters": ("pca", None), "corrections": ("vmf", "score"), "learned": ("vmf", "soundstream")}
+    by, variant = others.get(kind.measurement, ("vmf", None))
     section = config.section(kind)
     settings = section.settings(config, by, variant)
     assert checked(kind.form(), settings, "") == settings

@@ -72,6 +72,7 @@ class MeasurementKind(Strict):
     roles: ClassVar[dict[str, Literal["predictor", "score"]]] = {"predictor": "predictor"}  # kinds of models it reads
     needs_gpu: ClassVar[bool] = True
     decodes: ClassVar[bool] = False  # it reads what leads back to audio: codec, chain of latents, recordings
+    compares: ClassVar[bool] = False  # it maps frames to those of another representation, which `variant` names
     aligned: ClassVar[bool] = False  # it reads when phones are spoken
     folder: ClassVar[str | None] = None  # of further files that it writes
     minutes: ClassVar[tuple[int, int]] = (30, 100)  # a job's own, and megabytes of latents a minute

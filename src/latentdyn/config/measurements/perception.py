@@ -1,6 +1,7 @@
 """Sections of measurements that decode latents and score what is heard (docs/perception.md)."""
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -104,6 +105,14 @@ class DecoderTolerance(ScoredPerception):
         [0.0, 0.05, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0],
         description="σ of the noise, in deviations of each dimension of the training frames",
     )
+
+    def needed_for_pesq(self) -> list[tuple[str, Sequence[Any], Any]]:
+        """What a table that shows PESQ of true latents needs: a setting, its values, and what must be among them."""
+        return [
+            ("decoder_tolerance.split", [self.split], "eval"),
+            ("decoder_tolerance.sigmas", self.sigmas, 0.0),
+            ("decoder_tolerance.scores", self.scores, "pesq"),
+        ]
 
 
 _LEAST_NOISE = 1e-4  # float32 holds latents to about a thousandth of it

@@ -75,3 +75,22 @@ class Switching(Process):
     n_regimes: int = Field(2, ge=2, le=10_000, description="how many, equally likely")
     radius: Annotated[float, Field(gt=0, lt=1)] = Field(0.9, description="spectral radius of each")
     noise: Size = Field(1.0, description="deviation of each dimension's noise")
+
+
+class StateSpace(Process):
+    """A linear state that is hidden under independent noise: the known answer for factorizers."""
+
+    exact_at_all_horizons = True
+    exact_geometry = True
+
+    kind: Literal["state_space"]
+    state_dim: int = Field(4, ge=1, le=10_000, description="dimensions of the state")
+    radius: Annotated[float, Field(gt=0, lt=1)] = Field(0.9, description="spectral radius of the state's map")
+    noise: Size = Field(0.3, description="deviation of each dimension's noise; that of the signal is about 1")
+    window_frames: int = Field(
+        8,
+        ge=1,
+        le=1000,
+        description="W: frames of context that its exact values are given; a calibration's predictor, and the section "
+        "`geometry`, must have the same",
+    )

@@ -1,4 +1,4 @@
-"""Derived latents of fewer dimensions: linear functions of each frame."""
+"""Derived latents of other dimensions: linear functions of each frame, and the states of a random network."""
 
 from dataclasses import replace
 from typing import Literal
@@ -45,3 +45,16 @@ class CanonicalCorrelations(Readout):
 
     kind: Literal["cca"]
     window_frames: int = Field(8, ge=1, le=100_000, description="W: frames of the past, up to the one before")
+
+
+class RandomGRU(Derived):
+    """States of a recurrent network with random weights: what looking back alone gives."""
+
+    has_inverse = False
+
+    kind: Literal["random_gru"]
+    dim: int = Field(ge=1, le=100_000, description="dimensions of the state")
+    seed: int = Field(0, ge=0, lt=2**32, description="another one draws other weights")
+
+    def shape_of(self, source: Shape) -> Shape:
+        return replace(source, dim=self.dim)

@@ -300,6 +300,12 @@ def by_predictors(
     return found
 
 
+def unheard_rows(config: "Root", rows: Iterable[str]) -> dict[str, str]:
+    """Of each row that does not lead back to audio, the kind of the link that has no inverse."""
+    links = ((row, link) for row in rows for link in config.derivation(row))
+    return {row: link.kind for row, link in links if not link.has_inverse}
+
+
 def undefined(where: str, name: str, defined: Iterable[str]) -> ValueError:
     """The error for a name that nothing defines."""
     defined = sorted(defined)

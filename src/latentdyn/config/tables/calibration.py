@@ -79,6 +79,7 @@ class CalibrationTable(TableKind):
         for name in self.geometry:
             if not self._process(f"{where}.geometry", config, name).exact_geometry:
                 raise ValueError(f"{where}.geometry: no exact value is known of '{name}' without a predictor")
+            self._check_window(f"{where}.geometry", config, name, "the section geometry", config.section(Geometry))
         for name in self.readouts:
             if not self._process(f"{where}.readouts", config, name).exact_readouts:
                 raise ValueError(
@@ -88,6 +89,8 @@ class CalibrationTable(TableKind):
         check_predictors(where, config, self.predictors.values())
         for name, predictor in self.predictors.items():
             self._check_horizons(f"{where}.horizons", config, name, predictor)
+            measuring = config.predictors[predictor]
+            self._check_window(f"{where}.predictors.{name}", config, name, f"predictor '{predictor}'", measuring)
         for key in (key for keys in self.keys.values() for key in keys):
             if key not in config.keys:
                 raise undefined(f"{where}.keys", key, config.keys)
@@ -117,6 +120,15 @@ class CalibrationTable(TableKind):
             raise ValueError(f"{where}: no exact value of clusters is known of a process of kind {process.kind}")
         if 1 not in self.horizons:
             raise ValueError(f"{where}: the exact value of clusters is at k = 1, which is not among horizons")
+
+    def _check_window(self, where: str, config: "Root", name: str, who: str, measuring: Any) -> None:
+        """Check that exact values that are given so many frames of context are compared with what has as many."""
+        window = getattr(config.representations[name], "window_frames", None)
+        if window is not None and window != measuring.window_frames:
+            raise ValueError(
+                f"{where}: the exact values of '{name}' are given its window_frames = {window} frames of context, and "
+                f"{who} has {measuring.window_frames}"
+            )
 
     def _check_horizons(self, where: str, config: "Root", name: str, predictor: str) -> None:
         process = config.representations[name]

@@ -10,7 +10,14 @@ from latentdyn.config.measurements.free_runs import FreeRuns
 from latentdyn.config.measurements.injection import Injection
 from latentdyn.config.measurements.lagged import Evaluation
 from latentdyn.config.measurements.perception import DecoderTolerance
-from latentdyn.config.tables.base import RowsTable, check_predictors, check_same_frames, check_trained, frames_of
+from latentdyn.config.tables.base import (
+    RowsTable,
+    check_predictors,
+    check_same_frames,
+    check_trained,
+    frames_of,
+    unheard_rows,
+)
 from latentdyn.config.tables.geometry import Geometry
 from latentdyn.config.values import Names, Split, no_duplicates
 
@@ -49,16 +56,11 @@ class TradeoffTable(RowsTable):
                 scored.append(("the section geometry", section.window_frames, section.horizons[-1]))
             check_same_frames(where, scored)
         check_trained(where, config, self.predictors, [1])
-        heard = config.section(DecoderTolerance)
         wanted: dict[Group, list[tuple[str, Sequence[Any], Any]]] = {
             "geometry": [("geometry.horizons", config.section(Geometry).horizons, 1)],
             "injection": [("injection.splits", config.section(Injection).splits, _SPLIT)],
             "free_runs": [("free_runs.split", [config.section(FreeRuns).split], _SPLIT)],
-            "perception": [
-                ("decoder_tolerance.split", [heard.split], _SPLIT),
-                ("decoder_tolerance.sigmas", heard.sigmas, 0.0),
-                ("decoder_tolerance.scores", heard.scores, "pesq"),
-            ],
+            "perception": config.section(DecoderTolerance).needed_for_pesq(),
         }
         for group in self.groups:
             for setting, given, needed in wanted[group]:
@@ -70,7 +72,7 @@ class TradeoffTable(RowsTable):
         for group, kind in _OF_PREDICTORS.items():
             if group in self.groups:
                 found += self.by_rows(config, kind, corpus, self.predictors)
-        unheard = self._unheard(config)
+        unheard = unheard_rows(config, self.rows(config))
         for group, kind in _OF_REPRESENTATIONS.items():
             if group in self.groups:
                 rows = [row for row in self.rows(config) if group == "geometry" or row not in unheard]
@@ -78,9 +80,4 @@ class TradeoffTable(RowsTable):
         return found
 
     def plan(self, config: "Root", corpus: str) -> dict[str, Any]:
-        return super().plan(config, corpus) | {"unheard": self._unheard(config)}
-
-    def _unheard(self, config: "Root") -> dict[str, str]:
-        """Of each row that does not lead back to audio, the kind of the link that has no inverse."""
-        links = ((row, link) for row in self.rows(config) for link in config.derivation(row))
-        return {row: link.kind for row, link in links if not link.has_inverse}
+        return super().plan(config, corpus) | {"unheard": unheard_rows(config, self.rows(config))}

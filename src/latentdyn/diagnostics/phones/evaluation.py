@@ -19,8 +19,9 @@ from latentdyn.diagnostics.phones.alignment import (
     phones_of_rows,
     ranges,
 )
-from latentdyn.diagnostics.phones.probe import Whitening, fit_probe, label_correlation
+from latentdyn.diagnostics.phones.probe import fit_probe, label_correlation
 from latentdyn.diagnostics.records import Record, record
+from latentdyn.diagnostics.whitening import Whitening
 from latentdyn.errors import UserError
 from latentdyn.metrics import (
     ABX_ACROSS,

@@ -20,31 +20,8 @@ from scipy.special import logsumexp
 
 from latentdyn.predictors.ridges import choose_ridge
 
-_LEAST_VARIANCE = 1e-9  # of the largest: below this, a direction holds rounding
 _LEAST_GAIN = 1e-4  # nats by which a ridge beyond the grid must be better
 _STEPS, _GRADIENT = 300, 1e-4  # of L-BFGS; held-out numbers are then within 0.001 nats of the optimum's
-
-
-@dataclass(frozen=True)
-class Whitening:
-    """(x - mean) @ weights has covariance 1 on training frames. weights: (D, D'), of the D' directions that vary."""
-
-    mean: np.ndarray
-    weights: np.ndarray
-
-    @classmethod
-    def fit(cls, training: np.ndarray) -> "Whitening":
-        """Of (n, D) frames."""
-        mean = training.mean(axis=0, dtype=np.float64)
-        x = training - mean
-        values, vectors = np.linalg.eigh(x.T @ x / len(x))
-        vary = values > _LEAST_VARIANCE * max(values[-1], np.finfo(np.float64).tiny)
-        return cls(mean, vectors[:, vary] / np.sqrt(values[vary]))
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Frames (n, D) -> (n, D') float64."""
-        white: np.ndarray = (x - self.mean) @ self.weights
-        return white
 
 
 def label_correlation(white: np.ndarray, labels: np.ndarray) -> float:

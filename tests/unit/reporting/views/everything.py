@@ -44,6 +44,8 @@ def table_of(kind: str) -> dict[str, Any]:
     }  # fmt: skip
     if kind == "calibration":
         return {**table, "predictors": {"r": "p"}, "keys": {}, "geometry": [], "readouts": []}
+    if kind == "learned":
+        return {**table, "reference": "r"}
     if kind in ("paired", "regimes"):  # a pair is two
         return {**table, "predictors": ["p", "q"]}
     return table
@@ -88,6 +90,9 @@ def everything(value: float = 0.5, regime: str = "teacher_forced") -> Measuremen
         ("r", "tokens", {}),
         ("r", "geometry", {"horizon": 1}),
         ("r", "rate_quality", {"mode": "noisy", "sigma": 0.5}),
+    ]
+    measured += [
+        ("r", "learned", {"mode": mode, "horizon": 1}) for mode in ("exact", "frame", "window", "cca", "noisy")
     ]
     measured += [
         ("r", "decoder_tolerance", place) for place in ({"mode": "noisy", "sigma": 0.0}, {"mode": "reconstruction"})

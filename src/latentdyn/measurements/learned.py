@@ -1,0 +1,85 @@
+"""Judge a representation in the frames of a reference: decoded skill, state information, reconstruction and rate."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from latentdyn.diagnostics.learned.decoding import decoded_skill, line_back, reconstruction
+from latentdyn.diagnostics.learned.information import state_information
+from latentdyn.diagnostics.learned.innovation_rate import innovation_rate
+from latentdyn.diagnostics.learned.pair import Pair
+from latentdyn.diagnostics.records import record
+from latentdyn.errors import UserError
+from latentdyn.measurements.subject import Measured, Subject
+from latentdyn.metrics import DIM, FRAME_RATE_HZ, NONFINITE, SPEAKERS
+from latentdyn.representations.way import open_way
+from latentdyn.stores.latents import LatentsStore, open_latents
+
+_SEED_NAMES = ("learned",)
+LINE = "line"  # the way back where no link leads back
+
+
+def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
+    """Measure `subject` as the section `learned` says, in the frames of the reference that its chains lead to.
+
+    Records of the decoded skill have as their mode how frames go back: `exact` or `approximate`, by the links of the
+    chain, or `line`.
+
+    Raises:
+        UserError: the chains were not given or do not fit (see representations.way), or as of the diagnostics.
+    """
+    if subject.chains is None:
+        raise UserError(
+            "nothing says how these latents lead to those of the reference",
+            "--chains",
+            "give the handles of both, each from the root on, as own and reference",
+        )
+    way = open_way(subject.chains["own"], subject.chains["reference"])
+    store, frames = subject.store, subject.frames
+    aligned = _aligned(store, open_latents(subject.chains["reference"][-1]))
+    ahead = max(*settings["horizons"], *settings["information_horizons"])
+    pair = Pair.of(subject.latents.cpu().numpy(), aligned, frames, settings["window_frames"], ahead)
+    resamples, most = settings["bootstrap_resamples"], settings["max_frames"]
+    shared: dict[str, Any] = {"ridges": settings["ridges"], "resamples": resamples, "seed_names": _SEED_NAMES}
+    back = line_back(pair, settings["ridges"]) if way.inverse == "none" else way
+    mode = LINE if way.inverse == "none" else way.inverse
+    skill = decoded_skill(pair, back, mode, settings["horizons"], max_forecasts=settings["max_forecasts"], **shared)
+    kept = reconstruction(pair, back, mode, resamples, _SEED_NAMES)
+    told = state_information(pair, settings["information_horizons"], max_frames=most, **shared)
+    rates, rate_sums = innovation_rate(
+        pair, back, damage=settings["damage"], frame_rate_hz=store.frame_rate_hz,
+        window_frames=settings["window_frames"], max_frames=most, **shared,
+    )  # fmt: skip
+    held_out = frames[frames["split"] == "eval"]
+    facts = [
+        record(metric, value, len(held_out), split="eval")
+        for metric, value in (
+            (DIM, store.dim), (FRAME_RATE_HZ, store.frame_rate_hz), (SPEAKERS, held_out["speaker_id"].nunique()),
+            (NONFINITE, int((~held_out["valid"]).sum())),
+        )
+    ]  # fmt: skip
+    records = [*facts, *skill.records, *kept.records, *told.records, *rates]
+    return Measured(records, pd.concat([skill.sums, kept.sums, told.sums, rate_sums], ignore_index=True))
+
+
+def _aligned(store: LatentsStore, reference: LatentsStore) -> np.ndarray:
+    """Frames of the reference at the rows of a store, (n_rows, D) float32; NaN where it has none.
+
+    Raises:
+        UserError: the reference lacks an utterance.
+    """
+    starts = reference.utterances.set_index("utterance_id")
+    lacking = [name for name in store.utterances["utterance_id"] if name not in starts.index]
+    if lacking:
+        raise UserError(
+            f"the reference lacks {len(lacking)} of {len(store.utterances)} utterances, the first is {lacking[0]}",
+            reference.path,
+            "take a reference of the same corpus",
+        )
+    frames, found = reference.load(), np.full((store.n_rows, reference.dim), np.nan, np.float32)
+    for one in store.utterances.itertuples():
+        there = starts.loc[one.utterance_id]
+        n = min(int(one.n_frames), int(there.n_frames))
+        found[one.start : one.start + n] = frames[there.start : there.start + n]
+    return found

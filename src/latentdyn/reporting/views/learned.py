@@ -1,0 +1,224 @@
+"""What representations are judged by, in one row each: what forecasts and states tell of the reference's frames, beside
+what is left of these frames. The first row is the reference itself.
+
+What a filter, a scale or mixing buys stands beside it (`predictive_information` of the representation's own frames, and
+the dimensions that they vary in), so that a reader sees which of the two moved.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from latentdyn.metrics import (
+    DECODED_NLL,
+    DECODED_SKILL,
+    EFFECTIVE_RANK,
+    PARTICIPATION_RATIO,
+    PESQ,
+    PREDICTIVE_INFORMATION,
+    RATE_KBIT_PER_S,
+    RATE_SAVED,
+    RATE_SAVED_SHUFFLED,
+    RECONSTRUCTION,
+    STATE_INFORMATION,
+    STATE_INFORMATION_WHOLE,
+    Metric,
+)
+from latentdyn.reporting.measurements import Measurements, unmeasured
+from latentdyn.reporting.sheet import Sheet
+from latentdyn.reporting.titles import title
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_WAYS = ["exact", "approximate", "line"]  # modes of what is mapped back
+_STATES = {"": "frame", "_window": "window", "_cca": "cca"}  # ends of columns, and the modes of their records
+_BOUNDS = ("ci_low", "ci_high")
+
+
+def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> Sheet:
+    """The sheet of one table; `plan` also says `unheard`: of rows without a way back to audio, the link that breaks it.
+
+    Raises:
+        UserError: nothing was measured for a row.
+    """
+    rows, columns = learned_rows(measured, table, plan)
+    shown = ["representation", "dim", "way_back"]
+    for column in _for_people(columns, rows):
+        shown += [name for name in (column, *_bounds(column)) if name in rows]
+    decimals = {name: metric.decimals for column, metric in columns.items() for name in (column, *_bounds(column))}
+    caption = f"Representations in the frames of {table['reference']}, corpus {plan['corpus']}."
+    return Sheet(rows, _notes(columns, table, plan), decimals, caption=caption, columns=shown)
+
+
+def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
+    """Decoded skill, state information and predictive information, a panel each, against PESQ if it was measured, else
+    against the reconstruction. The line joins the rows that no other row beats in both; the dashed one is the
+    reference."""
+    from matplotlib.figure import Figure
+
+    rows, columns = learned_rows(measured, table, plan)
+    heard = PESQ.name in rows and rows[PESQ.name].notna().any()
+    across = PESQ if heard else RECONSTRUCTION
+    panels = [_first(columns, metric) for metric in (DECODED_SKILL, STATE_INFORMATION, PREDICTIVE_INFORMATION)]
+    figure = Figure(figsize=(5.2 * len(panels), 5.2), layout="constrained")
+    colors = {name: f"C{i}" for i, name in enumerate(dict.fromkeys(rows["kind"]))}
+    for panel, column in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        _points(panel, rows, across.name, column, colors)
+        panel.set_title(title(column, columns[column]), fontsize=10)
+        panel.set_xlabel(title(across.name, across))
+    figure.axes[0].text(
+        0.02, 0.98, "filters and mixing buy nothing here", transform=figure.axes[0].transAxes, va="top", fontsize=8
+    )
+    figure.axes[-1].text(0.02, 0.98, "filters buy this", transform=figure.axes[-1].transAxes, va="top", fontsize=8)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=6, fontsize=8, frameon=False)
+    return figure
+
+
+def learned_rows(
+    measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
+) -> tuple[pd.DataFrame, dict[str, Metric]]:
+    """A row for each representation, and which metric each column with numbers is."""
+    judged = measured.where(measurement="learned", split="eval")
+    ceiling = judged.where(representation=plan["rows"][0])
+    columns: dict[str, Metric] = {}
+    rows = []
+    for name in plan["rows"]:
+        mine = judged.where(representation=name)
+        if mine.records.empty:
+            raise unmeasured({"representation": name, "measurement": "learned", "split": "eval"})
+        lineage = plan["kinds"]["representations"][name]
+        row: dict[str, Any] = {"representation": name, "lineage": lineage, "kind": lineage.rpartition(">")[2]}
+        row |= {"dim": mine.over_seeds("dim"), "frame_rate_hz": mine.over_seeds("frame_rate_hz")}
+        row["ms_per_step"] = 1000 / row["frame_rate_hz"]
+        values = {**_judged(mine, ceiling, row), **_shape(measured, name)}
+        if "perception" in table["groups"]:
+            values |= _heard(measured, name, plan)
+        for column, (metric, given) in values.items():
+            columns[column] = metric
+            row |= given
+        rows.append(row)
+    made = pd.DataFrame(rows).dropna(axis="columns", how="all")
+    return made, {column: metric for column, metric in columns.items() if column in made}
+
+
+_Columns = dict[str, tuple[Metric, dict[str, Any]]]  # by column: its metric, and its value with bounds
+
+
+def _judged(mine: Measurements, ceiling: Measurements, row: dict[str, Any]) -> _Columns:
+    """What is measured in the frames of the reference. Sets `way_back` and `n` of the row."""
+    found: _Columns = {}
+    back = mine.where(mode=_WAYS)
+    skill = back.records[back.records["metric"] == DECODED_SKILL.name]
+    row["way_back"], row["n"] = (skill["mode"].iloc[0], int(skill["n"].iloc[0])) if len(skill) else (None, 0)
+    for h in sorted(skill["horizon"].dropna().unique()):
+        here, there = back.where(horizon=h), ceiling.where(mode=_WAYS, horizon=h)
+        for metric in (DECODED_SKILL, DECODED_NLL):
+            found[f"{metric.name}_{h}"] = metric, _with_bounds(here, metric, f"{metric.name}_{h}")
+            column = f"{metric.name}_to_reference_{h}"
+            if (change := here.difference(there, metric.name)) is not None:
+                bounds = zip((column, *_bounds(column)), (change.value, change.ci_low, change.ci_high), strict=True)
+                found[column] = metric, dict(bounds)
+    told = mine.where(mode=list(_STATES.values())).records
+    for j in sorted(told["horizon"].dropna().unique()):
+        for end, mode in _STATES.items():
+            for metric in (STATE_INFORMATION, STATE_INFORMATION_WHOLE):
+                column = f"{metric.name}{end}_{j}"
+                found[column] = metric, _with_bounds(mine.where(mode=mode, horizon=j), metric, column)
+    found[RECONSTRUCTION.name] = RECONSTRUCTION, _with_bounds(back, RECONSTRUCTION, RECONSTRUCTION.name)
+    noisy = mine.where(mode="noisy")
+    found |= {m.name: (m, _with_bounds(noisy, m, m.name)) for m in (RATE_KBIT_PER_S, RATE_SAVED, RATE_SAVED_SHUFFLED)}
+    return found
+
+
+def _shape(measured: Measurements, name: str) -> _Columns:
+    """What is measured of the representation's own frames."""
+    here = measured.where(measurement="geometry", representation=name, split="eval")
+    if here.records.empty:
+        raise unmeasured({"representation": name, "measurement": "geometry", "split": "eval"})
+    found = {m.name: (m, _with_bounds(here, m, m.name)) for m in (EFFECTIVE_RANK, PARTICIPATION_RATIO)}
+    of_frames = PREDICTIVE_INFORMATION.name
+    return {of_frames: (PREDICTIVE_INFORMATION, _with_bounds(here.where(horizon=1), PREDICTIVE_INFORMATION, of_frames)),
+            **found}  # fmt: skip
+
+
+def _heard(measured: Measurements, name: str, plan: dict[str, Any]) -> _Columns:
+    here = measured.where(measurement="decoder_tolerance", representation=name, split="eval", slice="all")
+    true = here.where(mode="noisy", sigma=0.0)
+    if true.records.empty and name not in plan["unheard"]:
+        raise unmeasured({"representation": name, "measurement": "decoder_tolerance", "split": "eval"})
+    return {PESQ.name: (PESQ, _with_bounds(true, PESQ, PESQ.name))}
+
+
+def _with_bounds(mine: Measurements, metric: Metric, column: str) -> dict[str, Any]:
+    values = {column: mine.over_seeds(metric.name)}
+    bounds = zip(_bounds(column), _BOUNDS, strict=True)
+    return values | {name: mine.over_seeds(metric.name, bound) for name, bound in bounds}
+
+
+def _bounds(column: str) -> tuple[str, str]:
+    return f"{column}_ci_low", f"{column}_ci_high"
+
+
+def _places(columns: dict[str, Metric], metric: Metric) -> list[str]:
+    """The columns `{metric}_{horizon}`, by horizon."""
+    return [name for name in columns if name.removeprefix(f"{metric.name}_").isdigit()]
+
+
+def _first(columns: dict[str, Metric], metric: Metric) -> str:
+    return next(iter([*_places(columns, metric), metric.name]))
+
+
+def _for_people(columns: dict[str, Metric], rows: pd.DataFrame) -> list[str]:
+    """Skill at two horizons, information at two, what is left of frames, and what filters buy."""
+    skill, told = _places(columns, DECODED_SKILL), _places(columns, STATE_INFORMATION)
+    chosen = [*skill[:1], *skill[2:3], *told[:1], *told[3:4], RECONSTRUCTION.name, PESQ.name,
+              RATE_KBIT_PER_S.name, PREDICTIVE_INFORMATION.name, EFFECTIVE_RANK.name]  # fmt: skip
+    return [name for name in chosen if name in rows]
+
+
+def _notes(columns: dict[str, Metric], table: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+    notes = [
+        f"Corpus `{plan['corpus']}`, held-out speakers; intervals are 95 % bootstraps over speakers. The first row is "
+        f"the reference, `{table['reference']}`. All rows are judged in its frames, so that no filter, scale or mixing "
+        "of a representation buys anything in the columns `decoded_..` and `state_information_..`.",
+        "`decoded_skill_h`: forecasts h frames ahead are made in the representation, by the best straight line from "
+        "its own last W frames, and mapped back. It is the share of the variance of the reference's frames that they "
+        "explain. The first row is the ceiling of what a straight line can tell; the CSV holds each row less the first "
+        "(`decoded_skill_to_reference_h`, with paired intervals), and the NLL. `way_back`: `exact` and `approximate` "
+        "are by the inverse of each link; `line` is the best straight line from a frame to the reference's, where a "
+        "link has no inverse.",
+        "`state_information_j`: what one frame tells about the reference's frame j later, in nats, by a straight line, "
+        "less what it tells if frames are in random order within utterances (voice and room; `_whole` in the CSV is "
+        "without this). The CSV holds two ceilings: `_window`, of W frames of the reference, and `_cca`, of the best "
+        "straight combinations of these, as many as the row has dimensions.",
+        "`reconstruction`: the share of the variance of the reference's frames that comes back from true frames. "
+        "Compare rows at equal `reconstruction` (or `pesq`): a representation that keeps less can forecast less.",
+        "`rate_kbit_per_s`: what frames cost to send with the help of their past, with noise that costs a set share of "
+        "the variance of the reference's frames (`damage` of the section `learned`).",
+        "`predictive_information` is of the representation's own frames at k = 1, the level gain with its sign turned. "
+        "Smoothing buys it: `leaky` and `random_gru` show how much. `effective_rank` says in how many directions "
+        "frames vary; it is near 1 where a representation has collapsed.",
+    ]
+    if PESQ.name in columns and plan["unheard"]:
+        broken = "; ".join(f"`{name}` (its link `{link}`)" for name, link in plan["unheard"].items())
+        notes.append(f"`pesq` is blank where a link has no inverse, so that nothing can be decoded: {broken}.")
+    return notes
+
+
+def _points(panel: Any, rows: pd.DataFrame, x: str, y: str, colors: dict[str, str]) -> None:
+    drawn = rows.dropna(subset=[x, y]).astype(
+        {name: float for name in (x, y, *_bounds(x), *_bounds(y)) if name in rows}
+    )
+    for kind, mine in drawn.groupby("kind", sort=False):
+        panel.plot(mine[x], mine[y], "o", markersize=5, color=colors[kind], label=kind)
+        if _bounds(y)[0] in mine:
+            panel.vlines(mine[x], mine[_bounds(y)[0]], mine[_bounds(y)[1]], color=colors[kind], linewidth=0.8)
+    for _, row in drawn[pd.Series(drawn[[x, y]].abs().max(axis=1) < 1e30)].iterrows():
+        panel.annotate(f"{row['dim']:g}", (row[x], row[y]), xytext=(4, 3), textcoords="offset points", fontsize=7)
+    best = drawn.sort_values(x, ascending=False)
+    best = best[best[y] >= best[y].cummax()]
+    panel.plot(best[x], best[y], color="0.6", linewidth=1, zorder=0)
+    if len(first := drawn[drawn["representation"] == rows["representation"].iloc[0]]):
+        panel.axhline(first[y].iloc[0], color="0.6", linestyle="--", linewidth=0.8, zorder=0)
