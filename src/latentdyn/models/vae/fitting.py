@@ -18,7 +18,7 @@ from latentdyn.errors import UserError
 from latentdyn.files import atomic_path
 from latentdyn.models.base import Fitting, Part
 from latentdyn.models.vae.health import measure_health, warn_of_collapse
-from latentdyn.models.vae.network import VAE, Moments, build_vae
+from latentdyn.models.vae.network import HEALTH_OF, VAE, Moments, build_vae
 from latentdyn.models.vae.objectives import Seen
 from latentdyn.seeds import numpy_generator, seed_for, torch_generator
 from latentdyn.stores.degeneracy import check_scale
@@ -27,7 +27,7 @@ from latentdyn.stores.latents import LatentsStore
 from latentdyn.stores.window_moments import window_moments
 from latentdyn.training.loop import Objective
 
-_HELD_OUT_SEQUENCES = 512
+_LOOKED_AT = 512  # sequences of each split, for the held-out loss and the health
 
 
 @dataclass(frozen=True)
@@ -84,34 +84,37 @@ class VAEFitting(Fitting[VAE]):
         """Choose sequences, and take the moments of the training frames.
 
         Raises:
-            UserError: no training speaker has a sequence, or a dimension never changes.
+            UserError: no speaker of a split that is needed has a sequence, or a dimension never changes.
         """
         super().__init__(settings, store, frames, seed, device)
-        stack, in_sequence = settings["stack"], settings["training"]["sequence_frames"]
-        length = stack * in_sequence
-        train, held_out = (
-            starts_of(frames[frames["split"] == split], store.n_rows, length) for split in ("train", "validation")
-        )
-        if train.empty:
-            raise UserError(
-                f"no training speaker has an utterance of {length} finite frames in a row, which is what "
-                f"{in_sequence} latents of {stack} frames each take",
-                f"{store.path}, training.sequence_frames and stack of the representation",
-                "lower training.sequence_frames, or use longer utterances",
-            )
-        self.sequences = Sequences.of(self.latents, train, length)
+        self.length = settings["stack"] * settings["training"]["sequence_frames"]
+        train, held_out = (self._starts(store, frames, split) for split in HEALTH_OF)
+        self.sequences = Sequences.of(self.latents, train, self.length)
         self.looked_at = {
-            split: Sequences.of(self.latents, self._few(starts, split), length)
-            for split, starts in (("train", train), ("validation", held_out))
+            split: Sequences.of(self.latents, self._few(starts, split), self.length)
+            for split, starts in zip(HEALTH_OF, (train, held_out), strict=True)
         }
         self.n_frames = (len(train), len(held_out))
         self._take_moments(store, frames)
 
+    def _starts(self, store: LatentsStore, frames: pd.DataFrame, split: str) -> pd.DataFrame:
+        """The first frames of a split's sequences; none where nobody is in it and nothing is chosen by it."""
+        mine, training = frames[frames["split"] == split], self.settings["training"]
+        starts = starts_of(mine, store.n_rows, self.length)
+        chooses = len(mine) and training["select"] == "best_validation"
+        if starts.empty and (split == "train" or chooses):
+            raise UserError(
+                f"no speaker of split {split} has an utterance of {self.length} finite frames in a row, which is what "
+                f"{training['sequence_frames']} latents of {self.settings['stack']} frames each take",
+                f"{store.path}, training.sequence_frames and stack of the representation",
+                "lower training.sequence_frames, or use longer utterances",
+            )
+        return starts
+
     def _few(self, starts: pd.DataFrame, split: str) -> pd.DataFrame:
         """Some sequences that do not overlap."""
-        length = self.settings["stack"] * self.settings["training"]["sequence_frames"]
-        apart = starts[starts["t"] % length == 0]
-        return subsample_frames(apart if len(apart) else starts, _HELD_OUT_SEQUENCES, (*self.seed_names, split))
+        apart = starts[starts["t"] % self.length == 0]
+        return subsample_frames(apart if len(apart) else starts, _LOOKED_AT, (*self.seed_names, split))
 
     def _take_moments(self, store: LatentsStore, frames: pd.DataFrame) -> None:
         stack = self.settings["stack"]

@@ -10,6 +10,7 @@ import torch
 from latentdyn.errors import UserError
 from latentdyn.models.fit import fit_model
 from latentdyn.models.vae.fitting import Evidence, Sequences, VAEFitting, starts_of
+from latentdyn.models.vae.health import warn_of_collapse
 from latentdyn.models.vae.network import HEALTH, VAE
 
 from .examples import PRIOR, TERMS, settings
@@ -155,6 +156,13 @@ def test_utterances_too_short_for_a_sequence_are_refused(fit, var_process):
         fit(settings(stack=4), var_process(TRANSITION, 10, 31))
 
 
+def test_validation_speakers_who_choose_the_step_need_long_utterances_too(fit, var_process):
+    short = {(u, s): x[:20] if s[0] == "v" else x for (u, s), x in var_process(TRANSITION, 10, 40).items()}
+    with pytest.raises(UserError, match=r"no speaker of split validation has an utterance of 24 finite frames"):
+        fit(settings(stack=3), short)
+    assert np.isnan(health(fit(settings({"select": "last", "steps": 1}, stack=3), short))["kl_nats"])
+
+
 def test_a_dimension_that_never_changes_is_refused(fit, var_process):
     still = {name: x * [1, 0] + 2 for name, x in var_process(TRANSITION, 10, 40).items()}
     with pytest.raises(UserError, match=r"1 of 2 dimensions of the source never change.*dimension 1\)"):
@@ -183,6 +191,19 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_leaves_its_batch(fit, 
         fit(settings(objective={"terms": TERMS[:1]}))
     batch = np.load(tmp_path / "state/nonfinite_batch.npz")
     assert batch["step"] == 3 and batch["frames"].shape == (8, 8, 2) and len(batch["rows"]) == 8
+
+
+def test_a_rank_far_below_the_dimensions_is_told(caplog):
+    numbers = {
+        "reconstruction_r2": 0.5,
+        "kl_nats": 20.0,
+        "innovation_nats": np.nan,
+        "effective_rank": 1.2,
+        "dead_dims": 0,
+    }
+    warn_of_collapse(torch.tensor([numbers[name] for name in HEALTH]), 8, ["smooth", "predict"])
+    assert "8 dimensions vary in 1.2 directions (effective rank)" in caplog.text
+    assert "a lower weight of smooth and predict in objective.terms" in caplog.text
 
 
 @pytest.mark.parametrize(
