@@ -30,7 +30,7 @@ from latentdyn.config.networks import NetworkKind
 from latentdyn.config.predictors import PredictorKind
 from latentdyn.config.regimes import RegimeKind
 from latentdyn.config.representations import Encoder, Process, RepresentationKind
-from latentdyn.config.representations.learned import Learned, PriorKind, TermKind
+from latentdyn.config.representations.learned import LearnedRepresentation, PriorKind, TermKind
 from latentdyn.config.representations.same_shape import SurrogateMethod
 from latentdyn.config.tables import TableKind
 from latentdyn.config.tables.lagged import LaggedColumn
@@ -111,7 +111,7 @@ def jobs(shipped: Config) -> Counter[str]:
     for corpus, name in stores:
         if isinstance(shipped.all_representations[name], Encoder):
             count["encode_latents"] += shipped.corpora[corpus].encoding_parts
-        if isinstance(own := shipped.all_representations[name], Learned):
+        if isinstance(own := shipped.all_representations[name], LearnedRepresentation):
             count[f"train_{own.kind}"] += 1
     count.update(f"measure_{m.kind}" for m in measured)
     count.update(f"train_{kind}" for *_, kind in models)

@@ -14,7 +14,7 @@ shell.prefix(_ENVIRONMENT)
 
 from latentdyn.config import check_command_line, check_files, load_config
 from latentdyn.config.representations import Derived, Encoder, Process, Provided
-from latentdyn.config.representations.learned import VAE, Learned
+from latentdyn.config.representations.learned import VAE, LearnedRepresentation
 from latentdyn.errors import UserError
 from latentdyn.files import canonical_json
 from latentdyn.families import MODELS
@@ -162,8 +162,8 @@ def source_of(wildcards):
 
 def learned_model_of(wildcards):
     """The model that a learned representation applies to its source."""
-    own = representation_of(wildcards)
-    return f"results/{wildcards.corpus}/{wildcards.representation}/{own.kind}.json" if isinstance(own, Learned) else []
+    own, folder = representation_of(wildcards), f"results/{wildcards.corpus}/{wildcards.representation}"
+    return f"{folder}/{own.kind}.json" if isinstance(own, LearnedRepresentation) else []
 
 
 def plan_of(wildcards):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from latentdyn.config.kinds import kinds_of
-from latentdyn.config.representations.learned import Learned
+from latentdyn.config.representations.learned import LearnedRepresentation
 from latentdyn.models.checkpoint import save_checkpoint
 from latentdyn.models.fit import fit_model
 from latentdyn.representations.derive import derive_store
@@ -43,7 +43,7 @@ def derive(tmp_path: Path) -> Derive:
 
 def trained(source: LatentsStore, settings: Mapping[str, Any], splits: pd.DataFrame, handle: Path) -> Path | None:
     """The model of a learned kind, as rule train_... makes it; None for another kind."""
-    section = {kind_of(kind): kind for kind in kinds_of(Learned)}.get(settings["kind"])
+    section = {kind_of(kind): kind for kind in kinds_of(LearnedRepresentation)}.get(settings["kind"])
     if section is None:
         return None
     own = section.model_validate(settings)

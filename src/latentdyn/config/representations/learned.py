@@ -139,7 +139,7 @@ class VAEObjective(Strict):
         return max([self.prior.reach, *(term.reach for term in self.terms)])
 
 
-class Learned(Derived):
+class LearnedRepresentation(Derived):
     """Latents of a model that gradient descent fits to another representation."""
 
     seed: int = Field(0, ge=0, lt=2**32, description="of the training; another one trains another model")
@@ -157,7 +157,7 @@ class Learned(Derived):
 _NOT_TRAINED = {"kind", "source", "dtype", "posterior", "seed"}
 
 
-class VAE(Learned):
+class VAE(LearnedRepresentation):
     """A beta-VAE of another representation's frames (seed 003 §6.1)."""
 
     kind: Literal["vae"]
