@@ -114,7 +114,7 @@ def _differences(entry: Published, stored: StoredSheet, row: Mapping[str, Any]) 
         ("split", row.get("split"), entry.split),
         ("training", row.get("regime"), entry.regime),
     ]
-    return [f"{name} ({_brief(ours)}; published: {_brief(theirs)})" for name, ours, theirs in facts
+    return [f"{name} {_brief(ours)} (published: {_brief(theirs)})" for name, ours, theirs in facts
             if ours not in ("", None) and theirs is not None and not pd.isna(ours) and ours != theirs]  # fmt: skip
 
 

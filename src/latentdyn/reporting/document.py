@@ -17,11 +17,15 @@ _HEAD = r"""\documentclass{article}
 \date{}
 \begin{document}
 \maketitle
-\tableofcontents
+\listoftables
 """
-_FIGURE = r"""\begin{center}\includegraphics[width=\linewidth,height=.8\textheight,keepaspectratio]{%s}\end{center}
+_FIGURE = r"""\clearpage
+\begin{center}\makeatletter\def\@captype{figure}\makeatother
+\includegraphics[width=\linewidth,height=.8\textheight,keepaspectratio]{%s.png}
+\caption{Table~\ref{tab:%s}, drawn.}
+\end{center}
 """
-_PASSES = 3  # a longtable knows the widths of its columns at the second, the contents their pages at the third
+_PASSES = 3  # a longtable knows the widths of its columns at the second, the list of tables their pages at the third
 _LIMIT_S = 300
 
 
@@ -33,8 +37,8 @@ def document(title: str, tables: Sequence[str], figures: Collection[str]) -> str
     """
     parts = [_HEAD % escaped(title)]
     for name in tables:
-        parts.append(f"\\clearpage\n\\section{{{escaped(name.replace('_', ' '))}}}\n\\input{{{name}}}\n")
-        parts += [_FIGURE % f"{name}.png"] if name in figures else []
+        parts.append(f"\\clearpage\n\\input{{{name}}}\n")
+        parts += [_FIGURE % (name, name)] if name in figures else []
     return "".join([*parts, "\\end{document}\n"])
 
 

@@ -1,11 +1,11 @@
 """LaTeX of a table: booktabs, a caption, a label, units under the names, notes below; it fits the page.
 
 pandas' Styler writes and escapes it. Font and orientation follow from the width of its characters, roughly. A
-table that is too wide even for a page on its side is scaled to it.
+table that is too wide even for a page on its side is scaled to it, and cut where a page ends.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
@@ -18,12 +18,20 @@ _FONTS = {"small": 9.3, "footnotesize": 8.5, "scriptsize": 8.0}  # points an em;
 _NARROW = frozenset(".,:;[]()|il! ")
 _BOLD = 1.15  # how much wider a heading is
 _GAP_PT = 2  # at each side of a column
+_PAGE_PT, _LINE_PT, _HEADING_LINES = 250, 11.5, 4  # of a page on its side, below the caption; of a row; above a row
+_IN_PLACE = "\\noindent\\begin{minipage}{\\linewidth}\\makeatletter\\def\\@captype{table}\\makeatother"
+_SMALL = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
+    "omega"
+)
+_CAPITALS = "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"  # others are Latin letters
+_GREEK = dict(zip("αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ", f"{_SMALL} {_CAPITALS}".split(), strict=True))
 _MATH = {
     "|": "|", "<": "<", ">": ">",  # which the font of texts does not have
-    "Δ": r"\Delta", "κ": r"\kappa", "σ": r"\sigma", "μ": r"\mu", "η": r"\eta", "ξ": r"\xi", "Σ": r"\Sigma",
+    **{letter: f"\\{name}" for letter, name in _GREEK.items()},
     "½": r"\frac{1}{2}", "²": "^2", "³": "^3", "ᵀ": "^T", "‖": r"\|", "×": r"\times", "≥": r"\geq", "≤": r"\leq",
-    "→": r"\to", "←": r"\leftarrow", "π": r"\pi", "ε": r"\epsilon", "ρ": r"\rho", "λ": r"\lambda", "√": r"\surd",
-    "β": r"\beta", "∞": r"\infty", "±": r"\pm", "·": r"\cdot", "∈": r"\in", "°": r"^\circ", "−": "-",
+    "→": r"\to", "←": r"\leftarrow", "√": r"\surd", "∞": r"\infty", "±": r"\pm", "·": r"\cdot", "∈": r"\in",
+    "°": r"^\circ", "−": "-",
 }  # fmt: skip
 
 
@@ -33,29 +41,67 @@ def latex_table(blocks: Sequence[Block], notes: Sequence[str], *, caption: str, 
     Args:
         blocks: with the same columns each.
     """
-    columns = [
+    columns, headings = _joined(blocks), [_heading(block) for block in blocks]
+    font, landscape, scale = _fit(columns, headings)
+    begin, end = (["\\begin{landscape}"], ["\\end{landscape}"]) if landscape else ([], [])
+    pages = [blocks] if scale is None else list(_pages(blocks, scale))
+    tables = [_table(page, caption, label, scale is not None, page is pages[0]) for page in pages]
+    size = [f"\\{font}", f"\\setlength{{\\tabcolsep}}{{{_GAP_PT}pt}}"]
+    parts = [_NEEDS, "\\begingroup", *begin, *size, "\n\\clearpage\n".join(tables), *_notes(notes), *end, "\\endgroup"]
+    return _in_math("\n".join(parts)) + "\n"
+
+
+def _joined(blocks: Sequence[Block]) -> list[Column]:
+    """The columns of several blocks, one below the other."""
+    return [
         Column(first.name, [cell for block in blocks for cell in block.columns[i].cells], first.number)
         for i, first in enumerate(blocks[0].columns)
     ]
-    headings = [_heading(block) for block in blocks]
-    font, landscape, scaled = _fit(columns, headings)
-    begin, end = (["\\begin{landscape}"], ["\\end{landscape}"]) if landscape else ([], [])
-    table = _with_headings(_styled(columns, caption, label, scaled), blocks, headings, len(columns), scaled)
-    size = [f"\\{font}", f"\\setlength{{\\tabcolsep}}{{{_GAP_PT}pt}}"]
-    text = "\n".join([_NEEDS, "\\begingroup", *begin, *size, table, *_notes(notes), *end, "\\endgroup"])
-    return _in_math(text) + "\n"
 
 
-def _fit(columns: Sequence[Column], headings: Sequence[Sequence[str]]) -> tuple[str, bool, bool]:
-    """Font; whether the page is on its side; whether the table must be scaled."""
+def _fit(columns: Sequence[Column], headings: Sequence[Sequence[str]]) -> tuple[str, bool, float | None]:
+    """Font; whether the page is on its side; the factor by which a table is scaled that is wider even so."""
     of_columns = sum(max(map(_width, (c.name, _unit(c.name), *c.cells))) for c in columns)
     of_headings = max((_BOLD * _width(line) for heading in headings for line in heading), default=0.0)
     gaps = 2 * _GAP_PT * len(columns)
     for landscape, width in ((False, _PORTRAIT_PT), (True, _LANDSCAPE_PT)):
         for font, em in _FONTS.items():
             if max(of_columns * em + gaps, of_headings * em) <= width:
-                return font, landscape, False
-    return "small", True, True
+                return font, landscape, None
+    return "small", True, _LANDSCAPE_PT / (of_columns * _FONTS["small"] + gaps)
+
+
+def _pages(blocks: Sequence[Block], scale: float) -> Iterator[list[Block]]:
+    """The blocks of each page, cut where it ends: what is scaled cannot break by itself."""
+    lines = int(_PAGE_PT / (_LINE_PT * scale))
+    page: list[Block] = []
+    room = lines
+    for block in blocks:
+        start, n = 0, len(block.columns[0].cells)
+        while start < n:
+            above = len(_heading(block))
+            taken = min(n - start, max(1, room - above))
+            cut = [Column(c.name, c.cells[start : start + taken], c.number) for c in block.columns]
+            page.append(Block(cut, block.names, block.facts))
+            start, room = start + taken, room - above - taken
+            if room <= _HEADING_LINES:  # no room for a row below a heading
+                yield page
+                page, room = [], lines
+    if page:
+        yield page
+
+
+def _table(blocks: Sequence[Block], caption: str, label: str, scaled: bool, is_first: bool) -> str:
+    """One table; scaled, it stands in its place, since floats are not turned with the page."""
+    columns, headings = _joined(blocks), [_heading(block) for block in blocks]
+    text = _with_headings(_styled(columns, caption, label, scaled), blocks, headings, len(columns), scaled)
+    if scaled:
+        text = text.replace("\\begin{table}[p]", f"{_IN_PLACE}%").replace("\\end{table}", "\\end{minipage}")
+    if not is_first:
+        told = f"\\noindent\\tablename~\\ref{{{label}}}, continued\\par\\smallskip"
+        lines = text.split("\n")
+        text = "\n".join([lines[0], told, *lines[3:]])  # instead of caption and label
+    return text
 
 
 def _width(text: str) -> float:

@@ -194,10 +194,16 @@ def _named(sheet: Sheet, row: Mapping[str, Any]) -> str:
 def _shown(sheet: Sheet, row: Mapping[str, Any], column: str) -> str:
     """A value as people read it, with its interval."""
     digits = sheet.decimals.get(column)
-    text = cell(row[column], digits)
+    text = _text(row[column], digits)
     names = ("ci_low", "ci_high") if column == "measured" else (f"{column}_ci_low", f"{column}_ci_high")
-    low, high = (cell(row.get(name), digits) for name in names)
+    low, high = (_text(row.get(name), digits) for name in names)
     return f"{text} [{low}, {high}]" if low and high else text
+
+
+def _text(value: Any, digits: int | None) -> str:
+    """A number as tables show it, but with a digit of its own where they would round it to 0: a verdict hangs on it."""
+    text = cell(value, digits)
+    return f"{value:.1g}" if digits is not None and text.strip("0.") == "" and text and value else text
 
 
 def _json(entry: Any) -> str:

@@ -50,11 +50,11 @@ def test_two_overflows_agree_and_a_value_without_an_interval_is_taken_alone():
     ("changes", "reason"),
     [
         ({"representation": "lyra", "dim": 64.0, "frame_rate_hz": 50.0},
-         "codec (soundstream; published: mimi), dimension (64; published: 512), frame rate (50; published: 12.5)"),
-        ({"predictor": "line"}, "predictor (linear_gaussian; published: mdn)"),
-        ({"representation": "pca", "dim": 16.0}, "dimension (16; published: 64)"),
-        ({"frame_rate_hz": 25.0}, "frame rate (25; published: 12.5)"),
-        ({"split": "validation"}, "split (validation; published: eval)"),
+         "codec soundstream (published: mimi), dimension 64 (published: 512), frame rate 50 (published: 12.5)"),
+        ({"predictor": "line"}, "predictor linear_gaussian (published: mdn)"),
+        ({"representation": "pca", "dim": 16.0}, "dimension 16 (published: 64)"),
+        ({"frame_rate_hz": 25.0}, "frame rate 25 (published: 12.5)"),
+        ({"split": "validation"}, "split validation (published: eval)"),
     ],
 )  # fmt: skip
 def test_what_was_published_of_another_thing_does_not_compare_and_the_row_says_why(changes, reason):

@@ -12,11 +12,12 @@ def figure(height: float) -> Figure:
     return drawn
 
 
-def test_equal_figures_give_equal_files(tmp_path):
+@pytest.mark.parametrize(("form", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
+def test_equal_figures_give_equal_files(tmp_path, form, start):
     for name, height in (("a", 1.0), ("b", 1.0), ("c", 2.0)):
-        write_figure(figure(height), tmp_path / f"{name}.png")
-    a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
-    assert a == b != c and a.startswith(b"\x89PNG")
+        write_figure(figure(height), tmp_path / f"{name}.{form}")
+    a, b, c = ((tmp_path / f"{name}.{form}").read_bytes() for name in "abc")
+    assert a == b != c and a.startswith(start)
 
 
 def test_a_figure_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
