@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _WAYS = ["exact", "approximate", "line"]  # modes of what is mapped back
 _STATES = {"": "frame", "_window": "window", "_cca": "cca"}  # ends of columns, and the modes of their records
+_CONTROLS = ("pca", "random_projection", "cca", "sfa", "leaky", "stacked", "random_gru")  # kinds that nothing trains
 _BOUNDS = ("ci_low", "ci_high")
 
 
@@ -83,22 +84,25 @@ def learned_rows(
     judged = measured.where(measurement="learned", split="eval")
     ceiling = judged.where(representation=plan["rows"][0])
     columns: dict[str, Metric] = {}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in plan["rows"]:
         mine = judged.where(representation=name)
         if mine.records.empty:
             raise unmeasured({"representation": name, "measurement": "learned", "split": "eval"})
         lineage = plan["kinds"]["representations"][name]
         row: dict[str, Any] = {"representation": name, "lineage": lineage, "kind": lineage.rpartition(">")[2]}
+        row["role"] = "reference" if not rows else "control" if row["kind"] in _CONTROLS else "judged"
         row |= {"dim": mine.over_seeds("dim"), "frame_rate_hz": mine.over_seeds("frame_rate_hz")}
         row["ms_per_step"] = 1000 / row["frame_rate_hz"]
         values = {**_judged(mine, ceiling, row), **_shape(measured, name)}
         if "perception" in table["groups"]:
             values |= _heard(measured, name, plan)
-        for column, (metric, given) in values.items():
-            columns[column] = metric
+        rows.append(row | {name: value for _, given in values.values() for name, value in given.items()})
+        columns |= {column: metric for column, (metric, _) in values.items()}
+    for row in rows:
+        for column, (metric, given) in _over_controls(judged, row, rows).items():
             row |= given
-        rows.append(row)
+            columns[column] = metric
     made = pd.DataFrame(rows).dropna(axis="columns", how="all")
     return made, {column: metric for column, metric in columns.items() if column in made}
 
@@ -117,9 +121,7 @@ def _judged(mine: Measurements, ceiling: Measurements, row: dict[str, Any]) -> _
         for metric in (DECODED_SKILL, DECODED_NLL):
             found[f"{metric.name}_{h}"] = metric, _with_bounds(here, metric, f"{metric.name}_{h}")
             column = f"{metric.name}_to_reference_{h}"
-            if (change := here.difference(there, metric.name)) is not None:
-                bounds = zip((column, *_bounds(column)), (change.value, change.ci_low, change.ci_high), strict=True)
-                found[column] = metric, dict(bounds)
+            found[column] = metric, _difference(here, there, metric, column)
     told = mine.where(mode=list(_STATES.values())).records
     for j in sorted(told["horizon"].dropna().unique()):
         for end, mode in _STATES.items():
@@ -130,6 +132,29 @@ def _judged(mine: Measurements, ceiling: Measurements, row: dict[str, Any]) -> _
     noisy = mine.where(mode="noisy")
     found |= {m.name: (m, _with_bounds(noisy, m, m.name)) for m in (RATE_KBIT_PER_S, RATE_SAVED, RATE_SAVED_SHUFFLED)}
     return found
+
+
+def _over_controls(judged: Measurements, row: dict[str, Any], rows: list[dict[str, Any]]) -> _Columns:
+    """What a row that is no control has more than controls of equal dimension, at the first horizon."""
+    found: _Columns = {}
+    if row["role"] != "judged":
+        return found
+    for other in rows:
+        if other["role"] != "control" or other["dim"] != row["dim"]:
+            continue
+        for metric, modes in ((DECODED_SKILL, _WAYS), (STATE_INFORMATION, [_STATES[""]])):
+            here, there = (judged.where(representation=r["representation"], mode=modes) for r in (row, other))
+            first = here.records.loc[here.records["metric"] == metric.name, "horizon"].min()
+            column = f"{metric.name}_over_{other['kind']}"
+            sides = (here.where(horizon=first), there.where(horizon=first))
+            found.setdefault(column, (metric, _difference(*sides, metric, column)))
+    return found
+
+
+def _difference(here: Measurements, there: Measurements, metric: Metric, column: str) -> dict[str, Any]:
+    change = here.difference(there, metric.name)
+    values = (None,) * 3 if change is None else (change.value, change.ci_low, change.ci_high)
+    return dict(zip((column, *_bounds(column)), values, strict=True))
 
 
 def _shape(measured: Measurements, name: str) -> _Columns:
@@ -193,6 +218,8 @@ def _notes(columns: dict[str, Metric], table: dict[str, Any], plan: dict[str, An
         "less what it tells if frames are in random order within utterances (voice and room; `_whole` in the CSV is "
         "without this). The CSV holds two ceilings: `_window`, of W frames of the reference, and `_cca`, of the best "
         "straight combinations of these, as many as the row has dimensions.",
+        "`.._over_{control}` in the CSV, of rows that are neither the reference nor a control (`role`): how much more "
+        "they have than the control of that kind and equal dimension, at the first horizon, with paired intervals.",
         "`reconstruction`: the share of the variance of the reference's frames that comes back from true frames. "
         "Compare rows at equal `reconstruction` (or `pesq`): a representation that keeps less can forecast less.",
         "`rate_kbit_per_s`: what frames cost to send with the help of their past, with noise that costs a set share of "

@@ -1,0 +1,88 @@
+"""The table that judges: ceilings, roles, and differences to controls of equal dimension, paired by speakers."""
+
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from latentdyn.diagnostics.records import RECORDS, SUMS, record
+from latentdyn.metrics import (
+    DECODED_SKILL,
+    DIM,
+    FRAME_RATE_HZ,
+    PREDICTIVE_INFORMATION,
+    RECONSTRUCTION,
+    STATE_INFORMATION,
+)
+from latentdyn.reporting.measurements import Measurements
+from latentdyn.reporting.views import learned
+
+LINEAGES = {"x": "soundstream>pooled", "pca": "soundstream>pooled>pca", "wide": "soundstream>pooled>pca",
+            "own": "soundstream>vae", "gru": "soundstream>pooled>random_gru"}  # fmt: skip
+DIMS = {"x": 64, "pca": 8, "wide": 16, "own": 8, "gru": 8}
+SKILL = {"x": 0.5, "pca": 0.2, "wide": 0.3, "own": 0.35, "gru": 0.1}
+PLAN = {"corpus": "c", "rows": list(LINEAGES), "kinds": {"representations": LINEAGES}, "unheard": {"gru": "random_gru"}}
+TABLE = {"reference": "x", "groups": []}
+
+
+@pytest.fixture
+def measured():
+    """Values of three speakers with ten frames each: they vary by speaker, and rows differ by the same everywhere."""
+    records, sums = [], []
+    for name, skill in SKILL.items():
+        who = {"measurement": "learned", "corpus": "c", "representation": name, "by": name, "seed": 0, "regime": "none",
+               "fitted_on": "c"}  # fmt: skip
+        way = "line" if name == "gru" else "approximate"
+        at = {"split": "eval", "slice": "all", "horizon": 1}
+        for metric, value, where in (
+            (DECODED_SKILL, skill, {**at, "mode": way}), (STATE_INFORMATION, 2 * skill, {**at, "mode": "frame"}),
+            (STATE_INFORMATION, 9.0, {**at, "mode": "window"}),
+            (RECONSTRUCTION, 1 - skill, {"split": "eval", "slice": "all", "mode": way}),
+        ):  # fmt: skip
+            records.append({**who, **asdict(record(metric, value, 30, **where))})
+            sums += [{**who, **where, "metric": metric.name, "speaker_id": s, "total": 10 * (value + d), "n": 10}
+                     for s, d in (("a", -0.1), ("b", 0.0), ("c", 0.1))]  # fmt: skip
+        for metric, value in ((DIM, DIMS[name]), (FRAME_RATE_HZ, 12.5)):
+            records.append({**who, **asdict(record(metric, value, 30, split="eval"))})
+        shape = {**who, "measurement": "geometry"}
+        records.append({**shape, **asdict(record(PREDICTIVE_INFORMATION, 3.0, 30, split="eval", horizon=1))})
+    tables = (pd.DataFrame(t, columns=list(c)).astype(c) for t, c in ((records, RECORDS), (sums, SUMS)))
+    return Measurements(*tables, pd.DataFrame(), resamples=50)
+
+
+def rows_of(measured):
+    return learned.tabulate(measured, TABLE, PLAN).rows.set_index("representation")
+
+
+def test_the_first_row_is_the_ceiling_and_others_stand_below_it(measured):
+    rows = rows_of(measured)
+    assert rows.role.to_dict() == {
+        "x": "reference",
+        "pca": "control",
+        "wide": "control",
+        "own": "judged",
+        "gru": "control",
+    }
+    assert rows.way_back["gru"] == "line"
+    to_reference = rows.decoded_skill_to_reference_1
+    assert to_reference["x"] == 0 and to_reference["pca"] == pytest.approx(-0.3)
+    # all rows differ alike for every speaker, so that paired intervals have no width
+    assert rows.decoded_skill_to_reference_1_ci_low["pca"] == pytest.approx(-0.3)
+    assert rows.state_information_window_1["own"] == 9
+
+
+def test_what_is_judged_is_compared_with_controls_of_equal_dimension_alone(measured):
+    rows = rows_of(measured)
+    assert rows.decoded_skill_over_pca["own"] == pytest.approx(0.15), "8 dimensions, not 16"
+    assert rows.state_information_over_random_gru["own"] == pytest.approx(0.5)
+    assert rows.decoded_skill_over_pca_ci_low["own"] == pytest.approx(0.15)
+    others = rows.drop(index="own").filter(like="_over_")
+    assert others.isna().all(axis=None) and np.isnan(rows.decoded_skill_over_pca["pca"])
+
+
+def test_the_line_of_the_figure_joins_what_no_other_row_beats(measured):
+    figure = learned.draw(measured, TABLE, PLAN)
+    (front,) = (line for line in figure.axes[0].lines if line.get_zorder() == 0 and len(line.get_xdata()) > 2)
+    assert list(front.get_xdata()) == sorted(front.get_xdata(), reverse=True)
+    assert list(front.get_ydata()) == sorted(front.get_ydata())
