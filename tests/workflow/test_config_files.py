@@ -197,8 +197,9 @@ def rules_in(text: str) -> dict[str, tuple[str, str]]:
     """The step and the text of each rule of a file. Kinds of measurement have one text, and no name in it."""
     found = {}
     for name, body in re.findall(r"^ *rule ?(\w*):\n((?: .*\n|\n)+)", text, re.M):
-        (step,) = re.findall(r"python -m latentdyn\.steps\.(\w+)", body)
-        found[name or step] = step, body
+        if "shell:" in body:  # others only ask for what is to be made
+            (step,) = re.findall(r"python -m latentdyn\.steps\.(\w+)", body)
+            found[name or step] = step, body
     return found
 
 

@@ -47,7 +47,7 @@ class ScoreTraining(_GradientDescent):
 class RepresentationTraining(_GradientDescent):
     """Sequences of latents, since what is asked for may be said of latents that follow each other."""
 
-    steps: Count = Field(600, description="parameter updates")
+    steps: Count = Field(2000, description="parameter updates")
     batch_size: Size = Field(16, description="sequences in an update")
     sequence_frames: int = Field(24, ge=2, le=100_000, description="latents of a sequence, in a row")
     learning_rate: float = Field(2e-3, gt=0, le=10, description="AdamW's step size, constant")
