@@ -6,6 +6,7 @@ import pytest
 from latentdyn.errors import UserError
 from latentdyn.representations.base import Source, Utterance, build_transform
 from latentdyn.representations.inversion import chain_inverse, invert_chain, open_chain
+from latentdyn.representations.way import open_way
 from tests.unit.models.vae.examples import PRIOR, TERMS, section
 
 POOLED = {"kind": "pooled", "frame_rate_hz": 6.25}
@@ -52,6 +53,14 @@ def test_a_chain_with_stacks_leads_back_to_the_roots_frames_at_its_rate(speech, 
     assert invert_chain(chain, latents[:3], "t1-0").shape == (24, 3)
     np.testing.assert_allclose(invert_chain(chain, latents[:3], "t1-0"), back[:24], rtol=1e-5, atol=1e-5)
     assert invert_chain(chain, latents[:0], "t1-0").shape == (0, 3)
+
+
+def test_the_judge_finds_the_way_to_pooled_frames_of_the_root(speech, derive):
+    pooled, store = derive(speech, POOLED, "pooled"), derive(speech, entry(stack=2, dim=5), "vae")
+    way = open_way([handle(speech), handle(store)], [handle(speech), handle(pooled)])
+    found, expected = way(first(store)[0], "t1-0"), first(pooled)[0]
+    assert way.inverse == "approximate" and found.shape == expected.shape == (33, 3)
+    assert np.square(found - expected).mean() < 0.1 * np.square(expected - expected.mean(0)).mean()
 
 
 def test_all_settings_of_an_objective_reach_the_store_and_its_health_stands_in_the_handle(speech, derive):
