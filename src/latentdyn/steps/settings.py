@@ -207,13 +207,19 @@ def _of_model(kind: str, given: Any, where: str) -> dict[str, Any]:
     from latentdyn.config.corrections import Correction
     from latentdyn.config.predictors import PredictorKind
     from latentdyn.config.representations.learned import VAE
+    from latentdyn.config.shapes import Shape
 
     if kind == "predictor":
         return dict(checked(_kind(PredictorKind, given, where), given, where))
     if kind == "score":
         return dict(checked(Correction.of_model(), given, where))
     if kind == "vae":
-        return dict(checked(VAE.of_model(), given, where))
+        settings = dict(checked(VAE.of_model(), given, where))
+        try:
+            VAE(kind="vae", source="x", **settings).shape_of(Shape())
+        except ValueError as error:
+            raise UserError(f"these settings are not valid: {error}", where, _FIX) from None
+        return settings
     raise UserError(f"there is no fitted model of kind '{kind}'", "--kind", "use predictor, score or vae")
 
 

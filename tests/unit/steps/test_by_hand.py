@@ -19,6 +19,7 @@ from ..config.examples import merged
 from .conftest import identity
 
 PATHS = {"latents": "l.json", "frames": "f.json"}
+FAR = {"kind": "log_det_gain", "weight": 1.0, "horizons": [24]}
 TRAINING = {**PATHS, "seed": 0, "code": "x", "state": "s", "curve": "c.parquet", "handle": "h.json"}
 MEASURING = {**PATHS, "metrics": "m.json"}
 SHOWING = {"metrics": "m.parquet", "speakers": "s.parquet", "worst-frames": "w.parquet", "csv": "t.csv",
@@ -156,6 +157,11 @@ def refused(monkeypatch: pytest.MonkeyPatch, step: str, arguments: Any) -> str:
             "train_model",
             {**TRAINING, "kind": "vae", "settings": {"dim": 2, "posterior": "mean"}},
             "posterior: unknown key",
+        ),
+        (
+            "train_model",
+            {**TRAINING, "kind": "vae", "settings": {"dim": 2, "objective": {"terms": [FAR]}}},
+            "training.sequence_frames: 24 latents are too few",
         ),
         (
             "train_model",

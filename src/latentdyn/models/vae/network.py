@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from latentdyn.errors import UserError
 from latentdyn.models.vae.objectives import (
     LOG_VARIANCE_MAX,
     LOG_VARIANCE_MIN,
@@ -55,6 +56,9 @@ class VAE(nn.Module):
     Attributes:
         frame_mean, frame_std: (D,) of the training frames. kept_step: of the training, whose weights these are.
         health_train, health_validation: what `HEALTH` names, of some sequences of each split; NaN where unknown.
+
+    Raises:
+        UserError: d is above the numbers that a latent stands for.
     """
 
     frame_mean: Tensor
@@ -67,6 +71,12 @@ class VAE(nn.Module):
         super().__init__()
         self.source_dim, self.dim, self.stack, self.window = source_dim, dim, stack, window
         numbers = stack * source_dim
+        if dim > numbers:
+            raise UserError(
+                f"latents of {dim} dimensions are more than the {numbers} numbers of {stack} frames of the source",
+                "dim and stack of the representation",
+                f"set dim to {numbers} or less",
+            )
         self.register_buffer("frame_mean", torch.zeros(source_dim))
         self.register_buffer("frame_std", torch.ones(source_dim))
         self.register_buffer("kept_step", torch.zeros((), dtype=torch.int64))

@@ -163,6 +163,11 @@ def test_validation_speakers_who_choose_the_step_need_long_utterances_too(fit, v
     assert np.isnan(health(fit(settings({"select": "last", "steps": 1}, stack=3), short))["kl_nats"])
 
 
+def test_more_dimensions_than_a_latent_stands_for_are_refused(fit):
+    with pytest.raises(UserError, match=r"7 dimensions are more than the 6 numbers of 3 frames.*set dim to 6 or less"):
+        fit(settings(dim=7, stack=3))
+
+
 def test_a_dimension_that_never_changes_is_refused(fit, var_process):
     still = {name: x * [1, 0] + 2 for name, x in var_process(TRANSITION, 10, 40).items()}
     with pytest.raises(UserError, match=r"1 of 2 dimensions of the source never change.*dimension 1\)"):
