@@ -24,7 +24,11 @@ _VALID, _NO_ACTIVATION = 1, 0
 _OF_VARIABLES = frozenset({"CALL_ONCE", "VAR_HANDLE", "ASSIGN_VARIABLE", "SUB"})  # of what is kept for the next hop
 
 
-class OtherGraph(ValueError):
+# what it takes is not there, or of other shapes
+_PUT_TOGETHER_OTHERWISE = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
+
+class OtherGraph(Exception):
     """The graph has something that is not of this form; the text says what."""
 
 
@@ -104,9 +108,11 @@ class _Walk:
                 raise OtherGraph(f"{operator.name} computes with other numbers than float32")
         if getattr(operator.options, "fusedActivationFunction", _NO_ACTIVATION) != _NO_ACTIVATION:
             raise OtherGraph(f"{operator.name} has an activation of its own")
-        results = method(operator)
-        for number, value in zip(operator.outputs, results, strict=True):
-            self.values[number] = value
+        try:
+            for number, value in zip(operator.outputs, method(operator), strict=True):
+                self.values[number] = value
+        except _PUT_TOGETHER_OTHERWISE as error:
+            raise OtherGraph(f"{operator.name} is put together in another way") from error
 
     def _read_variable(self, operator: Operator) -> list[Any]:
         return [_Variable(self._shape(operator.outputs[0])[1])]

@@ -124,8 +124,11 @@ class SoundStream(TiledCodec):
         """
         network = torch_network(model.content, self._carry)
         reference = model.open()(rows.astype(np.float32))
-        with self._carry.of({}):
-            found = network(torch.from_numpy(x.astype(np.float32)))[0].T.reshape(reference.shape).numpy()
+        try:
+            with self._carry.of({}):
+                found = network(torch.from_numpy(x.astype(np.float32)))[0].T.reshape(reference.shape).numpy()
+        except RuntimeError as error:
+            raise OtherGraph("its layers do not fit together") from error
         if not np.abs(found - reference).max() <= _SAME * reference.std():
             raise OtherGraph("its network in torch gives other numbers than TFLite")
         return network.to(self._device)

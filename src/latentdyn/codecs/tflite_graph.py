@@ -45,13 +45,11 @@ def read_graph(content: bytes) -> Graph:
     """The main graph of a TFLite file that the interpreter has taken: nothing of the file's form is checked here."""
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     main = model.subgraphs[0]
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    names = [_NAMES.get(max(code.builtinCode, code.deprecatedBuiltinCode), "unknown") for code in model.operatorCodes]
     operators = [
-        Operator(
-            _NAMES[codes[one.opcodeIndex]], _numbers(one.inputs), _numbers(one.outputs), one.builtinOptions
-        )
+        Operator(names[one.opcodeIndex], _numbers(one.inputs), _numbers(one.outputs), one.builtinOptions)
         for one in main.operators
-    ]  # fmt: skip
+    ]
     tensors = [_tensor(one, model.buffers[one.buffer].data) for one in main.tensors]
     return Graph(operators, tensors, int(main.inputs[0]), int(main.outputs[0]))
 

@@ -8,6 +8,7 @@ a rate, and they sound as they are.
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,8 @@ def _shapes(
     shapes = {"noisy": std}
     if "shaped" in settings["noises"]:
         given = settings["shaping"]
-        of = decoder_sensitivity(experiment.source, subject.frames, given, experiment.mel, subject.device)
+        mel = replace(experiment.mel, floor_db=given["floor_db"])
+        of = decoder_sensitivity(experiment.source, subject.frames, given, mel, subject.device)
         shapes["shaped"] = noise_shape(of.matrix, std, given["ridge"])
     return shapes
 

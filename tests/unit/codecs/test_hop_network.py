@@ -156,6 +156,7 @@ def with_operator(name: str, *shape: int, kind: int = FLOAT32, **options) -> Fil
         (with_operator("QUANTIZE", 1, 4, 2, kind=INT8), "operator QUANTIZE"),
         (with_operator("LEAKY_RELU", 1, 4, 2, kind=INT8, alpha=0.3), "other numbers than float32"),
         (with_operator("RESHAPE", 1, 2, 4), "mixes time and channels"),
+        (with_operator("SPLIT", 1, 4, 2, numSplits=1), "SPLIT is put together in another way"),
         (causal(past=2)[0], "another past than its 3 taps"),
         (causal(padding=SAME)[0], "without padding"),
         (causal(fusedActivationFunction=1)[0], "an activation of its own"),

@@ -52,6 +52,14 @@ def test_files_swapped(real_data, tmp_path):
 
 
 @pytest.mark.real_data
+def test_a_file_that_is_cut_off(real_data, tmp_path):
+    content = (real_data / "lyra-v1.2.0" / "soundstream_encoder.tflite").read_bytes()
+    (tmp_path / "soundstream_encoder.tflite").write_bytes(content[:-1000])
+    with pytest.raises(UserError, match="not a TFLite model"):
+        soundstream_of(tmp_path)
+
+
+@pytest.mark.real_data
 def test_facts_and_documented_spread(soundstream, speech):
     latents = soundstream.encode(speech)
     assert latents.shape == (3, 200, 64) and latents.dtype == np.float32

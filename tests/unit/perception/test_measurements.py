@@ -113,8 +113,8 @@ def test_the_noise_that_is_heard_is_the_noise_that_is_sent(subject, monkeypatch)
         assert not np.allclose(made.latents[start : start + len(y)], y)
 
 
-SHAPED = {"noises": ["white", "shaped"],
-          "shaping": {"utterances": 3, "max_duration_s": 2.0, "probes": 4, "ridge": 0.1}}  # fmt: skip
+SHAPING = {"utterances": 3, "max_duration_s": 2.0, "floor_db": -80.0, "probes": 4, "ridge": 0.1}
+SHAPED = {"noises": ["white", "shaped"], "shaping": SHAPING}
 
 
 def test_shaped_noise_stands_beside_white_noise_of_the_same_entropy(subject):

@@ -132,6 +132,13 @@ class Shaping(Strict):
 
     utterances: int = Field(64, ge=2, description="of training speakers, drawn as those that are heard")
     max_duration_s: float = Field(10.0, ge=1, le=300, description="of a longer utterance the beginning is taken")
+    floor_db: float = Field(
+        -40.0,
+        ge=-200,
+        le=100,
+        description="noise floor of the log-mel frames, in place of that of `mel`. Near silence decibels change most: "
+        "the higher the floor, the more loud frames count",
+    )
     probes: int = Field(1, ge=1, le=1000, description="random probes of each utterance; each costs a decoding and back")
     ridge: float = Field(
         0.1,
