@@ -19,7 +19,7 @@ def test_a_page_and_a_paper_are_made_of_tables_that_are_there(reported):
     assert 'id="table-phase1_lagged"' in page and "data:image/svg+xml;base64," in page
     assert "measure_lagged" in page and "sha256 of the CSV" in page
     names = {path.name for path in (reported.folder / "results/tiny/paper").iterdir()}
-    forms = {f"{table}.{form}" for table in ("phase1_lagged", "forecasts") for form in ("csv", "md", "tex")}
+    forms = {f"{table}.{form}" for table in ("phase1_lagged", "compute", "forecasts") for form in ("csv", "md", "tex")}
     assert forms | {"paper.tex", "phase1_lagged.png", "files.run.json"} <= names
     assert reported.planned("--", "report", "paper") == {}
 

@@ -25,9 +25,10 @@ rule write_paper:
         inputs=presence,
         code=code_digest("latentdyn.steps.write_paper", presentation=True),
         kind=lambda w: corpus_of(w).kind,
+        results="results/{corpus}",
     shell:
         "python -m latentdyn.steps.write_paper --corpus {wildcards.corpus:q} --corpus-kind {params.kind:q}"
-        " --sheets {input.sheets:q} --figures {input.figures:q} --folder {output.folder:q} >{log:q} 2>&1"
+        " --results {params.results:q} --sheets {input.sheets:q} --figures {input.figures:q} --folder {output.folder:q} >{log:q} 2>&1"
 
 
 localrules:

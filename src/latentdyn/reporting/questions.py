@@ -16,6 +16,7 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from latentdyn.metrics import metric
 from latentdyn.reporting.sheet import Sheet, cell
 
 Verdict = Literal["yes", "no", "undecided", "missing"]
@@ -123,9 +124,10 @@ def _of_rows(question: Question, column: str, sheet: Sheet) -> Iterator[Reply]:
         if other is None:
             continue
         mine = _bounds(row, column, without=math.inf)
-        said = f"{_shown(sheet, row, column)}, asked: {question.is_} {text}" if mine else f"no {column}"
+        said = f"{column} {_shown(sheet, row, column)}{_unit(column)}, asked: {question.is_} {text}"
         value = mine.value if mine else math.nan
-        yield Reply(question.question, _named(sheet, row), _verdict(question.is_, mine, other), said, value)
+        told = said if mine else f"there is no {column}"
+        yield Reply(question.question, _named(sheet, row), _verdict(question.is_, mine, other), told, value)
 
 
 def _asked(question: Question, row: Mapping[str, Any]) -> bool:
@@ -198,6 +200,15 @@ def _shown(sheet: Sheet, row: Mapping[str, Any], column: str) -> str:
     names = ("ci_low", "ci_high") if column == "measured" else (f"{column}_ci_low", f"{column}_ci_high")
     low, high = (_text(row.get(name), digits) for name in names)
     return f"{text} [{low}, {high}]" if low and high else text
+
+
+def _unit(column: str) -> str:
+    """The unit of a metric, after a blank; "" of ratios and of what is no metric."""
+    try:
+        unit = metric(column).unit
+    except KeyError:
+        return ""
+    return "" if unit == "1" else f" {unit}"
 
 
 def _text(value: Any, digits: int | None) -> str:

@@ -9,8 +9,10 @@ from pathlib import Path
 from latentdyn.files import write_text
 from latentdyn.provenance import write_run_record
 from latentdyn.reporting.comparison import with_verdicts
+from latentdyn.reporting.compute import compute_sheet
 from latentdyn.reporting.document import compile_pdf, document
 from latentdyn.reporting.forecasts import forecasts_sheet
+from latentdyn.reporting.origins import origins
 from latentdyn.reporting.sheet import write_sheet
 from latentdyn.reporting.stored import read_stored
 from latentdyn.steps.cli import run_step
@@ -21,6 +23,7 @@ _SPEECH = "librispeech"  # the kind of corpus that published values are of
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--corpus", required=True, help="its name")
     parser.add_argument("--corpus-kind", required=True, help="its kind: published values are of librispeech")
+    parser.add_argument("--results", type=Path, required=True, help="folder of the corpus, whose run records are told")
     parser.add_argument("--sheets", type=Path, nargs="+", required=True, help="{table}.sheet.json, in order")
     parser.add_argument("--figures", type=Path, nargs="*", default=[], help="{table}.png of these tables")
     parser.add_argument("--folder", type=Path, required=True, help="to write")
@@ -30,6 +33,7 @@ def step(arguments: argparse.Namespace) -> None:
     started, folder = time.time(), arguments.folder
     tables = [read_stored(path) for path in arguments.sheets]
     sheets = {table.name: with_verdicts(table, arguments.corpus_kind == _SPEECH) for table in tables}
+    sheets.setdefault("compute", compute_sheet(origins(arguments.results)))
     sheets.setdefault("forecasts", forecasts_sheet())
     folder.mkdir(parents=True, exist_ok=True)
     for name, sheet in sheets.items():

@@ -13,9 +13,9 @@ from typing import Any
 import latentdyn
 from latentdyn.files import write_text
 from latentdyn.provenance import source_commit, write_run_record
+from latentdyn.reporting.origins import origins
 from latentdyn.reporting.page.audio import heard
 from latentdyn.reporting.page.findings import findings
-from latentdyn.reporting.page.origins import origins
 from latentdyn.reporting.page.render import Page, image_url, render
 from latentdyn.reporting.page.tables import page_table
 from latentdyn.reporting.stored import StoredSheet, read_stored

@@ -28,7 +28,9 @@ def test_a_row_is_compared_with_that_of_frames_in_random_order():
     bounds = {"level_gain_ci_low": [-4.0, -3.0, -5.0], "level_gain_ci_high": [-3.5, -2.0, -4.0]}
     found = said(lagged(level_gain=[-3.8, -2.5, -4.5], **bounds))
     # q has no row of frames in random order, so nothing is asked of it
-    assert found == [("x, p", "yes", "-3.8 [-4.0, -3.5], asked: below -2.5 [-3.0, -2.0] of x__shuffled")]
+    assert found == [
+        ("x, p", "yes", "level_gain -3.8 [-4.0, -3.5] nats/frame, asked: below -2.5 [-3.0, -2.0] of x__shuffled")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,7 @@ def test_a_column_is_compared_with_another_one_that_is_exact():
     bounds = {"cosine_ci_low": [0.71, 0.9, 0.5], "cosine_ci_high": [0.8, 0.95, 0.6]}
     found = said(lagged(cosine=[0.75, 0.92, 0.55], cosine_white_noise=0.7, **bounds))
     assert [(row, verdict) for row, verdict, _ in found] == [("x, p", "yes"), ("x, q", "no")]
-    assert found[0][2] == "0.75 [0.71, 0.80], asked: above cosine_white_noise 0.7"
+    assert found[0][2] == "cosine 0.75 [0.71, 0.80], asked: above cosine_white_noise 0.7"
 
 
 def test_neither_an_overflow_nor_what_is_missing_is_a_yes():

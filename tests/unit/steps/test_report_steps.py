@@ -49,7 +49,7 @@ def test_a_table_that_is_not_as_it_was_written_is_refused(corpus, call):
 def test_the_paper_holds_every_form_of_every_table(corpus, call):
     (corpus / "figures/t.png").write_bytes(PNG)
     folder = corpus / "paper"
-    call("write_paper", corpus="c", corpus_kind="folder", sheets=[corpus / "tables/t.sheet.json"],
+    call("write_paper", corpus="c", corpus_kind="folder", results=corpus, sheets=[corpus / "tables/t.sheet.json"],
          figures=[corpus / "figures/t.png"], folder=folder)  # fmt: skip
     names = {path.name for path in folder.iterdir()}
     assert {"t.csv", "t.md", "t.tex", "t.png", "paper.tex", "files.run.json"} <= names

@@ -13,9 +13,9 @@ from typing import Any
 
 import jinja2
 
+from latentdyn.reporting.origins import Origins
 from latentdyn.reporting.page.audio import Heard
 from latentdyn.reporting.page.findings import Group, summary
-from latentdyn.reporting.page.origins import Origins
 from latentdyn.reporting.page.tables import PageTable
 
 FOLDER = Path(__file__).parent

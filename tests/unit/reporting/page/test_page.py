@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 from latentdyn.files import write_json
+from latentdyn.reporting.origins import Origins, origins
 from latentdyn.reporting.page.audio import heard
 from latentdyn.reporting.page.findings import findings, summary
-from latentdyn.reporting.page.origins import Origins, origins
 from latentdyn.reporting.page.render import Page, render
 from latentdyn.reporting.page.tables import page_table
 from latentdyn.reporting.sheet import Sheet
