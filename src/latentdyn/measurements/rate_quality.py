@@ -74,7 +74,7 @@ def _shapes(
     Raises:
         UserError: as of `decoder_sensitivity`.
     """
-    shapes = {"noisy": std}
+    shapes = {"noisy": std} if "white" in settings["noises"] else {}
     if "shaped" in settings["noises"]:
         given = settings["shaping"]
         mel = replace(experiment.mel, floor_db=given["floor_db"])

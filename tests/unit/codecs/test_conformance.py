@@ -271,3 +271,16 @@ def test_gradients_through_the_decoder_are_those_of_small_changes(codec, decoder
     assert min(errors) < 2e-3  # of what a random probe gives
     assert all(not parameter.requires_grad for parameter in decoder.parameters())
     assert sum(parameter.numel() for parameter in decoder.parameters()) > 0
+
+
+def test_a_copy_of_the_decoder_can_be_trained_and_leaves_the_codec_as_it_is(codec, decoder, clip):
+    latents = torch.from_numpy(codec.encode(clip)).transpose(1, 2)
+    before, copied = decoder(latents), copy.deepcopy(decoder).requires_grad_(True)
+    copied(latents).square().mean().backward()
+    moved = [parameter for parameter in copied.parameters() if parameter.grad is not None and parameter.grad.any()]
+    assert len(moved) > 0.8 * len(list(copied.parameters()))
+    with torch.no_grad():
+        for parameter in moved:
+            parameter *= 1.1
+    torch.testing.assert_close(decoder(latents), before, rtol=0, atol=0)
+    assert not torch.allclose(copied(latents), before)

@@ -127,6 +127,8 @@ def test_shaped_noise_stands_beside_white_noise_of_the_same_entropy(subject):
     distance = values(both, "mel_distance").set_index("mode")["value"]
     assert distance["reconstruction"] < distance["shaped"] < distance["noisy"]
     assert set(values(both, "rate_kbit_per_s")["mode"]) == {"noisy", "shaped"}
+    alone = rate_quality.measure(made, {**asked, **SHAPED, "noises": ["shaped"]})
+    assert alone.records == [record for record in both.records if record.mode != "noisy"]
 
 
 def test_noise_is_not_shaped_for_frames_that_are_not_the_codecs_own(subject):
