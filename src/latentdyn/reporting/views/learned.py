@@ -54,8 +54,8 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
 
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
     """Decoded skill, state information and predictive information, a panel each, against PESQ if it was measured, else
-    against the reconstruction. The line joins the rows that no other row beats in both; the dashed one is the
-    reference."""
+    against the reconstruction. The line joins the rows that no other row but the reference beats in both; the
+    dashed one is the reference."""
     from matplotlib.figure import Figure
 
     rows, columns = learned_rows(measured, table, plan)
@@ -244,7 +244,7 @@ def _points(panel: Any, rows: pd.DataFrame, x: str, y: str, colors: dict[str, st
             panel.vlines(mine[x], mine[_bounds(y)[0]], mine[_bounds(y)[1]], color=colors[kind], linewidth=0.8)
     for _, row in drawn[pd.Series(drawn[[x, y]].abs().max(axis=1) < 1e30)].iterrows():
         panel.annotate(f"{row['dim']:g}", (row[x], row[y]), xytext=(4, 3), textcoords="offset points", fontsize=7)
-    best = drawn.sort_values(x, ascending=False)
+    best = drawn[drawn["role"] != "reference"].sort_values(x, ascending=False)
     best = best[best[y] >= best[y].cummax()]
     panel.plot(best[x], best[y], color="0.6", linewidth=1, zorder=0)
     if len(first := drawn[drawn["representation"] == rows["representation"].iloc[0]]):
