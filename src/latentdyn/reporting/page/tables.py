@@ -13,6 +13,7 @@ from latentdyn.reporting.sheet import Sheet, columns_of
 from latentdyn.reporting.stored import StoredSheet
 
 _AT_FIRST = 10  # columns that a table shows before a reader asks for all of them
+_MOST_CELLS = 30_000  # of one table: about 3 MB of the page
 _BETTER = {"lower": "Lower is better.", "higher": "Higher is better.", "neither": ""}
 _OTHERS = {  # columns that are no metric
     "n": ("", "How many frames, or utterances, were scored."),
@@ -53,7 +54,8 @@ class PageColumn:
 
 @dataclass(frozen=True)
 class PageTable:
-    """name: as an anchor. columns: of the same length. notes: HTML; cautions: HTML too, told before the numbers."""
+    """name: as an anchor. columns: of the same length. notes: HTML; cautions: HTML too, told before the numbers. cut:
+    how much of the table its CSV alone holds, in a sentence; "" if all is here."""
 
     name: str
     kind: str
@@ -61,6 +63,7 @@ class PageTable:
     columns: Sequence[PageColumn]
     notes: Sequence[Markup]
     cautions: Sequence[Markup]
+    cut: str
     below: "Sequence[PageColumn]" = ()
 
     @property
@@ -81,13 +84,15 @@ def page_table(stored: StoredSheet) -> PageTable:
     sheet = stored.sheet
     warns = [note for note in sheet.notes if note.startswith(_WARNS)]
     rest = [note for note in sheet.notes if note and note not in warns]
+    columns, cut = _fitting(sheet)
     return PageTable(
         stored.name,
         str(stored.settings.get("kind", "")),
         sheet.caption or stored.name,
-        _columns(sheet, sheet.rows, _main(sheet)),
+        columns,
         [as_html(note) for note in rest],
         [as_html(note) for note in warns],
+        cut,
         () if sheet.below is None else _columns(sheet, sheet.below, list(sheet.below)),
     )
 
@@ -102,6 +107,17 @@ def as_html(note: str) -> Markup:
 def _by_row(columns: Sequence[PageColumn]) -> list[list[tuple[PageColumn, Cell]]]:
     cells = zip(*(column.cells for column in columns), strict=True)
     return [list(zip(columns, row, strict=True)) for row in cells]
+
+
+def _fitting(sheet: Sheet) -> tuple[list[PageColumn], str]:
+    """The columns of as many cells as a page has room for, and what is left out, in a sentence."""
+    main = _main(sheet)
+    rows = sheet.rows.head(_MOST_CELLS // len(main))
+    columns = _columns(sheet, rows, main)
+    kept = columns[: max(len(main), _MOST_CELLS // max(1, len(rows)))]
+    lacking = ((len(sheet.rows) - len(rows), "row"), (len(columns) - len(kept), "column"))
+    told = " and ".join(f"{n} more {word}{'s' * (n > 1)}" for n, word in lacking if n)
+    return kept, f"The CSV holds {told}." if told else ""
 
 
 def _main(sheet: Sheet) -> list[str]:

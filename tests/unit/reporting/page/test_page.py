@@ -11,6 +11,7 @@ import soundfile
 
 from latentdyn.files import write_json
 from latentdyn.reporting.origins import Origins, origins
+from latentdyn.reporting.page import tables
 from latentdyn.reporting.page.audio import heard
 from latentdyn.reporting.page.findings import findings, summary
 from latentdyn.reporting.page.render import Page, render
@@ -103,6 +104,20 @@ def test_about_ten_columns_are_shown_at_first_and_all_are_there():
     assert "Higher is better." in cosine.hint and cosine.unit == ""
     (median,) = [column for column in table.columns if column.name == "dnll_median"]
     assert median.unit == "nats/frame" and "Here the median over frames." in median.hint
+
+
+def test_a_table_that_is_too_large_for_a_page_is_cut_and_says_so(monkeypatch):
+    assert page_table(stored()).cut == ""
+    monkeypatch.setattr(tables, "_MOST_CELLS", 24)
+    table = page_table(stored(n_columns=30))  # 2 rows of 10 main columns and 28 others
+    assert (table.n_rows, len(table.columns), table.cut) == (2, 12, "The CSV holds 26 more columns.")
+    monkeypatch.setattr(tables, "_MOST_CELLS", 10)
+    table = page_table(stored(n_columns=30))
+    assert (table.n_rows, len(table.columns)) == (
+        1,
+        10,
+    ) and table.cut == "The CSV holds 1 more row and 28 more columns."
+    assert table.cut in render(page(stored(n_columns=30)))
 
 
 def test_findings_are_sorted_by_verdict_and_counted():
