@@ -19,6 +19,7 @@ include: "workflow/rules/correction.smk"
 include: "workflow/rules/measuring.smk"
 include: "workflow/rules/measurements.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/reporting.smk"
 
 
 if not CONFIG.tables and workflow.is_main_process:

@@ -1,11 +1,6 @@
 # All tables of a corpus in one folder and one document: `snakemake paper`. Which ones, the section `paper` of the config says.
 
 
-def paper_tables(corpus):
-    """The tables of a corpus's document, in order."""
-    return [name for name in CONFIG.paper.tables or CONFIG.tables if corpus in CONFIG.tables[name].corpora]
-
-
 rule write_paper:
     """The tables as CSV, Markdown and LaTeX, each value beside the published one, and one PDF where LaTeX is installed."""
     input:
