@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from latentdyn.config.kinds import kinds_of
+from latentdyn.config.networks import NetworkKind
 from latentdyn.models.vae.health import measure_health
 from latentdyn.models.vae.network import HEALTH, Moments, build_vae
+from tests.settings import kind_of
 
 from .examples import settings
 
@@ -62,9 +65,10 @@ def test_its_health_is_that_of_the_closed_form():
     assert health["dead_dims"] == 1 and math.isnan(health["innovation_nats"])
 
 
-@pytest.mark.parametrize("network", ["none", "linear", "mlp", "transformer"])
+@pytest.mark.parametrize("network", kinds_of(NetworkKind), ids=kind_of)
 def test_every_kind_of_network_is_nothing_at_the_start_and_learns(network):
-    kind = {"kind": network} | ({"width": 8, "layers": 1} if network in ("mlp", "transformer") else {})
+    small = {name: 8 if name == "width" else 1 for name in network.model_fields.keys() & {"width", "layers"}}
+    kind = {"kind": kind_of(network), **small}
     model = build_vae(settings(dim=2, stack=2, encoder="causal", network=kind), 3)
     model.eval()
     frames = torch.randn(2, 10, 3, generator=torch.Generator().manual_seed(0))
