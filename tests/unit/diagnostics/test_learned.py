@@ -5,6 +5,7 @@ import pytest
 
 from latentdyn.diagnostics.learned.decoding import decoded_skill, line_back, reconstruction
 from latentdyn.diagnostics.learned.information import state_information
+from latentdyn.diagnostics.learned.innovation_rate import innovation_rate
 from latentdyn.diagnostics.learned.pair import Pair
 from latentdyn.errors import UserError
 from latentdyn.representations.base import Source, Utterance
@@ -131,6 +132,34 @@ def test_as_many_directions_of_the_window_tell_no_less_than_the_frame(var_frames
     frame, cca = values(information, "frame"), values(information, "cca")
     assert all(cca["state_information", h] > frame["state_information", h] - 0.02 for h in HORIZONS)
     assert cca["state_information", 1] > frame["state_information", 1] + 0.05, "the best direction is not the first"
+
+
+def test_the_rate_of_white_frames_is_known_and_at_equal_damage_a_filter_saves_nothing(frames_of):
+    rng = np.random.default_rng(0)
+    x, index = frames_of(change=lambda x, _: rng.normal(size=x.shape))
+    leaky = Leaky(Source(3, 12.5), "float32", 0.9)
+    y = np.empty_like(x)
+    for utterance, mine in index.groupby("utterance_id", observed=True):
+        rows = mine["row"].to_numpy()
+        y[rows], _ = leaky.apply(Utterance(str(utterance), "s", "train", x[rows], np.zeros(len(rows), np.float32)))
+
+    def rate(own, back):
+        settings = {"ridges": RIDGES, "max_frames": 5000, "resamples": 20, "seed_names": ("t",)}
+        records, _ = innovation_rate(
+            pair_of(own, x, index), back, damage=0.05, frame_rate_hz=1000 * np.log(2), window_frames=W, **settings
+        )
+        return next(r.value for r in records if r.metric == "rate_kbit_per_s")  # nats a frame, at this frame rate
+
+    exact = 0.5 * 3 * np.log(1 + 1 / 0.05)
+    assert rate(x, identity) == pytest.approx(exact, abs=0.05)
+    back = lambda frames, _: ((frames - 5) @ np.linalg.inv(MIXING)).astype(np.float32)  # noqa: E731
+    assert rate((x @ MIXING + 5).astype(np.float32), back) == pytest.approx(exact, abs=0.05)
+    assert rate(y, leaky.invert) > exact
+    records, _ = innovation_rate(
+        pair_of(x, x, index), lambda frames, _: np.zeros_like(frames), damage=0.05, frame_rate_hz=1.0, window_frames=W,
+        ridges=RIDGES, max_frames=500, resamples=20, seed_names=("t",),
+    )  # fmt: skip
+    assert [r.status for r in records] == ["undefined"], "noise does not reach the reference's frames"
 
 
 def test_what_is_constant_in_an_utterance_is_subtracted(frames_of):

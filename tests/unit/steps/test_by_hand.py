@@ -118,6 +118,12 @@ def refused(monkeypatch: pytest.MonkeyPatch, step: str, arguments: Any) -> str:
             {**MEASURING, "identity": identity("transfer"), "settings": {}, "models": PREDICTOR},
             "give the model's latents and frames, and its corpus as fitted_on of the identity",
         ),
+        ("measure", {**MEASURING, "identity": identity("learned"), "settings": {}}, "how they are made is not said"),
+        (
+            "measure",
+            {**MEASURING, "identity": identity("learned"), "settings": {}, "chains": {"own": ["a"], "reference": []}},
+            "handles of latents, the root first",
+        ),
         ("measure", {**MEASURING, "identity": "{", "settings": {}}, "'{' is not JSON"),
         (
             "measure",
