@@ -14,7 +14,7 @@ import pytest
 
 import latentdyn
 from latentdyn.families import MEASUREMENTS, MODELS, PREDICTORS
-from latentdyn.provenance import code_definitions, code_digest, write_run_record
+from latentdyn.provenance import code_definitions, code_digest, source_commit, write_run_record
 from latentdyn.provenance.code import Code
 
 # A made-up package of this name. `step.py` differs from test to test.
@@ -570,3 +570,26 @@ def test_a_run_record_says_what_ran_and_how_long(tmp_path: Path, monkeypatch: py
     assert record["seconds"] == 4.25
     assert (record["device"], record["digest"], record["latentdyn"]) == ("cuda:0", "abc", latentdyn.__version__)
     assert {"torch", "numpy", "zarr"} <= record["packages"].keys()
+
+
+def test_the_commit_is_that_of_the_checkout_and_tells_of_changed_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    package = tmp_path / "src/latentdyn/__init__.py"
+    package.parent.mkdir(parents=True)
+    package.write_text("x = 1\n")
+    monkeypatch.setattr(latentdyn, "__file__", str(package))
+    assert source_commit() is None  # installed, or unpacked without its history
+
+    def git(*words: str) -> str:
+        who = ["-c", "user.name=n", "-c", "user.email=e"]
+        done = subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "m")
+    git("tag", "v1")
+    assert source_commit() == git("rev-parse", "--short=12", "HEAD")
+    package.write_text("x = 2\n")
+    assert source_commit() == git("rev-parse", "--short=12", "HEAD") + "-dirty"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert source_commit() is None  # without git
