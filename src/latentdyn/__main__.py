@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latentdyn import __version__
+from latentdyn.errors import UserError
 from latentdyn.steps.cli import run_reported
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def _add_measure(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--horizons", type=int, nargs="+", default=[1, 2, 4, 8],
         help="k: how many frames old the newest known frame is (default 1 2 4 8)",
     )  # fmt: skip
-    parser.add_argument("--csv", type=Path, help="CSV to write, with all columns, intervals and digits")
+    parser.add_argument("--csv", type=Path, help=".csv to write, with all columns, intervals and digits")
     parser.set_defaults(run=_measure)
 
 
@@ -53,17 +54,36 @@ def _measure(arguments: argparse.Namespace) -> None:
     from latentdyn.certificate.measure import measure_index
     from latentdyn.files import write_text
 
+    written = arguments.csv and _new_table(arguments.csv, arguments.index)
     table = measure_index(
         arguments.index,
         arguments.frame_rate_hz,
         window_frames=arguments.window_frames,
         horizons=arguments.horizons,
     )
-    if arguments.csv:
-        write_text(arguments.csv, table.to_csv(index=False))
+    if written:
+        write_text(written, table.to_csv(index=False))
     print(_shown(table))
     print()
     print(table.attrs["verdict"])
+
+
+def _new_table(path: Path, index: Path) -> Path:
+    """Where a table may be written, links followed: what a user has made is not replaced.
+
+    Raises:
+        UserError: the index lies there, or something that is no table.
+    """
+    target = path.resolve()
+    if target == index.resolve():
+        problem = "the table would replace the index that it is measured from"
+    elif target.exists() and not target.is_file():
+        problem = "what lies there is no file"
+    elif path.suffix.lower() != ".csv":
+        problem = "the name of the table does not end in .csv"
+    else:
+        return target
+    raise UserError(f"{problem}; nothing was measured or written", f"--csv {path}", "give the table another name")
 
 
 def _shown(table: "pd.DataFrame") -> str:

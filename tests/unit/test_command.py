@@ -55,6 +55,35 @@ def test_mistakes_are_one_paragraph(index, monkeypatch, arguments, said):
     assert "What to do: " in str(stopped.value.code)
 
 
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("index.csv", "would replace the index"),
+        ("link.csv", "would replace the index"),
+        ("u0.npy", "does not end in .csv"),
+        ("folder.csv", "is no file"),
+        ("/dev/null", "is no file"),
+    ],
+)
+def test_a_table_replaces_nothing_that_a_user_has_made(index, monkeypatch, target, said):
+    monkeypatch.chdir(index.parent)
+    (index.parent / "link.csv").symlink_to("index.csv")
+    (index.parent / "folder.csv").mkdir()
+    before = {file: file.read_bytes() for file in index.parent.iterdir() if file.is_file()}
+    with pytest.raises(SystemExit, match=f"{said}.*; nothing was measured"):
+        call(monkeypatch, "measure", "index.csv", "--frame-rate-hz", 50, "--csv", target)
+    assert {file: file.read_bytes() for file in index.parent.iterdir() if file.is_file()} == before
+
+
+def test_a_table_is_written_where_a_link_leads(index, monkeypatch):
+    monkeypatch.chdir(index.parent)
+    (index.parent / "link.csv").symlink_to("table.csv")
+    call(
+        monkeypatch, "measure", index, "--frame-rate-hz", 50, "--window-frames", 1, "--horizons", 1, "--csv", "link.csv"
+    )
+    assert (index.parent / "link.csv").is_symlink() and list(pd.read_csv("table.csv").columns) == COLUMNS
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["measure", "--help"], ["--version"]])
 def test_help_comes_without_the_heavy_packages(arguments):
     script = (

@@ -18,11 +18,19 @@ from snakemake.utils import update_config
 
 from latentdyn.__main__ import command_line
 from latentdyn.config import load_config
+from latentdyn.config.corpora import CorpusKind
 from latentdyn.config.files import merged
+from latentdyn.config.keys import KeyKind
+from latentdyn.config.kinds import kinds_of
+from latentdyn.config.predictors import PredictorKind
+from latentdyn.config.regimes import RegimeKind
+from latentdyn.config.representations import RepresentationKind
+from latentdyn.config.tables.base import TableKind
 from latentdyn.stores.frames import index_frames, write_frames
 from latentdyn.stores.latents import open_latents
 from latentdyn.stores.latents_writer import LatentsWriter
 from latentdyn.stores.lineage import root_facts
+from tests.settings import kind_of
 
 from .conftest import ROOT, Checkout, environment, new_checkout
 
@@ -133,6 +141,12 @@ def test_yaml_that_asks_for_tables_is_complete(block, tmp_path):
 def test_every_shipped_file_is_in_the_list_of_files():
     listed = re.findall(r"^\| `(\w+\.yaml)` \|", (ROOT / "config/README.md").read_text(), re.M)
     assert sorted(listed) == sorted(path.name for path in (ROOT / "config").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("base", [CorpusKind, RepresentationKind, PredictorKind, RegimeKind, KeyKind, TableKind])
+def test_the_readme_names_every_kind(base):
+    text = (ROOT / "README.md").read_text()
+    assert [kind_of(section) for section in kinds_of(base) if f"`{kind_of(section)}`" not in text] == []
 
 
 def test_bash_calls_programs_that_are_known():

@@ -39,8 +39,8 @@ def latents_recordings(index: Path) -> list[Recording]:
     """The rows of the CSV, in its order.
 
     Raises:
-        UserError: the CSV is missing, empty or not UTF-8, lacks a column, or has a row with an empty or
-            surplus field, an utterance named before, an unknown sex or split, a speaker of two sexes, or a
+        UserError: the CSV is missing, empty or not UTF-8, lacks a column or has one twice, or has a row with an empty
+            or surplus field, an utterance named before, an unknown sex or split, a speaker of two sexes, or a
             split where the first row has none or the other way round (it names the line).
     """
     try:
@@ -56,14 +56,21 @@ def latents_recordings(index: Path) -> list[Recording]:
         raise UserError(f"the index is not a CSV in UTF-8 ({error})", index, "save it as such") from None
 
 
-def _parse(index: Path, rows: "csv.DictReader[str]") -> list[Recording]:
-    missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
-    if missing:
+def _check_columns(index: Path, names: list[str]) -> None:
+    where = f"{index}, line 1"
+    if missing := [column for column in _COLUMNS if column not in names]:
         raise UserError(
-            f"the index lacks the column {' and '.join(missing)}",
-            f"{index}, line 1",
-            f"give it a first line with the names {', '.join(_COLUMNS)} and, if known, sex and split",
+            f"the index lacks the column {' and '.join(missing)}: its first line is {','.join(names)!r}",
+            where,
+            f"give it a first line with the names {', '.join(_COLUMNS)} and, if known, sex and split, with commas and "
+            "no blanks between them",
         )
+    if repeated := [column for column in (*_COLUMNS, "sex", "split") if names.count(column) > 1]:
+        raise UserError(f"the index has the column {' and '.join(repeated)} twice", where, "leave one of them")
+
+
+def _parse(index: Path, rows: "csv.DictReader[str]") -> list[Recording]:
+    _check_columns(index, list(rows.fieldnames or ()))
     recordings: list[Recording] = []
     lines: dict[str, int] = {}
     sexes: dict[str, Sex | None] = {}

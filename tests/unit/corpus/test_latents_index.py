@@ -40,6 +40,9 @@ HEADER = "utterance_id,speaker_id,path,sex\nu1,s1,a.npy,F\n"
     [
         ("", "lacks the column utterance_id and speaker_id and path.*line 1"),
         ("utterance_id,path\nu,a.npy\n", "lacks the column speaker_id"),
+        ("utterance_id;speaker_id;path\nu;s;a.npy\n", "first line is 'utterance_id;speaker_id;path'.*with commas"),
+        ("utterance_id,speaker_id,path,speaker_id\nu,s,a.npy,t\n", "has the column speaker_id twice.*line 1"),
+        ("path,utterance_id,path,speaker_id\na.npy,u,b.npy,s\n", "has the column path twice.*line 1"),
         ("utterance_id,speaker_id,path\n", "has no rows"),
         (HEADER + "u2,s1,b.npy,F\nu1,s2,c.npy,M\n", "'u1' is in line 2 already.*line 4"),
         (HEADER + "u2,,b.npy,F\n", "speaker_id of this row is empty.*line 3"),
