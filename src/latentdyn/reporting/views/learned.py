@@ -68,10 +68,10 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
         _points(panel, rows, across.name, column, colors)
         panel.set_title(title(column, columns[column]), fontsize=10)
         panel.set_xlabel(title(across.name, across))
-    figure.axes[0].text(
-        0.02, 0.98, "filters and mixing buy nothing here", transform=figure.axes[0].transAxes, va="top", fontsize=8
-    )
-    figure.axes[-1].text(0.02, 0.98, "filters buy this", transform=figure.axes[-1].transAxes, va="top", fontsize=8)
+    said = {0: "mixing buys nothing here, filters only a longer memory", -1: "filters buy this"}
+    for place, words in said.items():
+        panel = figure.axes[place]
+        panel.text(0.02, 0.98, words, transform=panel.transAxes, va="top", fontsize=8)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=6, fontsize=8, frameon=False)
     return figure
@@ -206,8 +206,9 @@ def _for_people(columns: dict[str, Metric], rows: pd.DataFrame) -> list[str]:
 def _notes(columns: dict[str, Metric], table: dict[str, Any], plan: dict[str, Any]) -> list[str]:
     notes = [
         f"Corpus `{plan['corpus']}`, held-out speakers; intervals are 95 % bootstraps over speakers. The first row is "
-        f"the reference, `{table['reference']}`. All rows are judged in its frames, so that no filter, scale or mixing "
-        "of a representation buys anything in the columns `decoded_..` and `state_information_..`.",
+        f"the reference, `{table['reference']}`. All rows are judged in its frames, so that neither scale nor mixing "
+        "buys anything in the columns `decoded_..` and `state_information_..`, and a filter that can be undone no more "
+        "than the longer memory that it gives to W frames (`leaky` shows how much that is).",
         "`decoded_skill_h`: forecasts h frames ahead are made in the representation, by the best straight line from "
         "its own last W frames, and mapped back. It is the share of the variance of the reference's frames that they "
         "explain. The first row is the ceiling of what a straight line can tell; the CSV holds each row less the first "
