@@ -245,7 +245,9 @@ def _points(panel: Any, rows: pd.DataFrame, x: str, y: str, colors: dict[str, st
             panel.vlines(mine[x], mine[_bounds(y)[0]], mine[_bounds(y)[1]], color=colors[kind], linewidth=0.8)
     for _, row in drawn[pd.Series(drawn[[x, y]].abs().max(axis=1) < 1e30)].iterrows():
         panel.annotate(f"{row['dim']:g}", (row[x], row[y]), xytext=(4, 3), textcoords="offset points", fontsize=7)
-    best = drawn[drawn["role"] != "reference"].sort_values(x, ascending=False)
+    others = drawn[drawn["role"] != "reference"]
+    nearly = others[x].round(3)  # of two that differ by rounding, the better one
+    best = others.assign(nearly=nearly).sort_values(["nearly", y], ascending=False)
     best = best[best[y] >= best[y].cummax()]
     panel.plot(best[x], best[y], color="0.6", linewidth=1, zorder=0)
     if len(first := drawn[drawn["representation"] == rows["representation"].iloc[0]]):
