@@ -236,9 +236,9 @@ def _notes(columns: dict[str, Metric], table: dict[str, Any], plan: dict[str, An
 
 
 def _points(panel: Any, rows: pd.DataFrame, x: str, y: str, colors: dict[str, str]) -> None:
-    drawn = rows.dropna(subset=[x, y]).astype(
-        {name: float for name in (x, y, *_bounds(x), *_bounds(y)) if name in rows}
-    )
+    numbers = [name for name in (x, y, *_bounds(y)) if name in rows]
+    drawn = rows[["representation", "kind", "role", "dim", *numbers]].dropna(subset=[x, y])
+    drawn = drawn.astype(dict.fromkeys(numbers, float))
     for kind, mine in drawn.groupby("kind", sort=False):
         panel.plot(mine[x], mine[y], "o", markersize=5, color=colors[kind], label=kind)
         if _bounds(y)[0] in mine:
