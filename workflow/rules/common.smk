@@ -1,6 +1,7 @@
 # Shared by the other files: the validated config, look-ups by name, digests of code.
 import shlex
 import sys
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -20,6 +21,7 @@ from latentdyn.files import canonical_json
 from latentdyn.families import MODELS
 from latentdyn.provenance import code_digest
 from latentdyn.provenance.listing import known_digests, update_listing
+from latentdyn.provenance.logs import warnings_since
 from latentdyn.provenance.presence import Presence
 
 try:
@@ -171,7 +173,22 @@ def plan_of(wildcards):
     return canonical_json(table_of(wildcards).plan(CONFIG, wildcards.corpus))
 
 
+STARTED = time.time()
+
+
+def tell_warnings():
+    """What steps of this run have warned of, in logs that nobody opens otherwise."""
+    for warning in warnings_since(Path("results"), STARTED):
+        logger.warning(f"Warning in {warning}")
+
+
+onsuccess:
+    if workflow.is_main_process:
+        tell_warnings()
+
+
 onerror:
+    tell_warnings()
     logger.info("What is finished is kept. Run the same command again to go on from there.")
 
 

@@ -44,7 +44,7 @@ def report_passed_over(files: Iterable[Path]) -> None:
     counts = collections.Counter(file.suffix.lower() or "no suffix" for file in files)
     if counts:
         each = ", ".join(f"{suffix} {n}" for suffix, n in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-        logger.info("passed over: %d files of %d suffixes: %s", counts.total(), len(counts), each)
+        logger.warning("passed over: %d files of %d suffixes: %s", counts.total(), len(counts), each)
 
 
 def _refuse(error: OSError) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from latentdyn.errors import DISK_FULL, UserError
+from latentdyn.provenance.logs import WARNING
 
 
 class _Parser(argparse.ArgumentParser):
@@ -16,6 +17,14 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UserError(message, f"the command line of {self.prog}", "--help lists the arguments")
+
+
+class _Formatter(logging.Formatter):
+    """The message alone; of a warning with a word before it, by which a run finds it in its logs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = super().format(record)
+        return f"{WARNING}{message}" if record.levelno >= logging.WARNING else message
 
 
 def run_step(
@@ -33,7 +42,9 @@ def run_step(
     name = f"python -m latentdyn.steps.{Path(sys.argv[0]).stem}"
     parser = _Parser(prog=name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
     def parsed(arguments: argparse.Namespace) -> None:
         parser.parse_args(namespace=arguments)
