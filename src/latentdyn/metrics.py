@@ -151,6 +151,8 @@ GRID_VALUES = Metric("grid_values", "values", decimals=0, better="neither",
     sentence="The most distinct values of a dimension, where all dimensions take so few that frames lie on a grid.")
 CODE_BITS_PER_S = Metric("code_bits_per_s", "bit/s", decimals=0, better="neither",
     sentence="Bits a second of the codes that dequantized frames were made of, each stage at its full size.")
+FAR_OUT_FRAMES = Metric("far_out_frames", "frames", decimals=0, better="neither",
+    sentence="Frames of a split so far from all others that they make a quarter or more of a dimension's variance.")
 TOKEN_BITS_PER_S = Metric("token_bits_per_s", "bit/s", decimals=0, better="lower",
     sentence="Cross-entropy of a frame's codes given the frames before it, under a small model.")
 TOKEN_BITS_PER_S_ALONE = Metric("token_bits_per_s_alone", "bit/s", decimals=0, better="lower",
@@ -424,7 +426,8 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
 _OF_TABLES = (
     CONTEXT_GAIN, CONTEXT_GAIN_PER_DIM, MS_PER_STEP, SHRINKAGE, COSINE_CHANGE
 )
-OF_LATENTS = (LOOK_AHEAD_MS, GRID_VALUES, CODE_BITS_PER_S)  # every measurement records them, where a store says them
+# every measurement records them, where a store says them or, of the last, where there are such frames
+OF_LATENTS = (LOOK_AHEAD_MS, GRID_VALUES, CODE_BITS_PER_S, FAR_OUT_FRAMES)
 METRICS: dict[str, Metric] = {m.name: m for kind in (*MEASURED.values(), _OF_TABLES, OF_LATENTS) for m in kind}
 
 # Columns of the Phase 1 table in their order, and whether its Markdown and LaTeX show them unless a config names

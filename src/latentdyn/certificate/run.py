@@ -38,6 +38,7 @@ from latentdyn.models.fit import fit_model
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.representations.derive import derive_store
 from latentdyn.steps.import_latents import import_latents
+from latentdyn.stores.far_out import FarOut, find_far_out
 from latentdyn.stores.frames import index_frames, open_frames, write_frames
 from latentdyn.stores.latents import open_latents
 from latentdyn.stores.windows import common_frames
@@ -54,7 +55,8 @@ _CPU, _SEED = torch.device("cpu"), 0
 class Run:
     """config: what was planned. manifest: what was used, and what was set aside. splits: of each speaker.
     split_settings: what drew them, None where they were given. frames: the frame index of the latents. measured: what
-    the rows are made of, with the predictive information by `linear_gaussian`."""
+    the rows are made of, with the predictive information by `linear_gaussian`. far_out: training and
+    validation frames of the latents that decide what is fitted and chosen."""
 
     config: Config
     manifest: Manifest
@@ -63,6 +65,7 @@ class Run:
     frames: pd.DataFrame
     measured: Measurements
     notes: tuple[str, ...] = ()
+    far_out: tuple[FarOut, ...] = ()
 
 
 def certificate_config(
@@ -144,7 +147,10 @@ def run_certificate(config: Config, folder: Path, given_splits: Mapping[Any, str
             import_latents(manifest.utterances, index.parent, corpus["frame_rate_hz"], settings, handle)
             latents_frames = _indexed(handle, frames, splits)
             _check_finite(latents_frames, corpus["max_nonfinite_share"])
-            _check_usable(latents_frames, open_latents(handle).n_rows, config.predictors[LINEAR])
+            store = open_latents(handle)
+            _check_usable(latents_frames, store.n_rows, config.predictors[LINEAR])
+            fitted_to = latents_frames[latents_frames["split"].isin(["train", "validation"])]
+            far_out = tuple(find_far_out(torch.from_numpy(store.load()), fitted_to))
             made += _measured(config, name, handle, frames)
             continue
         control = name.removeprefix(f"{LATENTS}__")
@@ -166,7 +172,7 @@ def run_certificate(config: Config, folder: Path, given_splits: Mapping[Any, str
         config = certificate_config(
             index, corpus["frame_rate_hz"], linear.window_frames, list(linear.horizons), controls
         )
-    return Run(config, manifest, by_speaker, drawn, latents_frames, measured, tuple(notes))
+    return Run(config, manifest, by_speaker, drawn, latents_frames, measured, tuple(notes), far_out)
 
 
 def _indexed(handle: Path, frames: Path, splits: pd.DataFrame) -> pd.DataFrame:

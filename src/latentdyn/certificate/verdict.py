@@ -159,6 +159,12 @@ def _answer(run: Run, setting: _Setting) -> str:
         return f"Undecided: {both} Single frames are so large that nothing can be told: look for them."
     if isnan(frame.low):
         return f"Undecided: {both} But one held-out speaker gives no interval."
+    if run.far_out:
+        return (
+            f"Undecided: few frames decide. {both} But training or validation frames that are far out decide what is "
+            "fitted or chosen, so these numbers may follow them alone. Leave out or clip the frames that a note names, "
+            "and measure again."
+        )
     if step.disputed or (first.k == 1 and frame.disputed):
         return (
             f"Undecided: few frames decide. {both} Without the 5 % of frames at either end, these are "
@@ -256,6 +262,7 @@ def _caveats(run: Run, setting: _Setting) -> list[str]:
             "than nothing: the training speakers do not cover the held-out ones. Give more speakers, or subtract the "
             "mean of each speaker."
         )
+    found += [f"{far}." for far in run.far_out]
     found += run.notes
     found += _losses(run.manifest.excluded, frames, reach)
     return found

@@ -1,5 +1,6 @@
 """What is measured: a representation's latents and frames, and the fitted models that measure them."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,11 +14,14 @@ from torch import Tensor
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.errors import UserError
 from latentdyn.files import read_handle
-from latentdyn.metrics import OF_LATENTS
+from latentdyn.metrics import FAR_OUT_FRAMES, OF_LATENTS
 from latentdyn.models.predictor.loading import load_predictors
 from latentdyn.predictors.base import Predictor
+from latentdyn.stores.far_out import find_far_out
 from latentdyn.stores.frames import open_frames, read_frames_handle
 from latentdyn.stores.latents import LatentsStore, open_latents
+
+log = logging.getLogger(__name__)
 
 Loaded = TypeVar("Loaded")
 
@@ -71,9 +75,15 @@ class Subject:
         return torch.from_numpy(self.store.load()).to(self.device)
 
     def facts(self) -> list[Record]:
-        """What the store says of its latents that weakens every number of them; most stores say nothing of it."""
+        """What the store and its frames say of the latents that weakens every number of them; most say nothing."""
         said = ((metric, self.store.handle.get(metric.name)) for metric in OF_LATENTS)
-        return [record(metric, value, self.store.handle["n_frames"], split="all") for metric, value in said if value]
+        told = [record(metric, value, self.store.handle["n_frames"], split="all") for metric, value in said if value]
+        for far in find_far_out(self.latents, self.frames):
+            log.warning("%s: leave out or clip such frames", far)
+            told.append(
+                record(FAR_OUT_FRAMES, float(far.n), int((self.frames["split"] == far.split).sum()), split=far.split)
+            )
+        return told
 
     def fitted_to(self, role: str = "predictor") -> "Subject":
         """The latents and frames that the model of this role was fitted to, of the same representation as these.

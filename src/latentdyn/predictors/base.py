@@ -94,13 +94,20 @@ class SolvedPredictor(Predictor):
 
     def validation_nll(self, validation: Windows | None, k: int) -> float:
         """Mean NLL over all frames of `validation`, nats a frame, summed in float64; NaN without any."""
-        if validation is None:
-            return float("nan")
-        total = 0.0
-        for start in range(0, len(validation), _BLOCK):
-            context, delta = validation.batch(slice(start, start + _BLOCK), k)
-            total -= float(self.density(context).log_prob(delta).double().sum())
-        return total / len(validation)
+        return float("nan") if validation is None else mean_nll(self.frame_nlls(validation, k))
+
+    def frame_nlls(self, windows: Windows, k: int) -> Tensor:
+        """NLL of each frame in nats, (n,) in float64."""
+        nlls = []
+        for start in range(0, len(windows), _BLOCK):
+            context, delta = windows.batch(slice(start, start + _BLOCK), k)
+            nlls.append(-self.density(context).log_prob(delta).double())
+        return torch.cat(nlls)
+
+
+def mean_nll(nlls: Tensor) -> float:
+    """Mean over frames (n,), summed by blocks."""
+    return sum(float(block.sum()) for block in nlls.split(_BLOCK)) / len(nlls)
 
 
 def build_predictor(settings: dict[str, Any], dim: int) -> Predictor:

@@ -3,6 +3,7 @@
 It is the best possible predictor of a Gaussian VAR(p) with p <= W. A network has to do better than this on other data.
 """
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,13 +13,17 @@ from torch import Tensor
 
 from latentdyn.distributions.gaussian import FullGaussian, cholesky
 from latentdyn.errors import UserError
-from latentdyn.predictors.base import SolvedPredictor
-from latentdyn.predictors.ridges import choose_ridge
+from latentdyn.predictors.base import SolvedPredictor, mean_nll
+from latentdyn.predictors.ridges import choose_ridge_of_most
 from latentdyn.stores.degeneracy import check_contexts, check_unexplained, unexplained_floor
 from latentdyn.stores.windows import Windows
 
+log = logging.getLogger(__name__)
+
 _BLOCK = 8192
 _LEAST_GAIN = 1e-4  # nats a frame of held-out speakers for which the grid of ridges goes on
+_FAR_OUT = 1e-3  # of held-out frames: so few, and the frames that have them in their contexts, must not decide
+_MATERIAL = 0.005  # nats a dimension and frame: what such a decision must cost all other frames
 
 
 class LinearGaussian(SolvedPredictor):
@@ -41,7 +46,8 @@ class LinearGaussian(SolvedPredictor):
     def solve(self, train: Windows, validation: Windows | None, k: int) -> Iterable[dict[str, float]]:
         """Solve the normal equations in float64, for all ridges from one eigendecomposition.
 
-        Where the best of several ridges is at an end of the grid, the grid goes on there (see ridges).
+        Where the best of several ridges is at an end of the grid, the grid goes on there. Where few held-out frames
+        decide which ridge is best, all others choose it, and the log says so (see ridges).
 
         Raises:
             UserError: several ridges, and no validation speakers to choose among them; steps that follow exactly from
@@ -58,7 +64,7 @@ class LinearGaussian(SolvedPredictor):
         floor = unexplained_floor(some, self.frame_mean, self.frame_std, moments.square.diagonal())
         trials: dict[float, tuple[float, dict[str, Tensor]]] = {}
 
-        def held_out_nll(ridge: float) -> float:
+        def held_out_nll(ridge: float) -> Tensor:
             weight, residual = moments.solution(ridge)
             check_unexplained(residual, floor)
             if self.covariance == "diagonal":
@@ -66,10 +72,20 @@ class LinearGaussian(SolvedPredictor):
             self.weight.copy_(weight)
             self.bias.copy_(moments.y_mean - moments.x_mean @ weight)
             self.factor.copy_(cholesky(residual))
-            trials[ridge] = self.validation_nll(validation, k), {n: b.clone() for n, b in self.named_buffers()}
-            return trials[ridge][0]
+            nlls = torch.tensor([torch.nan]) if validation is None else self.frame_nlls(validation, k)
+            trials[ridge] = mean_nll(nlls), {n: b.clone() for n, b in self.named_buffers()}
+            return nlls
 
-        best = choose_ridge(self.ridges, held_out_nll, _LEAST_GAIN)
+        n = 0 if validation is None else len(validation)
+        few = (self.window_frames + 1) * max(1, round(_FAR_OUT * n))
+        material = _MATERIAL * self.dim
+        best, far = choose_ridge_of_most(self.ridges, held_out_nll, _LEAST_GAIN, few=few, material=material)
+        if validation is not None and len(far):
+            log.warning(
+                "k = %d: %d of %d validation frames alone would decide the ridge, so all others choose it: %g. Look "
+                "for a frame that is far out: the target at store row %d, or one in its context",
+                k, len(far), n, best, int(validation.rows[far[0]]),
+            )  # fmt: skip
         self.load_state_dict(trials[best][1])
         return [{"k": k, "ridge": ridge, "validation_nll": nll} for ridge, (nll, _) in trials.items()]
 

@@ -27,9 +27,11 @@ def cautions_of_latents(records: pd.DataFrame) -> list[str]:
     Args:
         records: of the metrics `OF_LATENTS`, of all that a table was made of.
     """
-    mine = records.drop_duplicates(["representation", "metric"])
-    said = [(row.representation, row.metric, row.value) for row in mine.itertuples()]
-    return [f"**Caution:** {_OF_LATENTS[metric].format(name=name, value=value)}" for name, metric, value in said]
+    mine = records.drop_duplicates(["representation", "metric", "split"])
+    said = [
+        (row.metric, {"name": row.representation, "value": row.value, "split": row.split}) for row in mine.itertuples()
+    ]
+    return [f"**Caution:** {_OF_LATENTS[metric].format(**facts)}" for metric, facts in said]
 
 
 _OF_LATENTS = {
@@ -45,6 +47,11 @@ _OF_LATENTS = {
     "code_bits_per_s": (
         "the frames of `{name}` are dequantized: sums of codewords, {value:.0f} bit/s. They lie on points, where a "
         "density can grow without limit; `token_bits_per_s`, where it is measured, does not depend on that."
+    ),
+    "far_out_frames": (
+        "few frames of `{name}` decide: {value:.0f} of the split {split} lie so far from all others that they make a "
+        "quarter or more of the variance of a dimension. What is fitted to this split, chosen by it or measured on it "
+        "may follow these frames alone. Logs of the measurements name the farthest: leave it out or clip it."
     ),
 }
 

@@ -50,6 +50,19 @@ def test_one_bad_held_out_frame_makes_no_firm_answer():
     assert text.startswith("Undecided: few frames decide.") and "Note: few held-out frames decide the means" in text
 
 
+@pytest.mark.parametrize(("split", "utterance"), [("train", 0), ("validation", 9)])
+def test_one_bad_frame_of_what_is_fitted_makes_no_firm_answer(split, utterance):
+    rng = np.random.default_rng(0)
+    arrays = [recursion(0.7 * np.eye(2))(rng, rng.normal(size=(120, 2))).astype(np.float32) for _ in range(24)]
+    arrays[utterance][50, 0] = 100
+    splits = dict(zip(range(8), 3 * ["train"] + ["validation"] + 4 * ["eval"], strict=True))
+    given = {"speakers": np.repeat(range(8), 3), "frame_rate_hz": 12.5, "splits": splits, "horizons": [1]}
+    text = " ".join(latentdyn.measure(arrays, **given).attrs["verdict"].split())
+    assert text.startswith("Undecided: few frames decide.")
+    assert f"Note: 1 frame of the split {split} makes" in text
+    assert f"The farthest out is frame 50 of the utterance '{utterance}'." in text
+
+
 YES = "Yes: the next step can be predicted."
 LEVEL = "No: only the level persists, and the next step cannot be predicted."
 NO = "No: the past does not tell what comes next."

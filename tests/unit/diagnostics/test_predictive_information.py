@@ -47,6 +47,18 @@ def test_white_noise_has_none_though_its_steps_are_predictable(make_store):
     assert all(abs(found.value) < 0.01 for found in records)
 
 
+@pytest.mark.parametrize("size", [100, 1e5])
+def test_one_validation_frame_does_not_decide_it(make_store, var_process, caplog, size):
+    data = var_process(TRANSITION, 20, 100)
+    clean = [found.value for found in information(*make_store(data), [1, 2])[0]]
+    name = next(name for name in data if name[1].startswith("v"))
+    data[name] = data[name].copy()
+    data[name][50, 0] = size
+    assert not caplog.messages
+    assert [found.value for found in information(*make_store(data), [1, 2])[0]] == pytest.approx(clean, abs=0.01)
+    assert "validation frames alone would decide the ridge" in caplog.text
+
+
 def test_sums_by_speaker_give_the_mean(make_store, var_process):
     records, sums = information(*make_store(var_process(TRANSITION, 10, 50)), [1, 2])
     for found in records:

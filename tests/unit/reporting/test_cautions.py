@@ -74,9 +74,11 @@ def test_what_a_store_says_of_its_latents_is_said_once_under_every_table():
         {"representation": "dac", "metric": "look_ahead_ms", "value": 101.7, "by": "net"},
         {"representation": "lyra", "metric": "grid_values", "value": 256.0, "by": "line"},
         {"representation": "q16", "metric": "code_bits_per_s", "value": 3200.0, "by": "line"},
+        *({"representation": "own", "metric": "far_out_frames", "value": 1.0, "split": s} for s in ("train", "eval")),
     ]
-    ahead, grid, codes = cautions_of_latents(pd.DataFrame(records))
+    ahead, grid, codes, *far = cautions_of_latents(pd.DataFrame(records))
     assert "`dac` depends on up to 102 ms of audio after its own end" in ahead
     assert "`lyra` take few distinct values, at most 256" in grid
     assert "`q16` are dequantized: sums of codewords, 3200 bit/s" in codes
+    assert ["few frames of `own` decide: 1 of the split train lie" in far[0], "split eval" in far[1]] == [True, True]
     assert cautions_of_latents(pd.DataFrame(records[:0])) == []
