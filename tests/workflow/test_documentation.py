@@ -180,6 +180,11 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     (checkout.folder / "my").mkdir()
     (checkout.folder / "my/latents.yaml").write_text(mine["yaml"])
     (checkout.folder / "my/index.csv").write_text(mine["csv"])
+    audio = next(block.text for block in blocks_of(ROOT / "docs/own_audio.md") if block.language == "yaml")
+    (checkout.folder / "my/audio.yaml").write_text(audio)
+    recording = checkout.folder / "my/voices/anna/first.wav"
+    recording.parent.mkdir(parents=True)
+    recording.touch()
     for name in ("u00", "u01"):
         np.save(checkout.folder / f"my/{name}.npy", np.zeros((30, 4), np.float32))
     return checkout
