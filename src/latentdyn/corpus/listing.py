@@ -11,6 +11,12 @@ from latentdyn.errors import UserError
 
 logger = logging.getLogger(__name__)
 
+# of formats that are not read; a corpus in one of them would be missed without a word
+_SOUND = {
+    *(".3gp", ".aac", ".ac3", ".amr", ".ape", ".avi", ".caf", ".dsf", ".m4a", ".m4b", ".mka", ".mkv", ".mov", ".mp4"),
+    *(".mpg", ".pcm", ".raw", ".spx", ".webm", ".wma", ".wv"),
+}
+
 Subset = str | list[str] | dict[str, Split] | None
 
 
@@ -40,11 +46,12 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def report_passed_over(files: Iterable[Path]) -> None:
-    """Log one line on the files that are no recordings, counted by suffix."""
+    """Log one line on the files that are no recordings, counted by suffix: a warning, if some may hold sound."""
     counts = collections.Counter(file.suffix.lower() or "no suffix" for file in files)
     if counts:
         each = ", ".join(f"{suffix} {n}" for suffix, n in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-        logger.warning("passed over: %d files of %d suffixes: %s", counts.total(), len(counts), each)
+        level = logging.WARNING if counts.keys() & _SOUND else logging.INFO
+        logger.log(level, "passed over: %d files of %d suffixes: %s", counts.total(), len(counts), each)
 
 
 def _refuse(error: OSError) -> None:

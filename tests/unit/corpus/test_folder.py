@@ -109,11 +109,24 @@ def test_subsets_with_and_without_splits(tmp_path):
         folder_files(tmp_path, ["training", "dev"])
 
 
+def levels_of_passed_over(caplog):
+    return [record.levelname for record in caplog.records if record.message.startswith("passed over")]
+
+
 def test_what_is_passed_over_is_counted(tmp_path, caplog):
     touch(tmp_path, "a/a.wav", "a/b.m4a", "b/c.M4A", "a/notes", "a/d.txt", "a/.hidden.txt")
     with caplog.at_level("INFO"):
         folder_recordings(tmp_path)
     assert "passed over: 4 files of 3 suffixes: .m4a 2, .txt 1, no suffix 1" in caplog.text
+    assert levels_of_passed_over(caplog) == ["WARNING"]
+
+
+def test_files_that_are_no_sound_are_no_reason_to_warn(tmp_path, caplog):
+    touch(tmp_path, "a/a.wav", "a/a.trans.txt", "speakers.csv")
+    with caplog.at_level("INFO"):
+        folder_recordings(tmp_path)
+    assert "passed over: 2 files of 2 suffixes: .csv 1, .txt 1" in caplog.text
+    assert levels_of_passed_over(caplog) == ["INFO"]
 
 
 def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path, monkeypatch):
