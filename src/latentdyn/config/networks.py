@@ -1,6 +1,6 @@
 """Sections `network`: what reads the context of a predictor."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -9,6 +9,8 @@ from latentdyn.config.values import Fraction, Size, Strict
 
 class NetworkKind(Strict):
     """From a context to the numbers that a head makes a density of."""
+
+    has_width: ClassVar[bool] = False  # it can be given as many parameters as another model has
 
     kind: str  # each kind's own word
 
@@ -28,6 +30,8 @@ class LinearNetwork(NetworkKind):
 class MLPNetwork(NetworkKind):
     """Hidden layers over the flattened context (seed 001 §2.4)."""
 
+    has_width: ClassVar[bool] = True
+
     kind: Literal["mlp"]
     width: Size = Field(1024, description="units of a hidden layer")
     layers: Size = Field(2, description="hidden layers (GELU)")
@@ -36,6 +40,8 @@ class MLPNetwork(NetworkKind):
 
 class TransformerNetwork(NetworkKind):
     """Causal self-attention over the frames of the context."""
+
+    has_width: ClassVar[bool] = True
 
     kind: Literal["transformer"]
     width: Size = Field(256, description="numbers of a token; a multiple of `heads`")
@@ -52,6 +58,8 @@ class TransformerNetwork(NetworkKind):
 
 class GRUNetwork(NetworkKind):
     """Gated recurrent units over the frames of the context, for contexts of many frames."""
+
+    has_width: ClassVar[bool] = True
 
     kind: Literal["gru"]
     width: Size = Field(256, description="units of a layer")

@@ -1,96 +1,33 @@
 """`predictors`: models of the next step, and how they are fitted."""
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, field_validator, model_validator
 
 from latentdyn.config.kinds import any_kind_of
+from latentdyn.config.lookup import Basis, LookupKind
 from latentdyn.config.mistakes import alike
 from latentdyn.config.networks import MLPNetwork, NetworkKind, NoNetwork
+from latentdyn.config.predictor_kind import PredictorKind
 from latentdyn.config.regimes import TeacherForced
 from latentdyn.config.training import Training
-from latentdyn.config.values import Horizons, Name, Size, Strict
+from latentdyn.config.values import Name, Size
 from latentdyn.families import PREDICTORS
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
 
     Network = NetworkKind
+    Lookup = LookupKind
 else:
     Network = any_kind_of(NetworkKind)
-
-
-class PredictorKind(Strict):
-    """A conditional density of the next step, for each horizon."""
-
-    closed_form: ClassVar[bool] = False  # draws nothing: every seed would give the same
-
-    kind: str  # each kind's own word
-    window_frames: int = Field(8, ge=1, le=100_000, description="W: frames of context")
-    horizons: Horizons = Field(
-        [1, 2, 4, 8], description="k: staleness of the context in frames. One job fits all of them"
-    )
-
-    @property
-    def module(self) -> str:
-        """The module that this kind is made of."""
-        return PREDICTORS.module(self.kind)
-
-    @property
-    def fitted_by(self) -> list[str]:
-        """The modules that fit it."""
-        return [self.module]
-
-    @property
-    def threads(self) -> int:
-        """Two for a network. A closed form or a density without context is done before a second one helps."""
-        return 1
-
-    @property
-    def regime(self) -> str:
-        """The kind of its training regime. What is solved in closed form sees true contexts."""
-        return "teacher_forced"
-
-    @property
-    def start(self) -> str | None:
-        """The predictor whose weights its training starts from, if there is one."""
-        return None
-
-    @property
-    def training_steps(self) -> int | None:
-        """Parameter updates of its training; None of a closed form."""
-        return None
-
-    @property
-    def frames_needed(self) -> int:
-        """Frames that an utterance must have, to be fitted to it."""
-        return self.window_frames + self.horizons[-1]
-
-    @property
-    def chosen_by_validation(self) -> str | None:
-        """The setting by which validation speakers choose something; None where they choose nothing."""
-        return None
-
-    def unconditional(self) -> "PredictorKind | None":
-        """The same density without a context, the reference of the context gain; None where this is one.
-
-        It is fitted once, at the longest horizon: on the frames that all horizons share.
-        """
-        raise NotImplementedError  # abstract
-
-    def check(self, where: str, config: "Root") -> None:
-        """Check what the section alone cannot know.
-
-        Args:
-            where: dotted path of this entry.
-
-        Raises:
-            ValueError: what it starts from is not defined, or has other weights.
-        """
+    Lookup = any_kind_of(LookupKind)
 
 
 class NetworkPredictor(PredictorKind):
     """A predictor that gradient descent fits."""
+
+    has_direction: ClassVar[bool] = False  # its head describes the direction of a step by itself
 
     network: Network = Field(MLPNetwork(kind="mlp"), description="reads the context")
     context_normalisation: Literal["standard", "deltas", "none"] = Field(
@@ -101,6 +38,12 @@ class NetworkPredictor(PredictorKind):
     )
     context_clip: PositiveFloat | None = Field(
         None, description="normalised contexts are clamped to plus and minus this"
+    )
+    lookup: Lookup | None = Field(None, description="a memory: what is looked up beside what the network computes")
+    match_parameters_of: Name | dict[str, Any] | None = Field(
+        None,
+        description="another predictor: the network's width is chosen so that this one has as many trained parameters, "
+        "within 2 %. A step that is run by hand is given that predictor's settings",
     )
     training: Training = Field(Training(), description="how it is fitted")
     starts_from: Name | None = Field(
@@ -133,6 +76,45 @@ class NetworkPredictor(PredictorKind):
     def chosen_by_validation(self) -> str | None:
         return "training.select" if self.training.select == "best_validation" else None
 
+    @property
+    def training_frames_needed(self) -> int:
+        return 1 if self.lookup is None else self.lookup.training_frames_needed
+
+    @model_validator(mode="after")
+    def _can_take_what_it_looks_up(self) -> "NetworkPredictor":
+        if isinstance(self.lookup, Basis):
+            if not self.has_direction:
+                raise ValueError(
+                    f"lookup: kind basis makes a mean direction, and {self.kind} describes none: give it to "
+                    "vmf_lognormal, or use kind engram"
+                )
+            if isinstance(self.network, NoNetwork):
+                raise ValueError("lookup: prototypes are chosen by a network's numbers: network must not be none")
+        if self.lookup is not None and self.lookup.frames_needed > self.window_frames:
+            raise ValueError(
+                f"lookup.ngrams: an n-gram of {self.lookup.frames_needed} frames is longer than window_frames = "
+                f"{self.window_frames}"
+            )
+        if self.match_parameters_of is not None and not self.network.has_width:
+            raise ValueError(f"match_parameters_of: a network of kind {self.network.kind} has no width to choose")
+        return self
+
+    def twins(self) -> dict[str, PredictorKind]:
+        """Of a memory also the same head without it, widened to as many parameters, and the same with random codes."""
+        found = super().twins()
+        if self.lookup is not None:
+            found["random_codes"] = self.model_copy(update={"lookup": self.lookup.with_random_codes()})
+            if self.network.has_width:
+                matched = {"lookup": None, "match_parameters_of": self.model_dump(mode="json")}
+                found["widened"] = self.model_copy(update=matched)
+        return found
+
+    def resolved(self, predictors: dict[str, PredictorKind]) -> PredictorKind:
+        if not isinstance(self.match_parameters_of, str):
+            return self
+        other = predictors[self.match_parameters_of].model_dump(mode="json")
+        return self.model_copy(update={"match_parameters_of": other})
+
     def unconditional(self) -> "PredictorKind | None":
         if self.without_context() == self:
             return None
@@ -142,9 +124,33 @@ class NetworkPredictor(PredictorKind):
 
     def without_context(self) -> "NetworkPredictor":
         """The same head over the step, with nothing in it that sees the context."""
-        return self.model_copy(update={"network": NoNetwork(kind="none")})
+        nothing = {"network": NoNetwork(kind="none"), "lookup": None, "match_parameters_of": None}
+        return self.model_copy(update=nothing)
 
     def check(self, where: str, config: "Root") -> None:
+        self._check_match(f"{where}.match_parameters_of", config)
+        self._check_start(where, config)
+
+    def _check_match(self, where: str, config: "Root") -> None:
+        """Check that the predictor whose parameters are counted exists and has a number of its own.
+
+        Raises:
+            ValueError: it does not.
+        """
+        name = self.match_parameters_of
+        if name is None:
+            return
+        if not isinstance(name, str):
+            raise ValueError(f"{where}: must be the name of a predictor")
+        if name not in config.predictors:
+            near = alike(name, config.predictors)
+            raise ValueError(f"{where}: no predictor is named '{name}'{near}")
+        if config.predictors[name].closed_form:
+            raise ValueError(f"{where}: '{name}' is solved in closed form and trains no parameters")
+        if getattr(config.predictors[name], "match_parameters_of", None) is not None:
+            raise ValueError(f"{where}: '{name}' matches another predictor itself; name that one")
+
+    def _check_start(self, where: str, config: "Root") -> None:
         where, chain = f"{where}.starts_from", [where.rpartition(".")[2]]
         while (start := config.predictors[chain[-1]].start) is not None:
             if start not in config.predictors:
@@ -237,6 +243,8 @@ class MDN(PlacedHead):
 
 class VMFLogNormal(PlacedHead):
     """Direction from a von Mises-Fisher law, length from a log-normal one (seed 003 §1.1, seed 004 §4)."""
+
+    has_direction: ClassVar[bool] = True
 
     kind: Literal["vmf_lognormal"]
     linear_skip: LinearSkip = Field("none", description=_LINEAR_SKIP.format(what="the vector whose direction is μ"))

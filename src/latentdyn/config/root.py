@@ -114,9 +114,10 @@ class Root(Strict):
 
     @cached_property
     def all_predictors(self) -> dict[str, Predictor]:
-        """The predictors of the config, and the unconditional one beside each."""
-        twins = {f"{name}__unconditional": predictor.unconditional() for name, predictor in self.predictors.items()}
-        return self.predictors | {name: twin for name, twin in twins.items() if twin is not None}
+        """The predictors of the config as their jobs are given them, and the twins of each."""
+        found = {name: predictor.resolved(self.predictors) for name, predictor in self.predictors.items()}
+        twins = {name: predictor.twins().items() for name, predictor in found.items()}
+        return found | {f"{name}__{end}": twin for name, mine in twins.items() for end, twin in mine}
 
     def origin(self, predictor: str) -> str:
         """The predictor that another one continues, or that which that one continues, and so on; or itself."""

@@ -32,12 +32,13 @@ class Fitting(Generic[Model]):
     """One model with the data it is fitted to. A subclass is a kind of model; its constructor prepares the data.
 
     seed_name: the first of the names of all its random numbers. parts: in the order in which they are fitted.
-    n_frames: how many frames are trained on, and how many are held out.
+    n_frames: how many frames are trained on, and how many are held out. facts: of the model, for its handle.
     """
 
     seed_name: ClassVar[str]
     parts: Sequence[Part]
     n_frames: tuple[int, int]
+    facts: Mapping[str, int] = {}
 
     def __init__(
         self, settings: dict[str, Any], store: LatentsStore, frames: pd.DataFrame, seed: int, device: torch.device

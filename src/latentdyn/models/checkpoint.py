@@ -44,12 +44,14 @@ def save_checkpoint(
     seed: int,
     data: dict[str, str],
     curve: str | None = None,
+    facts: Mapping[str, int] | None = None,
 ) -> None:
     """Write the weights of each part and, last, the handle.
 
     Args:
         weights: state dicts by part. kind: of model. settings: as the model is built from them. data: digests of what
-            it was fitted to. curve: digest of the curve of fitting.
+            it was fitted to. curve: digest of the curve of fitting. facts: what follows from settings and dimension
+            and is told too.
     """
     file = Path(handle).with_suffix(".safetensors")
     flat = {
@@ -59,7 +61,7 @@ def save_checkpoint(
     }
     with atomic_path(file) as temporary:
         temporary.write_bytes(save(flat))  # by Python: safetensors' own writer hides what is wrong with a disk
-    facts = {
+    said = {
         "schema_version": SCHEMA_VERSION,
         "kind": kind,
         "settings": settings,
@@ -69,7 +71,7 @@ def save_checkpoint(
         "data": data,
         "curve": curve,
     }
-    write_json(handle, {**facts, "digest": file_sha256(file)})
+    write_json(handle, {**(facts or {}), **said, "digest": file_sha256(file)})
 
 
 def read_checkpoint(

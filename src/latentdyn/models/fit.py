@@ -26,10 +26,11 @@ Weights = Mapping[str, Mapping[str, Tensor]]  # state dicts by part
 @dataclass(frozen=True)
 class Fitted:
     """weights: the state dict of each part, on the CPU. curve: a record for each validation, or for each candidate of a
-    closed form."""
+    closed form. facts: of the model, for its handle."""
 
     weights: dict[str, dict[str, Tensor]]
     curve: pd.DataFrame
+    facts: Mapping[str, int]
 
 
 def fit_model(
@@ -72,7 +73,7 @@ def fit_model(
             unfinished.unlink(missing_ok=True)
         weights[part.name] = result["weights"]
         curve += result["curve"]
-    return Fitted(weights, pd.DataFrame(curve))
+    return Fitted(weights, pd.DataFrame(curve), fitting.facts)
 
 
 def _begin(fitting: Fitting[Any], part: Part, start: Weights | None) -> nn.Module:

@@ -8,10 +8,12 @@ from torch import Tensor, nn
 
 from latentdyn.distributions.density import Density
 from latentdyn.families import PREDICTORS
+from latentdyn.predictors.widths import with_matched_width
 from latentdyn.stores.windows import Scaling, Windows
 
 _BLOCK = 8192
-_NOT_OPTIONS = ("kind", "horizons", "starts_from", "training")  # settings that are no arguments of the class
+# settings that are no arguments of the class
+_NOT_OPTIONS = ("kind", "horizons", "starts_from", "training", "match_parameters_of")
 
 
 class Predictor(nn.Module):
@@ -111,7 +113,13 @@ def mean_nll(nlls: Tensor) -> float:
 
 
 def build_predictor(settings: dict[str, Any], dim: int) -> Predictor:
-    """A fresh predictor of the kind that `settings` names, for one horizon."""
+    """A fresh predictor of the kind that `settings` names, for one horizon.
+
+    Raises:
+        UserError: its network has no width with which it would have as many parameters as it must have.
+    """
+    if settings.get("match_parameters_of"):
+        settings = with_matched_width(settings, dim, build_predictor)
     options = {name: value for name, value in settings.items() if name not in _NOT_OPTIONS}
     predictor: Predictor = PREDICTORS.load(settings["kind"])(dim=dim, **options)
     return predictor

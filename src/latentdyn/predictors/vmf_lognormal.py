@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from latentdyn.distributions.density import Density
 from latentdyn.distributions.von_mises_fisher import VonMisesFisherLogNormal
 from latentdyn.predictors.linear_skip import LinearSkip
+from latentdyn.predictors.lookup import Basis
 from latentdyn.predictors.network_predictor import NetworkPredictor
 from latentdyn.stores.windows import Scaling, Windows
 
@@ -29,8 +30,10 @@ class VMFLogNormal(NetworkPredictor):
             at a clamp.
         linear_skip: the closed-form line's step, in units of the RMS length, is added to the D numbers whose direction
             is μ (see linear_skip): a head of zeros then points where the line does.
-        network: see NetworkPredictor.
+        network: see NetworkPredictor. A lookup of kind basis makes the direction's D numbers of the network's.
     """
+
+    has_direction = True
 
     log_rms_length: Tensor
 
@@ -70,6 +73,8 @@ class VMFLogNormal(NetworkPredictor):
     def density(self, context: Tensor) -> VonMisesFisherLogNormal:
         outputs = self.outputs(context)
         direction = outputs[:, : self.dim]
+        if isinstance(self.lookup, Basis):
+            direction = self.lookup(direction)
         if self.skip is not None:
             context = self.standardized(context)
             direction = direction + self.skip(context) / self.log_rms_length.exp()

@@ -6,6 +6,8 @@
 | white            | mean and covariance of training frames                    | everything else                 |
 | phase_randomised | each utterance's mean, covariance, power, cross-spectra   | what is not linear and Gaussian |
 | time_reversed    | what does not tell past from future                       | the direction of time           |
+| looked_up        | mean and, about, covariance of training frames            | everything else, and puts there |
+|                  |                                                           | what only a lookup can learn    |
 
 A surrogate has a frame for each frame of its source, and a non-finite one for each non-finite one: the counts in the
 two handles are equal, unless `dtype` cannot hold a value.
@@ -13,11 +15,15 @@ two handles are equal, unless `dtype` cannot hold a value.
 
 import numpy as np
 
+from latentdyn.processes.code_table import code_cycle, walk
 from latentdyn.representations.base import Source, Transform, Utterance, Utterances
 from latentdyn.representations.moments import frame_moments
 from latentdyn.seeds import numpy_generator
 
-METHODS = ("shuffled", "white", "phase_randomised", "time_reversed")
+METHODS = ("shuffled", "white", "phase_randomised", "time_reversed", "looked_up")
+_OF_MOMENTS = ("white", "looked_up")
+_CODES, _NGRAM = 64, 2  # of looked_up: 4096 pairs of codes, each of which tells the next code
+_NOISE = 0.2  # of looked_up: the share of the variance that is noise about the anchors
 
 
 class Surrogate(Transform):
@@ -27,8 +33,10 @@ class Surrogate(Transform):
     frames are made anew. There is no inverse: what a surrogate destroys is meant to stay destroyed.
 
     Args:
-        method: one of METHODS. White noise has the mean and covariance of the training frames; the other methods look
-            at one utterance at a time.
+        method: one of METHODS. White noise has the mean and covariance of the training frames. `looked_up` is frames
+            about 64 anchors, drawn with that mean and covariance; which anchor follows stands in a random table of the
+            last two (see processes.code_table): the positive control of a memory. The other methods look at one
+            utterance at a time.
 
     Raises:
         ValueError: there is no such method.
@@ -42,16 +50,20 @@ class Surrogate(Transform):
             raise ValueError(f"{method} is not one of the surrogates {METHODS}")
         super().__init__(source, dtype)
         self.method = method
-        self.causal = method == "white"  # elsewhere a frame depends on later frames
-        self.arrays = ("mean", "factor") if method == "white" else ()
+        self.causal = method in _OF_MOMENTS  # elsewhere a frame depends on later frames
+        self.arrays = ("mean", "factor") if method in _OF_MOMENTS else ()
+        self.table = None
+        if method == "looked_up":
+            generator = numpy_generator("surrogate", method, "table")  # one for all utterances
+            self.table = code_cycle(_CODES, _NGRAM, generator), generator.standard_normal((_CODES, source.dim))
 
     def fit(self, training: Utterances) -> None:
-        """Take the moments for white noise.
+        """Take the moments for frames that are drawn.
 
         Raises:
             UserError: no training speaker has a finite frame.
         """
-        if self.method == "white":
+        if self.method in _OF_MOMENTS:
             self.mean, covariance = frame_moments(training)
             variances, axes = np.linalg.eigh(covariance)
             # the symmetric root: it exists for a singular covariance too, and no sign of an axis changes it
@@ -68,7 +80,12 @@ class Surrogate(Transform):
         if self.method == "phase_randomised":
             return phase_randomised(latents, generator), energy_db
         finite = np.isfinite(latents).all(axis=1, keepdims=True)
-        return np.where(finite, white(len(latents), self.mean, self.factor, generator), np.nan), energy_db
+        made = white(len(latents), self.mean, self.factor, generator)
+        if self.table is not None:
+            cycle, anchors = self.table
+            about = anchors[walk(cycle, len(latents), generator)] @ self.factor.T
+            made = self.mean + np.sqrt(1 - _NOISE) * about + np.sqrt(_NOISE) * (made - self.mean)
+        return np.where(finite, made, np.nan), energy_db
 
 
 TRANSFORM = Surrogate

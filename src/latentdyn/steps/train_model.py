@@ -74,6 +74,7 @@ def step(arguments: argparse.Namespace) -> None:
         seed=seed,
         data=data,
         curve=curve,
+        facts=fitted.facts,
     )
     remove_state(arguments.state)
     write_run_record(

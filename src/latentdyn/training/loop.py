@@ -117,7 +117,8 @@ def train(
             "give splits.validation a share of the speakers, or set training.select to last",
         )
     parameters = list(model.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+    groups = _by_learning_rate(model, settings.learning_rate)
+    optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
     state = _load_state(state_file, parameters[0].device)
     if state.step:
         model.load_state_dict(state.model)
@@ -168,6 +169,15 @@ def train(
     objective.keep(state.step if settings.select == "last" else state.best_step)
     model.eval()
     return state.curve
+
+
+def _by_learning_rate(model: nn.Module, learning_rate: float) -> list[dict[str, Any]]:
+    """The parameters, in groups of one rate. A module with a `learning_rate` has it for what is directly its own."""
+    own = {p: m.learning_rate for m in model.modules() if hasattr(m, "learning_rate") for p in m.parameters(False)}
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter in model.parameters():
+        groups.setdefault(own.get(parameter, learning_rate), []).append(parameter)
+    return [{"params": parameters, "lr": rate} for rate, parameters in groups.items()]
 
 
 def _validate(

@@ -66,6 +66,27 @@ def test_beside_a_predictor_stands_the_same_density_without_a_context(predictor:
         assert config.all_predictors["p__unconditional"] == expected
 
 
+def test_beside_a_memory_stand_its_two_controls():
+    looking = {"kind": "vmf_lognormal", "horizons": [1], "lookup": {"kind": "basis", "n_prototypes": 9}}
+    values = edited("predictors.p", looking)
+    values["tables"]["memory"] = {"kind": "memory", "corpora": ["speech"], "representations": ["logmel"],
+                                  "predictors": ["p"], "seeds": [2]}  # fmt: skip
+    config = load_config(values)
+    mine, random, widened = (config.all_predictors[name] for name in ("p", "p__random_codes", "p__widened"))
+    assert random == mine.model_copy(update={"lookup": mine.lookup.model_copy(update={"codes": "random"})})
+    assert widened.lookup is None and widened.match_parameters_of == mine.model_dump(mode="json")
+    assert config.all_predictors["p__unconditional"].lookup is None
+    assert measured(config, "memory", "lagged") == [
+        (row, name, 2) for row in ("logmel", "logmel__looked_up") for name in ("p", "p__widened", "p__random_codes")
+    ]
+
+
+def test_a_predictor_that_matches_another_is_given_its_settings():
+    config = load_config(edited("predictors.p", {"kind": "mdn", "match_parameters_of": "net"}))
+    assert config.all_predictors["p"].match_parameters_of == config.predictors["net"].model_dump(mode="json")
+    assert config.all_predictors["p__unconditional"].match_parameters_of is None
+
+
 def test_a_table_of_predictors_is_measured_with_each_and_its_twin_and_a_closed_form_with_one_seed():
     config = load_config(edited("tables.t", SMALL["tables"]["t"] | {"surrogates": ["white"], "seeds": [3, 5]}))
     of_a_row = [("line", 3), ("line__unconditional", 3), ("net", 3), ("net", 5), ("net__unconditional", 3),

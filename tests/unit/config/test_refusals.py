@@ -54,6 +54,38 @@ ACROSS = {"kind": "lagged", "corpora": ["speech"], "representations": ["slow"], 
             r"predictors\.net\.context_normalisation: .*standard, deltas, none",
         ),
         ("predictors.net.context_clip", 0.0, r"predictors\.net\.context_clip: .*above 0"),
+        ("predictors.line.lookup", {"kind": "engram"}, r"predictors\.line\.lookup: unknown key"),
+        ("predictors.net.lookup", {"kind": "hopfield"}, r"predictors\.net\.lookup: .*'hopfield'.*engram, basis"),
+        (
+            "predictors.net.lookup",
+            {"kind": "basis"},
+            r"predictors\.net: lookup: kind basis .*vmf_lognormal",
+        ),
+        (
+            "predictors.v",
+            {"kind": "vmf_lognormal", "network": {"kind": "none"}, "lookup": {"kind": "basis"}},
+            r"predictors\.v: lookup: prototypes are chosen by a network's numbers",
+        ),
+        (
+            "predictors.net.lookup",
+            {"kind": "engram", "ngrams": [9, 1]},
+            r"predictors\.net: lookup\.ngrams: an n-gram of 9 frames is longer than window_frames = 8",
+        ),
+        ("predictors.net.lookup", {"kind": "engram", "ngrams": []}, r"predictors\.net\.lookup\.ngrams"),
+        ("predictors.net.lookup", {"kind": "engram", "n_codes": 1}, r"lookup\.n_codes: .*2 or more"),
+        ("predictors.net.match_parameters_of", "nett", r"match_parameters_of: no predictor is named 'nett'.*mean net"),
+        (
+            "predictors.net.match_parameters_of",
+            {"kind": "mdn"},
+            r"match_parameters_of: must be the name",
+        ),
+        ("predictors.net.match_parameters_of", "line", r"match_parameters_of: 'line' is solved in closed form"),
+        ("predictors.net.match_parameters_of", "net", r"match_parameters_of: 'net' matches another predictor itself"),
+        (
+            "predictors.v",
+            {"kind": "mdn", "network": {"kind": "linear"}, "match_parameters_of": "net"},
+            r"predictors\.v: match_parameters_of: a network of kind linear has no width",
+        ),
         ("predictors.net.components", "laplace", r"predictors\.net\.components: .*one of gaussian, student_t"),
         ("predictors.net.log_sigma_min", 3.0, r"predictors\.net: log_sigma_min must be below log_sigma_max"),
         ("predictors.v", {"kind": "vmf_lognormal", "mu_logm_max": -9.0}, r"predictors\.v: mu_logm_min must be below"),
@@ -632,6 +664,41 @@ def test_noise_is_shaped_where_gradients_lead_through_the_decoder_only():
     values = {**edited("tables.bits", table), "rate_quality": {"noises": ["white", "shaped"]}}
     assert re.search(r"tables\.bits: noise can be `shaped` \(rate_quality\.noises\) .*logmel", refusal(values))
     load_config({**values, "rate_quality": {"noises": ["white"]}})
+
+
+def test_more_codes_than_training_frames_are_refused():
+    looking = {"kind": "mdn", "lookup": {"kind": "engram", "n_codes": 90_000}}
+    values = edited("predictors.p", looking)
+    values["tables"]["known"] = {
+        "kind": "lagged",
+        "corpora": ["known"],
+        "representations": ["var"],
+        "predictors": ["p"],
+    }
+    told = refusal(values)
+    assert re.search(r"predictors\.p\.lookup\.n_codes: 90000 codes are to be fitted to \d+ training frames", told)
+    looking["lookup"]["codes"] = "random"
+    load_config(values)
+
+
+@pytest.mark.parametrize(
+    ("predictor", "message"),
+    [
+        ({"kind": "mdn"}, r"'p' has no lookup"),
+        ({"kind": "linear_gaussian"}, r"'p' has no lookup"),
+        ({"kind": "mdn", "network": {"kind": "linear"}, "lookup": {"kind": "engram"}}, r"network of 'p' has no width"),
+        ({"kind": "mdn", "horizons": [2], "lookup": {"kind": "engram"}}, r"'p' is not trained at k = \[1\]"),
+    ],
+)
+def test_a_table_of_memories_is_of_predictors_with_one(predictor: dict[str, Any], message: str):
+    values = edited("predictors.p", predictor)
+    table = {"kind": "memory", "corpora": ["known"], "representations": ["var"], "predictors": ["p"]}
+    values["tables"]["memory"] = table
+    assert re.search(rf"tables\.memory\.(predictors|horizons): .*{message}", refusal(values))
+    start = {"kind": "mdn", "starts_from": "first", "horizons": [1], "lookup": {"kind": "engram"}}
+    values["predictors"] |= {"p": start, "first": {**start, "horizons": [1, 2]}}
+    del values["predictors"]["first"]["starts_from"]
+    assert re.search(r"tables\.memory\.predictors: 'p' starts from 'first'", refusal(values))
 
 
 def test_more_prototypes_than_steps_are_refused():

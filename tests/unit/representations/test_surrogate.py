@@ -218,8 +218,25 @@ def test_non_finite_frames_are_as_many_as_before(write, derive, method):
     assert store.handle["nonfinite_frames"] == 3
     bad = np.flatnonzero(~np.isfinite(content(store)["a"][0]).all(axis=1)).tolist()
     assert len(bad) == 2
-    if method in ("white", "phase_randomised"):
+    if method in ("white", "phase_randomised", "looked_up"):
         assert bad == [3, 40]
+
+
+def test_looked_up_frames_walk_a_table_of_pairs_about_anchors_with_the_moments_of_the_source(write, derive):
+    source = write({(name, "t1"): walk(5000, seed=9) for name in ("a", "b")})
+    latents = content(derive(source, "looked_up"))
+    mean, covariance = frame_moments(Utterances(source, {"t1": "train"}, only="train"))
+    variances, axes = np.linalg.eigh(covariance)
+    a, b = ((latents[name][0] - mean) @ axes / np.sqrt(variances) for name in ("a", "b"))
+    np.testing.assert_allclose(np.concatenate([a, b]).std(axis=0), 1, atol=0.25)  # 64 anchors are drawn
+
+    def apart(x, y):
+        return np.square(x - y).mean() / 2
+
+    assert apart(a[4096:], a[:-4096]) == pytest.approx(0.2, abs=0.03)  # once round all pairs; the rest is noise
+    assert apart(a[4095:], a[:-4095]) > 0.6
+    nearest = min(apart(a[shift : shift + 500], b[:500]) for shift in range(4096))  # one table for all utterances
+    assert nearest == pytest.approx(0.2, abs=0.03) and apart(a[:500], b[:500]) > 0.6
 
 
 def test_white_noise_without_training_frames_is_refused(write, derive):

@@ -13,7 +13,7 @@ from latentdyn.predictors.base import build_predictor
 from latentdyn.stores.windows import Scaling, Windows, common_frames
 from latentdyn.training import likelihood
 from latentdyn.training.likelihood import Likelihood
-from latentdyn.training.loop import TrainingSettings, train
+from latentdyn.training.loop import TrainingSettings, _by_learning_rate, train
 from latentdyn.training.regimes import TeacherForced
 from tests.settings import settings_of
 
@@ -87,6 +87,23 @@ def test_weights_that_no_step_improved_say_so(data, tmp_path, monkeypatch):
     monkeypatch.setattr(likelihood, "mean_nll", lambda *_: next(held_out))
     kept, _ = run(data, tmp_path / "whole.pt")
     assert kept["kept_step"] == 0
+
+
+def test_a_module_may_have_a_learning_rate_of_its_own_for_what_is_directly_its_own():
+    lookup = {
+        "kind": "engram",
+        "codes": "random",
+        "n_codes": 2,
+        "ngrams": [1],
+        "rows": 2,
+        "width": 1,
+        "learning_rate": 0.5,
+    }
+    model = build_predictor(MDN | {"lookup": lookup | {"learning_rate": 0.5}}, 2)
+    groups = _by_learning_rate(model, 0.01)
+    assert [(group["lr"], len(group["params"])) for group in groups] == [(0.01, 5), (0.5, 1)]
+    assert groups[1]["params"][0] is model.lookup.table
+    assert _by_learning_rate(torch.nn.Linear(2, 2), 0.01)[0]["lr"] == 0.01
 
 
 def test_patience_stops_early(data, tmp_path):

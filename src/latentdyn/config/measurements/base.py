@@ -138,8 +138,15 @@ def check_fit(where: str, config: "Root", known: Known, name: str) -> None:
     """
     predictor = config.all_predictors[name]
     known.check_frames(where, predictor.frames_needed, f"fitting predictor '{name}' (window_frames, horizons, regime)")
+    own = f"predictors.{name.partition('__')[0]}"
+    training = known.frames("train", predictor.frames_needed - 1)
+    if training is not None and training < predictor.training_frames_needed:
+        raise ValueError(
+            f"{own}.lookup.n_codes: {predictor.training_frames_needed} codes are to be fitted to {training} training "
+            f"frames of '{known.representation}' of corpus '{known.corpus_name}'"
+        )
     if (setting := predictor.chosen_by_validation) is not None:
-        where = f"predictors.{name.removesuffix('__unconditional')}.{setting}"
+        where = f"{own}.{setting}"
         known.check_split(where, "validation", "speakers of the split validation choose it")
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from latentdyn.config.representations.base import Process
 
@@ -56,6 +56,22 @@ class Prototypes(Process):
     n_prototypes: int = Field(16, ge=2, le=100_000, description="K: length of the cycle")
     separation: Size = Field(4.0, description="deviation of each dimension of the anchors that the cycle visits")
     noise: Size = Field(1.0, description="deviation of each dimension about an anchor")
+
+
+class CodeTable(Process):
+    """Frames about anchors; a random table says which anchor follows the last few. The known answer for memory."""
+
+    kind: Literal["code_table"]
+    n_codes: int = Field(32, ge=2, le=1000, description="C: anchors")
+    ngram: int = Field(2, ge=1, le=20, description="n: anchors that tell the next one; fewer tell nothing")
+    separation: Size = Field(4.0, description="deviation of each dimension of the anchors")
+    noise: Size = Field(1.0, description="deviation of each dimension about an anchor")
+
+    @model_validator(mode="after")
+    def _fits_in_memory(self) -> "CodeTable":
+        if self.n_codes**self.ngram > 1_000_000:
+            raise ValueError("n_codes to the power of ngram must be at most a million: so many n-grams are listed")
+        return self
 
 
 class VMFSteps(Process):

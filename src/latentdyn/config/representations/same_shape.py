@@ -47,7 +47,7 @@ class Quantized(Derived):
             )
 
 
-SurrogateMethod = Literal["shuffled", "white", "phase_randomised", "time_reversed"]
+SurrogateMethod = Literal["shuffled", "white", "phase_randomised", "time_reversed", "looked_up"]
 
 
 class Surrogate(Derived):
@@ -60,7 +60,7 @@ class Surrogate(Derived):
 
     @property
     def is_fitted(self) -> bool:
-        return self.method == "white"
+        return self.method in ("white", "looked_up")
 
 
 class Outliers(Derived):

@@ -12,6 +12,7 @@ import torch
 from latentdyn.errors import UserError
 from latentdyn.models.base import Fitting, Part
 from latentdyn.predictors.base import Predictor, SolvedPredictor, TrainedPredictor, build_predictor
+from latentdyn.predictors.widths import matched_facts
 from latentdyn.stores.latents import LatentsStore
 from latentdyn.stores.windows import Scaling, Windows, common_frames
 from latentdyn.training.likelihood import Likelihood
@@ -48,6 +49,7 @@ class PredictorFitting(Fitting[Predictor]):
         self.held_out = Windows.of(self.latents, held_out, window) if len(held_out) else None
         self.n_frames = (len(self.windows), len(held_out))
         self.scaling = Scaling.fit(self.windows)
+        self.facts = matched_facts(settings, self.dim, build_predictor)
 
     def build(self) -> Predictor:
         return build_predictor(self.settings, self.dim)

@@ -38,6 +38,7 @@ _SURROGATES = {
     "white": "Gaussian noise of equal covariance",
     "phase_randomised": "Gaussian, with equal spectrum and cross-spectrum",
     "time_reversed": "the frames in reverse order",
+    "looked_up": "frames about anchors, of which a random table of the last two tells the next",
 }
 _OTHERS = (*_KEYS, "n", "seeds")  # columns that are no metric
 # column -> metric, of all columns that show one
