@@ -92,7 +92,8 @@ def _row(measured: Measurements, representation: str, predictor: str, seeds: lis
         "n": int(counted["n"].iloc[0]) if len(counted) else None,
         "seeds": own.records["seed"].nunique(),
     }
-    for end, by in {"": predictor} | {f"_{twin}": f"{predictor}__{twin}" for twin in _TWINS}.items():
+    beside = {f"_{twin}": f"{predictor}__{twin}" for twin in _TWINS}
+    for end, by in ({"": predictor} | beside).items():
         for metric in (PARAMETERS, DNLL, COSINE):
             row[f"{metric.name}{end}"] = of(by).over_seeds(metric.name)
     row["dnll_seed_sd"] = own.over_seeds(DNLL.name, reduce=_deviation)

@@ -32,7 +32,7 @@ def test_values_by_hand(handmade):
     for representation in PLAN["rows"]:
         measure(handmade, representation)
     row = tabulate(handmade.measured, TABLE, PLAN).rows.iloc[0]
-    assert tuple(row[["representation", "predictor", "n", "seeds", "helps"]]) == ("r", "p", 10, 1, "yes")
+    assert tuple(row[["representation", "predictor", "n", "seeds", "helps"]]) == ("r", "p", 50, 1, "yes")
     assert tuple(row[["dnll", "dnll_widened", "dnll_random_codes"]]) == (-5, -3, -3.5)
     assert tuple(row[["cosine", "cosine_widened", "cosine_random_codes"]]) == (0.4, 0.3, 0.2)
     assert tuple(row[["parameters", "parameters_widened", "parameters_random_codes"]]) == (1000, 1010, 1000)
@@ -79,7 +79,7 @@ def test_the_figure_has_a_line_for_each_row(handmade, tmp_path):
         measure(handmade, representation)
     figure = draw(handmade.measured, TABLE, PLAN)
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["r__looked_up, p", "r, p"]
-    write_figure(figure, tmp_path / "f.png", tmp_path / "f.svg")
+    write_figure(figure, tmp_path / "f.png")
 
 
 def test_a_row_that_was_not_measured_is_told(handmade):
