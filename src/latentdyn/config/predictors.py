@@ -8,7 +8,7 @@ from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.lookup import Basis, LookupKind
 from latentdyn.config.mistakes import alike
 from latentdyn.config.networks import MLPNetwork, NetworkKind, NoNetwork
-from latentdyn.config.predictor_kind import PredictorKind
+from latentdyn.config.predictor_kind import PredictorKind as PredictorKind
 from latentdyn.config.regimes import TeacherForced
 from latentdyn.config.training import Training
 from latentdyn.config.values import Name, Size

@@ -173,10 +173,10 @@ def train(
 
 def _by_learning_rate(model: nn.Module, learning_rate: float) -> list[dict[str, Any]]:
     """The parameters, in groups of one rate. A module with a `learning_rate` has it for what is directly its own."""
-    own = {p: m.learning_rate for m in model.modules() if hasattr(m, "learning_rate") for p in m.parameters(False)}
     groups: dict[float, list[nn.Parameter]] = {}
-    for parameter in model.parameters():
-        groups.setdefault(own.get(parameter, learning_rate), []).append(parameter)
+    for module in model.modules():
+        rate = getattr(module, "learning_rate", learning_rate)
+        groups.setdefault(rate, []).extend(module.parameters(recurse=False))
     return [{"params": parameters, "lr": rate} for rate, parameters in groups.items()]
 
 
