@@ -109,15 +109,29 @@ class Measurements:
         if metric not in self._places:
             return None
         rows = self._places[metric]
-        if column == "value" and (self.records["status"].to_numpy()[rows] == "overflow").any():
+        if column == "value" and self._overflowed[rows].any():
             return math.inf
-        return float(reduce(self.records[column].to_numpy(np.float64)[rows]))
+        return float(reduce(self._numbers(column)[rows]))
 
     @cached_property
     def _places(self) -> dict[str, np.ndarray]:
         """The rows of each metric's records, by number: a table asks for many."""
         places: dict[str, np.ndarray] = self.records.groupby("metric", sort=False).indices
         return places
+
+    @cached_property
+    def _overflowed(self) -> np.ndarray:
+        return self.records["status"].to_numpy() == "overflow"
+
+    def _numbers(self, column: str) -> np.ndarray:
+        """A column of the records; kept, since pandas takes long to find it for each of many cells."""
+        if column not in self._columns:
+            self._columns[column] = self.records[column].to_numpy(np.float64)
+        return self._columns[column]
+
+    @cached_property
+    def _columns(self) -> dict[str, np.ndarray]:
+        return {}
 
     def difference(self, other: "Measurements", metric: str) -> Comparison | None:
         """Mean of a metric here less its mean there, over the same resampled speakers; None if either lacks it.
