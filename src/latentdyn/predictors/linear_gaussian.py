@@ -90,33 +90,28 @@ class LinearGaussian(SolvedPredictor):
         return [{"k": k, "ridge": ridge, "validation_nll": nll} for ridge, (nll, _) in trials.items()]
 
     def _moments(self, windows: Windows, k: int) -> "_Moments":
-        """Moments over the training frames, by blocks. All is in float64: residuals are differences of moments.
+        """Moments of contexts and steps over the training frames, in float64: residuals are differences of moments.
 
         Raises:
             UserError: a context holds frames so far from the others that they decide all moments.
         """
+        of = windows.moments(k)
+        lags = slice(k, k + self.window_frames)  # the newest frame first; a context has it last
+        mean, std = (moment.double().cpu() for moment in (self.frame_mean, self.frame_std))
+        frames = (torch.from_numpy(of.mean[lags]) - mean) / std
+        gram = torch.from_numpy(of.covariance[lags, :, lags]) / std[:, None, None] / std
+        steps = torch.from_numpy(of.covariance[:, :, 0] - of.covariance[:, :, 1])  # of each frame and Δx_t
         width, dim = self.weight.shape
-        x_sum, y_sum, gram, cross, square = (
-            torch.zeros(shape, dtype=torch.float64) for shape in (width, dim, (width, width), (width, dim), (dim, dim))
-        )
-        for start in range(0, len(windows), _BLOCK):
-            context, delta = windows.batch(slice(start, start + _BLOCK), k)
-            x, y = self.standardized(context.double()).flatten(1), delta.double() - self.delta_mean
-            gram += (x.T @ x).cpu()
-            cross += (x.T @ y).cpu()
-            square += (y.T @ y).cpu()
-            x_sum += x.sum(0).cpu()
-            y_sum += y.sum(0).cpu()
-        n = len(windows)
-        check_contexts(gram.diagonal() / n)
-        x_mean, y_mean = x_sum / n, y_sum / n
-        return _Moments(
-            gram / n - torch.outer(x_mean, x_mean),
-            cross / n - torch.outer(x_mean, y_mean),
-            square / n - torch.outer(y_mean, y_mean),
+        x_mean = frames.flip(0).flatten()
+        moments = _Moments(
+            gram.flip(0, 2).reshape(width, width),
+            (steps[lags] / std[:, None]).flip(0).reshape(width, dim),
+            steps[0] - steps[1],
             x_mean,
-            y_mean + self.delta_mean.double().cpu(),
+            torch.from_numpy(of.mean[0] - of.mean[1]),
         )
+        check_contexts(moments.gram.diagonal() + x_mean.square())
+        return moments
 
 
 @dataclass(frozen=True)

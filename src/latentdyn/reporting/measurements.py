@@ -119,15 +119,16 @@ class Measurements:
         places: dict[str, np.ndarray] = self.records.groupby("metric", sort=False).indices
         return places
 
-    @cached_property
-    def _overflowed(self) -> np.ndarray:
-        return self.records["status"].to_numpy() == "overflow"
-
     def _numbers(self, column: str) -> np.ndarray:
         """A column of the records; kept, since pandas takes long to find it for each of many cells."""
         if column not in self._columns:
             self._columns[column] = self.records[column].to_numpy(np.float64)
         return self._columns[column]
+
+    @cached_property
+    def _overflowed(self) -> np.ndarray:
+        overflowed: np.ndarray = self.records["status"].to_numpy() == "overflow"
+        return overflowed
 
     @cached_property
     def _columns(self) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ import numpy as np
 from latentdyn.errors import UserError
 from latentdyn.representations.base import Source, Utterances
 from latentdyn.representations.readout import LinearReadout, upright, whitening
-from latentdyn.stores.window_moments import WindowMoments
+from latentdyn.stores.lag_sums import WindowMoments
 
 
 class CanonicalCorrelations(LinearReadout):

@@ -4,7 +4,8 @@ import numpy as np
 
 from latentdyn.errors import UserError
 from latentdyn.representations.base import Utterances
-from latentdyn.stores.window_moments import WindowMoments, window_moments
+from latentdyn.stores.lag_sums import WindowMoments
+from latentdyn.stores.window_moments import window_moments
 
 
 def training_moments(training: Utterances, reach: int) -> WindowMoments:

@@ -4,7 +4,7 @@ import numpy as np
 
 from latentdyn.representations.base import Source
 from latentdyn.representations.readout import LinearReadout
-from latentdyn.stores.window_moments import WindowMoments
+from latentdyn.stores.lag_sums import WindowMoments
 
 
 class PCA(LinearReadout):

@@ -5,7 +5,7 @@ import numpy as np
 from latentdyn.representations.base import Source
 from latentdyn.representations.readout import LinearReadout
 from latentdyn.seeds import numpy_generator
-from latentdyn.stores.window_moments import WindowMoments
+from latentdyn.stores.lag_sums import WindowMoments
 
 
 class RandomProjection(LinearReadout):

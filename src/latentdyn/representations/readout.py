@@ -17,7 +17,7 @@ import pandas as pd
 from latentdyn.errors import UserError
 from latentdyn.representations.base import Source, Transform, Utterance, Utterances
 from latentdyn.representations.moments import training_moments
-from latentdyn.stores.window_moments import WindowMoments
+from latentdyn.stores.lag_sums import WindowMoments
 
 _RANK = 1e-12  # of the largest variance: below it a direction is rounding, not data
 

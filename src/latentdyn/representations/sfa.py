@@ -3,7 +3,7 @@
 import numpy as np
 
 from latentdyn.representations.readout import LinearReadout, whitening
-from latentdyn.stores.window_moments import WindowMoments
+from latentdyn.stores.lag_sums import WindowMoments
 
 
 class SlowFeatures(LinearReadout):

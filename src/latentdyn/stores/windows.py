@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,9 @@ from latentdyn.stores.degeneracy import (
     outlying,
     rounding_variance,
 )
+
+if TYPE_CHECKING:
+    from latentdyn.stores.lag_sums import WindowMoments
 
 log = logging.getLogger(__name__)
 
@@ -81,17 +85,19 @@ def common_frames(
 class Windows:
     """Contexts and targets for frames of a resident store.
 
-    latents: (n_rows, D) float32. rows: (n,) int64, the rows of target frames. window_frames: W.
+    latents: (n_rows, D) float32. rows: (n,) int64, the rows of target frames. window_frames: W. longest: the largest k
+    that the frames before the targets serve, as far as it is known.
     """
 
     latents: Tensor
     rows: Tensor
     window_frames: int
+    longest: int = 1
 
     @classmethod
-    def of(cls, latents: Tensor, frames: pd.DataFrame, window_frames: int) -> "Windows":
+    def of(cls, latents: Tensor, frames: pd.DataFrame, window_frames: int, longest: int = 1) -> "Windows":
         rows = torch.from_numpy(frames["row"].to_numpy(np.int64, copy=True)).to(latents.device)
-        return cls(latents, rows, window_frames)
+        return cls(latents, rows, window_frames, longest)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -106,6 +112,21 @@ class Windows:
         offsets = torch.arange(1 - self.window_frames, 1, device=rows.device) - k
         context = self.latents[rows[:, None] + offsets]
         return context, self.latents[rows] - self.latents[rows - 1]
+
+    def moments(self, k: int) -> "WindowMoments":
+        """Moments of the frames from the first of the context at staleness k, or before it, to the target."""
+        return self._moments_of_longest if k <= self.longest else self._moments(k)
+
+    @cached_property
+    def _moments_of_longest(self) -> "WindowMoments":
+        """Kept: one pass over the frames serves every k."""
+        return self._moments(self.longest)
+
+    def _moments(self, k: int) -> "WindowMoments":
+        from latentdyn.stores.lag_sums import resident_moments  # few predictors need it, and scipy, which it imports
+
+        rows = np.sort(self.rows.cpu().numpy())
+        return resident_moments(self.latents.cpu().numpy(), rows, self.window_frames - 1 + k)
 
     def stretch(self, index: Tensor | slice, k: int, steps: int) -> Tensor:
         """The frames (B, W + k - 1 + S, D) from the first of the context to the last of S targets, x_{t+S-1}."""

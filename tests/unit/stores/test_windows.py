@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from latentdyn.errors import UserError
+from latentdyn.stores import lag_sums
+from latentdyn.stores.lag_sums import resident_moments
 from latentdyn.stores.windows import Scaling, Windows, common_frames
 
 
@@ -28,6 +30,29 @@ def test_contexts_and_deltas_follow_the_definition(make_store):
         for i, (c, d) in enumerate(expected):
             np.testing.assert_array_equal(context[i], c)
             np.testing.assert_array_equal(delta[i], d)
+
+
+def test_one_pass_over_the_frames_gives_the_moments_of_every_staleness(make_store, monkeypatch):
+    passes = []
+    monkeypatch.setattr(lag_sums, "resident_moments", lambda *a: passes.append(a) or resident_moments(*a))
+    store, frames = make_store(utterances([30, 5, 40]))
+    usable = common_frames(frames, store.n_rows, 2, [1, 3])
+    windows = Windows.of(torch.from_numpy(store.load()), usable, 2, longest=3)
+    for k in (1, 3):
+        moments = windows.moments(k)
+        context, _ = (part.double() for part in windows.batch(slice(None), k))
+        delta = windows.latents[windows.rows].double() - windows.latents[windows.rows - 1].double()
+        flat = context.flip(1).flatten(1)  # the newest frame first
+        lags = slice(k, k + 2)
+        centred = flat - flat.mean(0)
+        gram = (centred.T @ centred / len(flat)).numpy()
+        cross = (centred.T @ delta / len(flat)).reshape(2, 3, 3).numpy()
+        assert moments.n == len(windows)
+        np.testing.assert_allclose(moments.covariance[lags, :, lags].reshape(6, 6), gram, atol=1e-13)
+        found = moments.covariance[lags, :, 0] - moments.covariance[lags, :, 1]
+        np.testing.assert_allclose(found, cross, atol=1e-13)
+    assert len(passes) == 1
+    assert windows.moments(4).covariance.shape[0] == 1 + 1 + 4 and len(passes) == 2  # further back than was said
 
 
 def test_frames_whose_window_touches_a_bad_frame_are_left_out(make_store):

@@ -45,7 +45,7 @@ class PredictorFitting(Fitting[Predictor]):
                 "use longer utterances, more speakers, or shorter windows",
             )
         held_out = by_split["validation"]
-        self.windows = Windows.of(self.latents, by_split["train"], window)
+        self.windows = Windows.of(self.latents, by_split["train"], window, max(horizons))
         self.held_out = Windows.of(self.latents, held_out, window) if len(held_out) else None
         self.n_frames = (len(self.windows), len(held_out))
         self.scaling = Scaling.fit(self.windows)
