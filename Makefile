@@ -3,9 +3,10 @@ VENV := .venv
 PYTHON ?= python3
 CORES ?= all
 RESULTS ?= results
+ON_NODES := pytest -n 2 -m cluster tests/cluster
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo verify test test-cluster mutate bench-gpu slurm check format lock clean help
+.PHONY: demo verify test test-here test-on-nodes test-cluster mutate bench-gpu slurm check format lock clean help
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -20,14 +21,20 @@ demo: $(VENV)/.ready ## from spoken sentences to the Phase 1 table, and the cali
 verify: $(VENV)/.ready ## whether every file below results/ is as it was written (RESULTS=... for another folder)
 	python -m latentdyn.steps.verify_results $(RESULTS)
 
-# Slipcover prints the coverage. What a workflow's jobs run is not in it: they are processes of their own.
+# Tests on a cluster mostly wait: beside the others they take hardly any time.
 test: $(VENV)/.ready check ## style, types and every test; those on a cluster where Slurm is installed, and you are root
+	$(MAKE) --no-print-directory --jobs 2 --keep-going test-here test-on-nodes
+
+# Slipcover prints the coverage. What a workflow's jobs run is not in it: they are processes of their own.
+test-here: $(VENV)/.ready
 	python -m slipcover --source src/latentdyn --skip-covered -m pytest -n auto --dist worksteal --durations 10 \
 		-m "not cluster"
-	pytest -n 2 -m cluster tests/cluster
+
+test-on-nodes: $(VENV)/.ready # says all in one piece, after it has ended
+	@said=$$($(ON_NODES) 2>&1); ended=$$?; echo "$$said"; exit $$ended
 
 test-cluster: $(VENV)/.ready slurm ## the tests on a cluster, for which Slurm is installed if it is missing
-	pytest -n 2 -m cluster tests/cluster
+	$(ON_NODES)
 
 mutate: $(VENV)/.ready ## whether tests of diagnostics and distributions notice small mistakes in the code (takes long)
 	nice python tests/mutation/mutate.py

@@ -59,7 +59,7 @@ class LinearGaussian(SolvedPredictor):
                 "splits.validation of the corpus, ridges of the predictor",
                 "give splits.validation a share of the speakers, or leave one ridge",
             )
-        moments = self._moments(train, k)
+        moments = self.moments(train, k)
         some = train.latents[train.rows[:_BLOCK]]
         floor = unexplained_floor(some, self.frame_mean, self.frame_std, moments.square.diagonal())
         trials: dict[float, tuple[float, dict[str, Tensor]]] = {}
@@ -89,7 +89,7 @@ class LinearGaussian(SolvedPredictor):
         self.load_state_dict(trials[best][1])
         return [{"k": k, "ridge": ridge, "validation_nll": nll} for ridge, (nll, _) in trials.items()]
 
-    def _moments(self, windows: Windows, k: int) -> "_Moments":
+    def moments(self, windows: Windows, k: int) -> "Moments":
         """Moments of contexts and steps over the training frames, in float64: residuals are differences of moments.
 
         Raises:
@@ -103,7 +103,7 @@ class LinearGaussian(SolvedPredictor):
         steps = torch.from_numpy(of.covariance[:, :, 0] - of.covariance[:, :, 1])  # of each frame and Δx_t
         width, dim = self.weight.shape
         x_mean = frames.flip(0).flatten()
-        moments = _Moments(
+        moments = Moments(
             gram.flip(0, 2).reshape(width, width),
             (steps[lags] / std[:, None]).flip(0).reshape(width, dim),
             steps[0] - steps[1],
@@ -115,7 +115,7 @@ class LinearGaussian(SolvedPredictor):
 
 
 @dataclass(frozen=True)
-class _Moments:
+class Moments:
     """Second moments of contexts x and steps y about their means, and the means; float64."""
 
     gram: Tensor  # Sxx (W D, W D)

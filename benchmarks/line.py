@@ -1,0 +1,97 @@
+"""Fitting the closed-form line at several horizons: moments by lags, and moments of contexts laid side by side.
+
+Run by hand: `OMP_NUM_THREADS=1 python benchmarks/line.py`. Everything is in CPU seconds of this process, so that other
+work on the machine weighs little and threads win nothing. In turns, over the same noise in memory,
+
+- moments: ours, of which one pass serves every k; and those of blocks of contexts and steps laid side by side, once for
+  each k, as one would write it. Beside them how far the two are apart, relative to the largest of each;
+- the rest of the fit at each k, which is the same in both: eigenvectors of the contexts' covariance, and the solution
+  for one ridge.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+
+from latentdyn.predictors.linear_gaussian import LinearGaussian
+from latentdyn.stores.windows import Scaling, Windows
+from measure import in_turns, machine, noise_blocks, parse, ratio, table, utterance_lengths
+
+_BLOCK = 8192
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--utterances", type=int, default=120, help="default 120")
+    parser.add_argument("--frames", type=int, default=20_000, help="of all utterances (default 20000)")
+    parser.add_argument("--dim", type=int, default=512, help="D (default 512)")
+    parser.add_argument("--window-frames", type=int, default=8, help="W (default 8)")
+    parser.add_argument("--horizons", type=int, nargs="+", default=[1, 2, 4, 8], help="k (default 1 2 4 8)")
+    parser.add_argument("--repeats", type=int, default=1, help="rounds (default 1)")
+    arguments = parse(parser, quick={"utterances": 4, "frames": 400, "dim": 3, "horizons": [1, 2], "repeats": 1})
+    print(f"{machine()}\n")
+    lengths = utterance_lengths(arguments.utterances, arguments.frames)
+    latents = torch.from_numpy(np.concatenate(list(noise_blocks(lengths, arguments.dim))))
+    reach = arguments.window_frames - 1 + max(arguments.horizons)
+    ends = np.cumsum(lengths)
+    rows = np.concatenate([np.arange(end - n + reach, end) for n, end in zip(lengths, ends, strict=True) if n > reach])
+    compare(Windows(latents, torch.from_numpy(rows), arguments.window_frames), arguments.horizons, arguments.repeats)
+
+
+def compare(windows: Windows, horizons: list[int], repeats: int) -> None:
+    line = LinearGaussian(windows.dim, windows.window_frames, covariance="full", ridges=[1e-4])
+    line.set_scaling(Scaling.fit(windows))
+    found: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {}
+
+    def by_lags() -> float:
+        start = time.process_time()
+        fresh = Windows(windows.latents, windows.rows, windows.window_frames, max(horizons))
+        found["lags"] = [(m.gram, m.cross) for m in (line.moments(fresh, k) for k in horizons)]
+        return time.process_time() - start
+
+    def side_by_side() -> float:
+        start = time.process_time()
+        found["side by side"] = [contexts_side_by_side(line, windows, k) for k in horizons]
+        return time.process_time() - start
+
+    def solution() -> float:
+        moments = line.moments(windows, horizons[0])
+        start = time.process_time()
+        moments.solution(1e-4)
+        return (time.process_time() - start) * len(horizons)
+
+    taken = in_turns({"ours": by_lags, "side by side": side_by_side, "the rest": solution}, repeats)
+    apart = max(
+        float((ours - theirs).abs().max() / theirs.abs().max())
+        for pair, other in zip(found["lags"], found["side by side"], strict=True)
+        for ours, theirs in zip(pair, other, strict=True)
+    )
+    size = f"{len(windows):,} frames, D = {windows.dim}, W = {windows.window_frames}, k = {horizons}"
+    rows = [
+        ["moments, ours", f"{np.median(taken['ours']):.3g}", "", f"{apart:.0e}"],
+        ["moments, contexts side by side", f"{np.median(taken['side by side']):.3g}",
+         f"{ratio(taken['side by side'], taken['ours']):.1f}", ""],
+        ["eigenvectors and solution", f"{np.median(taken['the rest']):.3g}", "", ""],
+    ]  # fmt: skip
+    print(table([size, "CPU s", "ours is faster by", "apart"], rows))
+
+
+def contexts_side_by_side(line: LinearGaussian, windows: Windows, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Covariance of contexts (W D, W D), and of contexts and steps (W D, D)."""
+    width, dim = line.weight.shape
+    gram, cross = torch.zeros(width, width, dtype=torch.float64), torch.zeros(width, dim, dtype=torch.float64)
+    of_x, of_y = torch.zeros(width, dtype=torch.float64), torch.zeros(dim, dtype=torch.float64)
+    for start in range(0, len(windows), _BLOCK):
+        context, _ = windows.batch(slice(start, start + _BLOCK), k)
+        rows = windows.rows[start : start + _BLOCK]
+        x = line.standardized(context.double()).flatten(1)
+        y = windows.latents[rows].double() - windows.latents[rows - 1].double()  # exact, as ours
+        gram, cross, of_x, of_y = gram + x.T @ x, cross + x.T @ y, of_x + x.sum(0), of_y + y.sum(0)
+    n = len(windows)
+    return gram / n - torch.outer(of_x, of_x) / n**2, cross / n - torch.outer(of_x, of_y) / n**2
+
+
+if __name__ == "__main__":
+    main()
