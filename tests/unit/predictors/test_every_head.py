@@ -17,7 +17,7 @@ from latentdyn.families import PREDICTORS
 from latentdyn.predictors.base import Predictor, SolvedPredictor, build_predictor
 from latentdyn.stores.windows import Scaling, Windows
 
-N = 20_000
+N = 8_000
 SECTIONS = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in kinds_of(PredictorKind)}
 
 
