@@ -1,6 +1,7 @@
 """`snakemake report` and `snakemake paper`: what they make, what makes them again, and that nothing is measured."""
 
 import shutil
+from typing import Any
 
 import pytest
 
@@ -40,3 +41,25 @@ def test_a_page_and_a_paper_are_made_of_tables_that_are_there(reported):
         "write_paper": 1,
         "paper": 1,
     }
+
+
+def test_a_changed_threshold_makes_again_what_shows_it(finished):
+    def change(config: dict[str, Any]) -> None:
+        config["injection"] = {"utterances": 2, "segments": 2, "steps": 4, "injected_steps_b": [2], "splits": ["eval"]}
+        rows = {"corpora": ["tiny"], "representations": ["mel"], "predictors": ["line"]}
+        config["tables"]["gated"] = {"kind": "gates", **rows}
+
+    finished.configure(change)
+    finished.snakemake("--", "report", "paper")
+    assert finished.planned("--", "report", "paper") == {}
+    gates = "src/latentdyn/reporting/gates.yaml"
+    finished.edit(gates, "gates:\n", "# a remark\ngates:\n")
+    assert finished.planned("--", "report", "paper") == {}
+    finished.edit(gates, "threshold: -14.7", "threshold: -14.8")
+    assert finished.planned("--", "report", "paper") == {
+        "tabulate_metrics": 1, "plot_metrics": 1, "write_report": 1, "report": 1, "write_paper": 1, "paper": 1,
+    }  # fmt: skip
+    finished.edit(gates, "threshold: -14.8", "treshold: -14.8")
+    done = finished.snakemake("-n", check=False)
+    assert done.returncode and "gates.nats_beyond_pca.treshold" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr

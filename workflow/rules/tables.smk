@@ -2,6 +2,20 @@
 # needs. What its rows were measured with is joined in results/{corpus}/measured/{table}/.
 
 
+def view_digest(wildcards, step, function):
+    """A digest of the code that makes a table or its figure, and of the gates that it is judged by, if it is."""
+    table = table_of(wildcards)
+    code = code_digest(step, *table.view_code(CONFIG, function), presentation=True)
+    return f"{code}-{gates_digest(wildcards)}" if table.gates else code
+
+
+@readable
+def gates_digest(wildcards):
+    from latentdyn.reporting.criteria import digest_of
+
+    return digest_of(table_of(wildcards).gates)
+
+
 rule collect_metrics:
     """Join what a table's rows were measured with: records, sums by speaker, worst frames."""
     input:
@@ -47,9 +61,7 @@ rule tabulate_metrics:
         runtime=10,
     params:
         inputs=presence,
-        code=lambda w: code_digest(
-            "latentdyn.steps.tabulate_metrics", *table_of(w).view_code(CONFIG, "tabulate"), presentation=True
-        ),
+        code=lambda w: view_digest(w, "latentdyn.steps.tabulate_metrics", "tabulate"),
         table=lambda w: table_of(w).canonical(),
         plan=plan_of,
     shell:
@@ -81,9 +93,7 @@ rule plot_metrics:
         runtime=10,
     params:
         inputs=presence,
-        code=lambda w: code_digest(
-            "latentdyn.steps.plot_metrics", *table_of(w).view_code(CONFIG, "draw"), presentation=True
-        ),
+        code=lambda w: view_digest(w, "latentdyn.steps.plot_metrics", "draw"),
         table=lambda w: canonical_json(table_of(w).model_dump(mode="json", exclude=set(table_of(w).not_in_figure))),
         plan=plan_of,
     shell:

@@ -1,4 +1,4 @@
-"""Gates: questions whose thresholds the seed documents set before the answer was known, and what measurements answer.
+"""How a gate is judged: what measurements answer to a question whose threshold was set before the answer was known.
 
 A gate is met, not met or not measured; a missing number is never taken for an answer. Several gates are joined by
 Kleene's logic: if one part is not met, the whole is not met, whatever was not measured. An overflow meets no gate.
@@ -9,41 +9,12 @@ The verdict is about the value. `decided` says whether the 95 % interval lies on
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
+from latentdyn.reporting.criteria import Gate
 from latentdyn.reporting.measurements import Measurements
 
 Verdict = Literal["met", "not met", "not measured"]
-
-
-@dataclass(frozen=True)
-class Question:
-    """source: where the seed documents ask it. published: their own answer."""
-
-    name: str
-    source: str
-    question: str
-    published: str
-
-
-@dataclass(frozen=True)
-class Gate(Question):
-    """A question that one value answers.
-
-    metric, mode, step (None: all steps pooled), horizon: of the record that answers. least_steps: a forecast with fewer
-    steps cannot answer. relative: the value is a ratio to that of a reference representation. in_mimi_units: the
-    threshold was set in nats a frame, or latent units, of Mimi at 12.5 Hz.
-    """
-
-    metric: str
-    comparison: Literal[">", "<"]
-    threshold: float
-    mode: str | None = None
-    step: int | None = None
-    horizon: int | None = None
-    least_steps: int = 0
-    relative: bool = False
-    in_mimi_units: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,76 +30,67 @@ class Judgement:
     why: str = ""
 
 
-DIRECTION_SUSTAINED = Gate(
-    "direction_sustained", "seed 004 §9 (Exp 1)", "Is the cosine at step 16 of a forecast above .6?",
-    "not met: -0.012 (seed 003 §1.2)", metric="cosine", comparison=">", threshold=0.6, mode="D", step=16,
-)  # fmt: skip
-HORIZON_EXTENDED = Gate(  # seed 003 §6.2: "from ~2 steps to >8 steps without destroying dynamics signal"
-    "horizon_extended", "seed 003 §6.2, §7", "Are more than 8 steps of a forecast kept?",
-    "not met: about 2, without correction", metric="divergence_horizon", comparison=">", threshold=8.0, mode="D",
-    least_steps=8,
-)  # fmt: skip
-NATS_BEYOND_PCA = Gate(
-    "nats_beyond_pca", "seed 003 §6.1", "Is ΔNLL at k = 1 more negative than PCA-32's -14.7?",
-    "open: planned", metric="dnll", comparison="<", threshold=-14.7, horizon=1, in_mimi_units=True,
-)  # fmt: skip
-STATE_ERROR_BELOW_MIMI = Gate(
-    "state_error_below_mimi", "seed 003 §6.1", "Is the state error of a forecast below raw Mimi's 79?",
-    "open: planned", metric="state_error", comparison="<", threshold=79.0, mode="D", in_mimi_units=True,
-)  # fmt: skip
-PESQ_ABOVE_2 = Gate(
-    "pesq_above_2", "seed 003 §6.1", "Is PESQ of the decoded latents above 2?",
-    "open: planned", metric="pesq", comparison=">", threshold=2.0,
-)  # fmt: skip
-REPRESENTATION_GAIN = Gate(
-    "representation_gain", "seed 004 §4 (Exp 3), §9", "Is ΔNLL at k = 1 more than twice the reference's?",
-    "not met: EnCodec's -93.6 is 0.51 of Mimi's -184.4 (seed 003 §1.3)", metric="dnll", comparison=">", threshold=2.0,
-    horizon=1, relative=True,
-)  # fmt: skip
-GATES = (DIRECTION_SUSTAINED, HORIZON_EXTENDED, NATS_BEYOND_PCA, STATE_ERROR_BELOW_MIMI, PESQ_ABOVE_2,
-         REPRESENTATION_GAIN)  # fmt: skip
-
-FULL_SWEEP = Question(
-    "full_sweep", "seed 003 §6.1", "Are nats_beyond_pca, state_error_below_mimi and pesq_above_2 all met?",
-    "open: planned",
-)  # fmt: skip
-FULL_SWEEP_PARTS = (NATS_BEYOND_PCA, STATE_ERROR_BELOW_MIMI, PESQ_ABOVE_2)
-
-_MATRIX = "seed 003 §2"
-DECISIONS = (
-    Question("decision_1", _MATRIX, "Does any vMF forecast keep its direction and its steps?", "no"),
-    Question("decision_2", _MATRIX, "Does none, but has another representation far more gain?", "partial"),
-    Question("decision_3", _MATRIX, "Neither, but does a linear projection help?", "partial"),
-    Question("decision_4", _MATRIX, "Do the forecasts of all predictors and representations fail?", "most consistent"),
-    Question("decision_5", _MATRIX, "Does slow but correctly directed motion sound good?", "yes"),
-)
-
-
-def judge(gate: Gate, here: Measurements, reference: Measurements | None = None) -> Judgement:
-    """The verdict on what was measured of one representation, predictor and split.
+def judge(gate: Gate, here: Measurements, beside: Measurements | None = None) -> Judgement:
+    """The verdict on what was measured of one row.
 
     Args:
-        reference: the same of the reference representation, for a relative gate.
+        beside: the same of the row that the gate compares with, if it names one.
 
     Raises:
-        UserError: a relative gate's two were measured on different speakers.
+        UserError: the two were measured on different speakers.
     """
-    if gate.least_steps and not (here.where(mode=gate.mode).records["step"] >= gate.least_steps).any():
+    if gate.least_steps and not (here.where(mode=gate.at.mode).records["step"] >= gate.least_steps).any():
         return unmeasured(f"forecasts have fewer than {gate.least_steps} steps")
-    mine = _at(gate, here)
-    value = mine.over_seeds(gate.metric)
-    if value is None:
-        return unmeasured(f"there is no record of {gate.metric}" + (f" at step {gate.step}" if gate.step else ""))
-    if not gate.relative:
+    mine = records_for(gate, here)
+    if mine.over_seeds(gate.metric) is None:
+        step = gate.at.step
+        return unmeasured(f"there is no record of {gate.metric}" + (f" at step {step}" if step else ""))
+    settings = settings_of(gate.some, mine)
+    if settings == [{}]:
+        return _judged(gate, mine, beside)
+    theirs = [beside and (beside if gate.beside and gate.beside.correction else beside.where(**s)) for s in settings]
+    return best([_judged(gate, mine.where(**s), other) for s, other in zip(settings, theirs, strict=True)])
+
+
+def records_for(gate: Gate, here: Measurements, correction: str | None = None) -> Measurements:
+    """Only what answers the gate; of forecasts with another correction, if one is named."""
+    place = gate.at.model_dump()
+    step = place.pop("step")
+    if correction:
+        place["correction"] = correction
+    return here.where(measurement=gate.measurement, slice="all", **place).at_step(step)
+
+
+def settings_of(names: Sequence[str], here: Measurements) -> list[dict[str, Any]]:
+    """Every combination of values of some fields of records that was measured; an empty one of no fields."""
+    known = here.records[list(names)].dropna().drop_duplicates().sort_values(list(names)) if names else None
+    return [{}] if known is None else [dict(zip(names, row, strict=True)) for row in known.itertuples(index=False)]
+
+
+def _judged(gate: Gate, mine: Measurements, beside: Measurements | None) -> Judgement:
+    """The verdict on the records that answer."""
+    if gate.beside is None:
+        value = mine.over_seeds(gate.metric)
         low, high = (mine.over_seeds(gate.metric, f"ci_{bound}") for bound in ("low", "high"))
-        return compare(value, low, high, gate.comparison, gate.threshold)
-    if reference is None:
+        return compare(math.nan if value is None else value, low, high, gate.comparison, gate.threshold)
+    if beside is None:
         return unmeasured("no reference is named")
-    theirs = _at(gate, reference)
-    compared = mine.ratio(theirs, gate.metric)
-    if compared is None or not (theirs.over_seeds(gate.metric) or 0) < 0:
-        return unmeasured("the reference has no gain to compare with")
+    theirs = records_for(gate, beside, gate.beside.correction)
+    if gate.by == "ratio":
+        compared = mine.ratio(theirs, gate.metric)
+        if compared is None or not (theirs.over_seeds(gate.metric) or 0) < 0:
+            return unmeasured("the reference has no gain to compare with")
+    elif (compared := mine.difference(theirs, gate.metric)) is None:
+        return _of_values(gate, mine, theirs)
     return compare(compared.value, compared.ci_low, compared.ci_high, gate.comparison, gate.threshold)
+
+
+def _of_values(gate: Gate, mine: Measurements, theirs: Measurements) -> Judgement:
+    """The verdict on a difference that no sums over speakers give an interval of."""
+    pair = [measured.over_seeds(gate.metric) for measured in (mine, theirs)]
+    if pair[0] is None or pair[1] is None:
+        return unmeasured(f"there is no record of {gate.metric} to compare with")
+    return compare(pair[0] - pair[1], None, None, gate.comparison, gate.threshold)
 
 
 def compare(
@@ -144,6 +106,18 @@ def compare(
 
 def unmeasured(why: str) -> Judgement:
     return Judgement("not measured", why=why)
+
+
+def best(judgements: Sequence[Judgement]) -> Judgement:
+    """Of one question asked at several settings, the verdict on whether any meets it, with the value of one that
+    decides it.
+
+    No interval is widened for the choice.
+    """
+    joint = some(judgements)
+    shown = [j for j in judgements if j.verdict == joint.verdict]
+    of = next((j for j in shown if j.decided == joint.decided), None)
+    return replace(of, decided=joint.decided) if of and joint.verdict != "not measured" else joint
 
 
 def every(judgements: Sequence[Judgement]) -> Judgement:
@@ -166,29 +140,3 @@ def negation(judgement: Judgement) -> Judgement:
 def some(judgements: Sequence[Judgement]) -> Judgement:
     """Whether any is met (Kleene's disjunction); of none, not measured."""
     return negation(every([negation(j) for j in judgements]))
-
-
-def decision_matrix(
-    works: Sequence[Judgement], vmf_works: Sequence[Judgement], gains: Sequence[Judgement]
-) -> list[tuple[Question, Judgement]]:
-    """The rows of seed 003 §2, as far as they follow from gates.
-
-    Args:
-        works: of each forecast, whether it keeps its direction and its steps. vmf_works: of those by a von Mises-Fisher
-            predictor. gains: of each representation beside the reference, whether its gain is that much larger.
-    """
-    fails = negation(some(vmf_works)) if vmf_works else unmeasured("no predictor is of kind vmf_lognormal")
-    gain = some(gains) if gains else unmeasured("no other representation is compared with a reference")
-    projection = unmeasured("no representation is a linear projection of another")
-    answers = (
-        negation(fails),
-        every([fails, gain]),
-        every([fails, negation(gain), projection]),
-        every([negation(work) for work in works]),
-        unmeasured("it needs listeners"),
-    )
-    return list(zip(DECISIONS, answers, strict=True))
-
-
-def _at(gate: Gate, here: Measurements) -> Measurements:
-    return here.where(mode=gate.mode, horizon=gate.horizon, slice="all").at_step(gate.step)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-import yaml
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import Field, model_validator
 
 from latentdyn.metrics import metric
+from latentdyn.reporting.entries import Entry, Named, read_entries
 from latentdyn.reporting.sheet import Sheet, cell
 
 Verdict = Literal["yes", "no", "undecided", "missing"]
@@ -30,17 +30,15 @@ PLACES = ("process", "representation", "predictor", "by", "a", "b", "metric", "d
 _GATES: dict[tuple[str, str], Verdict] = {("met", "yes"): "yes", ("not met", "yes"): "no"}
 
 
-class Question(BaseModel):
+class Question(Entry):
     """One entry of questions.yaml, which says what its keys mean."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     name: str
     question: str
     kinds: tuple[str, ...] = ()
     column: str
     columns: Mapping[str, str] = {}  # by kind of table, where it has another name
-    is_: Literal["above", "below", "not"]
+    is_: Literal["above", "below", "not"] = Field(alias="is")
     than: Value | None = None
     beside: Mapping[str, str] = {}
     where: Mapping[str, Value | tuple[Value, ...]] = {}
@@ -79,14 +77,9 @@ def questions() -> tuple[Question, ...]:
     """Every question of questions.yaml.
 
     Raises:
-        pydantic.ValidationError: an entry is not of the form.
-        ValueError: two have one name.
+        UserError: the file is not of the form; its mistakes are told with their dotted paths.
     """
-    entries = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))
-    found = tuple(Question.model_validate_json(_json(entry)) for entry in entries)
-    if len({question.name for question in found}) < len(found):
-        raise ValueError(f"{QUESTIONS.name} has two questions of one name")
-    return found
+    return read_entries(QUESTIONS, Named[Question]).root
 
 
 def replies(kind: str, sheet: Sheet) -> list[Reply]:
@@ -215,10 +208,3 @@ def _text(value: Any, digits: int | None) -> str:
     """A number as tables show it, but with a digit of its own where they would round it to 0: a verdict hangs on it."""
     text = cell(value, digits)
     return f"{value:.1g}" if digits is not None and text.strip("0.") == "" and text and value else text
-
-
-def _json(entry: Any) -> str:
-    """An entry as JSON, whose lists a strict model takes for tuples. `is` is a word of Python's own."""
-    import json
-
-    return json.dumps({("is_" if key == "is" else key): value for key, value in entry.items()})

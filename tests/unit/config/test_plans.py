@@ -136,6 +136,12 @@ def test_regimes_are_measured_with_forecasts_and_gates_with_evaluations_too():
         == measured(config, "gated", "lagged")
         == [("logmel", *who) for who in runs]
     )  # and no twins
+    besides = {"groups": ["free_runs", "archetypes", "perception"], "correction": "c"}
+    config = load_config(values | {"tables": {"gated": GATED | besides}, "corrections": {"c": {}}})
+    both = [("logmel", "line", 0), ("logmel", "net", 0)]
+    assert measured(config, "gated", "free_runs") == measured(config, "gated", "corrections") == both
+    for kind in ("archetypes", "decoder_tolerance"):
+        assert measured(config, "gated", kind) == [("logmel", "logmel", 0)]
 
 
 def test_trade_offs_are_measured_with_what_they_ask_for_and_what_can_be_heard():

@@ -38,6 +38,7 @@ class Handmade:
         mode: str | None = None,
         step: int | None = None,
         clusters: int | None = None,
+        measurement: str | None = None,
         n: int = 50,
         speakers: Mapping[str, Mapping[str, tuple[float, int]]] | None = None,
         worst: Sequence[tuple[float | None, float | None]] = (),
@@ -45,10 +46,12 @@ class Handmade:
         """
         Args:
             values: by metric, a number or (value, ci_low, ci_high). predictor: or key; `by` of the records.
+            measurement: without one, injection of what has a mode, else lagged.
             speakers: by metric and speaker, total and n.
             worst: nll and dnll of each of the worst frames.
         """
-        who = {"measurement": "lagged", "corpus": "c", "representation": representation, "by": predictor,
+        kind = measurement or ("injection" if mode else "lagged")
+        who = {"measurement": kind, "corpus": "c", "representation": representation, "by": predictor,
                "regime": regime, "seed": seed}  # fmt: skip
         where = {"split": split, "slice": slice, "horizon": horizon, "mode": mode, "step": step, "clusters": clusters}
         for metric, value in values.items():

@@ -2,13 +2,22 @@
 
 import dataclasses
 import math
+from typing import get_args
 
 import pytest
 
+from latentdyn.config.kinds import kinds_of
+from latentdyn.config.predictors import PredictorKind
+from latentdyn.config.tables.gates import Part
 from latentdyn.errors import UserError
+from latentdyn.metrics import MEASURED
 from latentdyn.reporting import gates
-from latentdyn.reporting.gates import GATES, Judgement, compare, decision_matrix, every, judge, negation, some
+from latentdyn.reporting.asked import Answers, Asked
+from latentdyn.reporting.criteria import Criteria, Gate, criteria, digest_of, gate
+from latentdyn.reporting.entries import read_entries
+from latentdyn.reporting.gates import Judgement, best, compare, every, judge, negation, some
 
+GATES = [gate for gate in criteria().gates.root[:7] if isinstance(gate, Gate)]
 MET, FAILED, MISSING = Judgement("met"), Judgement("not met"), gates.unmeasured("gone")
 
 
@@ -81,25 +90,27 @@ def forecasts(handmade):
 
 
 @pytest.mark.parametrize(
-    ("gate", "value", "verdict", "decided"),
+    ("name", "value", "verdict", "decided"),
     [
-        (gates.DIRECTION_SUSTAINED, 0.2, "not met", True),
-        (gates.HORIZON_EXTENDED, 10, "met", True),
-        (gates.NATS_BEYOND_PCA, -20, "met", True),
-        (gates.STATE_ERROR_BELOW_MIMI, 70, "met", False),
+        ("direction_sustained", 0.2, "not met", True),
+        ("horizon_extended", 10, "met", True),
+        ("nats_beyond_pca", -20, "met", True),
+        ("state_error_below_mimi", 70, "met", False),
     ],
 )
-def test_a_gate_takes_its_own_record(forecasts, gate, value, verdict, decided):
-    answer = judge(gate, forecasts.measured)
+def test_a_gate_takes_its_own_record(forecasts, name, value, verdict, decided):
+    answer = judge(gate(name), forecasts.measured)
     assert (answer.value, answer.verdict, answer.decided) == (pytest.approx(value), verdict, decided)
 
 
 def test_thresholds_are_those_of_the_seed_documents():
-    measured = {gate.name: (gate.comparison, gate.threshold, gate.mode, gate.step, gate.horizon) for gate in GATES}
+    measured = {
+        gate.name: (gate.comparison, gate.threshold, gate.at.mode, gate.at.step, gate.at.horizon) for gate in GATES
+    }
     assert measured == {
         "direction_sustained": (">", 0.6, "D", 16, None), "horizon_extended": (">", 8, "D", None, None),
         "nats_beyond_pca": ("<", -14.7, None, None, 1), "state_error_below_mimi": ("<", 79, "D", None, None),
-        "pesq_above_2": (">", 2, None, None, None), "representation_gain": (">", 2, None, None, 1),
+        "pesq_above_2": (">", 2, "noisy", None, None), "representation_gain": (">", 2, None, None, 1),
     }  # fmt: skip
 
 
@@ -122,15 +133,21 @@ def test_eight_steps_are_enough_to_say_that_eight_were_kept(handmade):
     for step in range(1, 9):
         handmade.add({"cosine": 0.9}, mode="D", step=step, horizon=None)
     handmade.add({"divergence_horizon": 9.0}, mode="D", horizon=None)
-    assert judge(gates.HORIZON_EXTENDED, handmade.measured).verdict == "met"
+    assert judge(gate("horizon_extended"), handmade.measured).verdict == "met"
 
 
-def test_a_gate_can_be_asked_of_another_mode(forecasts):
-    for step in range(1, 17):
-        forecasts.add({"cosine": 0.9}, mode="D_sampled", step=step, horizon=None)
-    forecasts.add({"divergence_horizon": 3.0}, mode="D_sampled", horizon=None)
-    drawn = dataclasses.replace(gates.HORIZON_EXTENDED, mode="D_sampled")
-    assert judge(drawn, forecasts.measured).value == 3
+def test_a_difference_without_sums_over_speakers_has_no_interval(handmade):
+    for predictor, horizon in (("vmf", 5.0), ("net", 3.0)):
+        handmade.add({"divergence_horizon": (horizon, 2.0, 6.0)}, predictor=predictor, mode="D", horizon=None)
+    answer = judge(gate("more_stable_than_mixture"), *(handmade.measured.where(by=name) for name in ("vmf", "net")))
+    assert (answer.verdict, answer.value, answer.decided) == ("met", 2.0, False)
+
+
+def test_of_several_settings_one_that_meets_it_is_shown():
+    sure = Judgement("met", True, 0.9)
+    assert best([Judgement("not met", True, 0.1), Judgement("met", False, 0.8), sure]) == sure
+    assert best([Judgement("not met", True, 0.1), Judgement("not met", False, 0.2)]) == Judgement("not met", False, 0.2)
+    assert best([MISSING, FAILED]).verdict == "not measured"
 
 
 @pytest.mark.parametrize(
@@ -149,7 +166,7 @@ def test_a_gain_is_a_ratio_to_that_of_the_reference(handmade, mine, theirs, expe
         sums = {"dnll": {f"s{i}": (4 * mean, 4) for i, mean in enumerate(means)}}
         handmade.add({"dnll": sum(means) / 2}, representation=representation, speakers=sums)
     measured = handmade.measured
-    answer = judge(gates.REPRESENTATION_GAIN, *(measured.where(representation=name) for name in ("r", "ref")))
+    answer = judge(gate("representation_gain"), *(measured.where(representation=name) for name in ("r", "ref")))
     assert (answer.verdict, answer.value, answer.decided) == expected
 
 
@@ -159,10 +176,25 @@ def test_gains_on_different_speakers_are_refused(handmade):
         handmade.add({"dnll": -1.0}, representation=representation, speakers=sums)
     measured = handmade.measured
     with pytest.raises(UserError, match="not the same ones"):
-        judge(gates.REPRESENTATION_GAIN, *(measured.where(representation=name) for name in ("r", "ref")))
+        judge(gate("representation_gain"), *(measured.where(representation=name) for name in ("r", "ref")))
 
 
 # ------------------------------------------------------------------------------------------ the decision matrix
+
+
+def answers(works: list[Judgement], vmf_works: list[Judgement], gains: list[Judgement]) -> dict[str, Judgement]:
+    """The decisions where forecasts of a representation r, and those of them by vMF, keep their direction and steps so,
+    and where other representations gain so."""
+    rest = [work for work in works if work not in vmf_works]
+    rows = {("r", f"vmf{i}"): work for i, work in enumerate(vmf_works)}
+    rows |= {("r", f"net{i}"): work for i, work in enumerate(rest)}
+    gained = {(f"other{i}", "net0"): gain for i, gain in enumerate(gains)}
+    found = {g.name: {} for g in criteria().gates.root}
+    found |= {"direction_sustained": rows, "horizon_extended": dict.fromkeys(rows, MET), "representation_gain": gained}
+    asked = {name: Asked({row: ("r", row[1]) for row in of}) for name, of in found.items()}
+    kinds = {row[1]: "vmf_lognormal" if row[1].startswith("vmf") else "mdn" for row in (*rows, *gained)}
+    decided = Answers(found, asked, criteria()).decisions(["r", *(row[0] for row in gained)], kinds)
+    return {question.name: answer for question, answer in decided}
 
 
 @pytest.mark.parametrize(
@@ -176,14 +208,13 @@ def test_gains_on_different_speakers_are_refused(handmade):
     ],
 )
 def test_the_matrix_follows_from_gates(works, vmf_works, gains, expected):
-    rows = decision_matrix(works, vmf_works, gains)
-    assert [question.name for question, _ in rows] == [f"decision_{i}" for i in range(1, 6)]
-    assert [answer.verdict for _, answer in rows] == [*expected, "not measured"]
+    found = answers(works, vmf_works, gains)
+    assert [found[f"decision_{i}"].verdict for i in range(1, 6)] == [*expected, "not measured"]
 
 
 def test_the_matrix_says_what_it_lacks():
-    why = [answer.why for _, answer in decision_matrix([FAILED], [], [])]
-    assert why == [
+    found = answers([FAILED], [], [])
+    assert [found[f"decision_{i}"].why for i in range(1, 6)] == [
         "no predictor is of kind vmf_lognormal",
         "no predictor is of kind vmf_lognormal; no other representation is compared with a reference",
         "no predictor is of kind vmf_lognormal; no other representation is compared with a reference; "
@@ -191,3 +222,49 @@ def test_the_matrix_says_what_it_lacks():
         "",
         "it needs listeners",
     ]
+
+
+# ------------------------------------------------------------------------------------------------------- as data
+
+
+def test_every_gate_asks_for_what_a_table_of_gates_can_measure():
+    measured = {"lagged", "injection", "free_runs", "archetypes", "decoder_tolerance", "corrections"}
+    asked = [g for g in criteria().gates.root if isinstance(g, Gate)]
+    assert {g.measurement for g in asked} == measured
+    assert all(g.metric in {m.name for m in MEASURED[g.measurement]} for g in asked)
+    parts = {rows.representation for g in asked for rows in (g.of, g.beside) if rows and rows.representation}
+    assert parts == {"reference", *get_args(Part)}
+    kinds = {get_args(kind.model_fields["kind"].annotation)[0] for kind in kinds_of(PredictorKind)}
+    assert {rows.predictor for g in asked for rows in (g.of, g.beside) if rows and rows.predictor} <= kinds
+
+
+GATE = (
+    "{name: a, source: s, question: q, published: p, measurement: lagged, metric: dnll, comparison: '>', threshold: 1.0"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"gates: [{GATE}, colour: red}}]\ndecisions: []", r"gates\.a\.colour: Extra inputs"),
+        (f"gates: [{GATE}}}, {GATE}}}]\ndecisions: []", r"gates: two entries have the name a"),
+        (f"gates: [{GATE.replace('1.0', 'high')}}}]\ndecisions: []", r"gates\.a\.threshold: Input should be a"),
+        (f"gates: [{GATE.replace('dnll', 'dnl')}}}]\ndecisions: []", r"gates\.a: there is no metric 'dnl'"),
+        (f"gates: [{GATE}, name: b}}]\ndecisions: []", r"the key 'name' stands twice.*line 1"),
+        ("gates: [\ndecisions: []", r"cannot be read .*line 2"),
+        ("gates: []\ndecisions: [{name: d, source: s, question: q, published: p, every: [{some: [x], without: w}]}]",
+         r"decisions\.d\.every: no gate has the name x"),
+        ("gates: [{name: j, source: s, question: q, published: p, every: [x]}]\ndecisions: []",
+         r"gates\.j\.every: no gate before it has the name x"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_with_file_and_dotted_path(tmp_path, text, told):
+    (tmp_path / "gates.yaml").write_text(text)
+    with pytest.raises(UserError, match=told) as error:
+        read_entries(tmp_path / "gates.yaml", Criteria)
+    assert "gates.yaml" in error.value.where
+
+
+def test_a_digest_is_of_what_is_asked_and_of_the_gates_that_are_named():
+    digests = [digest_of(names) for names in (["all"], ["horizon_extended"], ["pesq_above_2"])]
+    assert len(set(digests)) == 3 and digests[1] == digest_of(("horizon_extended",))

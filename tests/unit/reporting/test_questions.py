@@ -4,10 +4,10 @@ import math
 
 import pandas as pd
 import pytest
-from pydantic import ValidationError
 
 from latentdyn.config.kinds import kinds_of
 from latentdyn.config.tables import TableKind
+from latentdyn.errors import UserError
 from latentdyn.reporting import questions as module
 from latentdyn.reporting.questions import questions, replies
 from latentdyn.reporting.sheet import Sheet
@@ -105,5 +105,5 @@ def test_every_question_is_of_kinds_of_tables_that_there_are():
 def test_a_question_of_another_form_is_refused(tmp_path, monkeypatch, text):
     (tmp_path / "q.yaml").write_text(text)
     monkeypatch.setattr(module, "QUESTIONS", tmp_path / "q.yaml")
-    with pytest.raises((ValidationError, ValueError)):
+    with pytest.raises(UserError, match=r"q\.yaml"):
         questions.__wrapped__()

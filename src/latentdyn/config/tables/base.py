@@ -63,6 +63,7 @@ class TableKind(Strict):
 
     not_in_figure: ClassVar[frozenset[str]] = frozenset()  # settings that the figure does not depend on
     adds_to_plan: ClassVar[frozenset[str]] = frozenset()  # what its plan says beyond what every plan says
+    gates: ClassVar[tuple[str, ...]] = ()  # that its view judges by, of reporting/gates.yaml; "all"
 
     kind: str  # each kind's own word
     view: ClassVar[str | None] = None  # that shows it; None for the one of the kind's own word

@@ -18,6 +18,7 @@ class ScoreCorrectionTable(ForecastTable):
     """Forecasts whose states a score model corrects, beside their controls (seed 003 §6.2)."""
 
     adds_to_plan = frozenset({"sampling"})
+    gates = ("horizon_extended",)
 
     kind: Literal["score_correction"]
     correction: Name = Field(description="one of `corrections`: score model, levels and numbers of steps")

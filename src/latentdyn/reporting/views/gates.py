@@ -1,26 +1,17 @@
-"""Gates: a row for each question with a threshold, and each representation, predictor and split that it is asked of.
+"""Gates: a row for each question of gates.yaml, and each representation, predictor and split that it is asked of.
 
-Rows without a representation are those of the decision matrix: they answer for all representations together.
+Rows without a representation are decisions, which answer for all representations together, and questions that no row
+of this table is asked.
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from latentdyn.reporting.gates import (
-    DIRECTION_SUSTAINED,
-    FULL_SWEEP,
-    FULL_SWEEP_PARTS,
-    GATES,
-    HORIZON_EXTENDED,
-    REPRESENTATION_GAIN,
-    Gate,
-    Judgement,
-    Question,
-    decision_matrix,
-    every,
-    judge,
-)
+from latentdyn.reporting.asked import Answers, Row, judged
+from latentdyn.reporting.criteria import Gate, Question, criteria
+from latentdyn.reporting.gates import Judgement
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.published import MIMI
 from latentdyn.reporting.sheet import Sheet
@@ -28,7 +19,7 @@ from latentdyn.reporting.sheet import Sheet
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_DECIMALS = {name: 3 for name in ("measured", "ci_low", "ci_high", "ceiling")} | {"threshold": 1}
+_DECIMALS = {name: 3 for name in ("measured", "ci_low", "ci_high", "ceiling")}
 _COLORS = {"met": "C2", "not met": "C3"}
 
 
@@ -39,6 +30,17 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         UserError: nothing was measured for a row, or representations were measured on different speakers.
     """
     rows = gate_rows(measured, table, plan)
+    return Sheet(
+        rows,
+        _notes(rows, _elsewhere(measured, plan), table, plan),
+        _DECIMALS,
+        caption=f"Thresholds that were set beforehand, and what was measured, corpus {plan['corpus']}.",
+    )
+
+
+def _notes(rows: pd.DataFrame, elsewhere: list[str], table: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+    """What a reader must know. elsewhere: the representations that are not Mimi's own latents."""
+    asked = [gate for gate in criteria().gates.root if isinstance(gate, Gate) and (rows["gate"] == gate.name).any()]
     notes = [
         f"Corpus `{plan['corpus']}`. Each gate was set in the seed documents before its answer was known. `published` "
         "is the answer that they gave themselves, on other speech and splits. The verdict is about the value. "
@@ -48,21 +50,23 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         "A forecast from the same start knows no more. Where the threshold is above the ceiling, the gate may ask for "
         "what the start does not tell.",
     ]
+    if ours := ", ".join(f"`{gate.name}`" for gate in asked if gate.source == "ours"):
+        notes.append(f"No seed document asks {ours}: what their gates take for granted is asked here.")
+    settings = rows["gate"].isin([gate.name for gate in asked if gate.some]) & rows["measured"].notna()
+    if several := ", ".join(f"`{name}`" for name in rows.loc[settings, "gate"].unique()):
+        notes.append(f"{several}: met if it is met at one of several settings. The interval is that of one setting, so "
+                     "that with many settings one may be met by chance.")  # fmt: skip
     if table.get("reference"):
-        notes.append(f"`{REPRESENTATION_GAIN.name}` is the ΔNLL of a representation over that of "
+        ratios = ", ".join(f"`{gate.name}`" for gate in asked if gate.by == "ratio")
+        notes.append(f"{ratios} is the ΔNLL of a representation over that of "
                      f"`{table['reference']}`, each in nats/frame at its own frame rate.")  # fmt: skip
-    if elsewhere := _elsewhere(measured, plan):
-        of_mimi = " and ".join(f"`{gate.name}`" for gate in GATES if gate.in_mimi_units)
+    if elsewhere:
+        of_mimi = " and ".join(f"`{gate.name}`" for gate in asked if gate.in_mimi_units)
         notes.append(
             f"**Not comparable:** the thresholds of {of_mimi} were set on Mimi's latents at 12.5 Hz, in their nats a "
             f"frame and their units. They mean little beside {', '.join(f'`{name}`' for name in elsewhere)}."
         )
-    return Sheet(
-        rows,
-        notes,
-        _DECIMALS,
-        caption=f"Thresholds that were set beforehand, and what was measured, corpus {plan['corpus']}.",
-    )
+    return notes
 
 
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
@@ -84,7 +88,8 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
         # not error bars: a percentile interval need not contain the value
         axis.hlines(range(len(mine)), mine["ci_low"], mine["ci_high"], colors=colors, linewidth=1)
         axis.scatter(mine["measured"], range(len(mine)), c=colors, s=12)
-        names = [f"{r.representation}, {r.predictor}, {r.split}" for r in mine.itertuples()]
+        places = mine[["representation", "predictor", "split"]].itertuples(index=False)
+        names = [", ".join(word for word in place if isinstance(word, str)) for place in places]
         axis.set_yticks(range(len(mine)), names, fontsize=7)
         gate = mine.iloc[0]
         axis.axvline(gate.threshold, color="0.4", linewidth=0.8, linestyle="--")
@@ -93,36 +98,34 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
 
 
 def gate_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> pd.DataFrame:
-    """For each split, a row for each gate, representation and predictor, and one for each row of the matrix."""
+    """For each split, a row for each gate and what it is asked of, and one for each decision."""
     rows = []
     for split in table["splits"]:
         here = measured.where(split=split, seed=table["seeds"])
-        works, vmf_works, gains = [], [], []
-        for representation in plan["rows"]:
-            for predictor in table["predictors"]:
-                keys = {"representation": representation, "predictor": predictor, "split": split}
-                judged = _judged(here, keys, table.get("reference"))
-                rows += [
-                    _row(gate, keys, answer, _ceiling(gate, here.of_row(**keys))) for gate, answer in judged.items()
-                ]
-                if representation in table["representations"]:  # of surrogates the matrix does not ask
-                    works.append(every([judged[DIRECTION_SUSTAINED], judged[HORIZON_EXTENDED]]))
-                    if plan["kinds"]["predictors"][predictor] == "vmf_lognormal":
-                        vmf_works.append(works[-1])
-                    if REPRESENTATION_GAIN in judged and table.get("reference"):
-                        gains.append(judged[REPRESENTATION_GAIN])
+        answers = judged(criteria(), here, table, plan)
+        for row in _rows(answers, table, plan, split):
+            keys = {"representation": row[0], "predictor": row[1], "split": split}
+            of_row = here.of_row(**keys, measurement="injection")
+            rows += [_row(gate, keys, answer, _ceiling(gate, of_row)) for gate, answer in answers.of_row(row)]
         everywhere = {"representation": None, "predictor": None, "split": split}
-        rows += [_row(row, everywhere, answer, None) for row, answer in decision_matrix(works, vmf_works, gains)]
+        decided = answers.decisions(table["representations"], plan["kinds"]["predictors"])
+        rows += [_row(gate, everywhere, answer, None) for gate, answer in (*answers.of_no_row(), *decided)]
     return pd.DataFrame(rows)
 
 
-def _judged(measured: Measurements, keys: dict[str, Any], reference: str | None) -> dict[Question, Judgement]:
-    here, theirs = (measured.of_row(**{**keys, "representation": name}) for name in (keys["representation"], reference))
-    gates = [gate for gate in GATES if not (gate.relative and keys["representation"] == reference)]
-    judged: dict[Question, Judgement] = {gate: judge(gate, here, theirs if reference else None) for gate in gates}
-    if all(answer.verdict == "not measured" for answer in judged.values()):
-        raise unmeasured(keys)
-    return judged | {FULL_SWEEP: every([judged[gate] for gate in FULL_SWEEP_PARTS])}
+def _rows(answers: Answers, table: dict[str, Any], plan: dict[str, Any], split: str) -> Iterator[Row]:
+    """What gates are asked of, in order.
+
+    Raises:
+        UserError: nothing was measured for a row.
+    """
+    for representation in plan["rows"]:
+        for predictor in (*table["predictors"], None):
+            row: Row = (representation, predictor)
+            verdicts = [answer.verdict for _, answer in answers.of_row(row)]
+            if predictor and all(verdict == "not measured" for verdict in verdicts):
+                raise unmeasured({"representation": representation, "predictor": predictor, "split": split})
+            yield row
 
 
 def _row(question: Question, keys: dict[str, Any], answer: Judgement, ceiling: float | None) -> dict[str, Any]:
@@ -146,12 +149,13 @@ def _row(question: Question, keys: dict[str, Any], answer: Judgement, ceiling: f
 
 
 def _ceiling(question: Question, here: Measurements) -> float | None:
-    """For a gate of a cosine at a step: that of the lagged predictor at the latest step that has one, up to this."""
-    if not (isinstance(question, Gate) and question.metric == "cosine" and question.step):
+    """For a gate of a forecast's cosine at a step: that of the lagged predictor at the latest step that has one, up to
+    this."""
+    if not (isinstance(question, Gate) and question.metric == "cosine" and question.at.mode == "D"):
         return None
     ceiling = here.where(mode="ceiling")
     steps = ceiling.records["step"].dropna()
-    known = steps[steps <= question.step]
+    known = steps[steps <= question.at.step]
     return None if known.empty else ceiling.at_step(int(known.max())).over_seeds("cosine")
 
 

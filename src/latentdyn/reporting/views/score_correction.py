@@ -12,7 +12,8 @@ import pandas as pd
 
 from latentdyn.correction.variants import FORECASTS, KINDS, SamplingSettings
 from latentdyn.metrics import metric as listed
-from latentdyn.reporting.gates import HORIZON_EXTENDED, compare
+from latentdyn.reporting.criteria import gate
+from latentdyn.reporting.gates import compare
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import in_frames
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _SCORED = ("langevin", "score_only")  # the variants that the gate is about; the others are controls
 _WITH_INTERVALS = ("dnll", "cosine", "magnitude_ratio", "state_error_normalised", "skill", "divergence_horizon",
                    "correction_cosine", "correction_ratio")  # fmt: skip
+_GATE = "horizon_extended"  # of gates.yaml
 _DENOISING = ("denoising_loss", "denoising_loss_gaussian")
 _PANELS = ("cosine", "state_error_normalised")
 _LINES = ("-", ":", "-.", (0, (1, 4)), (0, (5, 4)))  # of levels, in their order
@@ -181,7 +183,7 @@ def _verdicts(rows: pd.DataFrame) -> Iterator[str]:
         passed = _far_enough(after) and bool(keeps[best.name])
         needless = " Without correction it is above, too: there is nothing to extend." if _far_enough(before) else ""
         yield (
-            f"Gate (seed 003 §6.2: a divergence horizon above {HORIZON_EXTENDED.threshold:g}, the cosine not lower "
+            f"Gate (seed 003 §6.2: a divergence horizon above {gate(_GATE).threshold:g}, the cosine not lower "
             f"than without correction), `{'`, `'.join(names)}`: **{'passed' if passed else 'not passed'}**. "
             f"Horizon {after:g}, without correction {before:g}; cosine changed by {change:.3f}{interval}. "
             f"Best: {best['variant']}, {best['n_steps']} steps at sigma {best['sigma']:g}.{needless}"
@@ -189,7 +191,8 @@ def _verdicts(rows: pd.DataFrame) -> Iterator[str]:
 
 
 def _far_enough(horizon: float) -> bool:
-    return compare(horizon, None, None, HORIZON_EXTENDED.comparison, HORIZON_EXTENDED.threshold).verdict == "met"
+    asked = gate(_GATE)
+    return compare(horizon, None, None, asked.comparison, asked.threshold).verdict == "met"
 
 
 def _keeps_the_cosine(row: pd.Series) -> bool:

@@ -23,7 +23,7 @@ _PARTS = {  # by kind of measurement; of others, the median
     "lagged": ("median", "trimmed", "min", "max", "nonfinite", "top8", *map(quantile_name, QUANTILES)),
     "clusters": ("permuted", "top8"),
 }
-_FORECASTS = ("corrections", "free_runs")  # the first holds all that injection does
+_FORECASTS = ("injection", "corrections", "free_runs")
 _MODES = ("A", "B", "C", "D", "D_median", "D_sampled", "ceiling", "sampled", "mean", "median", "data", "half",
           "phase_randomised", "marginal")  # fmt: skip
 _CORRECTIONS = (
@@ -40,7 +40,7 @@ def table_of(kind: str) -> dict[str, Any]:
         "kind": kind, "representations": ["r"], "surrogates": [], "predictors": ["p"], "keys": ["key"], "seeds": [0],
         "splits": ["eval"], "slices": ["all"], "horizons": [1], "columns": list(LAGGED_COLUMNS), "metrics": ["dnll"],
         "variants": ["none", "langevin"], "correction": "k", "against": "p", "reference": None, "tolerance": 0.02,
-        "untrained": False, "groups": ["geometry", "injection", "free_runs", "perception"],
+        "untrained": False, "parts": {}, "groups": ["geometry", "injection", "free_runs", "perception"],
     }  # fmt: skip
     if kind == "calibration":
         return {**table, "predictors": {"r": "p"}, "keys": {}, "geometry": [], "readouts": []}
@@ -82,7 +82,7 @@ def everything(value: float = 0.5, regime: str = "teacher_forced") -> Measuremen
     places += [
         (kind, {"mode": mode, "step": step, **correction})
         for kind, mode, step, correction in product(_FORECASTS, _MODES, (None, 1, 16), _CORRECTIONS)
-        if mode in ("D", "D_sampled") or not correction
+        if not correction or (kind != "injection" and mode in ("D", "D_sampled"))
     ]
     measured = [(by, kind, place) for by in ("p", "q") for kind, place in places]
     measured += [("p__unconditional", "lagged", {"horizon": 1}), ("key", "clusters", {"horizon": 1, "clusters": 64})]

@@ -12,7 +12,7 @@ from latentdyn.reporting.views import gates
 from latentdyn.reporting.views.gates import draw
 
 TABLE = {"representations": ["mimi", "other"], "predictors": ["vmf", "net"], "seeds": [0], "splits": ["eval"],
-         "reference": "mimi"}  # fmt: skip
+         "reference": "mimi", "parts": {}}  # fmt: skip
 PLAN = {
     "corpus": "c",
     "rows": ["mimi", "other"],
@@ -56,18 +56,28 @@ def answers(rows, **where: Any) -> dict[str, str]:
     return dict(zip(rows["gate"], rows["verdict"], strict=True))
 
 
+def matrix(rows) -> dict[str, str]:
+    """The verdicts of seed 003 §2."""
+    return {
+        gate: verdict for gate, verdict in answers(rows[rows["representation"].isna()]).items() if "decision" in gate
+    }
+
+
 def test_every_gate_is_asked_of_every_row_and_the_matrix_of_all(evaluated):
     rows = gates.tabulate(evaluated.measured, TABLE, PLAN).rows
     asked = rows[rows["representation"].notna()]
     first = ["direction_sustained", "horizon_extended", "nats_beyond_pca", "state_error_below_mimi", "pesq_above_2"]
+    last = {"vmf": ["full_sweep", "something_to_forecast", "more_stable_than_mixture"],
+            "net": ["full_sweep", "something_to_forecast"]}  # fmt: skip
     expected = [
         (gate, representation, predictor)
         for representation in ("mimi", "other")
         for predictor in ("vmf", "net")
-        for gate in [*first, *(["representation_gain"] if representation == "other" else []), "full_sweep"]
+        for gate in [*first, *(["representation_gain"] if representation == "other" else []), *last[predictor]]
     ]
     assert list(asked[["gate", "representation", "predictor"]].itertuples(index=False, name=None)) == expected
-    assert rows["gate"].tolist()[len(expected) :] == [f"decision_{i}" for i in range(1, 6)]
+    said_once = rows["gate"].tolist()[len(expected) :]
+    assert said_once[:2] == ["runs_bounded", "runs_pass_for_real"] and "decision_1" in said_once
     assert rows[["source", "question", "published"]].map(bool).all(axis=None)
 
 
@@ -76,14 +86,15 @@ def test_verdicts_by_hand(evaluated):
     assert answers(rows, representation="mimi", predictor="vmf") == {
         "direction_sustained": "not met", "horizon_extended": "not met", "nats_beyond_pca": "met",
         "state_error_below_mimi": "not met", "pesq_above_2": "not measured", "full_sweep": "not met",
+        "something_to_forecast": "met", "more_stable_than_mixture": "not met",
     }  # fmt: skip
     assert answers(rows, representation="other", predictor="net") == {
         "direction_sustained": "not met", "horizon_extended": "not met", "nats_beyond_pca": "met",
         "state_error_below_mimi": "met", "pesq_above_2": "not measured", "representation_gain": "met",
-        "full_sweep": "not measured",
+        "full_sweep": "not measured", "something_to_forecast": "met",
     }  # fmt: skip
     # no vMF forecast works, another representation gains more than twice (by net), and one forecast works (by net)
-    assert answers(rows[rows["representation"].isna()]) == {
+    assert matrix(rows) == {
         "decision_1": "not met", "decision_2": "met", "decision_3": "not met", "decision_4": "not met",
         "decision_5": "not measured",
     }  # fmt: skip
@@ -159,14 +170,66 @@ def test_what_was_not_measured_at_all_is_an_error_that_names_it(evaluated, table
         gates.tabulate(evaluated.measured, {**TABLE, **table}, {**PLAN, "rows": rows})
 
 
+# ------------------------------------------------------------------------- parts, settings, what is measured besides
+
+
+def test_parts_are_compared_by_paired_differences_and_decide(evaluated):
+    parts = {"vae": "other", "projection": "mimi"}
+    for speaker_cosine, name in ((0.5, "mimi"), (0.4, "other")):
+        sums = {"state_error_normalised": {s: (4 * speaker_cosine, 4) for s in "ab"}}
+        for predictor in ("vmf", "net"):
+            evaluated.add({"state_error_normalised": speaker_cosine}, mode="D", horizon=None, representation=name,
+                          predictor=predictor, speakers=sums)  # fmt: skip
+    rows = gates.tabulate(evaluated.measured, TABLE | {"parts": parts}, PLAN).rows
+    compared = rows[rows["gate"].isin(["vae_beats_projection", "vae_as_stable_as_projection"])]
+    assert compared["representation"].tolist() == ["other"] * 4
+    found = compared.set_index(["predictor", "gate"])["measured"]
+    assert found["vmf", "vae_beats_projection"] == 90 and found["net", "vae_beats_projection"] == -30
+    assert found["net", "vae_as_stable_as_projection"] == pytest.approx(-0.1)
+    verdicts = answers(rows[rows["representation"].isna()])
+    assert verdicts["vae_recovers"] == "met", "by the forecasts of net"
+    assert verdicts["prediction_term_helps"] == verdicts["terms_add_nothing"] == "not measured"
+
+
+def test_what_is_met_at_one_setting_is_met_and_joint_questions_ask_for_the_same_one(evaluated):
+    for clusters, tight, shared in ((32, 0.5, 0.9), (64, 0.8, 0.5), (128, 0.9, 0.4)):
+        values = {"tightness": (tight, tight - 0.01, tight + 0.01), "speaker_transfer": shared}
+        evaluated.add(
+            values, measurement="archetypes", predictor="mimi", representation="mimi", horizon=None, clusters=clusters
+        )
+    table, plan = {**TABLE, "representations": ["mimi"]}, {**PLAN, "rows": ["mimi"]}
+    rows = gates.tabulate(evaluated.measured, table, plan).rows
+    of_mimi = rows[rows["predictor"].isna() & rows["representation"].notna()].set_index("gate")
+    assert of_mimi["verdict"].to_dict() == {
+        "archetypes_tight": "met", "archetypes_shared": "met", "archetypes_exist": "not met"
+    }  # fmt: skip
+    assert of_mimi.loc["archetypes_tight", ["measured", "decided"]].tolist() == [0.8, "yes"]
+    assert of_mimi.loc["archetypes_shared", "measured"] == 0.9
+
+
+def test_what_a_table_does_not_measure_is_said_once(evaluated):
+    rows = gates.tabulate(evaluated.measured, TABLE, PLAN).rows
+    (why,) = rows.loc[rows["gate"] == "runs_bounded", "why"]
+    assert why == "this table does not measure free_runs"
+    for representation in ("mimi", "other"):
+        for predictor, share in (("vmf", 0.5), ("net", 0.0)):
+            place = {"measurement": "free_runs", "mode": "sampled", "horizon": None}
+            evaluated.add({"unbounded": (share, share, share), "classifier_accuracy": (0.7, 0.6, 0.74)},
+                          representation=representation, predictor=predictor, **place)  # fmt: skip
+    rows = gates.tabulate(evaluated.measured, TABLE, PLAN).rows
+    holds = rows[rows["gate"] == "generation_holds"].set_index(["representation", "predictor"])["verdict"]
+    assert holds.to_dict() == {(r, p): v for r in ("mimi", "other") for p, v in (("vmf", "not met"), ("net", "met"))}
+
+
 # the figure
 def test_a_panel_for_each_gate_that_was_measured(handmade):
     add(handmade, 0.1, 2, -180, math.inf, representation="mimi", predictor="vmf")
     add(handmade, 0.7, 12, -20, 50.0, representation="mimi", predictor="net")
     figure = draw(handmade.measured, {**TABLE, "representations": ["mimi"]}, {**PLAN, "rows": ["mimi"]})
     titles = [axis.get_title().split(":")[0] for axis in figure.axes]
-    assert titles == ["direction_sustained", "horizon_extended", "nats_beyond_pca", "state_error_below_mimi"]
-    cosine, error = figure.axes[0], figure.axes[-1]
+    assert titles == ["direction_sustained", "horizon_extended", "nats_beyond_pca", "state_error_below_mimi",
+                      "something_to_forecast", "more_stable_than_mixture"]  # fmt: skip
+    cosine, error = figure.axes[0], figure.axes[3]
     intervals, points = cosine.collections
     np.testing.assert_allclose(points.get_offsets(), [[0.7, 0], [0.1, 1]])  # the first row on top
     np.testing.assert_allclose(intervals.get_segments(), [[[0.6, 0], [0.8, 0]], [[0.0, 1], [0.2, 1]]], atol=1e-12)

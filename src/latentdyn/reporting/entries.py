@@ -1,0 +1,88 @@
+"""Data files of this room, such as gates.yaml: read strictly, so that a slip of the pen is told with its place."""
+
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, RootModel, ValidationError, model_validator
+
+from latentdyn.errors import UserError
+from latentdyn.files import canonical_json
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Entry(BaseModel):
+    """An entry of a data file: unknown keys are refused, and nothing is coerced."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Named(RootModel[tuple[M, ...]]):
+    """Entries whose names differ."""
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        names = [getattr(entry, "name", None) for entry in self.root]
+        if twice := sorted({str(name) for name in names if names.count(name) > 1}):
+            raise ValueError(f"two entries have the name {', '.join(twice)}")
+        return self
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which no mapping has a key twice."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    values: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in values:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+        values[key] = loader.construct_object(value_node, deep=True)
+    return values
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def read_entries(path: Path, model: type[M]) -> M:
+    """What a data file holds.
+
+    Raises:
+        UserError: it is no YAML, repeats a key, or is not of this form; of every mistake the dotted path is told.
+    """
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}, line {mark.line + 1}" if mark else path
+        raise UserError(f"this file cannot be read ({getattr(error, 'problem', error)})", where, _FIX) from None
+    try:
+        return model.model_validate_json(canonical_json(values))  # JSON: a strict model takes its lists for tuples
+    except ValidationError as error:
+        told = [
+            (_dotted(m["loc"], values, m["type"] == "missing"), m["msg"].removeprefix("Value error, "))
+            for m in error.errors()
+        ]
+        wrong = "; ".join(f"{place}: {what}" if place else what for place, what in told)
+        raise UserError(f"this file is not as it must be: {wrong}", path, _FIX) from None
+    except (TypeError, ValueError) as error:  # what JSON lacks: a date, an infinite number
+        raise UserError(f"this file holds a value that is none ({error})", path, _FIX) from None
+
+
+_FIX = "correct it; the lines at its top say what each key means"
+
+
+def _dotted(place: tuple[str | int, ...], values: Any, missing: bool) -> str:
+    """A place in dots; an entry of a list by its name, where it has one. missing: its last key is not there."""
+    parts = []
+    for i, part in enumerate(place):
+        try:
+            values = values[part]
+        except (KeyError, IndexError, TypeError):
+            if not (missing and i == len(place) - 1):
+                continue  # the form that pydantic has chosen, which nobody has written
+        named = isinstance(part, int) and isinstance(values, dict)
+        parts.append(str(values.get("name", part) if named else part))
+    return ".".join(parts)
