@@ -2,18 +2,25 @@
 # needs. What its rows were measured with is joined in results/{corpus}/measured/{table}/.
 
 
-def view_digest(wildcards, step, function):
-    """A digest of the code that makes a table or its figure, and of the gates that it is judged by, if it is."""
-    table = table_of(wildcards)
-    code = code_digest(step, *table.view_code(CONFIG, function), presentation=True)
-    return f"{code}-{gates_digest(wildcards)}" if table.gates else code
-
-
-@readable
-def gates_digest(wildcards):
+def gates_of_tables():
+    """Digests of the gates that tables are judged by, by the name of the table."""
+    if not any(table.gates for table in CONFIG.tables.values()):
+        return {}
     from latentdyn.reporting.criteria import digest_of
 
-    return digest_of(table_of(wildcards).gates)
+    try:
+        return {name: digest_of(table.gates) for name, table in CONFIG.tables.items() if table.gates}
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+GATES = gates_of_tables()
+
+
+def view_digest(wildcards, step, function):
+    """A digest of the code that makes a table or its figure, and of the gates that it is judged by, if it is."""
+    code = code_digest(step, *table_of(wildcards).view_code(CONFIG, function), presentation=True)
+    return f"{code}-{GATES[wildcards.table]}" if wildcards.table in GATES else code
 
 
 rule collect_metrics:

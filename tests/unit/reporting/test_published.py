@@ -8,7 +8,7 @@ import pytest
 
 from latentdyn.families import VIEWS
 from latentdyn.reporting import published as module
-from latentdyn.reporting.gates import NATS_BEYOND_PCA, STATE_ERROR_BELOW_MIMI
+from latentdyn.reporting.criteria import gate
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.published import (
     ENCODEC,
@@ -111,7 +111,9 @@ def test_every_number_is_there_once():
 def test_thresholds_of_gates_are_published_values():
     (pca,) = values_of(EXP_4, MIMI_PCA_32, metric="dnll", horizon=1)
     (error,) = values_of(EXP_3, metric="state_error")
-    assert NATS_BEYOND_PCA.threshold == pca.value and STATE_ERROR_BELOW_MIMI.threshold == round(error.value)
+    assert gate("nats_beyond_pca").threshold == pca.value and gate("state_error_below_mimi").threshold == round(
+        error.value
+    )
     (encodec,) = values_of(EXP_3, ENCODEC, horizon=1)
     assert round(encodec.value / -184.4, 2) == 0.51  # what the gate of the gain says of it
 
