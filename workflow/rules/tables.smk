@@ -17,10 +17,9 @@ def gates_of_tables():
 GATES = gates_of_tables()
 
 
-def view_digest(wildcards, step, function):
-    """A digest of the code that makes a table or its figure, and of the gates that it is judged by, if it is."""
-    code = code_digest(step, *table_of(wildcards).view_code(CONFIG, function), presentation=True)
-    return f"{code}-{GATES[wildcards.table]}" if wildcards.table in GATES else code
+def judged_by(wildcards):
+    """What follows the digest of the code of a table that is judged by gates; nothing after that of others."""
+    return f"-{GATES[wildcards.table]}" if wildcards.table in GATES else ""
 
 
 rule collect_metrics:
@@ -68,7 +67,10 @@ rule tabulate_metrics:
         runtime=10,
     params:
         inputs=presence,
-        code=lambda w: view_digest(w, "latentdyn.steps.tabulate_metrics", "tabulate"),
+        code=lambda w: code_digest(
+            "latentdyn.steps.tabulate_metrics", *table_of(w).view_code(CONFIG, "tabulate"), presentation=True
+        )
+        + judged_by(w),
         table=lambda w: table_of(w).canonical(),
         plan=plan_of,
     shell:
@@ -100,7 +102,10 @@ rule plot_metrics:
         runtime=10,
     params:
         inputs=presence,
-        code=lambda w: view_digest(w, "latentdyn.steps.plot_metrics", "draw"),
+        code=lambda w: code_digest(
+            "latentdyn.steps.plot_metrics", *table_of(w).view_code(CONFIG, "draw"), presentation=True
+        )
+        + judged_by(w),
         table=lambda w: canonical_json(table_of(w).model_dump(mode="json", exclude=set(table_of(w).not_in_figure))),
         plan=plan_of,
     shell:
