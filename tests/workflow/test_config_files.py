@@ -29,7 +29,7 @@ from latentdyn.config.measurements.lagged import Evaluation
 from latentdyn.config.networks import NetworkKind
 from latentdyn.config.predictors import PredictorKind
 from latentdyn.config.regimes import RegimeKind
-from latentdyn.config.representations import Encoder, Process, RepresentationKind
+from latentdyn.config.representations import Encoder, Process, RepresentationKind, factorizer
 from latentdyn.config.representations.learned import LearnedRepresentation, PriorKind, TermKind
 from latentdyn.config.representations.same_shape import SurrogateMethod
 from latentdyn.config.tables import TableKind
@@ -47,6 +47,9 @@ from latentdyn.diagnostics.injection import InjectionSettings
 from latentdyn.diagnostics.lagged import EvaluationSettings
 from latentdyn.diagnostics.records import SUMS, WORST_FRAMES
 from latentdyn.families import CODECS, MEASUREMENTS, PREDICTORS, PROCESSES, VIEWS
+from latentdyn.models.factorizer.dynamics import Dynamics, FutureHeads
+from latentdyn.models.factorizer.innovation import Innovation
+from latentdyn.models.factorizer.reconstructor import Reconstructor
 from latentdyn.models.score.network import ScoreModel, build_score_model
 from latentdyn.models.vae.objectives import PRIORS, TERMS
 from latentdyn.predictors.base import SolvedPredictor, build_predictor
@@ -406,6 +409,8 @@ def takers() -> Iterator[tuple[type[BaseModel], Callable[..., Any]]]:
     yield from ((section, TrainingSettings) for section in (Training, ScoreTraining, RepresentationTraining))
     yield from ((section, TERMS[kind_of(section)]) for section in kinds_of(TermKind))
     yield from ((section, PRIORS[kind_of(section)]) for section in kinds_of(PriorKind))
+    yield from ((factorizer.Innovation, Innovation), (factorizer.Reconstructor, Reconstructor))
+    yield from ((factorizer.Dynamics, Dynamics), (factorizer.Future, FutureHeads))
     yield from ((Correction, SamplingSettings), (Correction, ScoreModel), (ScoreNetwork, ScoreModel))
     yield from ((Evaluation, EvaluationSettings), (Injection, InjectionSettings), (FreeRuns, FreeRunSettings))
     yield from ((Clustering, ClusteringSettings), (Evaluation, ClusteringSettings))

@@ -41,6 +41,19 @@ def test_it_is_trained_on_its_source_and_measured_like_any_other(learned):
     assert learned.planned() == {}
 
 
+def with_factorizer(config: dict) -> None:
+    with_vae(config)
+    training = config["representations"]["learned"]["training"]
+    config["representations"]["learned"] = {"kind": "factorizer", "source": "mel", "dim": 3, "training": training}
+
+
+def test_each_kind_of_model_has_a_rule_of_its_own(learned):
+    learned.configure(with_factorizer)
+    planned = learned.planned()
+    learned.configure(with_vae)
+    assert planned == {"train_factorizer": 1, **AFTER}
+
+
 AFTER = {"derive_latents": 1, "index_frames": 1, "train_predictor": 2, "measure_lagged": 2, "collect_metrics": 1,
          "tabulate_metrics": 1, "plot_metrics": 1}  # fmt: skip
 

@@ -15,7 +15,8 @@ shell.prefix(_ENVIRONMENT)
 
 from latentdyn.config import check_command_line, check_files, load_config
 from latentdyn.config.representations import Derived, Encoder, Process, Provided
-from latentdyn.config.representations.learned import VAE, LearnedRepresentation
+from latentdyn.config.kinds import kinds_of, word_of
+from latentdyn.config.representations.learned import LearnedRepresentation
 from latentdyn.errors import UserError
 from latentdyn.files import canonical_json
 from latentdyn.families import MODELS
@@ -43,6 +44,11 @@ def one_of(names):
 def of_family(family):
     """The representations of a family of kinds, surrogates that tables ask for included."""
     return [name for name, r in CONFIG.all_representations.items() if isinstance(r, family)]
+
+
+def learned_by(kind):
+    """The representations that a model of this kind makes."""
+    return [name for name in of_family(LearnedRepresentation) if CONFIG.all_representations[name].kind == kind]
 
 
 def corpora_by(rule):

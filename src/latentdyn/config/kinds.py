@@ -4,7 +4,7 @@ import functools
 import importlib
 import operator
 import pkgutil
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, Field
 
@@ -21,6 +21,11 @@ def kinds_of(base: type[Model]) -> list[type[Model]]:
     """The subclasses of `base`, at any depth, that define a `kind`, in the order of their definition."""
     below = [kind for child in base.__subclasses__() for kind in (child, *kinds_of(child))]
     return [model for model in dict.fromkeys(below) if "kind" in model.__annotations__]
+
+
+def word_of(kind: type[BaseModel]) -> str:
+    """The word that chooses a kind."""
+    return str(get_args(kind.model_fields["kind"].annotation)[0])
 
 
 def any_kind_of(base: type[BaseModel]) -> Any:

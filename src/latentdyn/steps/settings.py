@@ -12,7 +12,7 @@ import argparse
 import json
 import math
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from latentdyn.diagnostics.records import Identity
 from latentdyn.errors import UserError
@@ -205,22 +205,25 @@ def _is_handles(chain: Any) -> bool:
 def _of_model(kind: str, given: Any, where: str) -> dict[str, Any]:
     """The settings of a fitted model."""
     from latentdyn.config.corrections import Correction
+    from latentdyn.config.kinds import kinds_of, word_of
     from latentdyn.config.predictors import PredictorKind
-    from latentdyn.config.representations.learned import VAE
+    from latentdyn.config.representations.learned import LearnedRepresentation
     from latentdyn.config.shapes import Shape
 
     if kind == "predictor":
         return dict(checked(_kind(PredictorKind, given, where), given, where))
     if kind == "score":
         return dict(checked(Correction.of_model(), given, where))
-    if kind == "vae":
-        settings = dict(checked(VAE.of_model(), given, where))
+    learned = {word_of(model): model for model in kinds_of(LearnedRepresentation)}
+    if kind in learned:
+        settings = dict(checked(learned[kind].of_model(), given, where))
         try:
-            VAE(kind="vae", source="x", **settings).shape_of(Shape())
+            learned[kind](kind=kind, source="x", **settings).shape_of(Shape())
         except ValueError as error:
             raise UserError(f"these settings are not valid: {error}", where, _FIX) from None
         return settings
-    raise UserError(f"there is no fitted model of kind '{kind}'", "--kind", "use predictor, score or vae")
+    kinds = ", ".join(["predictor", "score", *learned])
+    raise UserError(f"there is no fitted model of kind '{kind}'", "--kind", f"use one of {kinds}")
 
 
 def _kind(base: "type[BaseModel]", given: Any, where: str) -> "type[BaseModel]":
@@ -229,10 +232,10 @@ def _kind(base: "type[BaseModel]", given: Any, where: str) -> "type[BaseModel]":
     Raises:
         UserError: it chooses none.
     """
-    from latentdyn.config.kinds import kinds_of
+    from latentdyn.config.kinds import kinds_of, word_of
     from latentdyn.config.mistakes import alike
 
-    kinds = {get_args(model.model_fields["kind"].annotation)[0]: model for model in kinds_of(base)}
+    kinds = {word_of(model): model for model in kinds_of(base)}
     word = given.get("kind") if isinstance(given, dict) else None
     if not kinds:
         return base
@@ -251,8 +254,9 @@ def _class(place: str) -> Any:
 
 def _what(model: "type[BaseModel]") -> str:
     """What a class of the config is called in one."""
-    kind = model.model_fields.get("kind")
-    return f"kind {get_args(kind.annotation)[0]}" if kind else model.__name__.lower()
+    from latentdyn.config.kinds import word_of
+
+    return f"kind {word_of(model)}" if "kind" in model.model_fields else model.__name__.lower()
 
 
 def _names(words: Collection[str]) -> str:

@@ -15,6 +15,7 @@ WIDE = {"kind": "lagged", "corpora": ["known"], "representations": ["var"], "pre
 FORECAST_KNOWN = WIDE | {"kind": "injection"}
 LINE = {"kind": "linear_gaussian"}
 HEARD = {"kind": "perceptual_rollouts", "corpora": ["speech"], "representations": ["logmel"], "predictors": ["line"]}
+FACTORIZER = {"kind": "factorizer", "source": "logmel", "dim": 2}
 VAE = {"kind": "vae", "source": "logmel", "stack": 2, "dim": 2}
 ACROSS = {"kind": "lagged", "corpora": ["speech"], "representations": ["slow"], "predictors": ["line"]}
 
@@ -104,6 +105,33 @@ ACROSS = {"kind": "lagged", "corpora": ["speech"], "representations": ["slow"], 
         ("predictors.Net", {"kind": "mdn"}, r"predictors.*Net.*a name of small"),
         ("predictors.line.ridges", [], r"predictors\.line\.ridges: .*at least 1"),
         ("representations.v", {"kind": "vae", "source": "logmel"}, r"representations\.v\.dim: missing"),
+        (
+            "representations.v",
+            FACTORIZER | {"dim": 513},
+            r"v\.dim: 513 is above the 512 numbers of 8 frames of 'logmel'",
+        ),
+        (
+            "representations.v",
+            FACTORIZER | {"innovation": {"dim": 65}},
+            r"v\.innovation\.dim: 65 is above the 64 dimensions of a frame",
+        ),
+        (
+            "representations.v",
+            FACTORIZER | {"future": {"weight": 1.0, "horizons": [1, 24]}},
+            r"v\.training\.sequence_frames: 24 frames are too few for dynamics and future, which take 25",
+        ),
+        (
+            "representations.v",
+            FACTORIZER | {"dim": 400, "training": {"batch_size": 16}},
+            r"v\.training\.batch_size: a batch has 368 pairs .* at least 800 pairs",
+        ),
+        ("representations.v", FACTORIZER | {"timing": "loose"}, r"v\.timing: .*one of strict, inclusive"),
+        ("representations.v", FACTORIZER | {"innovation": {"balance": 1.5}}, r"v\.innovation\.balance: must be"),
+        (
+            "representations.v",
+            FACTORIZER | {"reconstructor": {"sigma": 0.0}},
+            r"v\.reconstructor\.sigma: must be above 0",
+        ),
         (
             "representations.v",
             VAE | {"dim": 129},

@@ -97,6 +97,16 @@ def test_a_learned_representation_has_the_shape_that_the_code_gives_it():
         load_config(no_validation)
 
 
+def test_a_factorizer_needs_utterances_that_hold_its_sequences():
+    long = {"kind": "factorizer", "source": "var", "dim": 5, "training": {"sequence_frames": 195}}
+    config = edited("representations.v", long)
+    config["tables"]["t2"] = {**TABLE, "representations": ["v"], "horizons": [1]}
+    with pytest.raises(
+        UserError, match=r"v\.training\.sequence_frames: 195 frames after the 8 .* 203 .*'var' have 200"
+    ):
+        load_config(config)
+
+
 def test_speakers_fall_into_the_splits_that_the_step_will_give_them():
     config = load_config(edited("corpora.demo", {"kind": "demo", "n_speakers": 24, "splits": {"salt": "demo27"}}))
     for name, speakers in (("demo", [v.speaker_id for v in voices(24)]), ("known", None)):

@@ -18,6 +18,8 @@ from latentdyn.stores.latents import open_latents
 from latentdyn.training import loop
 from tests.settings import settings_of
 
+from .factorizer.examples import EVERYTHING
+from .factorizer.examples import settings as factorizer_settings
 from .vae.examples import PRIOR, TERMS
 from .vae.examples import settings as vae_settings
 
@@ -38,7 +40,9 @@ SCORE = {"network": {"width": 8, "blocks": 1}, "sigma_min": 0.1, "sigma_max": 1.
 VAE = vae_settings(
     TRAINING, dim=1, objective={"terms": [*TERMS[:3], {"kind": "log_det_gain", "weight": 1.0}], "prior": PRIOR}
 )
-MODELS = {"predictor": (MDN, ["k1", "k2"]), "score": (SCORE, ["whole"]), "vae": (VAE, ["whole"])}
+FACTORIZER = factorizer_settings(TRAINING, dim=2, window_frames=2, **EVERYTHING)
+MODELS = {"predictor": (MDN, ["k1", "k2"]), "score": (SCORE, ["whole"]), "vae": (VAE, ["whole"]),
+          "factorizer": (FACTORIZER, ["whole"])}  # fmt: skip
 
 
 @pytest.fixture

@@ -36,6 +36,8 @@ def examples(section: Any) -> list[dict[str, Any]]:
     if "training" in schema["properties"]:
         values["training"] = [{"steps": 2, "batch_size": 4, "sequence_frames": 4, "select": "last"}]
         values["network"] = [{"kind": "mlp", "width": 8, "layers": 1}]
+        if "enum" not in schema["properties"]["encoder"]:
+            values["encoder"] = values["network"]  # a recurrent one would take seconds
     return [
         section.model_validate(dict(zip(values, choice, strict=True))).model_dump(mode="json")
         for choice in product(*values.values())

@@ -171,13 +171,18 @@ def refused(monkeypatch: pytest.MonkeyPatch, step: str, arguments: Any) -> str:
         ),
         (
             "train_model",
+            {**TRAINING, "kind": "factorizer", "settings": {"dim": 2, "training": {"batch_size": 0}}},
+            "training.batch_size: must be above 0",
+        ),
+        (
+            "train_model",
             {**TRAINING, "kind": "predictor", "settings": {"kind": "ar1"}, "seed": -1},
             "argument --seed: '-1' is not a whole number, 0 or more",
         ),
         (
             "derive_latents",
             {**DERIVING, "representation": {"source": "x"}},
-            "kind is missing; one of vae, pooled, stacked",
+            "kind is missing; one of vae, factorizer, pooled",
         ),
         ("derive_latents", {**DERIVING, "representation": {"kind": "logmel"}}, "there is no kind 'logmel' here"),
         (

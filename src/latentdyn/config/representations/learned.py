@@ -143,6 +143,7 @@ class LearnedRepresentation(Derived):
     """Latents of a model that gradient descent fits to another representation."""
 
     seed: int = Field(0, ge=0, lt=2**32, description="of the training; another one trains another model")
+    training: RepresentationTraining = Field(RepresentationTraining(), description="how it is fitted")
 
     @classmethod
     def of_model(cls) -> type[BaseModel]:
@@ -152,6 +153,15 @@ class LearnedRepresentation(Derived):
     def model_settings(self) -> dict[str, Any]:
         """The part that is trained: what only its use depends on trains nothing again."""
         return self.model_dump(mode="json", exclude=_NOT_TRAINED)
+
+    def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:
+        shape = super().shape(config, corpus)
+        if corpus and self.training.select == "best_validation" and not corpus.may_have("validation"):
+            raise ValueError(
+                f"{self.path(config)}.training.select: the best step is chosen by validation speakers, and the corpus "
+                "gives none; set splits.validation of the corpus above 0, or training.select to last"
+            )
+        return shape
 
 
 _NOT_TRAINED = {"kind", "source", "dtype", "posterior", "seed"}
@@ -178,16 +188,6 @@ class VAE(LearnedRepresentation):
         MLPNetwork(kind="mlp", width=256, layers=2), description="of encoder and decoder, each beside a line"
     )
     objective: VAEObjective = Field(VAEObjective(), description="what it is trained for")
-    training: RepresentationTraining = Field(RepresentationTraining(), description="how it is fitted")
-
-    def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:
-        shape = super().shape(config, corpus)
-        if corpus and self.training.select == "best_validation" and not corpus.may_have("validation"):
-            raise ValueError(
-                f"{self.path(config)}.training.select: the best step is chosen by validation speakers, and the corpus "
-                "gives none; set splits.validation of the corpus above 0, or training.select to last"
-            )
-        return shape
 
     def shape_of(self, source: Shape) -> Shape:
         training = self.training

@@ -49,13 +49,12 @@ def measure_health(model: VAE, batches: Iterable[Seen]) -> Tensor:
     return torch.tensor([found[name] for name in HEALTH], dtype=torch.float64)
 
 
-def warn_of_collapse(health: Tensor, dim: int, terms: list[str]) -> None:
+def warn_of_collapse(of: dict[str, float], dim: int, terms: list[str]) -> None:
     """Say in the log what is wrong with a model of this health, and which setting to change.
 
     Args:
         terms: kinds of the terms in its objective.
     """
-    of = dict(zip(HEALTH, health.tolist(), strict=True))
     weights = f", or a lower weight of {' and '.join(terms)} in objective.terms" if terms else ""
     alive = dim - of["dead_dims"]
     if of["kl_nats"] < _COLLAPSED * dim:

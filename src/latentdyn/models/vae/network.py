@@ -17,19 +17,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from latentdyn.errors import UserError
+from latentdyn.models.from_zero import FromZero
+from latentdyn.models.sequences import RepresentationModel
 from latentdyn.models.vae.objectives import (
     LOG_VARIANCE_MAX,
     LOG_VARIANCE_MIN,
     PRIORS,
     RECONSTRUCTIONS,
     TERMS,
-    FromZero,
     Seen,
     build,
 )
 
 HEALTH = ("reconstruction_r2", "kl_nats", "innovation_nats", "effective_rank", "dead_dims")
-HEALTH_OF = ("train", "validation")
 _LEAST_WEIGHT = 1e-3  # of an axis's variance: an axis that β would switch off can still learn
 _LEAST_VARIANCE = 1e-6  # of a number of the source
 
@@ -47,23 +47,22 @@ class Moments(NamedTuple):
     covariance: Tensor
 
 
-class VAE(nn.Module):
+class VAE(RepresentationModel):
     """All that is trained, and all that is known of the data.
 
     Args:
         source_dim: D of the source. dim: d. window: stacks that the encoder reads, its own the last.
 
     Attributes:
-        frame_mean, frame_std: (D,) of the training frames. kept_step: of the training, whose weights these are.
-        health_train, health_validation: what `HEALTH` names, of some sequences of each split; NaN where unknown.
+        frame_mean, frame_std: (D,) of the training frames.
 
     Raises:
         UserError: d is above the numbers that a latent stands for.
     """
 
+    health_names, rate_names = HEALTH, ("kl", "innovation")
     frame_mean: Tensor
     frame_std: Tensor
-    kept_step: Tensor
 
     def __init__(
         self, source_dim: int, dim: int, stack: int, window: int, network: dict[str, Any], objective: dict[str, Any]
@@ -79,7 +78,6 @@ class VAE(nn.Module):
             )
         self.register_buffer("frame_mean", torch.zeros(source_dim))
         self.register_buffer("frame_std", torch.ones(source_dim))
-        self.register_buffer("kept_step", torch.zeros((), dtype=torch.int64))
         self.encoder_line, self.decoder_line = nn.Linear(numbers, dim), nn.Linear(dim, numbers)
         self.log_variance = nn.Parameter(torch.zeros(dim))
         self.encoder = FromZero(network, source_dim, window * stack, 2 * dim)
@@ -88,8 +86,6 @@ class VAE(nn.Module):
         self.prior = build(PRIORS, objective["prior"], dim)
         self.terms = nn.ModuleList(build(TERMS, term, dim) for term in objective["terms"])
         self.weights = [term["weight"] for term in objective["terms"]]
-        for split in HEALTH_OF:
-            self.register_buffer(f"health_{split}", torch.full((len(HEALTH),), torch.nan, dtype=torch.float64))
 
     def set_start(self, moments: Moments, beta: float) -> None:
         """Take the moments of the training frames, and begin as the best linear beta-VAE."""
@@ -106,6 +102,9 @@ class VAE(nn.Module):
             self.decoder_line.weight.copy_(axes * out)
             self.decoder_line.bias.copy_(moments.mean)
             self.log_variance.copy_((beta / variances).clamp_max(1).log())
+
+    def deviations(self, frames: Tensor) -> Tensor:
+        return self.stacked(frames)
 
     def stacked(self, frames: Tensor) -> Tensor:
         """Frames (B, T stack, D) in the source's units as (B, T, stack D) in deviations, the earliest first."""

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from latentdyn.predictors.networks import build_network
+from latentdyn.models.from_zero import FromZero
 
 LOG_VARIANCE_MIN, LOG_VARIANCE_MAX = -12.0, 6.0
 
@@ -38,23 +38,6 @@ class Seen:
     z: Tensor
     rebuilt: Tensor
     decode: Callable[[Tensor], Tensor]
-
-
-class FromZero(nn.Module):
-    """A network whose outputs are scaled by numbers that begin at 0 and are trained (ReZero, Bachlechner et al. 2021).
-
-    So a model starts as what the network is added to.
-    """
-
-    def __init__(self, settings: dict[str, Any], dim: int, window_frames: int, outputs: int) -> None:
-        super().__init__()
-        self.network = build_network(settings, dim, window_frames, outputs)
-        self.scale = nn.Parameter(torch.zeros(outputs))
-
-    def forward(self, context: Tensor) -> Tensor:
-        """Outputs (N, outputs) for contexts (N, W, D)."""
-        outputs: Tensor = self.network(context)
-        return self.scale * outputs
 
 
 # ------------------------------------------------------------------------------------------------ reconstruction

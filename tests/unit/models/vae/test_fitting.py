@@ -9,7 +9,7 @@ import torch
 
 from latentdyn.errors import UserError
 from latentdyn.models.fit import fit_model
-from latentdyn.models.vae.fitting import Evidence, Sequences, VAEFitting, starts_of
+from latentdyn.models.vae.fitting import Evidence, VAEFitting
 from latentdyn.models.vae.health import warn_of_collapse
 from latentdyn.models.vae.network import HEALTH, VAE
 
@@ -30,24 +30,6 @@ def fit(make_store, var_process, tmp_path):
 
 def health(fitted, split="validation"):
     return dict(zip(HEALTH, fitted.weights["whole"][f"health_{split}"].tolist(), strict=True))
-
-
-def test_a_sequence_lies_within_an_utterance_and_is_finite(make_store):
-    x = {("a", "t0"): np.zeros((6, 1)), ("b", "t0"): np.zeros((3, 1)), ("c", "t1"): np.zeros((4, 1))}
-    x["a", "t0"][1] = np.nan
-    store, frames = make_store(x)
-    assert starts_of(frames, store.n_rows, 3)["row"].tolist() == [2, 3, 6, 9, 10]
-    assert starts_of(frames, store.n_rows, 7).empty
-
-
-def test_batches_are_of_one_size():
-    def sizes(n):
-        sequences = Sequences(torch.zeros(20, 1), torch.arange(n), 3)
-        return [tuple(batch.shape) for batch in sequences.batches(4)]
-
-    assert sizes(11) == [(4, 3, 1)] * 2
-    assert sizes(8) == [(4, 3, 1)] * 2
-    assert sizes(3) == [(3, 3, 1)]
 
 
 def test_moments_are_those_of_stacked_training_frames_alone(make_store, var_process):
@@ -206,7 +188,7 @@ def test_a_rank_far_below_the_dimensions_is_told(caplog):
         "effective_rank": 1.2,
         "dead_dims": 0,
     }
-    warn_of_collapse(torch.tensor([numbers[name] for name in HEALTH]), 8, ["smooth", "predict"])
+    warn_of_collapse(numbers, 8, ["smooth", "predict"])
     assert "8 dimensions vary in 1.2 directions (effective rank)" in caplog.text
     assert "a lower weight of smooth and predict in objective.terms" in caplog.text
 
