@@ -43,13 +43,14 @@ def main() -> None:
     torch.manual_seed(0)
     first = rollout_reach(W, HORIZON) + 1
     latents = torch.randn(first + arguments.frames, arguments.dim)
-    windows = Windows(latents, torch.arange(first, len(latents)), W)
+    targets = torch.arange(first, len(latents))
+    windows = Windows(latents, targets, W, t=targets)  # one long utterance
     scaling = Scaling.fit(windows)
     predictor = paper_mdn(arguments.dim, W)
     predictor.set_scaling(scaling)
     predictor.eval()
     few = windows.rows[: arguments.loop_frames]
-    rolled = windows.rows[: arguments.rollout_frames]
+    rolled = windows.only(torch.arange(min(arguments.rollout_frames, len(windows))))
 
     def frame_rate(work: Callable[[], object], frames: int) -> Callable[[], float]:
         return lambda: frames / seconds(work)
@@ -65,7 +66,7 @@ def main() -> None:
         ),
         "rollout gap": (
             frame_rate(lambda: loop_rollout_gap(predictor, latents, few), len(few)),
-            frame_rate(lambda: rollout_gap(predictor, latents, rolled, HORIZON), len(rolled)),
+            frame_rate(lambda: rollout_gap(predictor, rolled, HORIZON), len(rolled)),
         ),
     }
     check(predictor, latents, windows, few, scaling)
@@ -110,7 +111,7 @@ def check(predictor: MDN, latents: Tensor, windows: Windows, few: Tensor, scalin
     scores = score_frames(predictor, Windows(latents, few, W), HORIZON, scaling)
     np.testing.assert_allclose(scores.nll, loop_nll(predictor, latents, few), rtol=1e-5)
     np.testing.assert_allclose(scores, loop_scores(predictor, latents, few, scaling)[list(scores)], rtol=1e-3)
-    gaps = rollout_gap(predictor, latents, few, HORIZON)
+    gaps = rollout_gap(predictor, windows.only(torch.arange(len(few))), HORIZON)
     np.testing.assert_allclose(gaps, loop_rollout_gap(predictor, latents, few), rtol=1e-2, atol=1e-2)
 
 

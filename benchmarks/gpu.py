@@ -46,7 +46,8 @@ def main() -> None:
     generator = torch.Generator(device).manual_seed(0)
     latents = torch.empty(arguments.frames, arguments.dim, device=device).normal_(generator=generator)
     first = rollout_reach(W, max(HORIZONS)) + 1
-    windows = Windows(latents, torch.arange(first, len(latents), device=device), W)
+    targets = torch.arange(first, len(latents), device=device)
+    windows = Windows(latents, targets, W, t=targets)  # one long utterance
     card = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
     print(f"{card}, torch {torch.__version__}, {len(latents):,} frames of {arguments.dim}\n")
     scaling_s, scaling = timed(lambda: Scaling.fit(windows), device)
@@ -59,8 +60,8 @@ def main() -> None:
     some = Windows(latents, windows.rows[:_SCORED], W)
     seconds, _ = timed(lambda: score_frames(predictor, some, 8, scaling, (8,)), device)
     rows.append(["scores of a horizon", f"{seconds:.2f} s", f"{len(some) / seconds:,.0f} frames/s"])
-    rolled = windows.rows[:_ROLLED]
-    seconds, _ = timed(lambda: rollout_gap(predictor, latents, rolled, 8), device)
+    rolled = windows.only(torch.arange(_ROLLED, device=device))
+    seconds, _ = timed(lambda: rollout_gap(predictor, rolled, 8), device)
     rows.append(["rollout gap of a horizon", f"{seconds:.2f} s", f"{len(rolled) / seconds:,.0f} frames/s"])
     rows.append(["Mimi, one clip at a time", *encoding_row(arguments.clip_s, device, small=arguments.quick)])
     print(table(["", "takes", "that is"], rows))

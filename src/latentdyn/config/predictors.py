@@ -7,7 +7,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, field_validator, mo
 from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.lookup import Basis, LookupKind
 from latentdyn.config.mistakes import alike
-from latentdyn.config.networks import MLPNetwork, NetworkKind, NoNetwork
+from latentdyn.config.networks import GRUNetwork, MLPNetwork, NetworkKind, NoNetwork, TransformerNetwork
 from latentdyn.config.predictor_kind import PredictorKind as PredictorKind
 from latentdyn.config.regimes import TeacherForced
 from latentdyn.config.training import Training
@@ -45,6 +45,11 @@ class NetworkPredictor(PredictorKind):
         description="another predictor: the network's width is chosen so that this one has as many trained parameters, "
         "within 2 %. A step that is run by hand is given that predictor's settings",
     )
+    reads: Literal["window", "past"] = Field(
+        "window",
+        description="what the network reads: the newest `window_frames`, or the whole past of the utterance (of "
+        "networks gru and transformer), trained on sequences. Either way it is scored on the same frames",
+    )
     training: Training = Field(Training(), description="how it is fitted")
     starts_from: Name | None = Field(
         None,
@@ -70,7 +75,9 @@ class NetworkPredictor(PredictorKind):
 
     @property
     def frames_needed(self) -> int:
-        return super().frames_needed + self.training.regime.longest - 1
+        ahead = self.training.regime.longest - 1
+        sequence = self.training.sequence_frames + self.horizons[-1] if self.reads == "past" else 0
+        return max(super().frames_needed, sequence) + ahead
 
     @property
     def chosen_by_validation(self) -> str | None:
@@ -124,8 +131,33 @@ class NetworkPredictor(PredictorKind):
 
     def without_context(self) -> "NetworkPredictor":
         """The same head over the step, with nothing in it that sees the context."""
-        nothing = {"network": NoNetwork(kind="none"), "lookup": None, "match_parameters_of": None}
+        nothing = {"network": NoNetwork(kind="none"), "reads": "window", "lookup": None, "match_parameters_of": None}
         return self.model_copy(update=nothing)
+
+    @model_validator(mode="after")
+    def _can_read_the_past(self) -> "NetworkPredictor":
+        if self.reads == "window":
+            return self
+        if not isinstance(self.network, GRUNetwork | TransformerNetwork):
+            raise ValueError(f"reads: past needs a network of kind gru or transformer, not {self.network.kind}")
+        if self.context_normalisation == "deltas":
+            raise ValueError(
+                "reads: past does not go with context_normalisation: deltas, since the first frame has no step"
+            )
+        if self.training.sequence_frames < self.window_frames:
+            raise ValueError(
+                f"training.sequence_frames is {self.training.sequence_frames}; it must be at least window_frames "
+                f"({self.window_frames}), or no frame of a sequence could be scored"
+            )
+        regime = self.training.regime
+        if regime.of_past is None:
+            raise ValueError(f"the regime {regime.kind} does not say how a predictor with reads: past learns by it")
+        if regime.of_past == "runs" and self.horizons != [1]:
+            raise ValueError(
+                f"reads: past goes with the regime {regime.kind} at horizons: [1] alone, since a frame that was read "
+                "is not read again"
+            )
+        return self
 
     def check(self, where: str, config: "Root") -> None:
         self._check_match(f"{where}.match_parameters_of", config)

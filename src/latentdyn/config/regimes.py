@@ -1,6 +1,6 @@
 """Sections `training.regime`: which contexts a predictor learns from."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,9 @@ _BACKPROPAGATE = "gradients go through the generated states; false takes the sta
 class RegimeKind(Strict):
     """Which contexts a predictor learns from, and what it must predict there."""
 
+    # how a predictor that reads the past learns by it: from every frame of sequences, by runs of its own, or not at all
+    of_past: ClassVar[Literal["sequences", "runs"] | None] = None
+
     kind: str  # each kind's own word
 
     @property
@@ -26,11 +29,15 @@ class RegimeKind(Strict):
 class TeacherForced(RegimeKind):
     """True contexts, true steps."""
 
+    of_past: ClassVar = "sequences"
+
     kind: Literal["teacher_forced"]
 
 
 class NoisyContext(RegimeKind):
     """True contexts with noise that preserves their variance, as in CALM."""
+
+    of_past: ClassVar = "sequences"
 
     kind: Literal["noisy_context"]
     max_noise: Annotated[float, Field(gt=0, le=1)] = Field(
@@ -41,6 +48,8 @@ class NoisyContext(RegimeKind):
 
 class ScheduledSampling(RegimeKind):
     """Rollouts by the mean. Truth is put back into them, more and more rarely (Exp 1B, seed 003 §1.2)."""
+
+    of_past: ClassVar = "runs"
 
     kind: Literal["scheduled_sampling"]
     unroll_steps: int = Field(16, ge=2, description="K: steps of a rollout")
@@ -53,6 +62,8 @@ class ScheduledSampling(RegimeKind):
 
 class Unrolled(RegimeKind):
     """Rollouts by the mean that grow longer while training (Phase 4, seed 004 §2)."""
+
+    of_past: ClassVar = "runs"
 
     kind: Literal["unrolled"]
     first_unroll_steps: Size = Field(2, description="steps of a rollout at first")
@@ -71,6 +82,8 @@ class Unrolled(RegimeKind):
 class MultiHorizon(RegimeKind):
     """Rollouts by the mean. Only some of their steps count, near ones and far ones."""
 
+    of_past: ClassVar = "runs"
+
     kind: Literal["multi_horizon"]
     at_steps: Horizons = Field([1, 2, 4, 8], description="the steps that count")
     target: Target = Field("state", description=_TARGET)
@@ -83,6 +96,8 @@ class MultiHorizon(RegimeKind):
 
 class SampledUnroll(RegimeKind):
     """Rollouts by draws from the mixture's components (Exp 5, seed 004 §4)."""
+
+    of_past: ClassVar = "runs"
 
     kind: Literal["sampled_unroll"]
     unroll_steps: int = Field(16, ge=2, description="steps of a rollout")

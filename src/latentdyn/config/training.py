@@ -34,6 +34,12 @@ class Training(_GradientDescent):
 
     steps: Count = Field(25000, description="parameter updates")
     batch_size: Size = Field(256, description="frames in an update; of rollouts, frames to start from")
+    sequence_frames: int = Field(
+        64,
+        ge=1,
+        le=100_000,
+        description="where `reads` is `past`: frames of a sequence, each of them scored",
+    )
     regime: Regime = Field(TeacherForced(kind="teacher_forced"), description="which contexts it learns from")
 
 

@@ -73,7 +73,7 @@ def evaluate_corrections(
 
     lacks = find_missing(predictor, latents, {"log_prob": "dnll", "mean": "forecasts by the mean (mode D)"})
     records, speakers = score_forecasts(
-        forecasts, predictor.window_frames, ceilings, latents, frames, frame_rate_hz, settings, seed_names
+        forecasts, predictor, ceilings, latents, frames, frame_rate_hz, settings, seed_names
     )
     for split in settings.splits:
         own = frames[(frames["split"] == split) & frames["valid"]]

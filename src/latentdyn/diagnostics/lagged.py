@@ -325,10 +325,6 @@ def _late_frames(
     return subsample_frames(late, settings.rollout_frames, (*names, "rollout"))
 
 
-def _rows(frames: pd.DataFrame, latents: Tensor) -> Tensor:
-    return torch.from_numpy(frames["row"].to_numpy(np.int64, copy=True)).to(latents.device)
-
-
 def _rollout_records(
     predictor: Predictor,
     linear: Predictor,
@@ -343,14 +339,14 @@ def _rollout_records(
     if late.empty:
         yield record(ROLLOUT_GAP, math.nan, 0, **where)
         return
-    rows = _rows(late, latents)
-    of_linear = robust_summary(rollout_gap(linear, latents, rows, k).numpy())
+    targets = Windows.of(latents, late, predictor.window_frames)
+    of_linear = robust_summary(rollout_gap(linear, targets, k).numpy())
     yield record(ROLLOUT_GAP_LINEAR, of_linear["mean"], len(late), **where)
     yield record(ROLLOUT_GAP_LINEAR.part("median"), of_linear["median"], len(late), **where)
     if lacks & {"mean", "log_prob"}:
         yield missing(ROLLOUT_GAP, len(late), **where)
         return
-    gap = rollout_gap(predictor, latents, rows, k).numpy()
+    gap = rollout_gap(predictor, targets, k).numpy()
     summary = robust_summary(gap)
     speakers = late["speaker_id"].cat.codes.to_numpy()
     generator = numpy_generator(*names, "rollout", "bootstrap")
@@ -377,7 +373,7 @@ def _energy_records(
     where = {**where, "slice": "all"}
     if late.empty:
         return [record(ENERGY_SCORE, math.nan, 0, **where)], pd.DataFrame()
-    windows = Windows(latents, _rows(late, latents), predictor.window_frames)
+    windows = Windows.of(latents, late, predictor.window_frames)
     values = score_energies(predictor, windows, k, scaling, settings.energy_draws, (*names, "energy"))
     codes, speakers = pd.factorize(late["speaker_id"], sort=True)
     totals, counts = (
@@ -409,7 +405,7 @@ def _path_records(
         return
     some = slice(0, _PATH_FRAMES)
     with torch.inference_mode():
-        by_training = predictor.nll(*windows.batch(some, k)).double().cpu().numpy()
+        by_training = predictor.nll(*predictor.batches(windows, k)(some)).double().cpu().numpy()
     difference = np.abs(by_training - scores.nll.to_numpy()[some])
     yield record(PATH_DIFFERENCE, float(np.mean(difference)), len(difference), **where)
 
@@ -430,15 +426,19 @@ def _free_run_records(
     held_out = usable[(usable["split"] == "eval") & (usable["t"] >= history)]
     if held_out.empty:
         return
-    rows = _rows(subsample_frames(held_out, _FREE_RUNS, names), latents)
+    starts = Windows.of(latents, subsample_frames(held_out, _FREE_RUNS, names), predictor.window_frames)
     if "mean" in lacks:
-        yield missing(SPECTRAL_RADIUS, len(rows), **where)
-        yield missing(UNBOUNDED, len(rows), **where)
+        yield missing(SPECTRAL_RADIUS, len(starts), **where)
+        yield missing(UNBOUNDED, len(starts), **where)
         return
-    context = latents[rows[:, None] + torch.arange(-history, 0, device=latents.device)]
+    context = predictor.history(starts, slice(None), history, -1)
     mean, std = scaling.frame_mean.to(latents), scaling.frame_std.to(latents)
     farthest = max(float((train.latents[block] - mean).norm(dim=1).max()) for block in train.rows.split(2048))
     runs = free_run_growth(predictor, context, k, mean=mean, std=std, farthest=farthest, steps=_FREE_STEPS)
-    log.info("spectral radius %g (%s)", runs.growth, "eigenvalues of a linear mean" if runs.linear else "estimated")
-    yield record(SPECTRAL_RADIUS, runs.growth, runs.runs, **where)
+    if runs.growth is None:
+        yield missing(SPECTRAL_RADIUS, runs.runs, **where)
+    else:
+        how = "eigenvalues of a linear mean" if runs.linear else "estimated"
+        log.info("spectral radius %g (%s)", runs.growth, how)
+        yield record(SPECTRAL_RADIUS, runs.growth, runs.runs, **where)
     yield record(UNBOUNDED, runs.unbounded, runs.runs, **where)

@@ -14,11 +14,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from latentdyn.distributions.density import Density
 from latentdyn.predictors.base import Predictor
+from latentdyn.stores.windows import Windows
 
 Step = Callable[[Density], Tensor]  # how a density becomes one step a row, (B, D)
 Correct = Callable[[Tensor], Tensor]  # what is done to each new state, (B, D), before it is used
@@ -49,15 +51,22 @@ def free_run(
 ) -> Tensor:
     """Continue histories (B, H, D), H >= W + k - 1, `steps` frames on, each corrected: (B, H + steps, D)."""
     n, reach, _ = history.shape
-    window = predictor.window_frames
+    reading = predictor.reading()
     states = torch.cat([history, history.new_empty(n, steps, history.shape[2])], dim=1)
     for now in range(reach, reach + steps):
-        context = states[:, now - k - window + 1 : now - k + 1]
+        context = reading.context(states[:, : now - k + 1])
         taken = predictor.mean_step(context) if step is by_mean else step(predictor.density(context))
         states[:, now] = states[:, now - 1] + taken
         if correct is not None:
             states[:, now] = correct(states[:, now])
     return states
+
+
+def known_history(predictor: Predictor, utterance: np.ndarray, last: int, device: torch.device) -> Tensor:
+    """What a free run starts from, (1, H, D), after frame `last` of an utterance (T, D)."""
+    row = torch.tensor([last], device=device)
+    known = Windows(torch.from_numpy(utterance[: last + 1].copy()).to(device), row, predictor.window_frames, t=row)
+    return predictor.history(known, slice(None), predictor.window_frames)
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,7 @@ def rollout(
         correct: applied to every x̂_s; the step taken is then x̂_s, corrected, less x̂_{s-1}.
     """
     n, length, dim = truth.shape
-    window, start = predictor.window_frames, length - steps
+    window, start, reading = predictor.window_frames, length - steps, predictor.reading()
     if start < window + k - 1:
         raise ValueError(f"{length} frames hold no history of {window + k - 1} before {steps} steps")
     inject = inject.to(truth.device).expand(n, steps)
@@ -106,7 +115,7 @@ def rollout(
     added: list[Tensor] = []
     for s, now in enumerate(range(start, length)):
         states[:, now - 1] = torch.where(inject[:, s, None], truth[:, now - 1], states[:, now - 1])
-        density = predictor.density(states[:, now - k - window + 1 : now - k + 1])
+        density = predictor.density(reading.context(states[:, : now - k + 1]))
         if density.gives("log_prob"):
             nll[:, s] = or_overflow(-density.log_prob(truth[:, now] - truth[:, now - 1]))
         taken[:, s] = step(density)
@@ -142,23 +151,22 @@ def rollout_modes(
 
 
 @torch.inference_mode()
-def rollout_gap(predictor: Predictor, latents: Tensor, rows: Tensor, k: int) -> Tensor:
+def rollout_gap(predictor: Predictor, targets: Windows, k: int) -> Tensor:
     """NLL of the true Δx_t under a context that the model generated, less the teacher-forced NLL; (n,) float64.
 
     From true frames up to t-k-W the model runs freely, by its mean, for the W frames up to t-k, which are the context
     of Δx_t. A frame whose generated context or likelihood overflowed is +inf. Needs densities with a mean and a
-    likelihood.
+    likelihood. Where it reads the past, the context holds the true frames before these W too.
     """
     window = predictor.window_frames
-    history = k + window - 1  # what the first generated frame's own stale context reaches back to
-    gaps = []
-    for block in rows.split(_BATCH):
-        first = block - k - window - history + 1
-        true = latents[first[:, None] + torch.arange(history, device=rows.device)]
+    known = k + window - 1  # what the first generated frame's own stale context reaches back to
+    batch, gaps = predictor.batches(targets, k), []
+    for start in range(0, len(targets), _BATCH):
+        block = slice(start, start + _BATCH)
+        true = predictor.history(targets, block, known, -k - window)
         states = free_run(predictor, true, window, k)
-        delta = latents[block] - latents[block - 1]
-        true_context = latents[block[:, None] + torch.arange(1 - window, 1, device=rows.device) - k]
-        own = -predictor.density(states[:, history:]).log_prob(delta).double()
+        true_context, delta = batch(block)
+        own = -predictor.density(predictor.reading().context(states)).log_prob(delta).double()
         forced = -predictor.density(true_context).log_prob(delta).double()
         gap = own - forced
         gaps.append(torch.where(torch.isfinite(gap), gap, torch.inf).cpu())

@@ -66,10 +66,10 @@ def score_frames(
     full = FullGaussian(delta_mean[None], (factor if scaling.spans else factor * torch.nan).to(like))  # NaN: undefined
     level = diagonal_gaussian(frame_mean[None], frame_std.log()[None])
     axes = scaling.delta_axes()[1][:, : max(principal_dims, default=0)].to(like)
-    blocks = []
+    batch, blocks = predictor.batches(windows, k), []
     for start in range(0, len(windows), _BATCH):
         index = slice(start, start + _BATCH)
-        context, delta = windows.batch(index, k)
+        context, delta = batch(index)
         density = predictor.density(context)
         norm = delta.norm(dim=1)
         columns = {
@@ -120,9 +120,9 @@ def score_energies(
     like = windows.latents
     mean, delta_std, std = (getattr(scaling, name).to(like) for name in ("delta_mean", "delta_std", "frame_std"))
     own, baseline = (torch_generator(*names, of, device=like.device) for of in ("draws", "baseline"))
-    blocks = []
+    batch, blocks = predictor.batches(windows, k), []
     for start in range(0, len(windows), _ENERGY_BATCH):
-        context, delta = windows.batch(slice(start, start + _ENERGY_BATCH), k)
+        context, delta = batch(slice(start, start + _ENERGY_BATCH))
         scores = (
             energy_of_density(predictor.density(context), delta, std, draws, own),
             energy_of_density(unconditional(mean, delta_std, len(delta)), delta, std, draws, baseline),

@@ -14,7 +14,7 @@ import torch
 
 from latentdyn.diagnostics.free_runs.comparison import frechet_distance
 from latentdyn.diagnostics.records import Record, record
-from latentdyn.diagnostics.rollout import by_draws, free_run
+from latentdyn.diagnostics.rollout import by_draws, free_run, known_history
 from latentdyn.errors import UserError
 from latentdyn.measurements.hearing import experiment_of
 from latentdyn.measurements.subject import Measured, Subject
@@ -61,9 +61,9 @@ def _presentations(
         first = window + int(
             numpy_generator("free listening", name).integers(len(utterance.latents) - window - steps + 1)
         )
-        history = torch.from_numpy(utterance.latents[first - window : first].copy())[None].to(device)
+        history = known_history(predictor, utterance.latents, first - 1, device)
         draws = by_draws(torch_generator("free listening", name, device=device), settings["temperature"])
-        run = free_run(predictor, history, steps, 1, draws)[0, window:].cpu().numpy()
+        run = free_run(predictor, history, steps, 1, draws)[0, -steps:].cpu().numpy()
         spliced = np.concatenate([utterance.latents[:first], run])
         sampled = experiment.decoded(utterance, spliced, "sampled", whole)
         for presentation in (*experiment.references(utterance, whole), sampled):

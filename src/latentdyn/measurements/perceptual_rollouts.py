@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from latentdyn.diagnostics.rollout import by_draws, by_mean, free_run
+from latentdyn.diagnostics.rollout import by_draws, by_mean, free_run, known_history
 from latentdyn.measurements.hearing import experiment_of
 from latentdyn.measurements.subject import Measured, Subject
 from latentdyn.perception.experiment import Experiment, Moments, deviation_rows
@@ -95,7 +95,7 @@ def _forecasts(
 ) -> dict[str, np.ndarray]:
     """States (longest, D) after the segment's last known frame, by mode."""
     known, last = segment.utterance.latents, segment.last
-    history = torch.from_numpy(known[last + 1 - predictor.window_frames : last + 1].copy())[None].to(device)
+    history = known_history(predictor, known, last, device)
     generator = torch_generator("perceptual draws", segment.utterance.utterance_id, name, device=device)
     steps = {"sampled": by_draws(generator)}
     if predictor.density(history).gives("mean"):

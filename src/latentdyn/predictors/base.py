@@ -1,6 +1,6 @@
 """The interface of predictors: a conditional density p(Δx | context)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from latentdyn.distributions.density import Density
 from latentdyn.families import PREDICTORS
+from latentdyn.predictors.reading import Context, Reading, ReadPast
 from latentdyn.predictors.widths import with_matched_width
 from latentdyn.stores.windows import Scaling, Windows
 
@@ -21,7 +22,11 @@ class Predictor(nn.Module):
 
     All that it knows of the data is in its buffers and parameters, so its state_dict is the whole checkpoint.
     A kind of predictor is either trained by gradient descent (it has `nll`) or solved (it has `solve`).
+
+    reads_past: its contexts hold all frames of an utterance so far, not the newest W alone (see reading).
     """
+
+    reads_past = False
 
     frame_mean: Tensor
     frame_std: Tensor
@@ -53,11 +58,24 @@ class Predictor(nn.Module):
         """Context (B, W, D) in units of the training frames' mean and deviation."""
         return (context - self.frame_mean) / self.frame_std
 
-    def density(self, context: Tensor) -> Density:
+    def reading(self) -> Reading:
+        """Begin to read frames that come one after another."""
+        return Reading(self.window_frames)
+
+    def batches(self, windows: Windows, k: int) -> Callable[[Tensor | slice], tuple[Context, Tensor]]:
+        """What gives contexts at staleness k and deltas (B, D) of some target frames of `windows`."""
+        return lambda index: windows.batch(index, k)
+
+    def history(self, windows: Windows, index: Tensor | slice, length: int, ahead: int = 0) -> Tensor:
+        """What runs start from: frames (B, H, D), H >= length, up to the one `ahead` frames after some targets of
+        `windows` (before them, if negative). Where it reads the past, all there are; NaN stands for missing ones."""
+        return windows.histories(index, length, ahead)
+
+    def density(self, context: Context) -> Density:
         """The density of the next step given context (B, W, D)."""
         raise NotImplementedError  # abstract
 
-    def mean_step(self, context: Tensor) -> Tensor:
+    def mean_step(self, context: Context) -> Tensor:
         """E[Δx | c], (B, D): density(context).mean() up to rounding, but often cheaper to compute."""
         return self.density(context).mean()
 
@@ -74,7 +92,15 @@ class TrainedPredictor(Predictor):
         super().__init__(dim, window_frames)
         self.register_buffer("kept_step", torch.zeros((), dtype=torch.int64))
 
-    def nll(self, context: Tensor, delta: Tensor) -> Tensor:
+    def every_context(self, frames: Tensor) -> tuple[ReadPast, Tensor]:
+        """The contexts that end with a frame of sequences (B, L, D), of what reads the past.
+
+        Returns:
+            The contexts where W frames are known and none is missing, n of them; and bool (B, L), true there.
+        """
+        raise NotImplementedError  # abstract
+
+    def nll(self, context: Context, delta: Tensor) -> Tensor:
         """-log p(Δx | c), (B,) in nats: the training loss."""
         return self.nll_under(self.density(context), delta)
 

@@ -18,6 +18,7 @@ from zuko.transforms import ComposedTransform
 
 from latentdyn.distributions.density import Density
 from latentdyn.predictors.located_predictor import LocatedPredictor
+from latentdyn.predictors.reading import Context
 from latentdyn.predictors.target_axes import TargetAxes
 from latentdyn.seeds import torch_generator
 
@@ -109,7 +110,7 @@ class Flow(LocatedPredictor):
         hidden = [hidden_width] * hidden_layers
         self.flow = flow(dim, features, transforms=transforms, passes=2, hidden_features=hidden).transform
 
-    def density(self, context: Tensor) -> FlowDensity:
+    def density(self, context: Context) -> FlowDensity:
         return FlowDensity(
             self.flow(self.outputs(context)), self.target, len(context), self.mean_samples, self.offset(context)
         )

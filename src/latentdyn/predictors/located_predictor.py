@@ -18,6 +18,7 @@ from torch import Tensor
 
 from latentdyn.predictors.linear_skip import LinearSkip
 from latentdyn.predictors.network_predictor import NetworkPredictor
+from latentdyn.predictors.reading import Context
 from latentdyn.predictors.target_axes import TargetAxes
 from latentdyn.stores.windows import Scaling, Windows
 
@@ -64,8 +65,9 @@ class LocatedPredictor(NetworkPredictor):
             covariance = _frame_covariance(train, scaling.frame_mean)
             self.target.set_moments(scaling.frame_mean, scaling.frame_std, covariance)
 
-    def offset(self, context: Tensor) -> Tensor | None:
+    def offset(self, context: Context) -> Tensor | None:
         """o(c), (B, D) in the latents' own units, for context (B, W, D); None for 0, to save the sum."""
+        context = self.newest(context)
         if self.skip is None:
             return -context[:, -1] if self.describes_level else None
         context = self.standardized(context)

@@ -9,6 +9,7 @@ from latentdyn.distributions.gaussian_mixture import DiagonalGaussianMixture, mi
 from latentdyn.distributions.rotated import RotatedMixture
 from latentdyn.distributions.student_mixture import DiagonalStudentMixture, bounded_log_dofs
 from latentdyn.predictors.located_predictor import LocatedPredictor
+from latentdyn.predictors.reading import Context
 
 
 class MDN(LocatedPredictor):
@@ -36,7 +37,7 @@ class MDN(LocatedPredictor):
         self.components = components
         self.head = (n_components, log_sigma_min, log_sigma_max)
 
-    def density(self, context: Tensor) -> RotatedMixture:
+    def density(self, context: Context) -> RotatedMixture:
         outputs, (k, low, high) = self.outputs(context), self.head
         mixture = split_parameters(outputs[:, : k * (1 + 2 * self.dim)], *self.head)
         log_std = self.target.std.log()
@@ -51,14 +52,14 @@ class MDN(LocatedPredictor):
             natural = DiagonalGaussianMixture(*in_natural_units)
         return RotatedMixture(natural, self.target.rotation, (low + log_std, high + log_std))
 
-    def mean_step(self, context: Tensor) -> Tensor:
+    def mean_step(self, context: Context) -> Tensor:
         k = self.head[0]
         outputs = self.outputs(context, k * (1 + self.dim))  # logits and means: half of the last layer
         weights, means = torch.softmax(outputs[:, :k], dim=1), outputs[:, k:].unflatten(1, (k, self.dim))
         mean, offset = self.target.natural(torch.einsum("bk,bkd->bd", weights, means)), self.offset(context)
         return mean if offset is None else mean + offset
 
-    def nll(self, context: Tensor, delta: Tensor) -> Tensor:
+    def nll(self, context: Context, delta: Tensor) -> Tensor:
         if self.components == "student_t":
             return super().nll(context, delta)
         offset = self.offset(context)

@@ -1,7 +1,8 @@
 """Networks: from a normalised context (B, W, D) to the numbers (B, outputs) that a head makes a density of.
 
 Kinds: `none` (the same outputs for every context), `linear`, `mlp`, `transformer`, `gru`. Each can compute its first n
-outputs alone, so that its last layer costs less.
+outputs alone, so that its last layer costs less. A `gru` can read a whole past too (see reading); a transformer that
+does is a network of its own (see causal_transformer).
 """
 
 import itertools
@@ -9,13 +10,24 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from latentdyn.predictors.causal_transformer import CausalTransformer
+from latentdyn.predictors.outputs import first_outputs
+from latentdyn.predictors.reading import missing_frames
 
 
-def build_network(settings: dict[str, Any], dim: int, window_frames: int, outputs: int) -> nn.Module:
-    """A fresh network of the kind that `settings` (the `network` section of a predictor) names."""
+def build_network(
+    settings: dict[str, Any], dim: int, window_frames: int, outputs: int, reads: str = "window"
+) -> nn.Module:
+    """A fresh network of the kind that `settings` (the `network` section of a predictor) names.
+
+    Args:
+        reads: `window`, or `past` for one that can `read` (see reading).
+    """
     options = {name: value for name, value in settings.items() if name != "kind"}
-    return _KINDS[settings["kind"]](dim, window_frames, outputs, **options)
+    kinds = {"window": _KINDS, "past": _KINDS_OF_PAST}[reads]
+    return kinds[settings["kind"]](dim, window_frames, outputs, **options)
 
 
 class Constant(nn.Module):
@@ -37,7 +49,7 @@ class Linear(nn.Module):
         self.layer = nn.Linear(window_frames * dim, outputs)
 
     def forward(self, context: Tensor, n: int | None = None) -> Tensor:
-        return _first(self.layer, context.flatten(1), n)
+        return first_outputs(self.layer, context.flatten(1), n)
 
 
 class MLP(nn.Module):
@@ -55,7 +67,7 @@ class MLP(nn.Module):
         x = context.flatten(1)
         for layer in hidden:
             x = layer(x)
-        return _first(last, x, n)
+        return first_outputs(last, x, n)
 
 
 class Transformer(nn.Module):
@@ -85,7 +97,7 @@ class Transformer(nn.Module):
 
     def forward(self, context: Tensor, n: int | None = None) -> Tensor:
         tokens = self.layers(self.tokens(context) + self.positions, mask=self.mask, is_causal=True)
-        return _first(self.answer, tokens[:, -1], n)
+        return first_outputs(self.answer, tokens[:, -1], n)
 
 
 class GRU(nn.Module):
@@ -100,12 +112,25 @@ class GRU(nn.Module):
 
     def forward(self, context: Tensor, n: int | None = None) -> Tensor:
         states, _ = self.recurrence(context)
-        return _first(self.answer, self.dropout(states[:, -1]), n)
+        return self.answer_to(states[:, -1], n)
 
+    def read(self, frames: Tensor, memory: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The states (B, L, width) of the last layer, and the newest of all layers (see reading.Reads)."""
+        missing = missing_frames(frames) if memory is None else None
+        if missing is None or not missing.any():
+            states, memory = self.recurrence(frames, memory)
+            return states, memory
+        # each row's frames first, so that its recurrence begins with them
+        there = frames.shape[1] - missing
+        order = (torch.arange(frames.shape[1], device=frames.device) + missing[:, None]) % frames.shape[1]
+        moved = torch.take_along_dim(frames, order[..., None], dim=1)
+        packed = pack_padded_sequence(moved, there.cpu(), batch_first=True, enforce_sorted=False)
+        states, memory = self.recurrence(packed)
+        states, _ = pad_packed_sequence(states, batch_first=True, total_length=frames.shape[1])
+        return torch.take_along_dim(states, order.argsort(dim=1)[..., None], dim=1), memory
 
-def _first(layer: nn.Linear, x: Tensor, n: int | None) -> Tensor:
-    """The first n outputs of a layer, or all."""
-    return layer(x) if n is None else F.linear(x, layer.weight[:n], layer.bias[:n])
+    def answer_to(self, summary: Tensor, n: int | None = None) -> Tensor:
+        return first_outputs(self.answer, self.dropout(summary), n)
 
 
 _KINDS: dict[str, type[nn.Module]] = {
@@ -115,3 +140,4 @@ _KINDS: dict[str, type[nn.Module]] = {
     "transformer": Transformer,
     "gru": GRU,
 }
+_KINDS_OF_PAST: dict[str, type[nn.Module]] = {"transformer": CausalTransformer, "gru": GRU}

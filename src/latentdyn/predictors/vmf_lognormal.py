@@ -12,6 +12,7 @@ from latentdyn.distributions.von_mises_fisher import VonMisesFisherLogNormal
 from latentdyn.predictors.linear_skip import LinearSkip
 from latentdyn.predictors.lookup import Basis
 from latentdyn.predictors.network_predictor import NetworkPredictor
+from latentdyn.predictors.reading import Context
 from latentdyn.stores.windows import Scaling, Windows
 
 
@@ -70,13 +71,13 @@ class VMFLogNormal(NetworkPredictor):
         if self.skip is not None:
             self.skip.solve(scaling, train, validation, k)
 
-    def density(self, context: Tensor) -> VonMisesFisherLogNormal:
+    def density(self, context: Context) -> VonMisesFisherLogNormal:
         outputs = self.outputs(context)
         direction = outputs[:, : self.dim]
         if isinstance(self.lookup, Basis):
             direction = self.lookup(direction)
         if self.skip is not None:
-            context = self.standardized(context)
+            context = self.standardized(self.newest(context))
             direction = direction + self.skip(context) / self.log_rms_length.exp()
             learned = self.skip.trained_part(context)
             direction = direction if learned is None else direction + learned

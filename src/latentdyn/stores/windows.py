@@ -6,9 +6,9 @@ of frames serves every k (those valid for the longest), so that the rows of a ta
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -86,18 +86,27 @@ class Windows:
     """Contexts and targets for frames of a resident store.
 
     latents: (n_rows, D) float32. rows: (n,) int64, the rows of target frames. window_frames: W. longest: the largest k
-    that the frames before the targets serve, as far as it is known.
+    that the frames before the targets serve, as far as it is known. t: (n,) int64, the targets' numbers within their
+    utterances; only what reads whole pasts needs them.
     """
 
     latents: Tensor
     rows: Tensor
     window_frames: int
     longest: int = 1
+    t: Tensor | None = None
 
     @classmethod
-    def of(cls, latents: Tensor, frames: pd.DataFrame, window_frames: int, longest: int = 1) -> "Windows":
-        rows = torch.from_numpy(frames["row"].to_numpy(np.int64, copy=True)).to(latents.device)
-        return cls(latents, rows, window_frames, longest)
+    def of(cls, latents: Tensor, frames: pd.DataFrame, window_frames: int, longest: int = 1, **more: int) -> Self:
+        """Of these target frames of a frame index; `more` are further fields of the class."""
+        rows, t = (
+            torch.from_numpy(frames[column].to_numpy(np.int64, copy=True)).to(latents.device) for column in ("row", "t")
+        )
+        return cls(latents, rows, window_frames, longest, t, **more)
+
+    def only(self, index: Tensor) -> Self:
+        """Some of the target frames alone."""
+        return replace(self, rows=self.rows[index], t=None if self.t is None else self.t[index])
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -132,6 +141,54 @@ class Windows:
         """The frames (B, W + k - 1 + S, D) from the first of the context to the last of S targets, x_{t+S-1}."""
         rows = self.rows[index]
         return self.latents[rows[:, None] + torch.arange(1 - k - self.window_frames, steps, device=rows.device)]
+
+    def histories(self, index: Tensor | slice, length: int, ahead: int = 0) -> Tensor:
+        """The `length` frames (B, length, D) up to the one that lies `ahead` frames after the target (before it, if
+        negative). A frame before the utterance's first, or one that is not finite, is NaN."""
+        assert self.t is not None
+        end, t = self.rows[index] + ahead, self.t[index] + ahead
+        back = torch.arange(1 - length, 1, device=end.device)
+        frames = self.latents[(end[:, None] + back).clamp_min(0)]
+        there = (t[:, None] + back >= 0)[..., None] & frames.isfinite().all(dim=2, keepdim=True)
+        return frames.where(there, torch.nan)
+
+    def pasts(self, k: int, at_once: int) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor], Tensor]]:
+        """The whole pasts of all contexts, each utterance once, in batches of about so many frames.
+
+        Yields:
+            Which contexts (m,); where each of them ends, its utterance and place (m,) in the batch; and the frames
+            (U, L, D) of the utterances up to their last context, NaN before the first.
+        """
+        assert self.t is not None
+        _, utterance = torch.unique(self.rows - self.t, return_inverse=True)
+        last = torch.full((int(utterance.max()) + 1,), -1, device=self.rows.device)
+        last = last.scatter_reduce(0, utterance, self.t, "amax")
+        order = last.argsort(descending=True)  # utterances of like lengths beside each other
+        some = torch.empty_like(last)  # a target frame that is its utterance's last
+        newest = self.t == last[utterance]
+        some[utterance[newest]] = newest.nonzero().flatten()
+        start = 0
+        while start < len(order):
+            length = int(last[order[start]]) + 1 - k
+            batch = order[start : start + max(1, at_once // length)]
+            number = torch.full_like(last, -1)
+            number[batch] = torch.arange(len(batch), device=last.device)
+            index = (number[utterance] >= 0).nonzero().flatten()
+            of = utterance[index]
+            place = length - 1 - (last[of] - self.t[index])
+            yield index, (number[of], place), self.histories(some[batch], length, -k)
+            start += len(batch)
+
+
+@dataclass(frozen=True)
+class Sequences(Windows):
+    """Windows whose stretches begin earlier, with `length` frames of context: NaN where there are fewer."""
+
+    length: int = 0
+
+    def stretch(self, index: Tensor | slice, k: int, steps: int) -> Tensor:
+        """The frames (B, length + k - 1 + S, D) up to the last of S targets."""
+        return self.histories(index, self.length + k - 1 + steps, steps - 1)
 
 
 @dataclass(frozen=True)

@@ -99,5 +99,4 @@ def _subset(windows: Windows, n: int, seed_names: tuple[object, ...]) -> Windows
     if len(windows) <= n:
         return windows
     chosen = np.sort(numpy_generator(*seed_names, "validation").choice(len(windows), n, replace=False))
-    rows = windows.rows[torch.from_numpy(chosen).to(windows.rows.device)]
-    return Windows(windows.latents, rows, windows.window_frames)
+    return windows.only(torch.from_numpy(chosen).to(windows.rows.device))

@@ -29,11 +29,13 @@ _by_mean = operator.methodcaller("mean")
 class Regime:
     """One regime; subclasses hold its settings, which are the keys of the config's section `training.regime`.
 
-    longest: the largest S. skips_nonfinite: an update that is not finite is left out (see loop), because generated
-    contexts can overflow where true ones cannot.
+    longest: the largest S. of_sequences: `seen` and `starts` say all of it, so that one pass over a sequence can score
+    every frame. skips_nonfinite: an update that is not finite is left out (see loop), because generated contexts can
+    overflow where true ones cannot.
     """
 
     longest = 1
+    of_sequences = False
     skips_nonfinite = False
 
     def steps(self, done: float) -> int:
@@ -50,10 +52,20 @@ class Regime:
         """
         raise NotImplementedError  # abstract
 
+    def seen(self, predictor: TrainedPredictor, truth: Tensor, generator: torch.Generator) -> Tensor:
+        """True frames (B, T, D) as contexts show them."""
+        return truth
+
+    def starts(self, truth: Tensor, seen: Tensor) -> Tensor:
+        """The frames (B, T, D) that steps lead on from: the true ones, or as they were seen."""
+        return truth
+
 
 @dataclass(frozen=True)
 class TeacherForced(Regime):
     """True contexts, true steps: maximum likelihood (seed 001 §2.4)."""
+
+    of_sequences = True
 
     def nll(self, predictor: TrainedPredictor, truth: Tensor, done: float, generator: torch.Generator) -> Tensor:
         return predictor.nll(truth[:, : predictor.window_frames], truth[:, -1] - truth[:, -2])
@@ -67,16 +79,23 @@ class NoisyContext(Regime):
     max_noise: u, the share of the variance that is noise, is uniform below it, for each frame of a context.
     """
 
+    of_sequences = True
+
     max_noise: float
     target: Target
 
     def nll(self, predictor: TrainedPredictor, truth: Tensor, done: float, generator: torch.Generator) -> Tensor:
+        seen = self.seen(predictor, truth, generator)
+        return predictor.nll(seen[:, : predictor.window_frames], truth[:, -1] - self.starts(truth, seen)[:, -2])
+
+    def seen(self, predictor: TrainedPredictor, truth: Tensor, generator: torch.Generator) -> Tensor:
         mean, std = predictor.frame_mean, predictor.frame_std
         share = truth.new_empty(*truth.shape[:2], 1).uniform_(0, self.max_noise, generator=generator)
         noise = torch.empty_like(truth).normal_(generator=generator)
-        noisy = mean + (1 - share).sqrt() * (truth - mean) + share.sqrt() * std * noise
-        start = truth[:, -2] if self.target == "step" else noisy[:, -2]
-        return predictor.nll(noisy[:, : predictor.window_frames], truth[:, -1] - start)
+        return mean + (1 - share).sqrt() * (truth - mean) + share.sqrt() * std * noise
+
+    def starts(self, truth: Tensor, seen: Tensor) -> Tensor:
+        return truth if self.target == "step" else seen
 
 
 @dataclass(frozen=True)
@@ -113,11 +132,14 @@ class _Generated(Regime):
         """
         states = list(truth[:, :-steps].unbind(1))
         nll = []
+        reading = predictor.reading()
         for s in range(steps):
             true_start, true_end = truth[:, len(states) - 1], truth[:, len(states)]
             if truth_again is not None:
                 states[-1] = torch.where(truth_again[:, s, None], true_start, states[-1])
-            density = predictor.density(torch.stack(states[s : s + predictor.window_frames], dim=1))
+            # what reads the past reads it at k = 1 alone; it has read the older frames already
+            seen = states if predictor.reads_past else states[s : s + predictor.window_frames]
+            density = predictor.density(reading.context(torch.stack(seen, dim=1)))
             start = true_start if self.target == "step" else states[-1]
             nll.append(predictor.nll_under(density, true_end - start))
             state = states[-1] + advance(density)

@@ -13,6 +13,7 @@ from .examples import ARM, ARMS, CORRECTED, FORECAST, GATED, PAIRED, SMALL, TRAD
 
 WIDE = {"kind": "lagged", "corpora": ["known"], "representations": ["var"], "predictors": ["line"]}
 FORECAST_KNOWN = WIDE | {"kind": "injection"}
+READER = {"kind": "mdn", "reads": "past", "network": {"kind": "gru"}}
 LINE = {"kind": "linear_gaussian"}
 HEARD = {"kind": "perceptual_rollouts", "corpora": ["speech"], "representations": ["logmel"], "predictors": ["line"]}
 FACTORIZER = {"kind": "factorizer", "source": "logmel", "dim": 2}
@@ -53,6 +54,19 @@ ACROSS = {"kind": "lagged", "corpora": ["speech"], "representations": ["slow"], 
             "predictors.net.context_normalisation",
             "z",
             r"predictors\.net\.context_normalisation: .*standard, deltas, none",
+        ),
+        ("predictors.net.reads", "all", r"predictors\.net\.reads: .*window, past"),
+        ("predictors.net.reads", "past", r"predictors\.net: reads: past needs a network of kind gru or transformer"),
+        (
+            "predictors.past",
+            READER | {"context_normalisation": "deltas"},
+            r"first frame has no step",
+        ),
+        ("predictors.past", READER | {"training": {"sequence_frames": 7}}, r"at least window_frames \(8\)"),
+        (
+            "predictors.past",
+            READER | {"training": {"regime": {"kind": "unrolled"}}},
+            r"at horizons: \[1\] alone",
         ),
         ("predictors.net.context_clip", 0.0, r"predictors\.net\.context_clip: .*above 0"),
         ("predictors.line.lookup", {"kind": "engram"}, r"predictors\.line\.lookup: unknown key"),

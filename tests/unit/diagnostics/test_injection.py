@@ -194,7 +194,7 @@ class Planned:
             yield Mode("D"), 1, Rollout(states, steps, torch.zeros(4, 3))
 
         chosen = settings(steps=3, bootstrap_resamples=4000)
-        records, _ = score_forecasts(forecasts, 1, {}, self.latents, self.frames, 12.5, chosen, ("test",))
+        records, _ = score_forecasts(forecasts, Predictor(8, 1), {}, self.latents, self.frames, 12.5, chosen, ("test",))
         found = by_key(records)
         assert found["cosine", "D", 2].value == pytest.approx(np.mean(cosines))
         assert found["state_error_normalised", "D", 2].value == pytest.approx(error, rel=1e-4)

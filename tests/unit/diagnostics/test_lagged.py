@@ -149,7 +149,7 @@ def test_scores_and_rollout_gap_equal_a_loop_over_frames(make_store, k):
     np.testing.assert_allclose(scores.nll_baseline, -baseline.log_prob(delta).sum(1), rtol=1e-5)
 
     late = usable[usable["t"] >= rollout_reach(window, k)]
-    gaps = rollout_gap(predictor, latents, torch.from_numpy(late["row"].to_numpy().copy()), k)
+    gaps = rollout_gap(predictor, Windows.of(latents, late, window), k)
     expected = []
     for _, x, _ in store.iterate():
         for t in range(rollout_reach(window, k), len(x)):

@@ -44,15 +44,15 @@ def test_the_exact_predictor_of_a_stable_process_explodes_and_so_does_the_linear
     latents, train, held_out, scaling = data
     linear, exact = linear_predictor(latents, train, WINDOW, k, scaling, ("test",)), Exact(k)
     late = held_out[held_out["t"] >= rollout_reach(WINDOW, 4)]
-    rows = torch.from_numpy(late["row"].to_numpy(np.int64, copy=True))[:500]
-    context, _ = Windows(latents, rows, WINDOW).batch(slice(None), k)
+    targets = Windows.of(latents, late[:500], WINDOW)
+    context, _ = targets.batch(slice(None), k)
     means = (p.density(context).mean() for p in (linear, exact))
     torch.testing.assert_close(*means, atol=0.25, rtol=0.05)
-    gaps = [rollout_gap(p, latents, rows, k).median() for p in (linear, exact)]
+    gaps = [rollout_gap(p, targets, k).median() for p in (linear, exact)]
     assert float(gaps[0]) == pytest.approx(float(gaps[1]), rel=0.25, abs=0.1)
     assert (float(gaps[1]) > 100) == (k == 2)
     if radius is not None:
-        history = latents[rows[:8, None] + torch.arange(-WINDOW - k + 1, 0)]
+        history = latents[targets.rows[:8, None] + torch.arange(-WINDOW - k + 1, 0)]
         options = {"mean": scaling.frame_mean, "std": scaling.frame_std, "farthest": 10.0, "steps": 8}
         assert free_run_growth(exact, history, k, **options).growth == pytest.approx(radius, rel=1e-6)
 

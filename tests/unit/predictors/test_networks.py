@@ -97,9 +97,8 @@ def test_equal_options_and_seed_give_equal_networks_and_a_state_dict_is_all_ther
 @pytest.mark.parametrize("normalisation", ["standard", "none"])
 def test_the_context_is_normalised_then_clipped(normalisation, scaling):
     torch.manual_seed(0)
-    predictor = NetworkPredictor(
-        4, 2, OUTPUTS, network=NETWORKS["linear"], context_normalisation=normalisation, context_clip=2.0
-    )
+    options = {"context_normalisation": normalisation, "context_clip": 2.0, "lookup": None, "reads": "window"}
+    predictor = NetworkPredictor(4, 2, OUTPUTS, network=NETWORKS["linear"], **options)
     predictor.set_scaling(scaling)
     deviations = torch.tensor([[[0.5, -1, 1.9, 0], [1e6, -3, 2.5, 0]]])
     if normalisation == "standard":

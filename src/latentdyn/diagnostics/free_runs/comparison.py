@@ -113,11 +113,11 @@ def measure_free_runs(
     data = LaggedFrames.of(latents, subsample_frames(own, settings.max_frames, (*names, "data")))
     contexts = subsample_frames(own, settings.runs, (*names, "contexts"))
     speakers = contexts["speaker_id"].cat.codes.to_numpy()
-    history, _ = Windows.of(latents, contexts, window).batch(slice(None), 0)
+    history = predictor.history(Windows.of(latents, contexts, window), slice(None), window)
 
     def run(step: Step) -> Tensor:
         """(R, 1 + steps, D): the newest true frame, then the run."""
-        return free_run(predictor, history, settings.steps, 1, step)[:, window - 1 :]
+        return free_run(predictor, history, settings.steps, 1, step)[:, history.shape[1] - 1 :]
 
     sampled = run(by_draws(torch_generator(*names, "draws", device=latents.device), settings.temperature))
     find_missing(predictor, latents, {"mean": "runs by the mean"})

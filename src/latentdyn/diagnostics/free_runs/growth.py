@@ -22,11 +22,12 @@ _DENSE = 512  # a larger companion matrix is not written out: Arnoldi's method f
 
 @dataclass(frozen=True)
 class Growth:
-    """growth: factor a step by which a small difference of two free runs grows in the long run. linear: the mean is a
-    linear map, and growth is its recursion's spectral radius; else an estimate. unbounded: share of runs that left the
-    data behind within `steps`. runs: how many."""
+    """growth: factor a step by which a small difference of two free runs grows in the long run; None where the
+    predictor reads the past, which is more than the few frames that are nudged. linear: the mean is a linear map, and
+    growth is its recursion's spectral radius; else an estimate. unbounded: share of runs that left the data behind
+    within `steps`. runs: how many."""
 
-    growth: float
+    growth: float | None
     linear: bool
     unbounded: float
     runs: int
@@ -52,6 +53,8 @@ def free_run_growth(
     states = free_run(twin, history, steps, k)
     distance = (states[:, history.shape[1] :] - mean).norm(dim=2)
     left = ~(distance <= LEFT_BEHIND * farthest).all(dim=1)  # not >, so that what is not a number counts
+    if predictor.reads_past:
+        return Growth(None, False, float(left.double().mean()), len(history), steps)
     matrices = linear_recursion(twin, history[:, : predictor.window_frames].mean(dim=0, keepdim=True), std)
     growth = _growth(twin, history, k, mean, std, steps) if matrices is None else spectral_radius(matrices, k)
     return Growth(growth, matrices is not None, float(left.double().mean()), len(history), steps)

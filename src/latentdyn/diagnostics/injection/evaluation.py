@@ -5,7 +5,6 @@ from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap
@@ -48,13 +47,12 @@ def evaluate_injection(
         return make_forecasts(predictor, truth, settings, names)
 
     find_missing(predictor, latents, _NEEDED_FOR)
-    window = predictor.window_frames
-    return score_forecasts(forecasts, window, ceilings, latents, frames, frame_rate_hz, settings, seed_names)
+    return score_forecasts(forecasts, predictor, ceilings, latents, frames, frame_rate_hz, settings, seed_names)
 
 
 def score_forecasts(
     forecasts: Forecasts,
-    window: int,
+    predictor: Predictor,
     ceilings: Mapping[int, Predictor],
     latents: Tensor,
     frames: pd.DataFrame,
@@ -65,7 +63,7 @@ def score_forecasts(
     """Score forecasts of segments of every split, whoever makes them, beside the ceiling.
 
     Args:
-        window: W. ceilings: by k, fitted at that staleness, of the same W; those beyond S go unused.
+        predictor: that makes them. ceilings: by k, fitted at that staleness, of the same W; those beyond S go unused.
         latents: (n_rows, D) resident. frames: the frame index.
         seed_names: what names segments, draws and bootstrap (not the predictor: rows of a table share them).
 
@@ -76,6 +74,7 @@ def score_forecasts(
     Raises:
         UserError: a split has too few utterances that are long enough.
     """
+    window = predictor.window_frames
     usable = common_frames(frames, len(latents), window, [1, *ceilings])
     scaling = Scaling.fit(Windows.of(latents, usable[usable["split"] == "train"], window))
     records: list[Record] = []
@@ -83,8 +82,8 @@ def score_forecasts(
     for split in progress(settings.splits, desc="injection", unit="split", leave=False):
         names = (*seed_names, split)
         segments, skipped = draw_segments(frames[frames["split"] == split], split, window, settings, names)
-        rows = torch.from_numpy(segments["row"].to_numpy(np.int64, copy=True)).to(latents.device)
-        truth = latents[rows[:, None] + torch.arange(1 - window, settings.steps + 1, device=rows.device)]
+        starts = Windows.of(latents, segments, window)
+        truth = predictor.history(starts, slice(None), window + settings.steps, settings.steps)
         draws = settings.draws
         energies = Energies(truth, scaling, settings.steps, draws, (*names, "energy")) if draws > 1 else None
         scores = dict(score_modes(forecasts(truth, names), ceilings, truth, scaling, settings.steps, energies))

@@ -17,7 +17,7 @@ def draw_segments(
     they do not, they start as far apart as there is room for, and there may be fewer.
 
     Returns:
-        A row a segment: utterance_id, speaker_id, row (of the last frame known, x_0); and how many utterances are
+        A row a segment: utterance_id, speaker_id, row and t (of the last frame known, x_0); and how many utterances are
         shorter than W + steps, or hold a frame that is not finite.
 
     Raises:
@@ -41,7 +41,8 @@ def draw_segments(
     chosen = shuffled.iloc[np.argsort(turn.to_numpy(), kind="stable")[: settings.utterances]]
     starts = [_apart(n - need + 1, settings.segments, settings.steps, generator) for n in chosen["n"]]
     segments = chosen.loc[chosen.index.repeat([len(s) for s in starts]), ["speaker_id", "row"]].reset_index()
-    return segments.assign(row=segments["row"] + window_frames - 1 + np.concatenate(starts)), len(whole) - len(fit)
+    t = window_frames - 1 + np.concatenate(starts)
+    return segments.assign(row=segments["row"] + t, t=t), len(whole) - len(fit)
 
 
 def _apart(places: int, n: int, gap: int, generator: np.random.Generator) -> np.ndarray:

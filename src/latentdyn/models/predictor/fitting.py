@@ -14,9 +14,10 @@ from latentdyn.models.base import Fitting, Part
 from latentdyn.predictors.base import Predictor, SolvedPredictor, TrainedPredictor, build_predictor
 from latentdyn.predictors.widths import matched_facts
 from latentdyn.stores.latents import LatentsStore
-from latentdyn.stores.windows import Scaling, Windows, common_frames
+from latentdyn.stores.windows import Scaling, Sequences, Windows, common_frames
 from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.regimes import TeacherForced, build_regime
+from latentdyn.training.sequences import SequenceLikelihood
 
 
 class PredictorFitting(Fitting[Predictor]):
@@ -30,7 +31,7 @@ class PredictorFitting(Fitting[Predictor]):
         """Choose the frames that every horizon and the regime can use.
 
         Raises:
-            UserError: there are none.
+            UserError: there are none, or none that end a sequence of the training.
         """
         super().__init__(settings, store, frames, seed, device)
         window, horizons = settings["window_frames"], settings["horizons"]
@@ -45,11 +46,21 @@ class PredictorFitting(Fitting[Predictor]):
                 "use longer utterances, more speakers, or shorter windows",
             )
         held_out = by_split["validation"]
-        self.windows = Windows.of(self.latents, by_split["train"], window, max(horizons))
-        self.held_out = Windows.of(self.latents, held_out, window) if len(held_out) else None
+        self.reads_past = settings.get("reads") == "past"
+        if self.reads_past:
+            _check_length(usable, settings["training"]["sequence_frames"])
+        self.windows = self._windows(by_split["train"], max(horizons))
+        self.held_out = self._windows(held_out) if len(held_out) else None
         self.n_frames = (len(self.windows), len(held_out))
         self.scaling = Scaling.fit(self.windows)
         self.facts = matched_facts(settings, self.dim, build_predictor)
+
+    def _windows(self, frames: pd.DataFrame, longest: int = 1) -> Windows:
+        window = self.settings["window_frames"]
+        if self.reads_past:
+            length = self.settings["training"]["sequence_frames"]
+            return Sequences.of(self.latents, frames, window, longest, length=length)
+        return Windows.of(self.latents, frames, window, longest)
 
     def build(self) -> Predictor:
         return build_predictor(self.settings, self.dim)
@@ -63,7 +74,20 @@ class PredictorFitting(Fitting[Predictor]):
     def objective(self, model: Predictor, part: Part) -> Likelihood:
         assert isinstance(model, TrainedPredictor)
         k, batch_size = part.facts["k"], self.settings["training"]["batch_size"]
-        return Likelihood(model, self.windows, self.held_out, k, self.regime, batch_size, (*self.seed_names, k))
+        objective = SequenceLikelihood if self.reads_past and self.regime.of_sequences else Likelihood
+        return objective(model, self.windows, self.held_out, k, self.regime, batch_size, (*self.seed_names, k))
+
+
+def _check_length(frames: pd.DataFrame, sequence_frames: int) -> None:
+    """Raises a UserError if no utterance of these usable frames has a sequence of such a length before its last one."""
+    longest = int(frames["t"].max())
+    if longest < sequence_frames:
+        raise UserError(
+            f"sequences of {sequence_frames} frames and their target are longer than any utterance: the longest has "
+            f"{longest + 1} usable frames",
+            "training.sequence_frames of the predictor",
+            f"set it to at most {longest}, or use longer utterances",
+        )
 
 
 FITTING = PredictorFitting
