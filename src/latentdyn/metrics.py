@@ -100,6 +100,8 @@ R2_DELTA = Metric("r2_delta", "1", decimals=3, better="higher",
 R2_MEAN = Metric("r2_mean", "1", decimals=3, better="higher",
     sentence="R² of ln‖Δx‖ by the logarithm of the predicted mean's length.")
 R2_HEAD = Metric("r2_head", "1", decimals=3, better="higher", sentence="R² of ln‖Δx‖ by its own predicted mean.")
+R2_LENGTHS = Metric("r2_lengths", "1", decimals=3, better="higher",
+    sentence="R² of ln‖Δx‖ by the directions around a step and the mean level and rate of its speaker.")
 PATH_DIFFERENCE = Metric("path_difference", "nats/frame", decimals=6, better="lower",
     sentence="Mean difference between the training loss and the score of the same frames.")
 ROLLOUT_GAP = Metric("rollout_gap", "nats/frame", decimals=2, better="lower", whole_split=True,
@@ -421,6 +423,10 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
         SPEAKER_TRANSFER_CHANCE, R2_ENERGY_LABELS, R2_ENERGY_LINEAR, R2_ENERGY_RANDOM, DIRECTION_DIMS, STEP_THRESHOLD,
     ),
     "readouts": (SLOWNESS, CANONICAL_CORRELATION),
+    "two_stage": (
+        UNBOUNDED, ENERGY, STEP_LENGTH, AUTOCORRELATION_LATENTS, AUTOCORRELATION_DELTAS, FRECHET_LATENTS,
+        FRECHET_DELTAS, CLASSIFIER_ACCURACY, ENERGY_SCORE_STATE, R2_LENGTHS,
+    ),
 }
 # follow from records, are in the certificate only (`latentdyn.measure`), or are only planned
 _OF_TABLES = (

@@ -30,11 +30,11 @@ class NetworkPredictor(PredictorKind):
     has_direction: ClassVar[bool] = False  # its head describes the direction of a step by itself
 
     network: Network = Field(MLPNetwork(kind="mlp"), description="reads the context")
-    context_normalisation: Literal["standard", "deltas", "none"] = Field(
+    context_normalisation: Literal["standard", "deltas", "directions", "none"] = Field(
         "standard",
         description="how the network sees the context. `standard`: in deviations of the training frames. `deltas`: the "
         "newest frame in deviations of the training frames, and the steps between frames in deviations of the training "
-        "deltas. `none`: as it is",
+        "deltas. `directions`: the steps between frames, each of length 1. `none`: as it is",
     )
     context_clip: PositiveFloat | None = Field(
         None, description="normalised contexts are clamped to plus and minus this"
@@ -88,7 +88,7 @@ class NetworkPredictor(PredictorKind):
         return 1 if self.lookup is None else self.lookup.training_frames_needed
 
     @model_validator(mode="after")
-    def _can_take_what_it_looks_up(self) -> "NetworkPredictor":
+    def _goes_with_its_context(self) -> "NetworkPredictor":
         if isinstance(self.lookup, Basis):
             if not self.has_direction:
                 raise ValueError(
@@ -101,6 +101,10 @@ class NetworkPredictor(PredictorKind):
             raise ValueError(
                 f"lookup.ngrams: an n-gram of {self.lookup.frames_needed} frames is longer than window_frames = "
                 f"{self.window_frames}"
+            )
+        if self.context_normalisation == "directions" and self.window_frames < 2:
+            raise ValueError(
+                "context_normalisation: directions are of steps between frames, so window_frames must be 2"
             )
         if self.match_parameters_of is not None and not self.network.has_width:
             raise ValueError(f"match_parameters_of: a network of kind {self.network.kind} has no width to choose")
@@ -140,9 +144,10 @@ class NetworkPredictor(PredictorKind):
             return self
         if not isinstance(self.network, GRUNetwork | TransformerNetwork):
             raise ValueError(f"reads: past needs a network of kind gru or transformer, not {self.network.kind}")
-        if self.context_normalisation == "deltas":
+        if self.context_normalisation in ("deltas", "directions"):
             raise ValueError(
-                "reads: past does not go with context_normalisation: deltas, since the first frame has no step"
+                f"reads: past does not go with context_normalisation: {self.context_normalisation}, since the first frame "
+                "has no step"
             )
         if self.training.sequence_frames < self.window_frames:
             raise ValueError(

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from latentdyn.predictors.base import TrainedPredictor
 from latentdyn.predictors.lookup import Basis, Engram, build_lookup
@@ -22,7 +23,8 @@ class NetworkPredictor(TrainedPredictor):
         network: kind and options of the network (see networks).
         context_normalisation: `standard` (deviations of training frames); `deltas` (the newest frame in deviations of
             training frames, and instead of the older ones the steps between frames, in deviations of training steps: no
-            information is lost, and steps are not small beside frames that wander); or `none` (the latents' own
+            information is lost, and steps are not small beside frames that wander); `directions` (the steps between
+            frames, each of length 1: neither where frames are nor how long steps are); or `none` (the latents' own
             units).
         context_clip: normalised contexts are clamped to plus and minus this, so that an outlier does not lead the
             network far from all training data; None clamps nothing.
@@ -49,7 +51,8 @@ class NetworkPredictor(TrainedPredictor):
         super().__init__(dim, window_frames)
         self.context_normalisation, self.context_clip = context_normalisation, context_clip
         self.reads_past = reads == "past"
-        self.network = build_network(network, dim, window_frames, outputs, reads)
+        seen_frames = window_frames - (context_normalisation == "directions")
+        self.network = build_network(network, dim, seen_frames, outputs, reads)
         self.lookup = None if lookup is None else build_lookup(lookup, dim, window_frames, outputs)
         assert self.has_direction or not isinstance(self.lookup, Basis)
 
@@ -76,6 +79,8 @@ class NetworkPredictor(TrainedPredictor):
         elif self.context_normalisation == "deltas":
             steps = (context.diff(dim=1) - self.delta_mean) / self.delta_std
             context = torch.cat([steps, self.standardized(context[:, -1:])], dim=1)
+        elif self.context_normalisation == "directions":
+            context = F.normalize(context.diff(dim=1), dim=2)
         if self.context_clip is not None:
             context = context.clamp(-self.context_clip, self.context_clip)
         return context

@@ -747,6 +747,29 @@ def test_a_table_of_memories_is_of_predictors_with_one(predictor: dict[str, Any]
     assert re.search(r"tables\.memory\.predictors: 'p' starts from 'first'", refusal(values))
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "mdn"}, r"'p' does not make directions of directions alone"),
+        ({"context_normalisation": "standard"}, r"'p' does not make directions of directions alone"),
+        ({"linear_skip": "fixed"}, r"'p' has a linear skip or looks up frames"),
+        ({"lookup": {"kind": "engram"}}, r"'p' has a linear skip or looks up frames"),
+        ({"window_frames": 2}, r"window_frames of 'p' must be 3 or more"),
+        ({"horizons": [2]}, r"'p' is not trained at k = \[1\]"),
+    ],
+)
+def test_two_stages_are_of_predictors_that_see_directions_alone(changes: dict[str, Any], message: str):
+    alone = {"kind": "vmf_lognormal", "context_normalisation": "directions"}
+    table = {"kind": "two_stage", "corpora": ["known"], "representations": ["var"], "predictors": ["p"]}
+    values = edited("predictors.p", alone | {"lookup": {"kind": "basis"}})
+    values["tables"]["two"] = table
+    load_config(values)
+    values["predictors"]["p"] = alone | changes
+    assert re.search(rf"tables\.two\.(predictors|horizons): .*{message}", refusal(values))
+    values["predictors"]["p"] = alone | {"window_frames": 1}
+    assert re.search(r"predictors\.p: context_normalisation: directions needs a step", refusal(values))
+
+
 def test_more_prototypes_than_steps_are_refused():
     table = edited("tables.directions", {"kind": "archetypes", "corpora": ["known"], "representations": ["var"]})
     load_config({**table, "archetypes": {"cluster_counts": [2]}})

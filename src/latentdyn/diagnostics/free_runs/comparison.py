@@ -1,7 +1,7 @@
 """Long free runs beside the data: their motion, moments and autocorrelations."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,8 @@ from latentdyn.stores.frames import subsample_frames
 from latentdyn.stores.windows import Scaling, Windows, common_frames
 
 _LAGS = (1, 2, 4, 8)
+# draws runs (R, 1 + steps, D) from histories (R, H, D) and the rows of the frame index where they end
+Sample = Callable[[Tensor, pd.DataFrame, torch.Generator], Tensor]
 _FRECHET_RESAMPLES = 40  # each takes eigenvalues
 
 
@@ -68,12 +70,14 @@ def measure_free_runs(
     frames: pd.DataFrame,
     settings: FreeRunSettings,
     seed_names: tuple[object, ...],
+    sample: Sample | None = None,
 ) -> list[Record]:
     """Run freely from contexts of a split by draws, mean and median, and compare with frames of that split.
 
     Args:
         predictor: fitted at k = 1. latents: (n_rows, D) resident. frames: the frame index.
         seed_names: what names contexts, frames, draws and bootstrap.
+        sample: draws the runs of mode `sampled`; None draws them step by step from the densities.
 
     Returns:
         Records of modes `sampled`, `mean` and `median` (where the density has one), and `data`:
@@ -119,7 +123,11 @@ def measure_free_runs(
         """(R, 1 + steps, D): the newest true frame, then the run."""
         return free_run(predictor, history, settings.steps, 1, step)[:, history.shape[1] - 1 :]
 
-    sampled = run(by_draws(torch_generator(*names, "draws", device=latents.device), settings.temperature))
+    generator = torch_generator(*names, "draws", device=latents.device)
+    if sample is None:
+        sampled = run(by_draws(generator, settings.temperature))
+    else:
+        sampled = sample(history, contexts, generator)
     find_missing(predictor, latents, {"mean": "runs by the mean"})
     density = predictor.density(history[:1])
     runs = {"sampled": sampled}
