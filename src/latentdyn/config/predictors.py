@@ -103,9 +103,7 @@ class NetworkPredictor(PredictorKind):
                 f"{self.window_frames}"
             )
         if self.context_normalisation == "directions" and self.window_frames < 2:
-            raise ValueError(
-                "context_normalisation: directions are of steps between frames, so window_frames must be 2"
-            )
+            raise ValueError("context_normalisation: directions needs a step, so window_frames of 2 or more")
         if self.match_parameters_of is not None and not self.network.has_width:
             raise ValueError(f"match_parameters_of: a network of kind {self.network.kind} has no width to choose")
         return self
