@@ -144,8 +144,8 @@ class NetworkPredictor(PredictorKind):
             raise ValueError(f"reads: past needs a network of kind gru or transformer, not {self.network.kind}")
         if self.context_normalisation in ("deltas", "directions"):
             raise ValueError(
-                f"reads: past does not go with context_normalisation: {self.context_normalisation}, since the first frame "
-                "has no step"
+                f"reads: past does not go with context_normalisation: {self.context_normalisation}, since the first "
+                "frame has no step"
             )
         if self.training.sequence_frames < self.window_frames:
             raise ValueError(
