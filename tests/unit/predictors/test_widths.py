@@ -9,7 +9,7 @@ from latentdyn.predictors.widths import matched_facts, n_parameters, with_matche
 from tests.settings import settings_of
 
 DIM = 6
-LOOKUP = {"kind": "engram", "codes": "fitted", "n_codes": 16, "ngrams": [1, 2], "rows": 300, "width": 8,
+LOOKUP = {"kind": "engram", "codes": "fitted", "n_codes": 16, "ngrams": [1, 2], "rows": 300, "width": 640,
           "learning_rate": 0.01}  # fmt: skip
 NETWORKS = {
     "mlp": {"kind": "mlp", "width": 5, "layers": 2},
