@@ -10,7 +10,7 @@ that level: bursts of motion, as syllables make them. Both are of the speaker's 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -179,8 +179,9 @@ def measure_two_stage(
 
     for mode in ("joint", "two_stage"):
         found = measure_free_runs(predictor, latents, frames, settings, seed_names, sampler(mode, settings.steps))
-        kept = {"sampled": mode} if mode == "two_stage" else {"sampled": mode} | {m: m for m in _OF_FRAMES}
-        records += [_relabelled(r, kept[r.mode]) for r in found if r.mode in kept]
+        records += [replace(r, mode=mode) for r in found if r.mode == "sampled"]
+        if mode == "joint":  # frames that no predictor made are the same for both
+            records += [r for r in found if r.mode in _OF_FRAMES]
         forecast = sampler(mode, max(_FORECAST_STEPS))
         records += _forecast_records(predictor, latents, frames, forecast, settings, (*seed_names, mode), mode)
     return records
@@ -207,10 +208,6 @@ def in_two_stages(
     moves = log_lengths.exp()[..., None].to(history) * directions[:, REACH:-REACH]
     newest = history[:, -1:]
     return torch.cat([newest, newest + moves.cumsum(dim=1)], dim=1)
-
-
-def _relabelled(found: Record, mode: str) -> Record:
-    return Record(**{**vars(found), "mode": mode})
 
 
 def _forecast_records(
