@@ -65,9 +65,10 @@ class Basis(LookupKind):
     """A mean direction that is made of prototypes (seed 004 §3, insight 5). For heads that have a direction."""
 
     kind: Literal["basis"]
-    codes: Literal["learned", "random"] = Field(
+    codes: Literal["learned", "archetypes", "random"] = Field(
         "learned",
-        description="the prototypes. `learned`: with all other weights. `random`: drawn, and kept",
+        description="the prototypes. `learned`: with all other weights. `archetypes`: centres of spherical k-means on "
+        "the directions of the longer half of training steps, and kept. `random`: drawn, and kept",
     )
     n_prototypes: int = Field(128, ge=2, le=100_000, description="K: prototypes, each with a key that is learned")
 

@@ -165,8 +165,7 @@ def measure_two_stage(
     law = LengthLaw.fit(*steps_around(latents, frames[frames["split"] == "train"], speakers))
     told, log_lengths = steps_around(latents, frames[frames["split"] == settings.split], speakers)
     missed = (log_lengths - law.expected(told)).square().sum() / (log_lengths - log_lengths.mean()).square().sum()
-    where = {"split": settings.split, "mode": "two_stage"}
-    records = [record(R2_LENGTHS, 1 - float(missed), len(log_lengths), **where)]
+    records: list[Record] = []
 
     def sampler(mode: str, steps: int) -> Sample:
         if mode == "joint":
@@ -184,7 +183,8 @@ def measure_two_stage(
             records += [r for r in found if r.mode in _OF_FRAMES]
         forecast = sampler(mode, max(_FORECAST_STEPS))
         records += _forecast_records(predictor, latents, frames, forecast, settings, (*seed_names, mode), mode)
-    return records
+    explained = record(R2_LENGTHS, 1 - float(missed), len(log_lengths), split=settings.split, mode="two_stage")
+    return [*records, explained]
 
 
 @torch.inference_mode()

@@ -88,18 +88,7 @@ class Engram(nn.Module):
                 "lookup.n_codes of the predictor",
                 "ask for fewer codes, or use a larger corpus",
             )
-        kmeans = faiss.Kmeans(
-            frames.shape[1],
-            self.n_codes,
-            nredo=3,
-            seed=int(torch.randint(2**31 - 1, ())),
-            init_method=faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS,  # at random, well separated clusters are missed
-            min_points_per_centroid=1,
-        )
-        some = frames[torch.randperm(len(frames))[:_MOST_FRAMES]]
-        kmeans.train(np.ascontiguousarray(some.cpu().numpy(), np.float32))
-        assert kmeans.centroids is not None  # it is trained
-        self.codebook.copy_(torch.from_numpy(kmeans.centroids))
+        self.codebook.copy_(_centroids(frames, self.n_codes, spherical=False))
 
     def codes_of(self, frames: Tensor) -> Tensor:
         """Codes (B, N) int64 of frames (B, N, D), in deviations of the training frames."""
@@ -138,13 +127,14 @@ class Basis(nn.Module):
     """Σ_k α_k P_k of prototypes P_k, α the softmax of s cos(q, key_k): keys and the sharpness s are learned.
 
     Args:
-        codes: `learned` or `random` prototypes; those stay as they are. n_prototypes: K.
+        codes: `learned`, `archetypes` or `random` prototypes; the last two stay as they are. n_prototypes: K.
     """
 
     prototypes: Tensor
 
     def __init__(self, dim: int, *, codes: str, n_prototypes: int) -> None:
         super().__init__()
+        self.codes = codes
         self.keys = nn.Parameter(torch.randn(n_prototypes, dim))
         self.log_sharpness = nn.Parameter(torch.tensor(_SHARPNESS).log())
         prototypes = F.normalize(torch.randn(n_prototypes, dim), dim=1)
@@ -153,7 +143,44 @@ class Basis(nn.Module):
         else:
             self.register_buffer("prototypes", prototypes)
 
+    def fit(self, steps: Tensor) -> None:
+        """Archetypes are the centres of spherical k-means on the directions of the longer half of training steps
+        (n, D); torch's global generator draws the seed.
+
+        Raises:
+            UserError: so many steps are fewer than prototypes.
+        """
+        if self.codes != "archetypes":
+            return
+        lengths = steps.norm(dim=1)
+        long = steps[(lengths >= lengths.median()) & (lengths > 0)]
+        if len(long) < len(self.prototypes):
+            raise UserError(
+                f"{len(self.prototypes)} archetypes are to be fitted to the {len(long)} longer ones of {len(steps)} "
+                "training steps",
+                "lookup.n_prototypes of the predictor",
+                "ask for fewer prototypes, or use a larger corpus",
+            )
+        self.prototypes.copy_(_centroids(F.normalize(long, dim=1), len(self.prototypes), spherical=True))
+
     def forward(self, query: Tensor) -> Tensor:
         """The sum (B, D) for a query (B, D)."""
         cosines = F.normalize(query, dim=1) @ F.normalize(self.keys, dim=1).T
         return torch.softmax(self.log_sharpness.exp() * cosines, dim=1) @ self.prototypes
+
+
+def _centroids(points: Tensor, n: int, *, spherical: bool) -> Tensor:
+    """Centres (n, D) of k-means on points (m, D), m >= n, or on directions; float32."""
+    kmeans = faiss.Kmeans(
+        points.shape[1],
+        n,
+        nredo=3,
+        spherical=spherical,
+        seed=int(torch.randint(2**31 - 1, ())),
+        init_method=faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS,  # at random, well separated clusters are missed
+        min_points_per_centroid=1,
+    )
+    some = points[torch.randperm(len(points))[:_MOST_FRAMES]]
+    kmeans.train(np.ascontiguousarray(some.cpu().numpy(), np.float32))
+    assert kmeans.centroids is not None  # it is trained
+    return torch.from_numpy(kmeans.centroids)

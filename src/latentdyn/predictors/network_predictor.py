@@ -60,6 +60,8 @@ class NetworkPredictor(TrainedPredictor):
         super().set_start(scaling, train, validation, k)
         if isinstance(self.lookup, Engram):
             self.lookup.fit(self.standardized(train.latents[train.rows]))
+        elif isinstance(self.lookup, Basis):
+            self.lookup.fit(train.latents[train.rows] - train.latents[train.rows - 1])
 
     def outputs(self, context: Context, n: int | None = None) -> Tensor:
         """The network's outputs for context (B, W, D): (B, outputs), or the first n of them alone."""

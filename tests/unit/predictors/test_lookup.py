@@ -122,6 +122,20 @@ def test_prototypes_are_weighed_by_the_cosines_of_their_keys():
             torch.testing.assert_close(basis(scale * torch.tensor([[3.0, 4.0]]))[0], expected)
 
 
+def test_archetypes_are_the_directions_of_long_steps_and_are_kept():
+    directions = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-0.6, -0.8]])
+    long = directions.repeat(40, 1) * torch.linspace(5, 50, 120)[:, None]
+    short = torch.randn(100, 2, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    basis = Basis(2, codes="archetypes", n_prototypes=3)
+    basis.fit(torch.cat([short / short.norm(dim=1, keepdim=True), long]))
+    cosines = basis.prototypes @ directions.T
+    torch.testing.assert_close(cosines.max(dim=0).values, torch.ones(3), atol=1e-4, rtol=0)
+    assert "prototypes" in dict(basis.named_buffers())
+    with pytest.raises(UserError, match=r"3 archetypes are to be fitted to the 2 longer ones of 4 training steps"):
+        basis.fit(torch.tensor([[1.0, 0], [0, 0], [3, 0], [0, 0]]))
+
+
 @pytest.mark.parametrize(("codes", "trained"), [("learned", 2 * 5 * 2 + 1), ("random", 5 * 2 + 1)])
 def test_random_prototypes_are_kept_and_are_no_parameters(codes, trained):
     basis = Basis(2, codes=codes, n_prototypes=5)
