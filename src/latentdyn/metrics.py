@@ -313,6 +313,61 @@ STATE_INFORMATION_WHOLE = Metric("state_information_whole", "nats/frame", decima
 RECONSTRUCTION = Metric("reconstruction", "1", decimals=3, better="higher",
     sentence="Share of the variance of the reference's frames that is there again when true frames are mapped back.")
 
+# ---------------------------------------------------------------------- of a state and an innovation (factorizer)
+
+INNOVATION_NATS = Metric("innovation_nats", "nats/frame", decimals=2, better="neither",
+    sentence="KL of the innovation of a frame: what is sent beside the state.")
+INNOVATION_KBIT_PER_S = Metric("innovation_kbit_per_s", "kbit/s", decimals=3, better="neither",
+    sentence="The same for a second.")
+INNOVATION_RATE = Metric("innovation_rate", "nats/frame", decimals=2, better="neither",
+    sentence="R, what the innovation should cost at beta = 1, by the covariance of what the state leaves of a frame.")
+INNOVATION_EFFICIENCY = Metric("innovation_efficiency", "1", decimals=2, better="higher",
+    sentence="Nats that the reconstruction gains over the best Gaussian given the state, for a nat of the innovation; "
+    "1 at the optimum of beta = 1.")
+SWAP_RATIO = Metric("swap_ratio", "1", decimals=2, better="higher",
+    sentence="Squared error of the reconstruction with states of other sequences over that with its own.")
+CLAMPED_SIGMAS = Metric("clamped_sigmas", "dimensions", decimals=0, better="lower",
+    sentence="Trained deviations that are at a bound.")
+STATE_RANK = Metric("state_rank", "dimensions", decimals=1, better="higher",
+    sentence="In how many directions the state varies, before it is whitened: participation ratio of its correlation.")
+NEXT_FRAME_INFORMATION = Metric("next_frame_information", "nats/frame", decimals=3, better="higher",
+    sentence="What the stored state tells about the next frame of the source, by a straight line: voice and room too.")
+WINDOW_INFORMATION = Metric("window_information", "nats/frame", decimals=3, better="neither",
+    sentence="What the last W frames of the source tell about the next one, by a straight line.")
+DYNAMICS_SKILL = Metric("dynamics_skill", "1", decimals=3, better="neither",
+    sentence="How much better forecasts of the state are than no change and than its mean, whatever its scale; a slow "
+    "state is easy to forecast.")
+FRAME_NLL = Metric("frame_nll", "nats/frame", decimals=2, better="lower",
+    sentence="Bound on the NLL of a frame given those before it; not of a state that has read the frame itself.")
+WINDOW_NLL = Metric("window_nll", "nats/frame", decimals=2, better="neither",
+    sentence="NLL of a training frame by the best straight line of the last W.")
+DYNAMICS_MSE = Metric("dynamics_mse", "1", decimals=4, better="neither",
+    sentence="Mean squared error of forecasts of the state, in its own units: a small state makes it small.")
+STATE_VARIANCE = Metric("state_variance", "1", decimals=3, better="neither",
+    sentence="Mean variance of the state's dimensions, in its own units.")
+PRIOR_OVER_POSTERIOR = Metric("prior_over_posterior", "1", decimals=2, better="neither",
+    sentence="Squared error of the reconstruction with innovations of the prior over that with the posterior's.")
+ALARMS = Metric("alarms", "alarms", decimals=0, better="lower", sentence="How many of the alarms ring.")
+_KNOBS = {
+    "kl": "the innovation costs below a tenth of R; give a lower innovation.beta, a longer beta_warmup_steps, or "
+    "target_nats",
+    "efficiency": "a nat of it buys below half a nat; give a lower target_nats or a higher innovation.beta, a lower "
+    "prior_sample_prob, or reconstructor.form additive",
+    "swap": "the reconstructor ignores the state (ratio 1.1 or below); give a higher innovation.beta, a smaller "
+    "innovation.dim, more prior_sample_prob or a lower dynamics.weight",
+    "clamp": "a trained deviation is at its bound; set learned_sigma to false, or dynamics.likelihood to whitened",
+    "rank": "the state varies in below a quarter of its dimensions; give a lower dynamics.weight with likelihood "
+    "whitened, or a smaller dim",
+    "state": "the state tells below half of what the window tells; give a lower dynamics.weight or a higher "
+    "innovation.beta, a weight to future, or a larger dim",
+    "dynamics": "forecasts of the state have a skill below .05; give a higher dynamics.weight, or more window_frames",
+    "leak": "the state knows the frame that it should foretell; set timing to strict",
+}
+FACTORIZER_ALARMS = {
+    name: Metric(f"alarm_{name}", "1", decimals=0, better="lower", sentence=f"Rings (1) where {knob}.")
+    for name, knob in _KNOBS.items()
+}
+
 NOISE_RESPONSE = Metric("noise_response", "1", decimals=4, better="lower",
     sentence="Mean squared change of frames when white noise is added to the audio, over the variance of the frames.")
 NOISE_RESPONSE_LOG_MEL = Metric("noise_response_log_mel", "1", decimals=4, better="neither",
@@ -417,6 +472,11 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
     "learned": (
         DECODED_SKILL, DECODED_NLL, STATE_INFORMATION, STATE_INFORMATION_WHOLE, RECONSTRUCTION, RATE_KBIT_PER_S,
         RATE_MEMORYLESS, RATE_SHUFFLED, RATE_SAVED, RATE_SAVED_SHUFFLED, DIM, FRAME_RATE_HZ, SPEAKERS, NONFINITE,
+    ),
+    "factorizer": (
+        INNOVATION_NATS, INNOVATION_KBIT_PER_S, INNOVATION_RATE, INNOVATION_EFFICIENCY, SWAP_RATIO, CLAMPED_SIGMAS,
+        STATE_RANK, NEXT_FRAME_INFORMATION, WINDOW_INFORMATION, DYNAMICS_SKILL, FRAME_NLL, WINDOW_NLL, DYNAMICS_MSE,
+        STATE_VARIANCE, PRIOR_OVER_POSTERIOR, ALARMS, *FACTORIZER_ALARMS.values(), KEPT_STEP,
     ),
     "archetypes": (
         TIGHTNESS, TIGHTNESS_TRAINING, TIGHTNESS_RANDOM, SPEAKER_TRANSFER, SPEAKER_TRANSFER_CEILING,

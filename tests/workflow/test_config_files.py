@@ -101,9 +101,10 @@ def made_by(kind: type[RepresentationKind]) -> str:
 def jobs(shipped: Config) -> Counter[str]:
     """How often a run from nothing starts each rule that measures something or makes latents."""
     asked = [(corpus, table) for table in shipped.tables.values() for corpus in table.corpora]
-    stores = {(corpus, name) for corpus, table in asked for row in table.rows(shipped)
-              for name in sources(shipped, row)}  # fmt: skip
     measured = {measurement for corpus, table in asked for measurement in table.measurements(shipped, corpus)}
+    rows = {(corpus, row) for corpus, table in asked for row in table.rows(shipped)}
+    rows |= {(m.corpus, m.representation) for m in measured}
+    stores = {(corpus, name) for corpus, row in rows for name in sources(shipped, row)}
     kinds = {kind.measurement: kind for kind in shipped.measurement_kinds()}
     models = {
         (m.corpus, m.representation, m.seed, model.name, model.kind)

@@ -61,3 +61,11 @@ class RepresentationTraining(_GradientDescent):
     patience_validations: Count | None = Field(
         4, description="stop after this many validations without a new best; null trains all steps"
     )
+
+
+class FactorizerTraining(RepresentationTraining):
+    """The same, with more patience: networks that begin at 0 pay after some hundred updates."""
+
+    patience_validations: Count | None = Field(
+        12, description="stop after this many validations without a new best; null trains all steps"
+    )

@@ -29,15 +29,9 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
     Raises:
         UserError: the chains were not given or do not fit (see representations.way), or as of the diagnostics.
     """
-    if subject.chains is None:
-        raise UserError(
-            "nothing says how these latents lead to those of the reference",
-            "--chains",
-            "give the handles of both, each from the root on, as own and reference",
-        )
-    way = open_way(subject.chains["own"], subject.chains["reference"])
+    way = open_way(subject.chain_to("own"), subject.chain_to("reference"))
     store, frames = subject.store, subject.frames
-    aligned = _aligned(store, open_latents(subject.chains["reference"][-1]))
+    aligned = _aligned(store, open_latents(subject.chain_to("reference")[-1]))
     ahead = max(*settings["horizons"], *settings["information_horizons"])
     pair = Pair.of(subject.latents.cpu().numpy(), aligned, frames, settings["window_frames"], ahead)
     resamples, most = settings["bootstrap_resamples"], settings["max_frames"]

@@ -85,6 +85,20 @@ class Subject:
             )
         return told
 
+    def chain_to(self, end: str) -> Sequence[Path]:
+        """The handles from the root on to `own` or `reference`.
+
+        Raises:
+            UserError: they were not given.
+        """
+        if self.chains is None:
+            raise UserError(
+                "nothing says how these latents lead to those of the reference",
+                "--chains",
+                "give the handles of both, each from the root on, as own and reference",
+            )
+        return self.chains[end]
+
     def fitted_to(self, role: str = "predictor") -> "Subject":
         """The latents and frames that the model of this role was fitted to, of the same representation as these.
 

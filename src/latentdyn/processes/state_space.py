@@ -72,7 +72,16 @@ class StateSpace:
             if k == 1:
                 found += [step.level_gain(), Answer("unbounded", 1, 0.0, "radius < 1")]
             found.append(step.information(k))
-        return found
+        return found + self._answers_of_factorizers()
+
+    def _answers_of_factorizers(self) -> list[Answer]:
+        """Given the whole past, at beta = 1 and the process's own noise."""
+        given = self.given_past()
+        return [
+            Answer("innovation_nats", None, self.rate(), "½ Σ ln(λ_i(V) / noise²), Kalman filter"),
+            Answer("frame_nll", None, self.nll(given), "½ ln det(2πe V), Kalman filter"),
+            Answer("next_frame_information", None, self.information(given), "½ ln(det S / det V), Kalman filter"),
+        ]
 
     def given_window(self, k: int, window_frames: int) -> np.ndarray:
         """Covariance (D, D) of x_t given x_{t-k-W+1 .. t-k}."""

@@ -180,6 +180,17 @@ def test_a_calibration_is_measured_as_its_mappings_say():
     assert measured(config, "exact", "readouts") == [("var", "var", 0)]
 
 
+def test_factorizers_are_measured_in_the_frames_of_their_source():
+    values = edited("representations.hidden", {"kind": "state_space"})
+    values["representations"]["z"] = {"kind": "factorizer", "source": "hidden", "dim": 4}
+    values["tables"]["exact"]["factorizers"] = {"hidden": "z"}
+    values["tables"]["health"] = {"kind": "factorizer_health", "corpora": ["known"], "representations": ["z"]}
+    config = load_config(values)
+    for table in ("exact", "health"):
+        (found,) = (m for m in config.tables[table].measurements(config, "known") if m.kind == "factorizer")
+        assert (found.representation, found.variant, found.metrics) == ("z", "hidden", "factorizer_hidden.json")
+
+
 def test_a_predictor_that_starts_from_another_keeps_its_origin_and_names_its_regime():
     training = {"regime": {"kind": "unrolled"}}
     values = edited("predictors.arm", ARM | {"log_sigma_max": 0.7, "context_clip": 5.0, "training": training})

@@ -8,6 +8,7 @@ from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.networks import GRUNetwork, MLPNetwork, NetworkKind
 from latentdyn.config.representations.learned import LearnedRepresentation
 from latentdyn.config.shapes import Shape
+from latentdyn.config.training import FactorizerTraining
 from latentdyn.config.values import Fraction, Horizons, Size, Strict
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Reconstructor(Strict):
 class Dynamics(Strict):
     """A model of the next state. It is always trained; the weight says what is asked of the state."""
 
-    weight: Weight = Field(0.1, description="what a predictable state counts, beside a nat of the reconstruction")
+    weight: Weight = Field(0.01, description="what a predictable state counts, beside a nat of the reconstruction")
     likelihood: Literal["whitened", "fixed", "learned"] = Field(
         "whitened",
         description="of forecasts: by covariances of the batch, whatever the state's scale and mixing; or in the "
@@ -102,6 +103,7 @@ class Factorizer(LearnedRepresentation):
     innovation: Innovation = Field(Innovation(), description="what a frame adds, and what it may cost")
     reconstructor: Reconstructor = Field(Reconstructor(), description="how a frame is rebuilt")
     dynamics: Dynamics = Field(Dynamics(), description="how predictable the state is")
+    training: FactorizerTraining = Field(FactorizerTraining(), description="how it is fitted")
     future: Future = Field(Future(), description="what the state alone tells of later frames")
 
     def shape_of(self, source: Shape) -> Shape:

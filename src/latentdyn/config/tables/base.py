@@ -123,15 +123,16 @@ class TableKind(Strict):
             raise ValueError(
                 f"{where}.slices: high_energy is measured on audio, and corpus '{name}' (kind {corpus.kind}) has none"
             )
+        measured = self.measurements(config, name)
         known = {
             row: Known(name, corpus, row, config.all_representations[row].shape(config, corpus))
-            for row in self.rows(config)
+            for row in (*self.rows(config), *(m.representation for m in measured))
         }
         for split in getattr(self, "splits", ["eval"]):
             for of in known.values():
                 of.check_split(f"{where}.splits", split, f"rows of split {split} are asked for")
         kinds = {kind.measurement: kind for kind in config.measurement_kinds()}
-        found = ((m.kind, m.representation, m.by, m.variant) for m in self.measurements(config, name))
+        found = ((m.kind, m.representation, m.by, m.variant) for m in measured)
         for measurement, row, by, variant in dict.fromkeys(found):
             kinds[measurement].check(where, config, known[row], by, variant)
 

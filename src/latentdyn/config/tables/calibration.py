@@ -7,9 +7,12 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from latentdyn.config.measurements import Measurement, MeasurementKind
 from latentdyn.config.measurements.clusters import Clustering
+from latentdyn.config.measurements.factorizer import FactorizerHealth
 from latentdyn.config.measurements.lagged import Evaluation
 from latentdyn.config.mistakes import alike
 from latentdyn.config.representations import Process
+from latentdyn.config.representations.factorizer import Factorizer
+from latentdyn.config.representations.processes import StateSpace
 from latentdyn.config.representations.same_shape import Outliers
 from latentdyn.config.shapes import Known
 from latentdyn.config.tables.base import TableKind, by_predictors, check_predictors, undefined
@@ -60,6 +63,9 @@ class CalibrationTable(TableKind):
     readouts: Annotated[list[Name], AfterValidator(no_duplicates)] = Field(
         [], description="processes whose slow features and canonical correlations are measured"
     )
+    factorizers: dict[Name, Name] = Field(
+        {}, description="for a process with a hidden state, the factorizer that should find it"
+    )
     horizons: Horizons = Field(
         [1, 2, 4, 8], description="k at which values are compared, as far as a predictor is fitted at them"
     )
@@ -69,7 +75,7 @@ class CalibrationTable(TableKind):
     )
 
     def rows(self, config: "Root") -> list[str]:
-        return list(dict.fromkeys([*self.predictors, *self.keys, *self.geometry, *self.readouts]))
+        return list(dict.fromkeys([*self.predictors, *self.keys, *self.geometry, *self.readouts, *self.factorizers]))
 
     def check(self, where: str, config: "Root") -> None:
         for name in self.predictors:
@@ -86,6 +92,8 @@ class CalibrationTable(TableKind):
                     f"{where}.readouts: slow features and canonical correlations of '{name}' are not known exactly: "
                     "they are of a process of kind var with a radius above 0 and below 1"
                 )
+        for name, factorizer in self.factorizers.items():
+            self._check_factorizer(f"{where}.factorizers.{name}", config, name, factorizer)
         check_predictors(where, config, self.predictors.values())
         for name, predictor in self.predictors.items():
             self._check_horizons(f"{where}.horizons", config, name, predictor)
@@ -114,6 +122,13 @@ class CalibrationTable(TableKind):
         if not isinstance(process := config.representations[name], Process):
             raise ValueError(f"{where}: not a process whose exact values are known")
         return process
+
+    def _check_factorizer(self, where: str, config: "Root", name: str, factorizer: str) -> None:
+        if not isinstance(self._process(where, config, name), StateSpace):
+            raise ValueError(f"{where}: what a factorizer should find is known of a process of kind state_space alone")
+        own = config.representations.get(factorizer)
+        if not isinstance(own, Factorizer) or own.source != name or own.timing != "strict":
+            raise ValueError(f"{where}: '{factorizer}' is no factorizer of '{name}' whose timing is strict")
 
     def _check_clusters(self, where: str, process: Process) -> None:
         if not process.exact_clusters:
@@ -148,7 +163,9 @@ class CalibrationTable(TableKind):
         clusters = [clustering.of(config, corpus, r, key, 0) for r, keys in self.keys.items() for key in keys]
         shapes = [config.section(Geometry).of(config, corpus, r, r, 0) for r in self.geometry]
         directions = [config.section(Readouts).of(config, corpus, r, r, 0) for r in self.readouts]
-        return evaluations + clusters + shapes + directions
+        health = config.section(FactorizerHealth)
+        states = [health.of(config, corpus, own, own, 0, process) for process, own in self.factorizers.items()]
+        return evaluations + clusters + shapes + directions + states
 
     def plan(self, config: "Root", corpus: str) -> dict[str, Any]:
         processes = {name: config.representations[name].model_dump(mode="json") for name in self.rows(config)}

@@ -89,7 +89,8 @@ class Bound(SequenceObjective):
 
     def look_after(self) -> None:
         self._whiten()
-        warn_of_alarms(self.measure(lambda batches: measure_health(self.model, batches)), self.model)
+        training = list(self.look("train"))
+        warn_of_alarms(self.measure(lambda batches: measure_health(self.model, batches, training)), self.model)
 
     @torch.inference_mode()
     def _whiten(self) -> None:

@@ -9,8 +9,8 @@ efficiency          NLL of a frame given the state less that of the reconstructi
 swap_ratio          squared error with the states of other sequences over that with its own
 clamped             trained deviations that are at a bound
 effective_rank      participation ratio of the state's correlation
-state_information   what the state that is stored at t tells of x_{t+1} by a straight line, in nats, held out;
-                    window_information is what the last W frames tell
+state_information   what the state that is stored at t tells of x_{t+1} by a straight line of training speakers, in
+                    nats; window_information is what the last W frames tell
 dynamics_skill      1 - Σ error of forecasts over the better of no change and the mean, in whitened coordinates
 nll                 the bound on the NLL of a frame given those before it, beside window_nll, that by the best line of W
                     frames; not told where timing is inclusive, since it bounds nothing there
@@ -87,84 +87,93 @@ def warn_of_alarms(health: dict[str, float], model: Factorizer) -> None:
 
 
 @torch.inference_mode()
-def measure_health(model: Factorizer, batches: Iterable[Seen]) -> Tensor:
-    """What `HEALTH` names, float64, over all frames of some batches; NaN where there is none."""
+def measure_health(model: Factorizer, batches: Iterable[Seen], training: Iterable[Seen]) -> Tensor:
+    """What `HEALTH` names, float64, over all frames of some batches; NaN where there is none.
+
+    Args:
+        training: batches of training speakers, to which straight lines are fitted.
+    """
     seen = list(batches)
     if not seen:
         return torch.full((len(HEALTH),), torch.nan, dtype=torch.float64)
     found = {**_innovation(model, seen), **_state(model, seen), **_dynamics(model, seen)}
     found |= _bound(model, found)
+    found["state_information"] = _information(_known(model, training), _known(model, seen))
     found["clamped"] = model.reconstructor.clamped() + model.dynamics.clamped()
     return torch.tensor([float(found[name]) for name in HEALTH], dtype=torch.float64)
 
 
+@torch.inference_mode()
+def frame_costs(model: Factorizer, seen: Seen) -> tuple[Tensor, Tensor]:
+    """KL, and the bound on the NLL in the source's units, (B, T) float64 in nats of a frame."""
+    nats = kl(seen.posterior, seen.prior).sum(2).double()
+    nll = model.reconstructor.nll(seen.frames, model.reconstructor(seen.states, seen.drawn)).double()
+    return nats, nll + nats + model.source_dim * math.log(float(model.scale))
+
+
 def _innovation(model: Factorizer, batches: list[Seen]) -> dict[str, float]:
     """What the innovation costs and gives, and what the reconstructor reads."""
-    nats, nll, errors = [], [], {"left": [], "drawn": [], "redrawn": [], "swapped": []}  # type: ignore[var-annotated]
+    costs = [frame_costs(model, seen) for seen in batches]
+    errors: dict[str, list[Tensor]] = {"left": [], "drawn": [], "redrawn": [], "swapped": []}
     for seen in batches:
         ways = {
             "left": (seen.states, seen.prior.mean), "drawn": (seen.states, seen.drawn),
-            "redrawn": (seen.states, seen.redrawn), "swapped": (seen.states.roll(1, 0), seen.drawn),
+            "redrawn": (seen.states, seen.redrawn), "swapped": (_of_others(seen.states), seen.drawn),
         }  # fmt: skip
-        rebuilt = {name: model.reconstructor(*reads) for name, reads in ways.items()}
-        for name, frames in rebuilt.items():
-            errors[name].append((seen.frames - frames).flatten(0, 1).double())
-        nats.append(kl(seen.posterior, seen.prior).sum(2).flatten().double())
-        nll.append(model.reconstructor.nll(seen.frames, rebuilt["drawn"]).flatten().double())
+        for name, reads in ways.items():
+            errors[name].append((seen.frames - model.reconstructor(*reads)).flatten(0, 1).double())
     mse = {name: float(torch.cat(of).square().mean()) for name, of in errors.items()}
     inverse_sigma = (-model.reconstructor.bounded_log_sigma).exp().double()
     left, kept = (torch.cat(errors[name]) * inverse_sigma for name in ("left", "drawn"))
     values = torch.linalg.eigvalsh(left.T @ left / len(left)).clamp_min(0)
     of_model = values.clamp_min(1)  # the reconstructor's own noise is there in any case
     given_state = 0.5 * float((of_model.log() + values / of_model).sum())
-    cost = float(torch.cat(nats).mean())
     bought = given_state - 0.5 * float(kept.square().sum(1).mean())
+    cost, nll = (float(torch.cat([of.flatten() for of in each]).mean()) for each in zip(*costs, strict=True))
     return {
         "kl_nats": cost,
         "rate_nats": 0.5 * float(of_model.log().sum()),
         "efficiency": bought / cost if cost > _NOTHING else math.nan,
         "swap_ratio": mse["swapped"] / max(mse["drawn"], _TINY),
         "prior_over_posterior": mse["redrawn"] / max(mse["drawn"], _TINY),
-        "reconstruction_nll": float(torch.cat(nll).mean()),
+        "nll": nll,
     }
+
+
+def _of_others(states: Tensor) -> Tensor:
+    """States of another sequence; of a single one, of other times."""
+    return states.roll(1, 0) if len(states) > 1 else states.flip(1)
 
 
 def _state(model: Factorizer, batches: list[Seen]) -> dict[str, float]:
-    """The spread of the state, and what it tells of the next frame that it does not know."""
+    """The spread of the state."""
     states = torch.cat([seen.states.flatten(0, 1) for seen in batches]).double()
-    covariance = torch.cov(states.T, correction=0).reshape(model.dim, model.dim)
-    variance = covariance.diagonal()
-    scaled = (states - states.mean(0)) / variance.clamp_min(_TINY).sqrt()
+    centred = states - states.mean(0)
+    variance = centred.square().mean(0)
+    scaled = centred / variance.clamp_min(_TINY).sqrt()
     correlations = torch.linalg.eigvalsh(scaled.T @ scaled / len(scaled))
     rank = float(correlations.sum().square() / correlations.square().sum().clamp_min(_TINY))
-    return {
-        "effective_rank": rank,
-        "state_variance": float(variance.mean()),
-        "state_information": _information(model, batches),
-    }
+    return {"effective_rank": rank, "state_variance": float(variance.mean())}
 
 
-def _information(model: Factorizer, batches: list[Seen]) -> float:
-    """NLL of frames less that given the state, by straight lines of one half of the sequences, scored on the other.
-
-    NaN where there are too few frames.
-    """
-    pairs = []
+def _known(model: Factorizer, batches: Iterable[Seen]) -> tuple[Tensor, Tensor]:
+    """1 and states (n, 1 + d), and for each the next frame (n, D) that is not read for it."""
+    states, frames = [], []
     for seen in batches:
         known, told = (seen.states, seen.frames) if model.strict else (seen.states[:, :-1], seen.frames[:, 1:])
-        pairs.append((known, told))
-    known, told = (torch.cat(of).double() for of in zip(*pairs, strict=True))
-    scores = []
-    for fitted in (slice(0, None, 2), slice(1, None, 2)):
-        scored = slice(1, None, 2) if fitted.start == 0 else slice(0, None, 2)
-        x, y = (torch.cat([torch.ones_like(k[..., :1]), k], 2).flatten(0, 1) for k in (known[fitted], known[scored]))
-        of_x, of_y = told[fitted].flatten(0, 1), told[scored].flatten(0, 1)
-        if len(x) <= x.shape[1] + of_x.shape[1] or not len(y):
-            return math.nan
-        weights = torch.linalg.lstsq(x, of_x, driver="gelsd").solution
-        given = _nll(of_x - x @ weights, of_y - y @ weights)
-        scores.append(_nll(of_x - of_x.mean(0), of_y - of_x.mean(0)) - given)
-    return sum(scores) / len(scores)
+        states.append(torch.cat([torch.ones_like(known[..., :1]), known], dim=2).flatten(0, 1).double())
+        frames.append(told.flatten(0, 1).double())
+    return torch.cat(states), torch.cat(frames)
+
+
+def _information(fitted: tuple[Tensor, Tensor], scored: tuple[Tensor, Tensor]) -> float:
+    """NLL of frames less that given the state, by Gaussians about a mean and about a straight line of the one sample,
+    on the other; NaN where there are too few frames to fit."""
+    (x, y), (of_x, of_y) = fitted, scored
+    if len(x) <= x.shape[1] + y.shape[1]:
+        return math.nan
+    weights = torch.linalg.lstsq(x, y, driver="gelsd").solution
+    return _nll(y - y.mean(0), of_y - y.mean(0)) - _nll(y - x @ weights, of_y - of_x @ weights)
 
 
 def _nll(fitted: Tensor, scored: Tensor) -> float:
@@ -197,12 +206,11 @@ def _dynamics(model: Factorizer, batches: list[Seen]) -> dict[str, float]:
 
 
 def _bound(model: Factorizer, found: dict[str, float]) -> dict[str, float]:
-    """The bound on the NLL in the source's units, where it is one."""
+    """What the bound on the NLL says, where it is one."""
     window = float(model.window_nll)
-    nll = found["reconstruction_nll"] + found["kl_nats"] + model.source_dim * math.log(float(model.scale))
-    leaks = not model.strict or nll < window - _LEAK * model.source_dim
+    leaks = not model.strict or found["nll"] < window - _LEAK * model.source_dim
     return {
-        "nll": nll if model.strict else math.nan,
+        "nll": found["nll"] if model.strict else math.nan,
         "window_nll": window,
         "window_information": float(model.window_information),
         "leaks": float(leaks),

@@ -37,6 +37,7 @@ _COLUMNS = ("process", "by", "diagnostic", "k", "exact", "measured", "ci_low", "
 _BOUNDS = ("ci_low", "ci_high")
 _CLUSTERED = ("variance_ratio",)  # measured with keys, not with predictors
 _SHAPES = [metric.name for metric in MEASURED["geometry"]]  # measured with nothing
+_FACTORED = ("innovation_nats", "frame_nll", "next_frame_information")  # measured with a factorizer
 _DIRECTIONS = tuple(f"{metric.name}_c" for metric in MEASURED["readouts"])  # the i-th slow feature, ...
 _ROUNDING = 1e-9  # below which an exact value is 0, whatever its closed form rounds to
 
@@ -185,6 +186,10 @@ def _measurements(
             here = measured.where(representation=name, by=name, horizon=answer.horizon)
             if not here.records.empty or answer.horizon is None:  # not measured at this k
                 yield "no predictor", _of_record(here, answer.metric, name)
+        return
+    if answer.metric in _FACTORED:
+        if (own := table["factorizers"].get(name)) is not None:
+            yield own, _of_record(measured.where(representation=own, by=own), answer.metric, own)
         return
     if name not in table["predictors"]:
         return

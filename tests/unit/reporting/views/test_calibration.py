@@ -30,6 +30,7 @@ TABLE = {
     "keys": {},
     "geometry": [],
     "readouts": [],
+    "factorizers": {},
     "horizons": [1],
     "seeds": [0],
     "tolerance": 0.02,
@@ -197,6 +198,20 @@ def test_a_clustering_that_was_not_measured_is_an_error(handmade):
         tabulate(handmade.measured, {"x": JUMPS}, predictors={}, keys={"x": ["pool"]})
 
 
+# ------------------------------------------------------------------------------------------------ factorizers
+
+
+def test_a_factorizer_is_compared_with_what_the_whole_past_tells(handmade):
+    process = settings_of("representations", "state_space", dim=4)
+    exact = {a.metric: a.value for a in build_process(process).answers([1]) if a.horizon is None}
+    names = ("innovation_nats", "frame_nll", "next_frame_information")
+    handmade.add({n: exact[n] * (1.1 if n == "frame_nll" else 1) for n in names}, representation="z", predictor="z",
+                 horizon=None)  # fmt: skip
+    sheet = tabulate(handmade.measured, {"x": process}, predictors={}, factorizers={"x": "z"})
+    rows = sheet.rows[["by", "diagnostic", "agrees"]].values.tolist()
+    assert rows == [["z", names[0], "2 %"], ["z", names[1], "no"], ["z", names[2], "2 %"]]
+
+
 # ------------------------------------------------------------------------------ slow features, correlations
 
 
@@ -289,8 +304,9 @@ PROCESSES = {
     "unstable": UNSTABLE,  # in the panel of ratios alone
     "mixture": settings_of("representations", "scale_mixture", dim=2),
 }
-DRAWN_TABLE = {"predictors": dict.fromkeys(PROCESSES, "p"), "keys": {}, "geometry": [], "readouts": [], "horizons": [1],
-               "seeds": [0], "tolerance": 0.02}  # fmt: skip
+DRAWN_TABLE = {"predictors": dict.fromkeys(PROCESSES, "p"), "keys": {},
+               "geometry": [], "readouts": [], "factorizers": {},
+               "horizons": [1], "seeds": [0], "tolerance": 0.02}  # fmt: skip
 PLAN = {"corpus": "c", "rows": list(PROCESSES), "processes": PROCESSES}
 NATS = ["dnll", "dnll_full", "context_gain", "level_gain"]
 
