@@ -21,6 +21,7 @@ from latentdyn.config.corpora import LibriSpeech, Splits, Synthetic
 from latentdyn.config.corrections import Correction, ScoreNetwork
 from latentdyn.config.keys import KeyKind
 from latentdyn.config.kinds import kinds_of
+from latentdyn.config.lookup import LookupKind
 from latentdyn.config.measurements import MeasurementKind, measurement_kinds
 from latentdyn.config.measurements.clusters import Clustering
 from latentdyn.config.measurements.free_runs import FreeRuns
@@ -53,6 +54,7 @@ from latentdyn.models.factorizer.reconstructor import Reconstructor
 from latentdyn.models.score.network import ScoreModel, build_score_model
 from latentdyn.models.vae.objectives import PRIORS, TERMS
 from latentdyn.predictors.base import SolvedPredictor, build_predictor
+from latentdyn.predictors.lookup import build_lookup
 from latentdyn.predictors.network_predictor import NetworkPredictor
 from latentdyn.predictors.networks import build_network
 from latentdyn.processes.base import build_process
@@ -315,7 +317,7 @@ def test_a_predictor_takes_the_settings_of_its_kind(section: Any):
         taken |= {one.name for one in arguments if one.kind is not one.VAR_KEYWORD} - {"dim", "outputs"}
         if all(one.kind is not one.VAR_KEYWORD for one in arguments):
             break
-    of_fitting = {"kind", "horizons", "training", "starts_from"}
+    of_fitting = {"kind", "horizons", "training", "starts_from", "match_parameters_of"}  # or of building
     assert taken == settings_of(section).keys() - of_fitting, "every setting can be set"
 
 
@@ -345,6 +347,14 @@ def test_a_network_takes_the_settings_of_its_kind(section: type[BaseModel]):
     network = build_network(settings_of(section), 3, 2, 5)
     assert network(torch.zeros(4, 2, 3)).shape == (4, 5)
     taken = inspect.signature(type(network)).parameters.keys() - {"dim", "window_frames", "outputs"}
+    assert taken == settings_of(section).keys() - {"kind"}, "every setting can be set"
+
+
+@pytest.mark.parametrize("section", kinds_of(LookupKind), ids=kind_of)
+def test_a_lookup_takes_the_settings_of_its_kind(section: type[BaseModel]):
+    lookup = build_lookup(settings_of(section), 3, 2, 5)
+    assert type(lookup).__name__.lower() == kind_of(section)
+    taken = inspect.signature(type(lookup)).parameters.keys() - {"dim", "window_frames", "outputs"}
     assert taken == settings_of(section).keys() - {"kind"}, "every setting can be set"
 
 
