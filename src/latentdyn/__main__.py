@@ -1,9 +1,10 @@
-"""The command `latentdyn`: what the package does without a workflow."""
+"""The command `latentdyn`: what the package does without a workflow, and what it tells of a run of the workflow."""
 
 import argparse
+import json
 from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from latentdyn import __version__
 from latentdyn.errors import UserError
@@ -25,7 +26,65 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"latentdyn {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     _add_measure(commands)
+    _add_runs(commands)
+    _add_why(commands)
     return parser
+
+
+def _add_runs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "runs",
+        help="show the jobs that ran in this folder, the latest last",
+        description="Show the jobs that Snakemake ran in this folder (results/manifest.jsonl), the latest last.",
+    )
+    parser.add_argument("--failed", action="store_true", help="only those that did not end well")
+    parser.add_argument("--rule", help="only jobs of this rule")
+    parser.add_argument("--corpus", help="only jobs of this corpus")
+    parser.add_argument("--last", type=int, default=20, help="at most so many (default 20)")
+    parser.add_argument("--json", action="store_true", help="all that is known of each, a line of JSON each")
+    parser.set_defaults(run=_runs)
+
+
+def _runs(arguments: argparse.Namespace) -> None:
+    from latentdyn.provenance.jobs import runs
+
+    jobs = [
+        job for job in runs()
+        if (not arguments.failed or job["status"] not in ("done", "running"))
+        and arguments.rule in (None, job["rule"])
+        and arguments.corpus in (None, job.get("wildcards", {}).get("corpus"))
+    ]  # fmt: skip
+    for job in jobs[-arguments.last :] if arguments.last > 0 else jobs:
+        print(json.dumps(job, ensure_ascii=False, sort_keys=True) if arguments.json else _line(job))
+    if not jobs:
+        print("No such job has run in this folder." if runs() else "No job has run in this folder yet.")
+
+
+def _line(job: dict[str, Any]) -> str:
+    """A job for a screen."""
+    of = " ".join(str(value) for value in job.get("wildcards", {}).values())
+    took = f"{job['seconds']:.1f} s on {job['device']}" if "seconds" in job else f"on {job['host']}"
+    told = f"\n    {job['error']}" if "error" in job else ""
+    return f"{job['started']}  {job['status']:11}  {job['rule']}  {of}  {took}{told}"
+
+
+def _add_why(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "why",
+        help="say why a file of results would be made again",
+        description="Say why Snakemake would make a file again: which setting, code or file has changed; or that it "
+        "would not. Nothing is run.",
+    )
+    parser.add_argument("target", help="a file such as results/demo/tables/phones.csv, or a rule such as all")
+    parser.add_argument("--configfile", nargs="+", default=[], help="as of the run (default: those of the last run)")
+    parser.set_defaults(run=_why)
+
+
+def _why(arguments: argparse.Namespace) -> None:
+    from latentdyn.provenance.why import explain
+
+    for line in explain(arguments.target, arguments.configfile):
+        print(line)
 
 
 def _add_measure(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -10,7 +10,13 @@ from snakemake.logging import logger
 # the package of this checkout, here and in every job, whether or not it is installed
 _SOURCE = str(Path(workflow.basedir) / "src")
 sys.path.insert(0, _SOURCE)
-_ENVIRONMENT = "export PYTHONPATH=" + shlex.quote(_SOURCE) + "${{PYTHONPATH:+:$PYTHONPATH}}; "
+from latentdyn.provenance import jobs
+
+_ENVIRONMENT = (
+    "export PYTHONPATH="
+    + shlex.quote(_SOURCE)
+    + "${{PYTHONPATH:+:$PYTHONPATH}}; export %s=%s; " % (jobs.VARIABLE, jobs.FOLDER)
+)
 shell.prefix(_ENVIRONMENT)
 
 from latentdyn.config import check_command_line, check_files, load_config
@@ -20,7 +26,7 @@ from latentdyn.config.representations.learned import LearnedRepresentation
 from latentdyn.errors import UserError
 from latentdyn.files import canonical_json
 from latentdyn.families import MODELS
-from latentdyn.provenance import code_digest
+from latentdyn import provenance
 from latentdyn.provenance.listing import known_digests, update_listing
 from latentdyn.provenance.logs import warnings_since
 from latentdyn.provenance.presence import Presence
@@ -35,6 +41,31 @@ except UserError as error:
 
 if CONFIG.compute.require_gpu:
     shell.prefix(f"{_ENVIRONMENT}export LATENTDYN_REQUIRE_GPU=1; ")
+
+
+ENTRIES = {}  # of each digest of code, what it is of
+
+
+def code_digest(*entries, presentation=False):
+    digest = provenance.code_digest(*entries, presentation=presentation)
+    ENTRIES[digest] = entries, presentation
+    return digest
+
+
+def keep_plan():
+    """Keep what the jobs of this run are of, for results/manifest.jsonl and `latentdyn why`."""
+    jobs.collect()  # of a run that was killed
+    planned = {}
+    for job in workflow.dag.needrun_jobs():
+        if job.shellcmd:
+            planned[job.shellcmd] = jobs.planned_job(
+                job.rule.name, job.wildcards_dict, job.input, job.output, dict(job.params.items())
+            )
+    own = str(Path(workflow.basedir) / "config/config.yaml")
+    files = [str(file) for file in workflow.configfiles if str(file) != own]
+    jobs.write_plan(planned, {"configfiles": files, "config": dict(workflow.config_settings.config)})
+    for digest in {job.code.partition("-")[0] for job in planned.values()} & ENTRIES.keys():
+        jobs.keep_code(digest, *ENTRIES[digest])
 
 
 def one_of(names):
@@ -190,10 +221,13 @@ def tell_warnings():
 
 onsuccess:
     if workflow.is_main_process:
+        jobs.collect()
         tell_warnings()
 
 
 onerror:
+    if workflow.is_main_process:
+        jobs.collect()
     tell_warnings()
     logger.info("What is finished is kept. Run the same command again to go on from there.")
 
@@ -203,6 +237,8 @@ onstart:
     # what belongs into the record. Without this line, a job would run once more than it must.
     if clear := getattr(getattr(workflow.persistence, "_params", None), "cache_clear", None):
         clear()
+    if workflow.is_main_process:
+        keep_plan()
     trains = any(job.rule.name.startswith("train_") for job in workflow.dag.needrun_jobs())
     if trains and sys.stderr.isatty():
         logger.info(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from latentdyn.errors import DISK_FULL, UserError
+from latentdyn.provenance.jobs import recorded
 from latentdyn.provenance.logs import WARNING
 
 
@@ -52,7 +53,8 @@ def run_step(
             check(arguments)
         step(arguments)
 
-    run_reported(parsed, argparse.Namespace())
+    with recorded():
+        run_reported(parsed, argparse.Namespace())
 
 
 def run_reported(step: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:

@@ -1,0 +1,38 @@
+"""What a run tells of its jobs, and why it would run some again."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from .conftest import Checkout, environment
+
+pytestmark = pytest.mark.workflow
+
+
+def latentdyn(checkout: Checkout, *arguments: str) -> str:
+    command = [sys.executable, "-m", "latentdyn", *arguments]
+    env = environment() | {"PYTHONPATH": str(checkout.folder / "src")}
+    return subprocess.run(command, cwd=checkout.folder, env=env, capture_output=True, text=True, check=True).stdout
+
+
+def test_every_job_is_in_the_manifest_and_an_edit_is_named(finished):
+    jobs = [json.loads(line) for line in (finished.folder / "results/manifest.jsonl").read_text().splitlines()]
+    assert {job["status"] for job in jobs} == {"done"}
+    assert [job["rule"] for job in jobs].count("train_predictor") == 4
+    for job in jobs:
+        assert job["code"] and job["config"] and job["device"] == "cpu"
+        assert job["outputs"] and all((finished.folder / file).exists() for file in [*job["inputs"], *job["outputs"]])
+    table = "results/tiny/tables/phase1_lagged.csv"
+    assert latentdyn(finished, "why", table).startswith("Nothing would run")
+    finished.configure(lambda config: config["predictors"]["net"]["training"].update(learning_rate=0.01))
+    finished.edit("src/latentdyn/reporting/views/lagged.py", '"k"', '"K"')
+    told = latentdyn(finished, "why", table)
+    assert "setting settings.training.learning_rate: 0.001 -> 0.01" in told and "lagged.py" not in told
+    finished.configure()
+    assert "code was edited: latentdyn.reporting.views.lagged:" in latentdyn(finished, "why", table)
+    finished.edit("src/latentdyn/steps/tabulate_metrics.py", "    started = time.time()", "    raise OSError('no')")
+    assert finished.snakemake(check=False).returncode
+    assert latentdyn(finished, "runs", "--failed").count("\n") == 2 and "no" in latentdyn(finished, "runs", "--failed")
+    assert latentdyn(finished, "runs", "--rule", "train_predictor").count("train_predictor  tiny mel net ") == 1
