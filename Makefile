@@ -6,7 +6,7 @@ RESULTS ?= results
 ON_NODES := pytest -n 2 -m cluster tests/cluster
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: demo verify test test-here test-on-nodes test-cluster mutate bench-gpu slurm check format lock clean help
+.PHONY: demo docs verify test test-here test-on-nodes test-cluster mutate bench-gpu slurm check format lock clean help
 
 help: ## say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -17,6 +17,10 @@ demo: $(VENV)/.ready ## from spoken sentences to the Phase 1 table, and the cali
 	@echo "The demo is done: above, speech of synthetic voices, and processes whose exact values are known. The same" \
 		"files are in results/*/tables and results/*/figures; README.md says what to ask for next."
 	@echo "Open this page in a browser: $(CURDIR)/results/demo/report.html"
+
+docs: $(VENV)/.ready ## the documents as a site, in build/docs, that opens without a network
+	mkdocs build --strict --quiet
+	@echo "Open this page in a browser: $(CURDIR)/build/docs/index.html"
 
 verify: $(VENV)/.ready ## whether every file below results/ is as it was written (RESULTS=... for another folder)
 	python -m latentdyn.steps.verify_results $(RESULTS)
@@ -62,7 +66,7 @@ format: $(VENV)/.ready ## lay out Python and Snakemake files
 lock: ## resolve the dependencies anew, in an environment of its own, and pin them
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	build/lock/bin/pip install torch==2.13.0
-	build/lock/bin/pip install '.[demo,dev]'
+	build/lock/bin/pip install '.[demo,dev,docs]'
 	(sed -n 1p requirements.lock; build/lock/bin/pip freeze --all --exclude pip --exclude latentdyn | sed 's/+cpu//') > build/requirements.lock
 	build/lock/bin/pip install '.[perception]' && build/lock/bin/pip install --no-deps resemblyzer
 	(sed -n 1p requirements-perception.lock; build/lock/bin/pip freeze --all --exclude pip --exclude latentdyn | \

@@ -52,7 +52,7 @@ def test_torch_is_locked_to_the_release_the_project_is_measured_with(lock):
 
 
 @pytest.mark.parametrize(
-    "requirement", [*RUNTIME, *EXTRAS["perception"], *EXTRAS["dev"]], ids=lambda r: r.split(">")[0]
+    "requirement", [*RUNTIME, *EXTRAS["perception"], *EXTRAS["docs"], *EXTRAS["dev"]], ids=lambda r: r.split(">")[0]
 )
 def test_the_lock_satisfies_the_project(lock, requirement):
     needed = Requirement(requirement)

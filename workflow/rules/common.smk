@@ -20,6 +20,7 @@ _ENVIRONMENT = (
 shell.prefix(_ENVIRONMENT)
 
 from latentdyn.config import check_command_line, check_files, load_config
+from latentdyn.config.files import shown
 from latentdyn.config.representations import Derived, Encoder, Process, Provided
 from latentdyn.config.kinds import kinds_of, word_of
 from latentdyn.config.representations.learned import LearnedRepresentation
@@ -62,7 +63,7 @@ def keep_plan():
                 job.rule.name, job.wildcards_dict, job.input, job.output, dict(job.params.items())
             )
     own = str(Path(workflow.basedir) / "config/config.yaml")
-    files = [str(file) for file in workflow.configfiles if str(file) != own]
+    files = [shown(file) for file in map(str, workflow.configfiles) if file != own]  # they hold if the folder moves
     jobs.write_plan(planned, {"configfiles": files, "config": dict(workflow.config_settings.config)})
     for digest in {job.code.partition("-")[0] for job in planned.values()} & ENTRIES.keys():
         jobs.keep_code(digest, *ENTRIES[digest])
