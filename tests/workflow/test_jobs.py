@@ -34,5 +34,6 @@ def test_every_job_is_in_the_manifest_and_an_edit_is_named(finished):
     assert "code was edited: latentdyn.reporting.views.lagged:" in latentdyn(finished, "why", table)
     finished.edit("src/latentdyn/steps/tabulate_metrics.py", "    started = time.time()", "    raise OSError('no')")
     assert finished.snakemake(check=False).returncode
-    assert latentdyn(finished, "runs", "--failed").count("\n") == 2 and "no" in latentdyn(finished, "runs", "--failed")
+    failed = latentdyn(finished, "runs", "--failed", "--rule", "tabulate_metrics")
+    assert "failed       tabulate_metrics  tiny phase1_lagged" in failed and "error: " in failed
     assert latentdyn(finished, "runs", "--rule", "train_predictor").count("train_predictor  tiny mel net ") == 1

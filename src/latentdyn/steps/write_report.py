@@ -13,10 +13,12 @@ from typing import Any
 import latentdyn
 from latentdyn.files import write_text
 from latentdyn.provenance import source_commit, write_run_record
+from latentdyn.provenance.jobs import FOLDER, MANIFEST, runs
 from latentdyn.reporting.origins import origins
 from latentdyn.reporting.page.audio import heard
 from latentdyn.reporting.page.findings import findings
 from latentdyn.reporting.page.render import Page, image_url, render
+from latentdyn.reporting.page.rulegraph import rulegraph
 from latentdyn.reporting.page.tables import page_table
 from latentdyn.reporting.stored import StoredSheet, read_stored
 from latentdyn.steps.cli import run_step
@@ -59,9 +61,16 @@ def step(arguments: argparse.Namespace) -> None:
         facts=facts,
         settings={table.name: _settings(table) for table in tables},
         digests={table.name: table.sha256 for table in tables},
+        rulegraph=rulegraph(_jobs(arguments.results, arguments.corpus)),
     )
     write_text(arguments.page, render(page))
     write_run_record(arguments.page.with_suffix(".run.json"), started=started, files=[arguments.page])
+
+
+def _jobs(results: Path, corpus: str) -> list[dict[str, Any]]:
+    """The jobs of a corpus that are known."""
+    known = runs(results.parent / FOLDER.relative_to("results"), results.parent / MANIFEST.name)
+    return [job for job in known if job.get("wildcards", {}).get("corpus", corpus) == corpus]
 
 
 def _read(paths: Iterable[Path]) -> tuple[list[StoredSheet], dict[str, str]]:

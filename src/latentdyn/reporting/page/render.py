@@ -30,6 +30,7 @@ class Page:
     tables: in order. figures: data URLs, by table. groups: what the tables say. certificates: what tables of known
     answers say, by corpus and table. missing: tables that are not there, and why. left_out: what did not fit to be
     heard. facts: of this file, by name. settings: JSON of each table's section and plan, by table; digests: of its CSV.
+    rulegraph: an SVG; empty where no job is known.
     """
 
     corpus: str
@@ -44,6 +45,7 @@ class Page:
     facts: Mapping[str, str]
     settings: Mapping[str, str]
     digests: Mapping[str, str]
+    rulegraph: str = ""
 
 
 def render(page: Page) -> str:
@@ -56,12 +58,17 @@ def render(page: Page) -> str:
     shown: dict[str, Any] = {
         "page": page,
         "summary": summary(page.groups),
+        "rulegraph": page.rulegraph and _svg_url(page.rulegraph),
         "style": style,
         "script": script,
         "policy": f"default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; "
         f"script-src 'sha256-{sha256}'",
     }
     return environment.from_string(template).render(shown)
+
+
+def _svg_url(text: str) -> str:
+    return f"data:{_TYPES['.svg']};base64,{base64.b64encode(text.encode()).decode()}"
 
 
 def image_url(path: Path) -> str:
