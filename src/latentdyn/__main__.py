@@ -62,7 +62,9 @@ def _runs(arguments: argparse.Namespace) -> None:
 
 def _line(job: dict[str, Any]) -> str:
     """A job for a screen."""
-    of = " ".join(str(value) for value in job.get("wildcards", {}).values())
+    names = job.get("wildcards", {})
+    first = [name for name in ("corpus", "representation", "predictor", "table") if name in names]
+    of = " ".join(str(names[name]) for name in dict.fromkeys([*first, *sorted(names)]))
     took = f"{job['seconds']:.1f} s on {job['device']}" if "seconds" in job else f"on {job['host']}"
     told = f"\n    {job['error']}" if "error" in job else ""
     return f"{job['started']}  {job['status']:11}  {job['rule']}  {of}  {took}{told}"

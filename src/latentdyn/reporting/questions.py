@@ -93,12 +93,13 @@ def replies(kind: str, sheet: Sheet) -> list[Reply]:
 
 
 def _of_gates(sheet: Sheet) -> Iterator[Reply]:
-    """Gates have their verdict already."""
+    """Gates have their verdict already; but one by a threshold that is of other latents is none."""
     for row in sheet.rows.to_dict("records"):
-        measured = row["verdict"] != "not measured"
-        verdict = _GATES.get((row["verdict"], row["decided"]), "undecided") if measured else "missing"
+        measured, comparable = row["verdict"] != "not measured", row["comparable"] != "no"
+        verdict = _GATES.get((row["verdict"], row["decided"]), "undecided") if measured and comparable else "missing"
         asked = "" if pd.isna(row["threshold"]) else f", asked: {row['comparison']} {row['threshold']:g}"
-        said = f"{_shown(sheet, row, 'measured')}{asked}" if measured else str(row["why"])
+        said = f"{_shown(sheet, row, 'measured')}{asked}".lstrip(", ") or "it follows from other gates"
+        said = str(row["why"]) if not measured else said if comparable else f"{said}, which is of other latents"
         yield Reply(
             row["question"], _named(sheet, row), verdict, said, float(row["measured"]) if measured else math.nan
         )

@@ -83,12 +83,15 @@ def test_gates_keep_their_verdict_and_one_whose_interval_holds_the_threshold_is_
     rows = pd.DataFrame(
         {"gate": "g", "representation": ["a", "b", "c", "d"], "measured": [1.0, 0.2, 0.6, None], "threshold": 0.5,
          "comparison": ">", "verdict": ["met", "not met", "met", "not measured"], "decided": ["yes", "yes", "no", ""],
-         "why": ["", "", "", "no forecasts"], "question": "Is it?", "ci_low": [0.9, 0.1, 0.4, None],
+         "why": ["", "", "", "no forecasts"], "comparable": "yes", "question": "Is it?",
+         "ci_low": [0.9, 0.1, 0.4, None],
          "ci_high": [1.1, 0.3, 0.8, None]}
     )  # fmt: skip
     found = said(Sheet(rows, [], {"measured": 1}), "gates")
     assert [verdict for _, verdict, _ in found] == ["yes", "no", "undecided", "missing"]
     assert found[0] == ("a", "yes", "1.0 [0.9, 1.1], asked: > 0.5") and found[3][2] == "no forecasts"
+    elsewhere = said(Sheet(rows.assign(comparable="no"), [], {"measured": 1}), "gates")
+    assert elsewhere[0] == ("a", "missing", "1.0 [0.9, 1.1], asked: > 0.5, which is of other latents")
 
 
 def test_every_question_is_of_kinds_of_tables_that_there_are():

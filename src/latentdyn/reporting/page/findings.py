@@ -10,9 +10,9 @@ _HEADS: dict[Verdict, str] = {
     "yes": "Holds",
     "no": "Does not hold",
     "undecided": "Undecided: the 95 % interval holds the threshold, or there is none",
-    "missing": "Not measured",
+    "missing": "Not measured, or not comparable",
 }
-_WORDS: dict[Verdict, str] = {"yes": "Yes", "no": "No", "undecided": "Undecided", "missing": "Not measured"}
+_WORDS: dict[Verdict, str] = {"yes": "Yes", "no": "No", "undecided": "Undecided", "missing": "Not answered"}
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,13 @@ def summary(groups: Sequence[Group]) -> str:
     n = len(by_question)
     if n == 0:
         return "None of the questions that are asked of tables can be asked of these."
-    yes, no = (sum(verdicts == {name} for verdicts in by_question.values()) for name in ("yes", "no"))
+    yes, no, missing = (sum(v == {name} for v in by_question.values()) for name in ("yes", "no", "missing"))
+    others = n - yes - no - missing
     return (
         f"{_count(n, 'question is', 'questions are')} asked of these tables. Of {'it' if n == 1 else 'them'}, {yes} "
-        f"{'is' if yes == 1 else 'are'} answered by yes in every row, {no} by no in every row, and {n - yes - no} "
-        "differently from row to row, or not at all."
+        f"{'is' if yes == 1 else 'are'} answered by yes in every row, {no} by no in every row, and {others} "
+        "differently from row to row, or not firmly. "
+        f"{missing} {'is' if missing == 1 else 'are'} not answered: nothing was measured, or nothing that compares."
     )
 
 

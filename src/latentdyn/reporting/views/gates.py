@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from latentdyn.reporting.asked import Answers, Row, judged
-from latentdyn.reporting.criteria import Gate, Question, criteria
+from latentdyn.reporting.criteria import Gate, Joint, Question, criteria
 from latentdyn.reporting.gates import Judgement
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.published import MIMI
@@ -61,10 +61,11 @@ def _notes(rows: pd.DataFrame, elsewhere: list[str], table: dict[str, Any], plan
         notes.append(f"{ratios} is the ΔNLL of a representation over that of "
                      f"`{table['reference']}`, each in nats/frame at its own frame rate.")  # fmt: skip
     if elsewhere:
+        named = ", ".join(f"`{name}`" for name in elsewhere)
         of_mimi = " and ".join(f"`{gate.name}`" for gate in asked if gate.in_mimi_units)
         notes.append(
             f"**Not comparable:** the thresholds of {of_mimi} were set on Mimi's latents at 12.5 Hz, in their nats a "
-            f"frame and their units. They mean little beside {', '.join(f'`{name}`' for name in elsewhere)}."
+            f"frame and their units. They mean little beside {named}: `comparable` is no."
         )
     return notes
 
@@ -106,11 +107,22 @@ def gate_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any
         for row in _rows(answers, table, plan, split):
             keys = {"representation": row[0], "predictor": row[1], "split": split}
             of_row = here.of_row(**keys, measurement="injection")
-            rows += [_row(gate, keys, answer, _ceiling(gate, of_row)) for gate, answer in answers.of_row(row)]
+            units = _in_mimi_units() if _is_elsewhere(row[0], measured, plan) else set()
+            rows += [
+                _row(gate, keys, answer, _ceiling(gate, of_row)) | {"comparable": "no" if gate.name in units else "yes"}
+                for gate, answer in answers.of_row(row)
+            ]
         everywhere = {"representation": None, "predictor": None, "split": split}
         decided = answers.decisions(table["representations"], plan["kinds"]["predictors"])
         rows += [_row(gate, everywhere, answer, None) for gate, answer in (*answers.of_no_row(), *decided)]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).fillna({"comparable": "yes"})
+
+
+def _in_mimi_units() -> set[str]:
+    """The gates whose threshold is of Mimi's latents, and those that follow from them."""
+    every = criteria().gates.root
+    own = {gate.name for gate in every if isinstance(gate, Gate) and gate.in_mimi_units}
+    return own | {gate.name for gate in every if isinstance(gate, Joint) and own.intersection(gate.every)}
 
 
 def _rows(answers: Answers, table: dict[str, Any], plan: dict[str, Any], split: str) -> Iterator[Row]:
@@ -161,10 +173,10 @@ def _ceiling(question: Question, here: Measurements) -> float | None:
 
 def _elsewhere(measured: Measurements, plan: dict[str, Any]) -> list[str]:
     """The representations that are not Mimi's own latents: the thresholds were set on these."""
-    elsewhere = []
-    for name in plan["rows"]:
-        here = measured.where(representation=name)
-        dim, frame_rate_hz = here.over_seeds("dim"), here.over_seeds("frame_rate_hz")
-        if not MIMI.are(plan["kinds"]["representations"][name], dim, frame_rate_hz):
-            elsewhere.append(name)
-    return elsewhere
+    return [name for name in plan["rows"] if _is_elsewhere(name, measured, plan)]
+
+
+def _is_elsewhere(name: str, measured: Measurements, plan: dict[str, Any]) -> bool:
+    here = measured.where(representation=name)
+    lineage = plan["kinds"]["representations"][name]
+    return not MIMI.are(lineage, here.over_seeds("dim"), here.over_seeds("frame_rate_hz"))

@@ -142,11 +142,15 @@ def test_thresholds_of_mimi_are_flagged_elsewhere(evaluated):
     def note(plan: dict[str, Any]) -> str:
         return " ".join(n for n in gates.tabulate(evaluated.measured, TABLE, plan).notes if "Not comparable" in n)
 
-    assert "beside `other`." in note(PLAN) and "`nats_beyond_pca` and `state_error_below_mimi`" in note(PLAN)
+    rows = gates.tabulate(evaluated.measured, TABLE, PLAN).rows
+    flagged = rows[rows["comparable"] == "no"]
+    assert set(flagged["representation"]) == {"other"}
+    assert set(flagged["gate"]) == {"nats_beyond_pca", "state_error_below_mimi", "full_sweep"}
+    assert "beside `other`:" in note(PLAN) and "`nats_beyond_pca` and `state_error_below_mimi`" in note(PLAN)
     kinds = PLAN["kinds"] | {"representations": {"mimi": "mimi", "other": "mimi"}}
     assert note({**PLAN, "kinds": kinds}) == ""
     evaluated.add({"frame_rate_hz": 25.0}, horizon=None, representation="other")  # the mean of both is not 12.5
-    assert "beside `other`." in note({**PLAN, "kinds": kinds})
+    assert "beside `other`:" in note({**PLAN, "kinds": kinds})
 
 
 def test_an_overflow_meets_nothing_and_is_shown(evaluated):
