@@ -95,7 +95,7 @@ def replies(kind: str, sheet: Sheet) -> list[Reply]:
 def _of_gates(sheet: Sheet) -> Iterator[Reply]:
     """Gates have their verdict already; but one by a threshold that is of other latents is none."""
     for row in sheet.rows.to_dict("records"):
-        measured, comparable = row["verdict"] != "not measured", row["comparable"] != "no"
+        measured, comparable = row["verdict"] != "not measured", row.get("comparable") != "no"
         verdict = _GATES.get((row["verdict"], row["decided"]), "undecided") if measured and comparable else "missing"
         asked = "" if pd.isna(row["threshold"]) else f", asked: {row['comparison']} {row['threshold']:g}"
         said = f"{_shown(sheet, row, 'measured')}{asked}".lstrip(", ") or "it follows from other gates"
