@@ -104,6 +104,8 @@ R2_LENGTHS = Metric("r2_lengths", "1", decimals=3, better="higher",
     sentence="R² of ln‖Δx‖ by the directions around a step and the mean level and rate of its speaker.")
 PATH_DIFFERENCE = Metric("path_difference", "nats/frame", decimals=6, better="lower",
     sentence="Mean difference between the training loss and the score of the same frames.")
+NLL_FEWER_STEPS = Metric("nll_fewer_steps", "nats/frame", decimals=3, better="neither", whole_split=True,
+    sentence="Of a likelihood that is computed in steps: NLL by half as many, less the NLL; near 0, it has converged.")
 ROLLOUT_GAP = Metric("rollout_gap", "nats/frame", decimals=2, better="lower", whole_split=True,
     sentence="NLL of the true Δx with a context of the model's own frames, less that with the true context.")
 ROLLOUT_GAP_LINEAR = Metric("rollout_gap_linear", "nats/frame", decimals=2, better="neither", whole_split=True,
@@ -437,9 +439,9 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
     "lagged": (
         NLL, NLL_BASELINE, DNLL, DNLL_FULL, LEVEL_GAIN, DNLL_DIRECTION, DNLL_LENGTH, DNLL_FACTORED, DNLL_PER_DIM,
         BITS_PER_FRAME, KBIT_PER_S, COSINE, COSINE_WHITE_NOISE, R2_DELTA, R2_MEAN, R2_HEAD, *FACTS.values(),
-        PATH_DIFFERENCE, ROLLOUT_GAP, ROLLOUT_GAP_LINEAR, ROLLOUT_OVERFLOW, ENERGY_SCORE, ENERGY_SCORE_BASELINE,
-        SPECTRAL_RADIUS, UNBOUNDED, SPEAKERS, DIM, READOUT_VARIANCE, FRAME_RATE_HZ, STILL_FRAMES, KEPT_STEP,
-        PARAMETERS, RATE_KBIT_PER_S,
+        PATH_DIFFERENCE, NLL_FEWER_STEPS, ROLLOUT_GAP, ROLLOUT_GAP_LINEAR, ROLLOUT_OVERFLOW, ENERGY_SCORE,
+        ENERGY_SCORE_BASELINE, SPECTRAL_RADIUS, UNBOUNDED, SPEAKERS, DIM, READOUT_VARIANCE, FRAME_RATE_HZ, STILL_FRAMES,
+        KEPT_STEP, PARAMETERS, RATE_KBIT_PER_S,
     ),
     "transfer": (SPEAKERS_SEEN,),  # beside those of lagged
     "injection": _FORECASTS,

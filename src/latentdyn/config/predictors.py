@@ -137,6 +137,14 @@ class NetworkPredictor(PredictorKind):
         return self.model_copy(update=nothing)
 
     @model_validator(mode="after")
+    def _has_frames_for_noise(self) -> "NetworkPredictor":
+        clean = getattr(self.training.regime, "clean_frames", 0)
+        if clean > self.window_frames or (self.reads == "past" and clean not in (0, self.window_frames)):
+            allowed = f"0 or {self.window_frames}" if self.reads == "past" else f"at most {self.window_frames}"
+            raise ValueError(f"training.regime.clean_frames is {clean}; with these window_frames it must be {allowed}")
+        return self
+
+    @model_validator(mode="after")
     def _can_read_the_past(self) -> "NetworkPredictor":
         if self.reads == "window":
             return self

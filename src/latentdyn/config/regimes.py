@@ -43,6 +43,13 @@ class NoisyContext(RegimeKind):
     max_noise: Annotated[float, Field(gt=0, le=1)] = Field(
         0.2, description="largest share of a context frame's variance that is noise; shares are uniform below it"
     )
+    clean_frames: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="so many of the newest frames of a context have no noise, as in CALM. Of a whole past: none, or "
+        "the `window_frames` that a linear skip sees",
+    )
     target: Target = Field("state", description=_TARGET)
 
 

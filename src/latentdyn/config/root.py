@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import Field, create_model, model_validator
 
+from latentdyn.config import drawing_heads as drawing_heads  # defines kinds of predictors
 from latentdyn.config.compute import Compute
 from latentdyn.config.corpora import CorpusKind
 from latentdyn.config.corrections import Correction

@@ -50,6 +50,7 @@ from latentdyn.metrics import (
     LEVEL_GAIN,
     NLL,
     NLL_BASELINE,
+    NLL_FEWER_STEPS,
     PARAMETERS,
     PATH_DIFFERENCE,
     R2_DELTA,
@@ -397,17 +398,24 @@ def _energy_records(
 def _path_records(
     predictor: Predictor, windows: Windows, k: int, scores: pd.DataFrame, where: dict[str, Any]
 ) -> Iterator[Record]:
-    """The difference between the training loss of these frames and their score. It is 0 but for rounding.
+    """The difference between the training loss of these frames and their score, where both are likelihoods. It is 0 but
+    for rounding. So a difference between train and eval rows comes from the data, not from the code.
 
-    So a difference between train and eval rows comes from the data, not from the code.
+    Of likelihoods that are computed in steps, also what half as many steps change.
     """
     if not isinstance(predictor, TrainedPredictor) or "nll" not in scores:
         return
     some = slice(0, _PATH_FRAMES)
+    scored = scores.nll.to_numpy()[some]
     with torch.inference_mode():
-        by_training = predictor.nll(*predictor.batches(windows, k)(some)).double().cpu().numpy()
-    difference = np.abs(by_training - scores.nll.to_numpy()[some])
-    yield record(PATH_DIFFERENCE, float(np.mean(difference)), len(difference), **where)
+        context, delta = predictor.batches(windows, k)(some)
+        if predictor.trains_likelihood:
+            by_training = predictor.nll(context, delta).double().cpu().numpy()
+            yield record(PATH_DIFFERENCE, float(np.mean(np.abs(by_training - scored))), len(scored), **where)
+        coarser = predictor.density(context).coarser()
+        if coarser is not None:
+            by_fewer = -coarser.log_prob(delta).double().cpu().numpy()
+            yield record(NLL_FEWER_STEPS, float(np.mean(by_fewer - scored)), len(scored), **where)
 
 
 def _free_run_records(

@@ -55,6 +55,10 @@ class Density:
         """
         return {}
 
+    def coarser(self) -> "Density | None":
+        """The same density with a likelihood by half as many steps, where likelihoods are computed in steps."""
+        return None
+
     def facts(self) -> dict[str, Tensor]:
         """What else is worth reporting of each row, (B,) by name: a concentration, whether a clamp is reached."""
         return {}

@@ -81,19 +81,24 @@ class Predictor(nn.Module):
 
 
 class TrainedPredictor(Predictor):
-    """A predictor that is fitted by gradient descent on its negative log-likelihood.
+    """A predictor that is fitted by gradient descent: on its negative log-likelihood, or on another score.
 
-    kept_step: the step of the training whose weights these are; 0: those that the training started from.
+    trains_likelihood: which of both. kept_step: the step of the training whose weights these are; 0: those that the
+    training started from.
     """
 
+    trains_likelihood = True
     kept_step: Tensor
 
     def __init__(self, dim: int, window_frames: int) -> None:
         super().__init__(dim, window_frames)
         self.register_buffer("kept_step", torch.zeros((), dtype=torch.int64))
 
-    def every_context(self, frames: Tensor) -> tuple[ReadPast, Tensor]:
+    def every_context(self, frames: Tensor, newest: Tensor) -> tuple[ReadPast, Tensor]:
         """The contexts that end with a frame of sequences (B, L, D), of what reads the past.
+
+        Args:
+            newest: the same frames (B, L, D), as the newest W of each context show them.
 
         Returns:
             The contexts where W frames are known and none is missing, n of them; and bool (B, L), true there.
@@ -101,12 +106,20 @@ class TrainedPredictor(Predictor):
         raise NotImplementedError  # abstract
 
     def nll(self, context: Context, delta: Tensor) -> Tensor:
-        """-log p(Δx | c), (B,) in nats: the training loss."""
+        """-log p(Δx | c), (B,) in nats."""
         return self.nll_under(self.density(context), delta)
 
     def nll_under(self, density: Density, delta: Tensor) -> Tensor:
         """The same from the density of the contexts, if it is already there: -density.log_prob(delta)."""
         return -density.log_prob(delta)
+
+    def loss(self, context: Context, delta: Tensor) -> Tensor:
+        """What training makes small, (B,)."""
+        return self.nll(context, delta) if self.trains_likelihood else self.loss_under(self.density(context), delta)
+
+    def loss_under(self, density: Density, delta: Tensor) -> Tensor:
+        """The same from the density of the contexts, if it is already there."""
+        return self.nll_under(density, delta)
 
 
 class SolvedPredictor(Predictor):

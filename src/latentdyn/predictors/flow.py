@@ -5,29 +5,25 @@ goes through maps that depend on the first half too. The halves change roles in 
 as a log-likelihood: two passes of each layer.
 """
 
-import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.distributions import Normal
 from zuko.flows import MAF, NSF
 from zuko.transforms import ComposedTransform
 
-from latentdyn.distributions.density import Density
+from latentdyn.distributions.pushed import Pushed
 from latentdyn.predictors.located_predictor import LocatedPredictor
 from latentdyn.predictors.reading import Context
 from latentdyn.predictors.target_axes import TargetAxes
-from latentdyn.seeds import torch_generator
 
 
 @dataclass(frozen=True)
-class FlowDensity(Density):
+class FlowDensity(Pushed):
     """The density of Δx for which transform(standardised Δx - offset) is a standard normal, for each of `rows` rows.
 
-    It has no mean in closed form: `mean` and `mean_log_norm` are averages over `mean_samples` draws.
+    It has no mean in closed form (see Pushed).
     """
 
     transform: ComposedTransform
@@ -43,37 +39,10 @@ class FlowDensity(Density):
         log_prob: Tensor = Normal(0, 1).log_prob(z).sum(-1) + log_det - self.target.log_volume()
         return log_prob
 
-    def mean(self) -> Tensor:
-        """E[x], (B, D), by Monte-Carlo.
+    def like(self) -> Tensor:
+        return self.target.mean
 
-        Normals come as pairs z and -z, so that all odd terms in z cancel. The mean is exact if the map is linear in z;
-        otherwise its standard error is at most the deviation of x over the root of the number of pairs. All rows share
-        the draws, and every call uses the same ones: the mean for a context depends on this context alone.
-        """
-        return self._averages[0]
-
-    def mean_log_norm(self) -> Tensor:
-        """E[ln ||x||], (B,), by the draws of `mean`. z and -z can give the same norm, so a pair counts as one draw."""
-        return self._averages[1]
-
-    def sample(self, generator: torch.Generator, temperature: float = 1.0) -> Tensor:
-        """One draw for each row, (B, D); `temperature` is the variance of the normals that are mapped."""
-        normals = self.target.mean.new_empty(self.rows, len(self.target.mean))
-        return self._pushed(normals.normal_(std=math.sqrt(temperature), generator=generator))
-
-    @cached_property
-    def _averages(self) -> tuple[Tensor, Tensor]:
-        pairs = -(-self.mean_samples // 2)
-        half = torch.randn(pairs, len(self.target.mean), generator=torch_generator("flow", "mean"))
-        draws = torch.cat([half, -half]).to(self.target.mean)
-        total, log_norm = draws.new_zeros(self.rows, draws.shape[1]), draws.new_zeros(self.rows)
-        for z in draws:  # one at a time: a spline has dozens of parameters for each dimension of a draw
-            x = self._pushed(z.expand(self.rows, -1))
-            total += x
-            log_norm += x.norm(dim=1).log()
-        return total / len(draws), log_norm / len(draws)
-
-    def _pushed(self, z: Tensor) -> Tensor:
+    def push(self, z: Tensor) -> Tensor:
         u = self.target.natural(self.transform.inv(z))
         return u if self.offset is None else u + self.offset
 

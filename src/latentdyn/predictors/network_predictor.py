@@ -118,11 +118,11 @@ class NetworkPredictor(TrainedPredictor):
 
         return batch
 
-    def every_context(self, frames: Tensor) -> tuple[ReadPast, Tensor]:
+    def every_context(self, frames: Tensor, newest: Tensor) -> tuple[ReadPast, Tensor]:
         summaries, _ = self.reader.read(self.normalised(frames))
         known = torch.arange(1, frames.shape[1] + 1, device=frames.device) - missing_frames(frames)[:, None]
         at, first = known >= self.window_frames, self.window_frames - 1
-        windows = frames.unfold(1, self.window_frames, 1).transpose(2, 3)
+        windows = newest.unfold(1, self.window_frames, 1).transpose(2, 3)
         return ReadPast(windows[at[:, first:]], summaries[at]), at
 
     @torch.no_grad()

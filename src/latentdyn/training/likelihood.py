@@ -41,6 +41,8 @@ class Likelihood(Objective):
     ) -> None:
         self.predictor, self.windows, self.k, self.regime = predictor, train_windows, k, regime
         self.batch_size, self.seed_names = batch_size, seed_names
+        if not predictor.trains_likelihood:
+            self.quantity, self.unit = "loss", "of its own score"
         self.skips_nonfinite, self.held_out = regime.skips_nonfinite, validation_windows is not None
         self._draws = torch.Generator(train_windows.latents.device)
         if validation_windows is not None:

@@ -30,12 +30,14 @@ class Regime:
     """One regime; subclasses hold its settings, which are the keys of the config's section `training.regime`.
 
     longest: the largest S. of_sequences: `seen` and `starts` say all of it, so that one pass over a sequence can score
-    every frame. skips_nonfinite: an update that is not finite is left out (see loop), because generated contexts can
-    overflow where true ones cannot.
+    every frame. newest_clean: the newest frames of a context are the true ones, whatever `seen` makes of them.
+    skips_nonfinite: an update that is not finite is left out (see loop), because generated contexts can overflow where
+    true ones cannot.
     """
 
     longest = 1
     of_sequences = False
+    newest_clean = False
     skips_nonfinite = False
 
     def steps(self, done: float) -> int:
@@ -68,7 +70,7 @@ class TeacherForced(Regime):
     of_sequences = True
 
     def nll(self, predictor: TrainedPredictor, truth: Tensor, done: float, generator: torch.Generator) -> Tensor:
-        return predictor.nll(truth[:, : predictor.window_frames], truth[:, -1] - truth[:, -2])
+        return predictor.loss(truth[:, : predictor.window_frames], truth[:, -1] - truth[:, -2])
 
 
 @dataclass(frozen=True)
@@ -77,22 +79,32 @@ class NoisyContext(Regime):
     x̃ = m + sqrt(1 - u) (x - m) + sqrt(u) s ε, m and s the training frames' mean and deviations.
 
     max_noise: u, the share of the variance that is noise, is uniform below it, for each frame of a context.
+    clean_frames: so many of the newest frames of a context are left as they are. Of a whole past these are the W that
+        stand beside what the network says of it: a linear skip sees them, while the network reads noisy ones alone.
     """
 
     of_sequences = True
 
     max_noise: float
+    clean_frames: int
     target: Target
 
     def nll(self, predictor: TrainedPredictor, truth: Tensor, done: float, generator: torch.Generator) -> Tensor:
         seen = self.seen(predictor, truth, generator)
-        return predictor.nll(seen[:, : predictor.window_frames], truth[:, -1] - self.starts(truth, seen)[:, -2])
+        w = predictor.window_frames
+        noisy = seen[:, : max(0, w - self.clean_frames)]
+        seen = torch.cat([noisy, truth[:, noisy.shape[1] : w], seen[:, w:]], dim=1)
+        return predictor.loss(seen[:, :w], truth[:, -1] - self.starts(truth, seen)[:, -2])
 
     def seen(self, predictor: TrainedPredictor, truth: Tensor, generator: torch.Generator) -> Tensor:
         mean, std = predictor.frame_mean, predictor.frame_std
         share = truth.new_empty(*truth.shape[:2], 1).uniform_(0, self.max_noise, generator=generator)
         noise = torch.empty_like(truth).normal_(generator=generator)
         return mean + (1 - share).sqrt() * (truth - mean) + share.sqrt() * std * noise
+
+    @property
+    def newest_clean(self) -> bool:  # type: ignore[override]
+        return self.clean_frames > 0
 
     def starts(self, truth: Tensor, seen: Tensor) -> Tensor:
         return truth if self.target == "step" else seen
@@ -141,7 +153,7 @@ class _Generated(Regime):
             seen = states if predictor.reads_past else states[s : s + predictor.window_frames]
             density = predictor.density(reading.context(torch.stack(seen, dim=1)))
             start = true_start if self.target == "step" else states[-1]
-            nll.append(predictor.nll_under(density, true_end - start))
+            nll.append(predictor.loss_under(density, true_end - start))
             state = states[-1] + advance(density)
             states.append(state if self.backpropagate else state.detach())
         return torch.stack(nll, dim=1)

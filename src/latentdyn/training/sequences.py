@@ -16,7 +16,7 @@ _BLOCK = 2048
 
 
 class SequenceLikelihood(Likelihood):
-    """The NLL of every frame of sequences, in a regime whose contexts are true ones or noisy ones.
+    """The loss of every frame of sequences, in a regime whose contexts are true ones or noisy ones.
 
     The held-out loss is that of true contexts, each with its whole past, whatever the regime.
     """
@@ -29,12 +29,13 @@ class SequenceLikelihood(Likelihood):
         sequences = max(1, self.batch_size // self.windows.length)
         truth = self.windows.stretch(self._index(step)[:sequences], self.k, 1)
         seen = self.regime.seen(self.predictor, truth, self._draws)
-        contexts, at = self.predictor.every_context(seen[:, : -self.k])
-        deltas = truth[:, self.k :] - self.regime.starts(truth, seen)[:, self.k - 1 : -1]
-        return self.predictor.nll(contexts, deltas[at]).mean()
+        newest = truth if self.regime.newest_clean else seen
+        contexts, at = self.predictor.every_context(seen[:, : -self.k], newest[:, : -self.k])
+        deltas = truth[:, self.k :] - self.regime.starts(truth, newest)[:, self.k - 1 : -1]
+        return self.predictor.loss(contexts, deltas[at]).mean()
 
     @torch.inference_mode()
     def held_out_loss(self) -> float:
         batch = self.predictor.batches(self._held_out_windows, self.k)
         starts = range(0, len(self._held_out_windows), _BLOCK)
-        return mean_nll(torch.cat([self.predictor.nll(*batch(slice(i, i + _BLOCK))).double() for i in starts]))
+        return mean_nll(torch.cat([self.predictor.loss(*batch(slice(i, i + _BLOCK))).double() for i in starts]))

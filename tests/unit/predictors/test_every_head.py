@@ -27,7 +27,7 @@ def variants(kind: str) -> list[dict[str, Any]]:
     words = {
         name: get_args(field.annotation)
         for name, field in fields.items()
-        if name not in ("kind", "context_normalisation", "reads") and get_origin(field.annotation) is Literal
+        if name not in ("kind", "context_normalisation", "reads", "solver") and get_origin(field.annotation) is Literal
     }
     small = {"network": {"kind": "mlp", "width": 8, "layers": 1}} if "network" in fields else {}
     shared = {"kind": kind, "window_frames": 2, "horizons": [1], **small}

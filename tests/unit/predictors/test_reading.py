@@ -67,7 +67,7 @@ def test_every_way_of_reading_gives_the_same_context(predictor, latents, k):
         stepwise = reading.context(history[:, : history.shape[1] - n])
     torch.testing.assert_close(predictor.outputs(stepwise), expected)
 
-    contexts, at = predictor.every_context(history)
+    contexts, at = predictor.every_context(history, history)
     known = (~history.isnan().any(dim=2)).cumsum(dim=1)
     assert torch.equal(at, known >= W)
     ends = at.nonzero()[:, 1] == history.shape[1] - 1

@@ -24,7 +24,7 @@ SCHEDULED = {"kind": "scheduled_sampling", **GENERATED, "p_teacher_start": 0.0, 
 UNROLLED = {"kind": "unrolled", **GENERATED, "first_unroll_steps": 2, "grow_steps": 100}
 SAMPLED = {"kind": "sampled_unroll", **GENERATED, "draws": 2}
 MULTI = {"kind": "multi_horizon", "target": "step", "backpropagate": True, "at_steps": [1, 2, 5]}
-NOISY = {"kind": "noisy_context", "max_noise": 0.5, "target": "state"}
+NOISY = {"kind": "noisy_context", "max_noise": 0.5, "clean_frames": 0, "target": "state"}
 ALL = [{"kind": "teacher_forced"}, NOISY, SCHEDULED, UNROLLED, MULTI, SAMPLED]
 TRAINING = {"steps": 20, "batch_size": 8, "learning_rate": 1e-2, "weight_decay": 0.0, "gradient_clip_norm": 1.0,
             "validate_every_steps": 10, "select": "last", "patience_validations": None}  # fmt: skip
@@ -216,6 +216,20 @@ def test_noise_preserves_the_variance_of_a_context_and_is_undone_on_request(wind
     assert correlation == pytest.approx(2 / 3, abs=0.08)  # E sqrt(1 - u), u uniform on (0, 1)
     torch.testing.assert_close(step, truth[:, -1] - truth[:, -2])
     torch.testing.assert_close(noisy[:, -1] + to_state, truth[:, -1])
+
+
+def test_the_newest_frames_of_a_context_can_be_left_clean(windows):
+    predictor = fresh(windows)
+    truth = windows[0].stretch(torch.arange(len(windows[0])), 1, 1)
+    seen = []
+    predictor.nll = lambda context, delta: seen.append((context, delta)) or torch.zeros(len(delta))
+    for clean in (0, 2):
+        build_regime({**NOISY, "clean_frames": clean}).nll(predictor, truth, 0, generator())
+    (noisy, _), (partly, delta) = seen
+    torch.testing.assert_close(partly[:, :1], noisy[:, :1], rtol=0, atol=0)
+    torch.testing.assert_close(partly[:, 1:], truth[:, 1:WINDOW], rtol=0, atol=0)
+    assert (noisy[:, 1:] != truth[:, 1:WINDOW]).all()
+    torch.testing.assert_close(delta, truth[:, -1] - truth[:, -2])  # from a clean frame, state and step are one
 
 
 def test_draws_without_spread_are_the_mean(windows):

@@ -10,6 +10,7 @@ from latentdyn.diagnostics.scores import score_frames
 from latentdyn.errors import UserError
 from latentdyn.models.fit import fit_model
 from latentdyn.predictors.base import build_predictor
+from latentdyn.predictors.reading import ReadPast
 from latentdyn.stores.windows import Scaling, Sequences, Windows, common_frames
 from latentdyn.training import loop
 from latentdyn.training.likelihood import Likelihood
@@ -20,6 +21,7 @@ from tests.settings import settings_of
 from .test_regimes import ALL
 
 W, LENGTH, LAG = 2, 24, 3
+CLEAN = ALL[1] | {"clean_frames": W}
 GRU = {"kind": "gru", "width": 16, "layers": 1}
 TRAINING = settings_of("predictors", "mdn")["training"] | {
     "steps": 100, "batch_size": 192, "learning_rate": 2e-2, "sequence_frames": LENGTH, "validate_every_steps": 50,
@@ -54,14 +56,14 @@ def objective(made, regime, k=1, **changes):
     )
     torch.manual_seed(0)
     predictor = build_predictor(settings(**changes), 2)
-    predictor.set_start(Scaling.fit(train), train, None, k)
+    predictor.set_start(Scaling.fit(train), train, held_out, k)
     return SequenceLikelihood(predictor.eval(), train, held_out, k, build_regime(regime), 5 * LENGTH, ("test",))
 
 
-@pytest.mark.parametrize("regime", ALL[:2], ids=lambda regime: regime["kind"])
+@pytest.mark.parametrize("regime", [*ALL[:2], CLEAN], ids=["true", "noisy", "newest clean"])
 @pytest.mark.parametrize("k", [1, 2])
 def test_the_loss_of_a_sequence_is_the_mean_over_its_frames(seasonal, regime, k):
-    made = objective(seasonal, regime, k)
+    made = objective(seasonal, regime, k, target="step", linear_skip="fixed")
     index = made._index(3)[:5]
     truth = made.windows.stretch(index, k, 1)
     assert truth.shape == (5, LENGTH + k, 2)
@@ -69,13 +71,14 @@ def test_the_loss_of_a_sequence_is_the_mean_over_its_frames(seasonal, regime, k)
     generator = torch.Generator().manual_seed(made._draws.initial_seed())
     seen = made.regime.seen(made.predictor, truth, generator)
     assert torch.equal(seen.nan_to_num(), truth.nan_to_num()) == (regime["kind"] == "teacher_forced")
-    start = seen if regime["kind"] == "noisy_context" else truth
+    newest = truth if regime == CLEAN else seen
     each = []
     for row, read in zip(range(5), seen, strict=True):
         first = int(truth[row].isnan().any(dim=1).sum())
         for end in range(first + W, LENGTH + 1):
-            delta = truth[row, end + k - 1] - start[row, end + k - 2]
-            each.append(made.predictor.nll(read[None, first:end], delta[None]))
+            delta = truth[row, end + k - 1] - newest[row, end + k - 2]
+            summary = made.predictor.reading().context(read[None, first:end]).summary
+            each.append(made.predictor.nll(ReadPast(newest[row, None, end - W : end], summary), delta[None]))
     torch.testing.assert_close(loss, torch.cat(each).mean())
 
 
