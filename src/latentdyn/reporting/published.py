@@ -62,7 +62,7 @@ MIMI = Latents(("mimi",), 512, 12.5)
 MIMI_PCA_32 = Latents(("mimi>pca",), 32, 12.5)
 MIMI_PCA_64 = Latents(("mimi>pca",), 64, 12.5)
 ENCODEC = Latents(("encodec>pooled",), 128, 12.5)
-# z_dyn is what a learned factorizer of Mimi's latents kept; no kind of ours has this lineage yet
+# z_dyn: the state of the seeds' factorizer, which has read its own frame (timing `inclusive`)
 Z_DYN = Latents(("mimi>factorizer",), 128, 12.5)
 # records of clusters tell neither dimension nor frame rate; the lineage has no other than its own
 CLUSTERED_MIMI = Latents(("mimi",), None, None)
