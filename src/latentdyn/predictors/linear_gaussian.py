@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -98,20 +99,21 @@ class LinearGaussian(SolvedPredictor):
         of = windows.moments(k)
         lags = slice(k, k + self.window_frames)  # the newest frame first; a context has it last
         mean, std = (moment.double().cpu() for moment in (self.frame_mean, self.frame_std))
-        frames = (torch.from_numpy(of.mean[lags]) - mean) / std
+        frames = (torch.from_numpy(of.mean) - mean) / std
+        variances = torch.from_numpy(np.einsum("idid->id", of.covariance).copy()) / std.square()
+        check_contexts(
+            (variances + frames.square()).flatten()
+        )  # of all lags: far frames of any cost the others' digits
         gram = torch.from_numpy(of.covariance[lags, :, lags]) / std[:, None, None] / std
         steps = torch.from_numpy(of.covariance[:, :, 0] - of.covariance[:, :, 1])  # of each frame and Δx_t
         width, dim = self.weight.shape
-        x_mean = frames.flip(0).flatten()
-        moments = Moments(
+        return Moments(
             gram.flip(0, 2).reshape(width, width),
             (steps[lags] / std[:, None]).flip(0).reshape(width, dim),
             steps[0] - steps[1],
-            x_mean,
+            frames[lags].flip(0).flatten(),
             torch.from_numpy(of.mean[0] - of.mean[1]),
         )
-        check_contexts(moments.gram.diagonal() + x_mean.square())
-        return moments
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,7 @@ def train(
 def _by_learning_rate(model: nn.Module, learning_rate: float) -> list[dict[str, Any]]:
     """The parameters, in groups of one rate. A module with a `learning_rate` has it for what is directly its own."""
     groups: dict[float, list[nn.Parameter]] = {}
-    for module in model.modules():
+    for _, module in model.named_modules():
         rate = getattr(module, "learning_rate", learning_rate)
         groups.setdefault(rate, []).extend(module.parameters(recurse=False))
     return [{"params": parameters, "lr": rate} for rate, parameters in groups.items()]
