@@ -103,7 +103,7 @@ class LinearGaussian(SolvedPredictor):
         variances = torch.from_numpy(np.einsum("idid->id", of.covariance).copy()) / std.square()
         check_contexts(
             (variances + frames.square()).flatten()
-        )  # of all lags: far frames of any cost the others' digits
+        )  # far frames at any lag cost the others digits
         gram = torch.from_numpy(of.covariance[lags, :, lags]) / std[:, None, None] / std
         steps = torch.from_numpy(of.covariance[:, :, 0] - of.covariance[:, :, 1])  # of each frame and Δx_t
         width, dim = self.weight.shape
