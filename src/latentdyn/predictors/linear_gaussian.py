@@ -101,9 +101,8 @@ class LinearGaussian(SolvedPredictor):
         mean, std = (moment.double().cpu() for moment in (self.frame_mean, self.frame_std))
         frames = (torch.from_numpy(of.mean) - mean) / std
         variances = torch.from_numpy(np.einsum("idid->id", of.covariance).copy()) / std.square()
-        check_contexts(
-            (variances + frames.square()).flatten()
-        )  # far frames at any lag cost the others digits
+        # far frames at any lag cost the others' digits
+        check_contexts((variances + frames.square()).flatten())
         gram = torch.from_numpy(of.covariance[lags, :, lags]) / std[:, None, None] / std
         steps = torch.from_numpy(of.covariance[:, :, 0] - of.covariance[:, :, 1])  # of each frame and Δx_t
         width, dim = self.weight.shape
