@@ -1,4 +1,5 @@
-# What the rules of measurements share: where a measurement's files lie, what it reads, and what its step is told.
+# What the rules of measurements and tables share: where a measurement's files lie, what it reads, what its step is told,
+# and which gates judge a table.
 
 
 def measured_by(kind):
@@ -138,3 +139,23 @@ def modules_of(kind, wildcards):
 def measurement_of(kind, wildcards):
     by, variant = names_of(kind, wildcards)
     return kind.of(CONFIG, wildcards.corpus, wildcards.representation, by, int(wildcards.get("seed", 0)), variant)
+
+
+def gates_of_tables():
+    """Digests of the gates that tables are judged by, by the name of the table."""
+    if not any(table.gates for table in CONFIG.tables.values()):
+        return {}
+    from latentdyn.reporting.criteria import digest_of
+
+    try:
+        return {name: digest_of(table.gates) for name, table in CONFIG.tables.items() if table.gates}
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+GATES = gates_of_tables()
+
+
+def judged_by(wildcards):
+    """What follows the digest of the code of a table that is judged by gates; nothing after that of others."""
+    return f"-{GATES[wildcards.table]}" if wildcards.table in GATES else ""

@@ -2,26 +2,6 @@
 # needs. What its rows were measured with is joined in results/{corpus}/measured/{table}/.
 
 
-def gates_of_tables():
-    """Digests of the gates that tables are judged by, by the name of the table."""
-    if not any(table.gates for table in CONFIG.tables.values()):
-        return {}
-    from latentdyn.reporting.criteria import digest_of
-
-    try:
-        return {name: digest_of(table.gates) for name, table in CONFIG.tables.items() if table.gates}
-    except UserError as error:
-        raise WorkflowError(str(error)) from None
-
-
-GATES = gates_of_tables()
-
-
-def judged_by(wildcards):
-    """What follows the digest of the code of a table that is judged by gates; nothing after that of others."""
-    return f"-{GATES[wildcards.table]}" if wildcards.table in GATES else ""
-
-
 rule collect_metrics:
     """Join what a table's rows were measured with: records, sums by speaker, worst frames."""
     input:
