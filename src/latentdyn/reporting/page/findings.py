@@ -1,14 +1,21 @@
-"""What tables say, in sentences: each question with the rows that answer yes, no, or neither."""
+"""What tables say, in sentences: each question with the rows that answer yes, no, or neither.
+
+A question stands under its answer where all rows agree. Where they do not, its answers stand together.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from latentdyn.reporting.questions import Reply, Verdict, replies
 from latentdyn.reporting.stored import StoredSheet
 
-_HEADS: dict[Verdict, str] = {
+Answer = Literal[Verdict, "mixed"]
+
+_HEADS: dict[Answer, str] = {
     "yes": "Holds",
     "no": "Does not hold",
+    "mixed": "Differs from row to row",
     "undecided": "Undecided: the 95 % interval holds the threshold, or there is none",
     "missing": "Not measured, or not comparable",
 }
@@ -17,12 +24,17 @@ _WORDS: dict[Verdict, str] = {"yes": "Yes", "no": "No", "undecided": "Undecided"
 
 @dataclass(frozen=True)
 class Finding:
-    """One question with the rows that give one answer. word: the answer. of: how many rows were asked in all."""
+    """One question with the rows that give one answer. of: how many rows were asked in all."""
 
     question: str
-    word: str
+    verdict: Verdict
     rows: Sequence[tuple[str, Reply]]
     of: int
+
+    @property
+    def word(self) -> str:
+        """The answer."""
+        return _WORDS[self.verdict]
 
     @property
     def extent(self) -> str:
@@ -41,29 +53,28 @@ class Finding:
 
 @dataclass(frozen=True)
 class Group:
-    """The findings of one verdict. name: of the verdict, one word."""
+    """The findings of one answer. name: of the answer, one word."""
 
-    name: Verdict
+    name: Answer
     head: str
     findings: Sequence[Finding]
 
 
 def findings(tables: Iterable[StoredSheet]) -> list[Group]:
-    """All answers of some tables, by verdict and question; verdicts that none has are left out."""
+    """All answers of some tables, by answer and question; answers that no question has are left out."""
     asked: dict[str, list[tuple[str, Reply]]] = {}
     for table in tables:
         for reply in replies(str(table.settings.get("kind")), table.sheet):
             asked.setdefault(reply.question, []).append((table.name, reply))
-    groups = []
-    for verdict, head in _HEADS.items():
-        found = [
-            Finding(question, _WORDS[verdict], mine, len(rows))
-            for question, rows in asked.items()
-            if (mine := [(table, reply) for table, reply in rows if reply.verdict == verdict])
-        ]
-        if found:
-            groups.append(Group(verdict, head, found))
-    return groups
+    groups: dict[Answer, list[Finding]] = {name: [] for name in _HEADS}
+    for question, rows in asked.items():
+        given = {verdict: [row for row in rows if row[1].verdict == verdict] for verdict in _WORDS}
+        differ = len({verdict for verdict, mine in given.items() if mine and verdict != "missing"}) > 1
+        for verdict, mine in given.items():
+            if mine:
+                name: Answer = "mixed" if differ and verdict != "missing" else verdict
+                groups[name].append(Finding(question, verdict, mine, len(rows)))
+    return [Group(name, _HEADS[name], found) for name, found in groups.items() if found]
 
 
 def summary(groups: Sequence[Group]) -> str:
@@ -71,7 +82,7 @@ def summary(groups: Sequence[Group]) -> str:
     by_question: dict[str, set[str]] = {}
     for group in groups:
         for finding in group.findings:
-            by_question.setdefault(finding.question, set()).add(group.name)
+            by_question.setdefault(finding.question, set()).add(finding.verdict)
     n = len(by_question)
     if n == 0:
         return "None of the questions that are asked of tables can be asked of these."

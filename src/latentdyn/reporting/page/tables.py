@@ -21,7 +21,22 @@ _OTHERS = {  # columns that are no metric
     "seeds": ("seeds", "Training runs that the row averages."),
     "sigma": ("deviations", "Noise, in deviations of each dimension of the training frames."),
     "step": ("steps", "Steps since the start of a forecast."),
-}
+    "lineage": ("", "Kinds of representations from the encoder to the row's own."),
+    "kind": ("", "Of the row's representation: the last of its lineage."),
+    "role": ("", "`reference`: all rows are judged in its frames. `control`: nothing trains it. `judged`: all others."),
+    "way_back": ("", "How frames get back to the reference's: by the inverse of each link, exact or approximate, or by "
+                 "the best straight line."),
+    "ms_per_step": ("ms", "How long a frame is."),
+}  # fmt: skip
+_ENDS = (  # of columns that set a metric beside another place, or are of another place
+    (re.compile(r"_over_(\w+)$"), "Here how much more the row has than the control of kind {} and equal dimension."),
+    (re.compile(r"_to_reference$"), "Here the row's less the reference's."),
+    (re.compile(r"_window$"), "Here of a window of the reference's frames, in place of one frame of the row."),
+    (
+        re.compile(r"_cca$"),
+        "Here of the best straight combinations of such a window, as many as the row has dimensions.",
+    ),
+)
 _WARNS = ("**Caution:**", "**Not comparable:**", "**This table is a test.**")
 _PUBLISHED = "published_"
 
@@ -160,6 +175,7 @@ def _facts(name: str) -> tuple[str, str]:
     """Unit and meaning of a column."""
     if name in _OTHERS:
         return _OTHERS[name]
+    name, place = _place(name)
     published = name.startswith(_PUBLISHED)
     for candidate in (name, name.removeprefix(_PUBLISHED), name.removeprefix("d_"), name.rpartition("_")[0]):
         try:
@@ -171,7 +187,17 @@ def _facts(name: str) -> tuple[str, str]:
             "Published." if published else "",
             found.sentence,
             f"Here {part}." if part else "",
+            place,
             _BETTER[found.better],
         ]
         return "" if found.unit == "1" else found.unit, " ".join(filter(None, said))
     return "", ""
+
+
+def _place(name: str) -> tuple[str, str]:
+    """The column without what `_ENDS` knows and a horizon after it, and what that says; else the name as it is."""
+    stem = re.sub(r"_\d+$", "", name)
+    for end, says in _ENDS:
+        if (found := end.search(stem)) and stem[: found.start()] in METRICS:
+            return stem[: found.start()], says.format(*(f"`{kind}`" for kind in found.groups()))
+    return name, ""

@@ -205,29 +205,32 @@ def _for_people(columns: dict[str, Metric], rows: pd.DataFrame) -> list[str]:
 
 def _notes(columns: dict[str, Metric], table: dict[str, Any], plan: dict[str, Any]) -> list[str]:
     notes = [
-        f"Corpus `{plan['corpus']}`, held-out speakers; intervals are 95 % bootstraps over speakers. The first row is "
-        f"the reference, `{table['reference']}`. All rows are judged in its frames, so that neither scale nor mixing "
-        "buys anything in the columns `decoded_..` and `state_information_..`, and a filter that can be undone no more "
-        "than the longer memory that it gives to W frames (`leaky` shows how much that is).",
+        f"Corpus `{plan['corpus']}`, held-out speakers; intervals are 95 % bootstraps over speakers, not over training "
+        f"runs. The first row is the reference, `{table['reference']}`: all rows are judged in its frames, so rows of "
+        "tables with another reference do not compare. There neither scale nor mixing of dimensions buys anything in "
+        "`decoded_..` and `state_information_..`. A filter buys the longer memory that it gives to W frames, and no "
+        "more; it can cost (see `leaky`).",
         "`decoded_skill_h`: forecasts h frames ahead are made in the representation, by the best straight line from "
         "its own last W frames, and mapped back. It is the share of the variance of the reference's frames that they "
-        "explain. The first row is the ceiling of what a straight line can tell; the CSV holds each row less the first "
-        "(`decoded_skill_to_reference_h`, with paired intervals), and the NLL. `way_back`: `exact` and `approximate` "
-        "are by the inverse of each link; `line` is the best straight line from a frame to the reference's, where a "
-        "link has no inverse.",
+        "explain. The first row is what a straight line from the reference's own frames tells. Its many weights cost "
+        "digits to fit, so a row can be above it. Further columns hold each row less the first "
+        "(`decoded_skill_to_reference_h`, with paired intervals), and the NLL, which may rank rows otherwise. "
+        "`way_back`: `exact` and `approximate` are by the inverse of each link; `line` is the best straight line from "
+        "a frame to the reference's, where a link has no inverse.",
         "`state_information_j`: what one frame tells about the reference's frame j later, in nats, by a straight line, "
-        "less what it tells if frames are in random order within utterances (voice and room; `_whole` in the CSV is "
-        "without this). The CSV holds two ceilings: `_window`, of W frames of the reference, and `_cca`, of the best "
-        "straight combinations of these, as many as the row has dimensions.",
-        "`.._over_{control}` in the CSV, of rows that are neither the reference nor a control (`role`): how much more "
-        "they have than the control of that kind and equal dimension, at the first horizon, with paired intervals.",
+        "less what it tells if frames are in random order within utterances (voice and room; `_whole` is without "
+        "this). Beside it, for comparison: `_window`, of W frames of the reference, and `_cca`, of the best straight "
+        "combinations of these, as many as the row has dimensions. They are fitted as well, and can be below a row.",
+        "`.._over_{control}`, of rows that are neither the reference nor a control (`role`): how much more they have "
+        "than the control of that kind and equal dimension, at the first horizon alone, with paired intervals. Look at "
+        "the other horizons too: an order of rows may turn.",
         "`reconstruction`: the share of the variance of the reference's frames that comes back from true frames. "
         "Compare rows at equal `reconstruction` (or `pesq`): a representation that keeps less can forecast less.",
         "`rate_kbit_per_s`: what frames cost to send with the help of their past, with noise that costs a set share of "
         "the variance of the reference's frames (`damage` of the section `learned`).",
         "`predictive_information` is of the representation's own frames at k = 1, the level gain with its sign turned. "
-        "Smoothing buys it: `leaky` and `random_gru` show how much. `effective_rank` says in how many directions "
-        "frames vary; it is near 1 where a representation has collapsed.",
+        "Smoothing buys it, so it must not rank rows: `leaky` and `random_gru` show how much. `effective_rank` says in "
+        "how many directions frames vary; it is near 1 where a representation has collapsed.",
     ]
     if PESQ.name in columns and plan["unheard"]:
         broken = "; ".join(f"`{name}` (its link `{link}`)" for name, link in plan["unheard"].items())

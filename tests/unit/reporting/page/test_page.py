@@ -1,6 +1,7 @@
 """The page: nothing is loaded, nothing of the results runs, and a reader without a mouse or eyes finds the way."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -120,13 +121,41 @@ def test_a_table_that_is_too_large_for_a_page_is_cut_and_says_so(monkeypatch):
     assert table.cut in render(page(stored(n_columns=30)))
 
 
-def test_findings_are_sorted_by_verdict_and_counted():
-    groups = findings([stored("a"), stored("b")])
-    assert [(group.name, [finding.extent for finding in group.findings]) for group in groups] == [
-        ("yes", ["in 2 of 4 rows that are asked"]), ("no", ["in 2 of 4 rows that are asked"])
+def test_answers_that_differ_from_row_to_row_stand_together_and_are_counted():
+    (group,) = groups = findings([stored("a"), stored("b")])
+    assert (group.name, group.head) == ("mixed", "Differs from row to row")
+    assert [(finding.word, finding.extent) for finding in group.findings] == [
+        ("Yes", "in 2 of 4 rows that are asked"), ("No", "in 2 of 4 rows that are asked")
     ]  # fmt: skip
     assert summary(groups).startswith("1 question is asked") and "0 are answered by yes in every row" in summary(groups)
     assert findings([]) == [] and summary([]).startswith("None of the questions")
+
+
+def test_a_question_that_all_rows_answer_alike_stands_under_its_answer():
+    whole = stored("a")
+    for name, i, words in (("yes", 0, "1 are answered by yes in every row"), ("no", 1, "1 by no in every row")):
+        rows = whole.sheet.rows.iloc[[i]].reset_index(drop=True)
+        groups = findings([replace(whole, sheet=replace(whole.sheet, rows=rows))])
+        assert [(group.name, [f.extent for f in group.findings]) for group in groups] == [
+            (name, ["in the one row that is asked"])
+        ]
+        assert words.replace("1 are", "1 is") in summary(groups)
+
+
+@pytest.mark.parametrize(
+    ("column", "unit", "words"),
+    [
+        ("state_information_over_sfa", "nats/frame", "than the control of kind `sfa`"),
+        ("decoded_skill_to_reference_4", "", "less the reference's"),
+        ("state_information_window_1", "nats/frame", "Here of a window"),
+        ("state_information_cca_8", "nats/frame", "best straight combinations"),
+        ("state_information_whole_2", "nats/frame", "voice and room too"),
+        ("way_back", "", "inverse of each link"),
+    ],
+)
+def test_a_column_that_sets_a_metric_beside_something_has_its_unit_and_says_beside_what(column, unit, words):
+    found = tables._facts(column)
+    assert found[0] == unit and words in found[1]
 
 
 # ------------------------------------------------------------------------------------------------------- sounds
