@@ -20,6 +20,7 @@ from latentdyn.metrics import (
     RATE_SAVED,
     RATE_SAVED_SHUFFLED,
     RECONSTRUCTION,
+    SPEAKERS,
     STATE_INFORMATION,
     STATE_INFORMATION_WHOLE,
     Metric,
@@ -49,7 +50,7 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         shown += [name for name in (column, *_bounds(column)) if name in rows]
     decimals = {name: metric.decimals for column, metric in columns.items() for name in (column, *_bounds(column))}
     caption = f"Representations in the frames of {table['reference']}, corpus {plan['corpus']}."
-    return Sheet(rows, _notes(columns, table, plan), decimals, caption=caption, columns=shown)
+    return Sheet(rows, _notes(measured, columns, table, plan), decimals, caption=caption, columns=shown)
 
 
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
@@ -203,9 +204,13 @@ def _for_people(columns: dict[str, Metric], rows: pd.DataFrame) -> list[str]:
     return [name for name in chosen if name in rows]
 
 
-def _notes(columns: dict[str, Metric], table: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+def _notes(
+    measured: Measurements, columns: dict[str, Metric], table: dict[str, Any], plan: dict[str, Any]
+) -> list[str]:
+    speakers = measured.of_row(plan["rows"][0], None, "eval", measurement="learned").over_seeds(SPEAKERS.name)
+    held_out = "held-out speakers" if speakers is None else f"{speakers:.0f} held-out speakers"
     notes = [
-        f"Corpus `{plan['corpus']}`, held-out speakers; intervals are 95 % bootstraps over speakers, not over training "
+        f"Corpus `{plan['corpus']}`, {held_out}; intervals are 95 % bootstraps over speakers, not over training "
         f"runs. The first row is the reference, `{table['reference']}`: all rows are judged in its frames, so rows of "
         "tables with another reference do not compare. There neither scale nor mixing of dimensions buys anything in "
         "`decoded_..` and `state_information_..`. A filter buys the longer memory that it gives to W frames, and no "
