@@ -60,7 +60,7 @@ def main() -> None:
     some = Windows(latents, windows.rows[:_SCORED], W)
     seconds, _ = timed(lambda: score_frames(predictor, some, 8, scaling, (8,)), device)
     rows.append(["scores of a horizon", f"{seconds:.2f} s", f"{len(some) / seconds:,.0f} frames/s"])
-    rolled = windows.only(torch.arange(_ROLLED, device=device))
+    rolled = windows.only(torch.arange(min(_ROLLED, len(windows)), device=device))
     seconds, _ = timed(lambda: rollout_gap(predictor, rolled, 8), device)
     rows.append(["rollout gap of a horizon", f"{seconds:.2f} s", f"{len(rolled) / seconds:,.0f} frames/s"])
     rows.append(["Mimi, one clip at a time", *encoding_row(arguments.clip_s, device, small=arguments.quick)])

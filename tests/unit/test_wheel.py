@@ -34,7 +34,7 @@ def test_it_holds_every_file_of_the_package_and_no_other(wheel):
     expected = {
         path.relative_to(source).as_posix()
         for path in (source / "latentdyn").rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
+        if path.is_file() and "__pycache__" not in path.parts
     }
     assert "latentdyn/py.typed" in expected
     assert {name for name in wheel.namelist() if ".dist-info/" not in name} == expected

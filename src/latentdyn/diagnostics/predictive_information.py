@@ -32,14 +32,6 @@ from latentdyn.stores.windows import Scaling, Windows, common_frames
 _BLOCK = 8192
 
 
-class _Levels(Windows):
-    """Windows whose targets are the frames x_t instead of the steps into them."""
-
-    def batch(self, index: Tensor | slice, k: int) -> tuple[Tensor, Tensor]:
-        context, _ = super().batch(index, k)
-        return context, self.latents[self.rows[index]]
-
-
 def predictive_information(
     settings: dict[str, Any],
     latents: Tensor,
@@ -110,9 +102,11 @@ def frame_nlls(
     window, horizons = settings["window_frames"], settings["horizons"]
     usable = common_frames(frames, len(latents), window, horizons)
     by_split = {name: usable[usable["split"] == name] for name in ("train", "validation", split)}
-    train, validation = (_levels(latents, by_split[name], window) for name in ("train", "validation"))
     chosen = subsample_frames(by_split[split], max_frames, (*seed_names, split))
-    scored = _levels(latents, chosen, window)
+    train, validation, scored = (
+        Windows.of(latents, part, window, max(horizons), levels=True)
+        for part in (by_split["train"], by_split["validation"], chosen)
+    )
     scaling = Scaling.fit(train)
     marginal, conditional = _marginal_nll(train, scored), {}
     for k in horizons:
@@ -122,10 +116,6 @@ def frame_nlls(
         predictor.solve(train, validation if len(validation) else None, k)
         conditional[k] = _conditional_nll(predictor, scored, k)
     return FrameNlls(chosen, marginal, conditional)
-
-
-def _levels(latents: Tensor, frames: pd.DataFrame, window: int) -> _Levels:
-    return _Levels(latents, Windows.of(latents, frames, window).rows, window)
 
 
 def _marginal_nll(train: Windows, scored: Windows) -> np.ndarray:

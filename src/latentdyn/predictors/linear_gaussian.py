@@ -104,14 +104,15 @@ class LinearGaussian(SolvedPredictor):
         # far frames at any lag cost the others' digits
         check_contexts((variances + frames.square()).flatten())
         gram = torch.from_numpy(of.covariance[lags, :, lags]) / std[:, None, None] / std
-        steps = torch.from_numpy(of.covariance[:, :, 0] - of.covariance[:, :, 1])  # of each frame and Δx_t
+        before = 0 if windows.levels else 1  # how much of x_{t-1} is taken from x_t
+        targets = torch.from_numpy(of.covariance[:, :, 0] - before * of.covariance[:, :, 1])  # of each frame and these
         width, dim = self.weight.shape
         return Moments(
             gram.flip(0, 2).reshape(width, width),
-            (steps[lags] / std[:, None]).flip(0).reshape(width, dim),
-            steps[0] - steps[1],
+            (targets[lags] / std[:, None]).flip(0).reshape(width, dim),
+            targets[0] - before * targets[1],
             frames[lags].flip(0).flatten(),
-            torch.from_numpy(of.mean[0] - of.mean[1]),
+            torch.from_numpy(of.mean[0] - before * of.mean[1]),
         )
 
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -87,7 +87,8 @@ class Windows:
 
     latents: (n_rows, D) float32. rows: (n,) int64, the rows of target frames. window_frames: W. longest: the largest k
     that the frames before the targets serve, as far as it is known. t: (n,) int64, the targets' numbers within their
-    utterances; only what reads whole pasts needs them.
+    utterances; only what reads whole pasts needs them. levels: the targets are the frames x_t in place of the steps
+    into them.
     """
 
     latents: Tensor
@@ -95,9 +96,10 @@ class Windows:
     window_frames: int
     longest: int = 1
     t: Tensor | None = None
+    levels: bool = False
 
     @classmethod
-    def of(cls, latents: Tensor, frames: pd.DataFrame, window_frames: int, longest: int = 1, **more: int) -> Self:
+    def of(cls, latents: Tensor, frames: pd.DataFrame, window_frames: int, longest: int = 1, **more: Any) -> Self:
         """Of these target frames of a frame index; `more` are further fields of the class."""
         rows, t = (
             torch.from_numpy(frames[column].to_numpy(np.int64, copy=True)).to(latents.device) for column in ("row", "t")
@@ -116,11 +118,11 @@ class Windows:
         return self.latents.shape[1]
 
     def batch(self, index: Tensor | slice, k: int) -> tuple[Tensor, Tensor]:
-        """Contexts (B, W, D) that end k frames before the targets, and deltas (B, D)."""
+        """Contexts (B, W, D) that end k frames before the targets, and targets (B, D)."""
         rows = self.rows[index]
         offsets = torch.arange(1 - self.window_frames, 1, device=rows.device) - k
-        context = self.latents[rows[:, None] + offsets]
-        return context, self.latents[rows] - self.latents[rows - 1]
+        context, frames = self.latents[rows[:, None] + offsets], self.latents[rows]
+        return context, frames if self.levels else frames - self.latents[rows - 1]
 
     def moments(self, k: int) -> "WindowMoments":
         """Moments of the frames from the first of the context at staleness k, or before it, to the target."""

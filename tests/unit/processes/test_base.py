@@ -48,7 +48,7 @@ def test_answers_are_those_of_the_horizons_asked_for(kind):
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(UserError, match=r"no process of kind 'arma'.*use jumps, prototypes"):
+    with pytest.raises(UserError, match=r"no process of kind 'arma'.*use code_table, jumps, prototypes"):
         build_process({"kind": "arma"})
 
 

@@ -60,5 +60,5 @@ def test_who_knows_the_table_scores_as_answered(exact, simulate, agrees, setting
 
 
 def test_too_many_n_grams_are_refused():
-    with pytest.raises(UserError, match=r"ngram is 7.*code_table.*million"):
+    with pytest.raises(UserError, match=r"ngram is 7.*code_table.*1e6"):
         process_of("code_table", n_codes=10, ngram=7)

@@ -50,8 +50,8 @@ def test_a_column_shows_its_own_measurement():
     records = measured.records.copy()
     for i, (measurement, metric, mode) in enumerate(SHOWS.values()):
         here = (records["metric"] == metric) & (records["mode"] == mode if mode else records["mode"].isna())
-        if measurement == "corrections":  # of which everything() has all that forecasts record
-            here &= records["step"].isna() & (records["measurement"] == "corrections")
+        if measurement == "corrections":  # everything() has these records of both kinds
+            here &= records["step"].isna() & records["measurement"].isin(["injection", "corrections"])
         elif measurement == "free_runs":  # here both kinds have these modes
             here &= records["step"].isna()
         else:
