@@ -1,11 +1,13 @@
 """A learned representation: its model is trained once, and what only its use depends on trains nothing again."""
 
 import json
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 
-from .conftest import Checkout, new_checkout
+from .conftest import Checkout, environment, new_checkout
 
 pytestmark = pytest.mark.workflow
 
@@ -45,6 +47,13 @@ def with_factorizer(config: dict) -> None:
     with_vae(config)
     training = config["representations"]["learned"]["training"]
     config["representations"]["learned"] = {"kind": "factorizer", "source": "mel", "dim": 3, "training": training}
+
+
+def test_its_results_are_as_they_were_written(learned):
+    """A model of a representation lies beside the store that it makes, not below the one that it was fitted to."""
+    verify = [sys.executable, "-m", "latentdyn.steps.verify_results", "results"]
+    done = subprocess.run(verify, cwd=learned.folder, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_each_kind_of_model_has_a_rule_of_its_own(learned):

@@ -25,6 +25,7 @@ from latentdyn.stores.latents import open_latents
 
 _SHOWN = {"csv", "md", "tex", "sheet.json", "png", "svg"}  # endings of the forms of a table and of its figure
 _AGAIN = "and run the same command again"
+MODEL_KINDS = ("predictor", "score", "vae", "factorizer")  # what is fitted; a handle has its kind's name
 _SKIPPED = {".snakemake", ".state", "audio", "logs", "benchmarks"}  # audio: by the manifest
 
 
@@ -161,7 +162,7 @@ def _owners(path: Path) -> list[Path]:
     if path.parent.name == "parts" and path.suffix == ".parquet":
         return [path.parent.with_name("manifest.json")]
     if path.name == "curve.parquet":
-        return [path.with_name(f"{model}.json") for model in ("predictor", "score")]
+        return [path.with_name(f"{kind}.json") for kind in MODEL_KINDS]
     if path.name.endswith("speakers.parquet") and path.parent.parent.name != "measured":
         return [path.with_name(f"{path.stem.removesuffix('speakers').removesuffix('_') or 'metrics'}.json")]
     if path.suffix == ".heard":
@@ -220,7 +221,7 @@ def _wanted(path: Path) -> Path:
     if path.name == "excluded.parquet":
         return path.with_name("manifest.json")
     handles = path.parent.glob("*.json") if path.name == "curve.parquet" else [path.with_suffix(".json")]
-    models = [handle for handle in handles if handle.stem in ("predictor", "score", path.stem) and handle.exists()]
+    models = [handle for handle in handles if handle.stem in (*MODEL_KINDS, path.stem) and handle.exists()]
     return models[0] if models else path
 
 
@@ -275,7 +276,9 @@ def _needed(path: Path, content: dict[str, Any]) -> Iterator[Path]:
             yield folder.parents[1] / f"parts/{path.stem}.parquet"
     elif "latents_digest" in content:
         yield folder.with_name("splits.parquet")
-    elif {"parts", "data"} <= content.keys():
+    elif {"parts", "data"} <= content.keys() and folder.name.startswith(
+        "seed"
+    ):  # of learned representations: the source
         yield from (folder.parents[1] / f"{name}.json" for name in ("latents", "frames") if name in content["data"])
     elif "identity" in content:
         identity, data = Identity(**content["identity"]), content["data"]

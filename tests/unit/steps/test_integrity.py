@@ -24,7 +24,9 @@ import soundfile
 from latentdyn import files, parquet
 from latentdyn.config.tables.lagged import LaggedTable
 from latentdyn.errors import UserError
+from latentdyn.families import MODELS
 from latentdyn.files import canonical_json
+from latentdyn.steps.verify_results import MODEL_KINDS
 from latentdyn.stores import state
 from tests.settings import settings_of
 
@@ -406,3 +408,7 @@ def test_the_command_tells_what_it_does_and_what_it_found(copied):
     (results / "empty").mkdir()
     with pytest.raises(UserError, match="holds no results"):
         run("verify_results", results=results / "empty")
+
+
+def test_every_kind_of_model_is_known_by_the_name_of_its_handle():
+    assert sorted(MODEL_KINDS) == MODELS.kinds()
