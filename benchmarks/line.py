@@ -17,7 +17,7 @@ import torch
 
 from latentdyn.predictors.linear_gaussian import LinearGaussian
 from latentdyn.stores.windows import Scaling, Windows
-from measure import in_turns, machine, noise_blocks, parse, ratio, table, utterance_lengths
+from measure import in_turns, machine, parse, ratio, table, utterance_lengths
 
 _BLOCK = 8192
 
@@ -33,7 +33,8 @@ def main() -> None:
     arguments = parse(parser, quick={"utterances": 4, "frames": 400, "dim": 3, "horizons": [1, 2], "repeats": 1})
     print(f"{machine()}\n")
     lengths = utterance_lengths(arguments.utterances, arguments.frames)
-    latents = torch.from_numpy(np.concatenate(list(noise_blocks(lengths, arguments.dim))))
+    noise = np.random.default_rng(0).standard_normal((int(lengths.sum()), arguments.dim), np.float32)
+    latents = torch.from_numpy(noise)
     reach = arguments.window_frames - 1 + max(arguments.horizons)
     ends = np.cumsum(lengths)
     rows = np.concatenate([np.arange(end - n + reach, end) for n, end in zip(lengths, ends, strict=True) if n > reach])
