@@ -363,7 +363,7 @@ _KNOBS = {
     "state": "the state tells below half of what the window tells; give a lower dynamics.weight or a higher "
     "innovation.beta, a weight to future, or a larger dim",
     "dynamics": "forecasts of the state have a skill below .05; give a higher dynamics.weight, or more window_frames",
-    "leak": "the state knows the frame that it should foretell; set timing to strict",
+    "leak": "the state knows the frame that it should predict; set timing to strict",
 }
 FACTORIZER_ALARMS = {
     name: Metric(f"alarm_{name}", "1", decimals=0, better="lower", sentence=f"Rings (1) where {knob}.")

@@ -11,7 +11,7 @@ regression of the predictor `linear_gaussian`, with the frame as its target wher
 - It never grows with k, but for that error: what is known at t-k-1 is known at t-k.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -112,7 +112,7 @@ def frame_nlls(
     for k in horizons:
         predictor = build_predictor({**settings, "kind": "linear_gaussian", "covariance": "full"}, latents.shape[1])
         assert isinstance(predictor, SolvedPredictor)
-        predictor.set_scaling(replace(scaling, delta_mean=scaling.frame_mean, delta_std=scaling.frame_std))
+        predictor.set_scaling(scaling)
         predictor.solve(train, validation if len(validation) else None, k)
         conditional[k] = _conditional_nll(predictor, scored, k)
     return FrameNlls(chosen, marginal, conditional)

@@ -61,7 +61,7 @@ ALARMS = {
     "larger dim",
     "dynamics": "forecasts of the state are hardly better than no change or its mean (skill {dynamics_skill:.2g}). "
     "Give a higher dynamics.weight, or dynamics.window_frames above 1",
-    "leak": "the state knows the frame that it should foretell, so that its NLL is no bound. Set timing to strict",
+    "leak": "the state knows the frame that it should predict, so that its NLL is no bound. Set timing to strict",
 }
 
 

@@ -57,7 +57,7 @@ def test_the_kl_of_beta_follows_reverse_water_filling(fit):
 
 
 def test_training_beats_its_linear_start_where_frames_are_bent(fit):
-    """x = (s, s² of the frame before): a line of frames cannot foretell the second dimension."""
+    """x = (s, s² of the frame before): a line of frames cannot predict the second dimension."""
     rng = np.random.default_rng(0)
     bent = {}
     for i in range(20):

@@ -34,7 +34,7 @@ def test_a_factorizer_of_a_known_process_rings_no_alarm(make_store, tmp_path, ca
     [
         # failure A: deviations of the dynamics shrink without end, and the state with them
         ({"steps": 150}, {"dynamics": {"likelihood": "learned", "weight": 30.0}}, {"clamp", "state"}),
-        # failure C1, and 7.1: a constant state is easy to foretell, and the innovation carries everything
+        # failure C1, and 7.1: a constant state is easy to predict, and the innovation carries everything
         ({}, {"dynamics": {"likelihood": "fixed", "weight": 1000.0}}, {"state", "swap", "dynamics"}),
         # failure C2, and 7.2: the KL is on target and buys nothing
         ({}, {"innovation": {"target_nats": 8.0, "prior_sample_prob": 1.0}}, {"efficiency"}),
@@ -54,7 +54,7 @@ def test_a_failure_is_told_with_its_knob(make_store, tmp_path, caplog, training,
 
 
 def test_a_state_that_falls_together_is_told(make_store, tmp_path):
-    """One slow direction is easy to foretell. In the state's own units it is soon all that any axis holds."""
+    """One slow direction is easy to predict. In the state's own units it is soon all that any axis holds."""
     own = settings(HARD, dim=16, dynamics={"likelihood": "fixed", "weight": 30.0})
     _, rung = found(make_store, tmp_path, own, utterances(process=ONE_DIRECTION))
     assert "rank" in rung
