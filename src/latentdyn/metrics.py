@@ -229,6 +229,13 @@ CLASSIFIER_ACCURACY = Metric("classifier_accuracy", "1", decimals=3, better="low
     sentence="How often a classifier tells windows of 8 frames from real ones, on speakers that it has not seen; .5 is "
     "chance.")
 
+# ------------------------------------------------------------------------------------- of a frame that is generated
+
+FLOPS_PER_FRAME = Metric("flops_per_frame", "operations/frame", decimals=0, better="lower",
+    sentence="Operations of matrix products (a multiplication and an addition are two) for a frame drawn in a stream.")
+GENERATION_MS = Metric("generation_ms", "ms/frame", decimals=3, better="lower",
+    sentence="Median time to draw a frame in a stream, one at a time, by one thread of the CPU that measured.")
+
 # ------------------------------------------------------------------------------------- of decoded speech, as it sounds
 
 PESQ = Metric("pesq", "MOS", decimals=2, better="higher",
@@ -450,6 +457,7 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
         UNBOUNDED, ENERGY, STEP_LENGTH, AUTOCORRELATION_LATENTS, AUTOCORRELATION_DELTAS, FRECHET_LATENTS,
         FRECHET_DELTAS, CLASSIFIER_ACCURACY,
     ),
+    "generation_cost": (FLOPS_PER_FRAME, GENERATION_MS),
     "decoder_tolerance": (*_SCORES, STATE_ERROR, STATE_ERROR_NORMALISED),
     "exp3b_synthetic": (*_SCORES, STATE_ERROR, STATE_ERROR_NORMALISED, COSINE, MAGNITUDE_RATIO),
     "perceptual_rollouts": (*_SCORES, STATE_ERROR, STATE_ERROR_NORMALISED),

@@ -207,6 +207,35 @@ def test_a_predictor_that_starts_from_another_keeps_its_origin_and_names_its_reg
     assert twin.regime == "teacher_forced" and twin.starts_from is None, "without a context there is none to generate"
 
 
+def test_arms_say_which_tricks_their_training_and_the_one_before_used():
+    noisy = {"regime": {"kind": "noisy_context", "max_noise": 0.3, "clean_frames": 2}}
+    values = edited("predictors.net.training", noisy)
+    values["predictors"]["arm"] = {**values["predictors"]["net"], "starts_from": "net", "horizons": [1],
+                                   "training": {"regime": {"kind": "unrolled"}}}  # fmt: skip
+    values["predictors"]["plain"] = {**values["predictors"]["net"], "training": {}, "horizons": [1]}
+    values["free_runs"] = {"temperature": 0.8}
+    table = {"kind": "calm_arm", "corpora": ["speech"], "representations": ["logmel"]}
+    values["tables"]["parts"] = table | {"predictors": ["arm"]}
+    values["tables"]["others"] = table | {"predictors": ["plain"]}
+    config = load_config(values)
+    (arm,) = config.tables["parts"].plan(config, "speech")["arms"].values()
+    (plain,) = config.tables["others"].plan(config, "speech")["arms"].values()
+    names = ("context_noise", "clean_frames", "rollout_training", "temperature", "reads")
+    assert [arm[name] for name in names] == [0.3, 2, "yes", 0.8, "window"]
+    assert [plain[name] for name in names] == [0.0, 0, "no", 0.8, "window"]
+
+
+def test_what_a_generated_frame_costs_is_measured_once_for_each_arm_and_seed():
+    values = edited("tables.parts", {"kind": "calm_arm", "corpora": ["speech"], "representations": ["logmel"],
+                                     "predictors": ["net", "line"], "seeds": [0, 1]})  # fmt: skip
+    config = load_config(values)
+    expected = [("logmel", "net", 0), ("logmel", "net", 1), ("logmel", "line", 0)]
+    assert measured(config, "parts", "generation_cost") == expected
+    assert {"lagged", "injection", "free_runs"} < {
+        m.kind for m in config.tables["parts"].measurements(config, "speech")
+    }
+
+
 @pytest.mark.parametrize("kind", ["lagged", "outlier_audit", "paired"])
 def test_a_table_of_what_another_corpus_was_fitted_to(kind: str):
     values = edited("corpora.other", {"kind": "folder", "root": "other"})

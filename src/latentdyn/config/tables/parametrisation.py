@@ -18,12 +18,11 @@ _SPLIT: Split = "eval"  # all of its numbers are of held-out speakers
 _SETTINGS = ("target", "linear_skip", "target_axes")
 
 
-class ParametrisationTable(RowsTable):
-    """Scores, forecasts and free runs of predictors that differ in what their heads describe, or in their regime."""
+class ArmsTable(RowsTable):
+    """A table of scores, forecasts and free runs of predictors, and of what they are (`arms` of its plan)."""
 
     adds_to_plan: ClassVar[frozenset[str]] = frozenset({"arms"})
 
-    kind: Literal["parametrisation"]
     predictors: Names = Field(
         description="a row each; they must be fitted at k = 1 and share `window_frames` and their longest horizon"
     )
@@ -48,9 +47,15 @@ class ParametrisationTable(RowsTable):
             found += self.by_rows(config, kind, corpus, self.predictors)
         return found
 
+    def arm(self, config: "Root", name: str) -> dict[str, Any]:
+        """What is said of a predictor beside its numbers, by column."""
+        return {setting: str(getattr(config.predictors[name], setting, "")) for setting in _SETTINGS}
+
     def plan(self, config: "Root", corpus: str) -> dict[str, Any]:
-        arms = {
-            name: {setting: str(getattr(config.predictors[name], setting, "")) for setting in _SETTINGS}
-            for name in self.predictors
-        }
-        return super().plan(config, corpus) | {"arms": arms}
+        return super().plan(config, corpus) | {"arms": {name: self.arm(config, name) for name in self.predictors}}
+
+
+class ParametrisationTable(ArmsTable):
+    """Scores, forecasts and free runs of predictors that differ in what their heads describe, or in their regime."""
+
+    kind: Literal["parametrisation"]

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SPLIT = "eval"
-_STAND_INS = ("data", "half", "phase_randomised", "marginal")
+STAND_INS = ("data", "half", "phase_randomised", "marginal")
+STAND_INS_NOTE = (
+    "Rows without a `regime` are of no predictor. `data`: frames of the data; their distances and accuracy are "
+    "those of as many training frames. `half`: one half of the held-out speakers beside the other half. "
+    "`phase_randomised`: training utterances with random phases. `marginal`: training frames drawn one by one."
+)
 _LAGS = (1, 2, 4, 8)
 # columns: the metric, the mode of the measurement, and its step (`last`: the last one of a forecast)
 _LAGGED = ("dnll", "cosine")
@@ -62,10 +67,10 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     """
     rows = parametrisation_rows(measured, table, plan)
     rows = rows.dropna(axis="columns", how="all")
-    decimals = {str(name): _decimals(str(name)) for name in rows if pd.api.types.is_float_dtype(rows[name])}
+    decimals = {str(name): arm_decimals(str(name)) for name in rows if pd.api.types.is_float_dtype(rows[name])}
     return Sheet(
         rows,
-        [*_notes(rows, plan), *cautions(lagged_rows(measured, _asked(table), plan))],
+        [*_notes(rows, plan), *arm_cautions(measured, table, plan)],
         decimals,
         caption=f"What heads describe and start from, corpus {plan['corpus']}.",
         columns=["representation", *(name for name in _SHOWN if name in rows)],
@@ -105,9 +110,10 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     return figure
 
 
-def _asked(table: dict[str, Any]) -> dict[str, Any]:
-    """The section, as the Phase 1 table reads it."""
-    return {**table, "splits": [_SPLIT], "slices": ["all"], "horizons": [1]}
+def arm_cautions(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+    """What the Phase 1 table would warn of, of the same rows."""
+    asked = {**table, "splits": [_SPLIT], "slices": ["all"], "horizons": [1]}
+    return cautions(lagged_rows(measured, asked, plan))
 
 
 def parametrisation_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> pd.DataFrame:
@@ -115,25 +121,30 @@ def parametrisation_rows(measured: Measurements, table: dict[str, Any], plan: di
     rows = []
     for representation in plan["rows"]:
         for predictor in table["predictors"]:
-            rows.append(_row(measured, {"representation": representation, "predictor": predictor}, table, plan))
-        first = measured.of_row(representation, table["predictors"][0], _SPLIT, seed=table["seeds"][:1])
-        for mode in _STAND_INS:
-            if (first.records["mode"] == mode).any():
-                rows.append({"representation": representation, "predictor": mode, **_of_runs(first, mode)})
+            rows.append(arm_row(measured, representation, predictor, table["seeds"], plan))
+        rows += stand_in_rows(measured, representation, table)
     return pd.DataFrame(rows).astype({"seeds": "Int64", "n": "Int64"})
 
 
-def _row(measured: Measurements, keys: dict[str, Any], table: dict[str, Any], plan: dict[str, Any]) -> dict[str, Any]:
-    here = measured.of_row(**keys, split=_SPLIT, seed=table["seeds"])
+def arm_row(
+    measured: Measurements, representation: str, predictor: str, seeds: list[int], plan: dict[str, Any]
+) -> dict[str, Any]:
+    """What a predictor is, and its scores, forecasts and free runs, the mean over these seeds.
+
+    Raises:
+        UserError: nothing was measured for it.
+    """
+    keys = {"representation": representation, "predictor": predictor}
+    here = measured.of_row(**keys, split=_SPLIT, seed=seeds)
     lagged = here.where(horizon=1, slice="all")
     runs = here.where(mode="sampled")
     if lagged.records.empty or runs.records.empty:
         raise unmeasured({**keys, "split": _SPLIT})
-    twin = measured.of_row(keys["representation"], f"{keys['predictor']}__unconditional", _SPLIT, seed=table["seeds"])
+    twin = measured.of_row(representation, f"{predictor}__unconditional", _SPLIT, seed=seeds)
     counted = lagged.records[lagged.records["metric"] == "nll"]
     row: dict[str, Any] = {
         **keys,
-        **plan.get("arms", {}).get(keys["predictor"], {}),
+        **plan.get("arms", {}).get(predictor, {}),
         "regime": here.records["regime"].iloc[0],
         "seeds": here.records["seed"].nunique(),
         "n": int(counted["n"].iloc[0]) if len(counted) else None,
@@ -152,6 +163,16 @@ def _row(measured: Measurements, keys: dict[str, Any], table: dict[str, Any], pl
         at = steps.max() if step == "last" and len(steps) else step
         row[column] = None if at == "last" else mine.at_step(at).over_seeds(metric)
     return row | _of_runs(here, "sampled")
+
+
+def stand_in_rows(measured: Measurements, representation: str, table: dict[str, Any]) -> list[dict[str, Any]]:
+    """A row for each kind of frames that no predictor made, of what the first predictor's runs stand beside."""
+    first = measured.of_row(representation, table["predictors"][0], _SPLIT, seed=table["seeds"][:1])
+    return [
+        {"representation": representation, "predictor": mode, **_of_runs(first, mode)}
+        for mode in STAND_INS
+        if (first.records["mode"] == mode).any()
+    ]
 
 
 def _of_runs(here: Measurements, mode: str) -> dict[str, Any]:
@@ -178,7 +199,8 @@ def _values(mine: Measurements, metric: str) -> dict[str, Any]:
     return found
 
 
-def _decimals(column: str) -> int:
+def arm_decimals(column: str) -> int:
+    """Digits after the point of a column of `arm_row`."""
     for end in ("_ci_low", "_ci_high", "_seed_sd"):
         column = column.removesuffix(end)
     name, _, lag = column.rpartition("_")
@@ -207,9 +229,5 @@ def _notes(rows: pd.DataFrame, plan: dict[str, Any]) -> Iterator[str]:
         "classifier tells windows of 8 frames from real ones; .5 is chance. The table of kind `free_runs` says more of "
         "them."
     )
-    if rows["predictor"].isin(list(_STAND_INS)).any():
-        yield (
-            "Rows without a `regime` are of no predictor. `data`: frames of the data; their distances and accuracy are "
-            "those of as many training frames. `half`: one half of the held-out speakers beside the other half. "
-            "`phase_randomised`: training utterances with random phases. `marginal`: training frames drawn one by one."
-        )
+    if rows["predictor"].isin(list(STAND_INS)).any():
+        yield STAND_INS_NOTE

@@ -84,6 +84,7 @@ def everything(value: float = 0.5, regime: str = "teacher_forced") -> Measuremen
         for kind, mode, step, correction in product(_FORECASTS, _MODES, (None, 1, 16), _CORRECTIONS)
         if not correction or (kind != "injection" and mode in ("D", "D_sampled"))
     ]
+    places.append(("generation_cost", {"horizon": 1}))
     measured = [(by, kind, place) for by in ("p", "q") for kind, place in places]
     measured += [("p__unconditional", "lagged", {"horizon": 1}), ("key", "clusters", {"horizon": 1, "clusters": 64})]
     measured += [
