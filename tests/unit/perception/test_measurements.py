@@ -10,6 +10,7 @@ import soundfile
 import torch
 
 from latentdyn.config.measurements import measurement_kinds
+from latentdyn.distributions.density import Density
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.errors import UserError
 from latentdyn.measurements import (
@@ -23,7 +24,7 @@ from latentdyn.measurements.subject import Subject
 from latentdyn.perception.experiment import Experiment
 from latentdyn.predictors.base import Predictor
 from latentdyn.stores.quantizer import Group, Quantizer
-from tests.settings import settings_of
+from tests.settings import predictor_of, settings_of
 from tests.unit.perception.conftest import speech_like
 
 
@@ -270,6 +271,47 @@ def test_free_runs_are_heard_beside_the_truth_of_the_same_stretch(subject, quick
     assert frechet["n"].tolist() == [3 * 62] * 3  # a second at hops of 16 ms, of three utterances
     assert frechet.loc["sampled", "value"] > frechet.loc["reconstruction", "value"] > 0
     assert set(values(measured, "dnsmos")["n"]) == {3}
+
+
+def arm(kind: str, network: str) -> Predictor:
+    """One of CALM's parts: a memory of the whole past under a head that is trained to draw; untrained, and tiny."""
+    torch.manual_seed(0)
+    sizes = {"width": 4} | ({"heads": 1, "layers": 1} if network == "transformer" else {})
+    tiny = {"hidden_width": 4, "features": 2, "mean_samples": 2} | ({"nfe": 2} if kind == "flow_matching" else {})
+    network_of = {"kind": network, **sizes}
+    return predictor_of(kind, 80, window_frames=2, reads="past", network=network_of, **tiny).eval()
+
+
+class _DrawsAlone(Density):
+    """What can do no more than draw: no likelihood, and no mean."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+
+    def sample(self, generator, temperature=1.0):
+        return torch.zeros(self.rows, 80).normal_(generator=generator)
+
+
+class Draws(Still):
+    def density(self, context):
+        return _DrawsAlone(len(context))
+
+
+@pytest.mark.parametrize(
+    "predictor",
+    [arm("flow_matching", "gru"), arm("energy", "gru"), arm("energy", "transformer"), Draws(80, 1.0)],
+    ids=["flow_matching gru", "energy gru", "energy transformer", "draws alone"],
+)
+def test_arms_that_read_the_past_or_only_draw_are_heard(subject, quick_dnsmos, predictor):
+    few = {"utterances": 1, "wav_utterances": 0}
+    asked = settings("perceptual_rollouts", steps=[2], segments=1, scores=["mel_distance"],
+                     window_scores=["mel_distance"], **few)  # fmt: skip
+    forecasts = values(perceptual_rollouts.measure(by(subject(), predictor), asked), "mel_distance", slice="window")
+    has_mean = not isinstance(predictor, Draws)
+    assert set(forecasts["mode"]) >= {"sampled", "held", "true"} and ("mean" in set(forecasts["mode"])) == has_mean
+    asked = settings("free_listening", duration_s=0.3, reference_utterances=1, **few)
+    runs = values(free_listening.measure(by(subject(), predictor), asked), "frechet_mel").set_index("mode")
+    assert runs.loc["sampled", "status"] == "ok" and runs.loc["sampled", "value"] > runs.loc["original", "value"]
 
 
 def test_a_free_run_that_explodes_is_listed_and_overflows(subject, quick_dnsmos):
