@@ -40,9 +40,15 @@ def _add_runs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument("--failed", action="store_true", help="only those that did not end well")
     parser.add_argument("--rule", help="only jobs of this rule")
     parser.add_argument("--corpus", help="only jobs of this corpus")
-    parser.add_argument("--last", type=int, default=20, help="at most so many (default 20)")
+    parser.add_argument("--last", type=_count, default=20, help="at most so many (default 20)")
     parser.add_argument("--json", action="store_true", help="all that is known of each, a line of JSON each")
     parser.set_defaults(run=_runs)
+
+
+def _count(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not 1 or more")
+    return number
 
 
 def _runs(arguments: argparse.Namespace) -> None:
@@ -54,7 +60,7 @@ def _runs(arguments: argparse.Namespace) -> None:
         and arguments.rule in (None, job["rule"])
         and arguments.corpus in (None, job.get("wildcards", {}).get("corpus"))
     ]  # fmt: skip
-    for job in jobs[-arguments.last :] if arguments.last > 0 else jobs:
+    for job in jobs[-arguments.last :]:
         print(json.dumps(job, ensure_ascii=False, sort_keys=True) if arguments.json else _line(job))
     if not jobs:
         print("No such job has run in this folder." if runs() else "No job has run in this folder yet.")

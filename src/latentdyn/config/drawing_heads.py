@@ -24,13 +24,17 @@ class FlowMatching(PlacedHead):
     )
     hidden_width: Size = Field(256, description="units of each of the velocity's two layers")
     features: Size = Field(64, description="numbers that the network makes of the context")
-    mean_samples: Size = Field(16, description="draws, in pairs, from which its mean is estimated")
+    mean_samples: Size = Field(16, description="draws, in pairs, from which its mean is estimated; rounded up")
 
     @model_validator(mode="after")
     def _whole_steps(self) -> "FlowMatching":
         if self.solver == "midpoint" and self.nfe % 2:
             raise ValueError(
                 f"nfe is {self.nfe}, and a midpoint step takes two evaluations: make it even, or take euler"
+            )
+        if self.likelihood_steps % 2:
+            raise ValueError(
+                f"likelihood_steps is {self.likelihood_steps}, and it is compared with half as many: make it even"
             )
         return self
 
@@ -45,4 +49,4 @@ class Energy(PlacedHead):
     draws: int = Field(4, ge=2, le=64, description="draws of each context in training")
     hidden_width: Size = Field(256, description="units of each of the map's two layers")
     features: Size = Field(64, description="numbers that the network makes of the context")
-    mean_samples: Size = Field(16, description="draws, in pairs, from which its mean is estimated")
+    mean_samples: Size = Field(16, description="draws, in pairs, from which its mean is estimated; rounded up")

@@ -191,7 +191,9 @@ class NetworkPredictor(PredictorKind):
         if config.predictors[name].closed_form:
             raise ValueError(f"{where}: '{name}' is solved in closed form and trains no parameters")
         if getattr(config.predictors[name], "match_parameters_of", None) is not None:
-            raise ValueError(f"{where}: '{name}' matches another predictor itself; name that one")
+            same = name == where.split(".")[-2]
+            what = "is this predictor" if same else "matches another predictor itself"
+            raise ValueError(f"{where}: '{name}' {what}; name {'another' if same else 'that'} one")
 
     def _check_start(self, where: str, config: "Root") -> None:
         where, chain = f"{where}.starts_from", [where.rpartition(".")[2]]

@@ -102,7 +102,7 @@ class MultiHorizon(RegimeKind):
 
 
 class SampledUnroll(RegimeKind):
-    """Rollouts by draws from the mixture's components (Exp 5, seed 004 §4)."""
+    """Rollouts by draws: from a component of a mixture, or from a head that is trained to draw (Exp 5, seed 004 §4)."""
 
     of_past: ClassVar = "runs"
 

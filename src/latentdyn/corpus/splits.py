@@ -74,11 +74,13 @@ def split_speakers(manifest: pd.DataFrame, *, salt: str, validation: float, eval
     speakers.insert(2, "split", splits)
     expected = [split for split, share in shares.items() if share] + ["train"]
     if empty := [split for split in SPLITS if split in expected and split not in splits]:
+        enough = len(speakers) >= len(expected)
+        more = "change splits.salt to draw again, enlarge the share, or add speakers" if enough else "add speakers"
         raise UserError(
             f"none of the {len(speakers)} speakers falls into {' and '.join(empty)}{_the_only_one(manifest)}",
             f"the corpus's splits (salt '{salt}', validation {validation:g}, eval {eval:g})",
-            "change splits.salt to draw again, enlarge the share, or add speakers; if these are not the speakers of a "
-            "corpus of kind folder, set its key `speaker` (1: the folder directly below its root)",
+            f"{more}: each of {', '.join(expected)} needs one. If these are not the speakers of a corpus of kind "
+            "folder, set its key `speaker` (1: the folder directly below its root)",
         )
     return speakers.astype(
         {

@@ -150,7 +150,7 @@ class SequenceFitting(Fitting[Model], Generic[Model]):
                 f"no speaker of split {split} has an utterance of {self.length} finite frames in a row, which is what "
                 f"{takes} take",
                 f"{store.path}, {shorten} of the representation",
-                f"lower {shorten.split(' and ')[0]}, or use longer utterances",
+                f"lower {shorten.replace(' and ', ' or ')}, or use longer utterances",
             )
         return starts
 
@@ -175,9 +175,10 @@ def check_dimensions(store: LatentsStore, mean: np.ndarray, std: np.ndarray) -> 
     if not (std > 0).all():
         raise UserError(
             f"{int((std <= 0).sum())} of {len(std)} dimensions of the source never change on the training frames "
-            f"(the first is dimension {int(np.argmin(std))})",
+            f"(the first is dimension {int(np.argmin(std))}, counted from 0)",
             store.path,
-            "leave constant dimensions out: they have no deviation, in which a reconstruction is measured",
+            "leave constant dimensions out of your latents, or take a `pca` of the source: they have no deviation, in "
+            "which a reconstruction is measured",
         )
     check_scale(torch.from_numpy(mean), torch.from_numpy(std))
 

@@ -86,14 +86,20 @@ def _dry_run(target: str, configuration: Sequence[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True)
     text = done.stdout + done.stderr
     if done.returncode:
-        told = [line for line in text.splitlines() if line and not line.startswith(("Using ", "Config file "))]
         raise UserError(
-            f"Snakemake makes no plan for this ({' '.join(told[:4])[:500]})",
+            f"Snakemake makes no plan for this ({_complaint(text)})",
             target,
             "in the folder of the run, name a file of its results, such as results/demo/tables/phones.csv; give the "
             "files of its configuration with --configfile",
         )
     return text
+
+
+def _complaint(text: str) -> str:
+    """What Snakemake says is wrong: from the name of its error on, where there is one."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [i for i, line in enumerate(lines) if re.match(r"\w*(Exception|Error)\b", line)]
+    return " ".join(lines[errors[0] if errors else 0 :])[:500]
 
 
 def _planned(text: str) -> Iterator[Planned]:

@@ -46,6 +46,7 @@ def run_step(
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("faiss.loader").setLevel(logging.WARNING)  # it tells what it tries first as if that had failed
 
     def parsed(arguments: argparse.Namespace) -> None:
         parser.parse_args(namespace=arguments)

@@ -188,7 +188,8 @@ def _validate(
     model.eval()
     held_out = objective.held_out_loss() if objective.held_out else math.nan
     point = {"step": state.step, f"train_{quantity}": trained, f"validation_{quantity}": held_out}
-    log.info("%sstep %d: train %.4f, held-out %.4f %s", name, state.step, trained, held_out, objective.unit)
+    of_training = f"train {trained:.4f}, " if state.losses else ""
+    log.info("%sstep %d: %sheld-out %.4f %s", name, state.step, of_training, held_out, objective.unit)
     if objective.skips_nonfinite:
         point["skipped"] = state.skipped
         if state.skipped:

@@ -76,7 +76,7 @@ def test_a_correction_of_sex_moves_nobody():
 
 
 def test_an_empty_split_is_refused_unless_its_share_is_zero():
-    with pytest.raises(UserError, match=r"none of the 1 speakers falls into .*change splits.salt"):
+    with pytest.raises(UserError, match=r"none of the 1 speakers falls into .*add speakers: each of"):
         split_speakers(manifest({"a": None}), **SHARES)
     everyone = split_speakers(manifest({"a": None}), salt="", validation=0, eval=0)
     assert list(everyone.split) == ["train"]

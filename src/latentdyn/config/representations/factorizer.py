@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field, PositiveFloat, model_validator
 
 from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.networks import GRUNetwork, MLPNetwork, NetworkKind
@@ -24,7 +24,7 @@ Hidden = MLPNetwork(kind="mlp", width=128, layers=1)
 class Innovation(Strict):
     """What a frame adds to the state, and what that may cost: KL(q(u | frame, state) ‖ p(u | state))."""
 
-    dim: Size | None = Field(None, description="dimensions; null takes those of the source")
+    dim: Size | None = Field(None, description="dimensions, at most those of the source; null takes as many")
     prior: Literal["standard", "conditional"] = Field(
         "standard", description="p: N(0, I), or a Gaussian that a network reads off the state"
     )
@@ -47,6 +47,18 @@ class Innovation(Strict):
     channel_dropout: Fraction = Field(
         0.0, description="chance of a dimension to be drawn from the prior throughout a sequence"
     )
+
+    @model_validator(mode="after")
+    def _all_count(self) -> "Innovation":
+        """What would change nothing is refused."""
+        if self.prior == "standard" and (self.balance is not None or self.stop_gradient):
+            idle = "stop_gradient" if self.balance is None else "balance"
+            raise ValueError(f"{idle}: the prior `standard` has nothing to train; leave it out")
+        costs = {"beta": self.beta != 1, "beta_warmup_steps": self.beta_warmup_steps, "free_nats": self.free_nats}
+        ignored = [name for name, given in costs.items() if given]
+        if self.target_nats is not None and ignored:
+            raise ValueError(f"target_nats: stands in place of beta × KL, so that {', '.join(ignored)} would not count")
+        return self
 
 
 class Reconstructor(Strict):
@@ -86,7 +98,7 @@ class Factorizer(LearnedRepresentation):
     """The predictable state of another representation's frames, trained beside an innovation (seed 002 §4)."""
 
     kind: Literal["factorizer"]
-    dim: Size = Field(description="dimensions of the state")
+    dim: Size = Field(description="dimensions of the state, at most the numbers of window_frames frames of the source")
     timing: Literal["strict", "inclusive"] = Field(
         "strict",
         description="frames that the state of a frame is read off: those before it, or itself, too. Inclusive is "
