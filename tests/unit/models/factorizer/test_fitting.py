@@ -157,7 +157,7 @@ def test_what_cannot_be_is_refused(fit, own, data, said):
 
 def test_a_dimension_that_never_changes_is_refused(fit):
     still = {name: x * [1, 1, 0, 1] + 2 for name, x in utterances(10, 40).items()}
-    with pytest.raises(UserError, match=r"1 of 4 dimensions of the source never change.*dimension 2\)"):
+    with pytest.raises(UserError, match=r"1 of 4 dimensions of the source never change.*dimension 2, counted from 0\)"):
         fit(settings(), still)
 
 

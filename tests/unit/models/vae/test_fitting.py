@@ -152,7 +152,7 @@ def test_more_dimensions_than_a_latent_stands_for_are_refused(fit):
 
 def test_a_dimension_that_never_changes_is_refused(fit, var_process):
     still = {name: x * [1, 0] + 2 for name, x in var_process(TRANSITION, 10, 40).items()}
-    with pytest.raises(UserError, match=r"1 of 2 dimensions of the source never change.*dimension 1\)"):
+    with pytest.raises(UserError, match=r"1 of 2 dimensions of the source never change.*dimension 1, counted from 0\)"):
         fit(settings(), still)
 
 
