@@ -111,11 +111,12 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
                 mine = here[here["predictor"] == predictor]
                 values = (pd.to_numeric(mine[name], errors="coerce") for name in ("generation_ms", metric))
                 axis.plot(*values, "o", color=f"C{number}", markersize=4, label=predictor)
-            axis.set_xscale("log")
+            # symlog where log fails: of values that all overflowed, none is left to choose ticks from
+            axis.set_xscale("symlog", linthresh=1e-3)
             axis.set_xlabel(title("time of a frame", GENERATION_MS), fontsize=8)
             axis.set_title(f"{representation}\n{text}", fontsize=9)
             if metric in _LOGARITHMIC:
-                axis.set_yscale("log")
+                axis.set_yscale("symlog", linthresh=1)
         axes[0].legend(fontsize=7)
     return figure
 
