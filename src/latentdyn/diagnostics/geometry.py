@@ -2,7 +2,8 @@
 their spectrum is from that of white noise.
 
 No predictor is needed, and none of these numbers says whether a frame can be predicted well. They say what to keep in
-mind where representations are compared. All follow from sums over held-out frames, so that intervals resample speakers.
+mind where representations are compared. All follow from sums over held-out frames, so that intervals resample speakers
+or, of the participation ratio, leave them out in turn (see jackknife).
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval
+from latentdyn.diagnostics.jackknife import jackknife_interval
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.errors import UserError
 from latentdyn.metrics import EFFECTIVE_RANK, EXCESS_KURTOSIS, PARTICIPATION_RATIO, SPECTRAL_PREDICTABILITY, Metric
@@ -51,10 +53,12 @@ def geometry(
     by_speaker = [x[codes == code] for code in range(len(speakers))]
     bootstrap = SpeakerBootstrap.draw(len(speakers), resamples, numpy_generator(*seed_names, "geometry"))
     starts = _starts(mine, spectrum_frames)
-    rank = _effective_rank(np.sum([_second_moments(y) for y in by_speaker], axis=0))
+    moments = np.stack([_second_moments(y) for y in by_speaker])
+    rank, directions = _effective_rank(moments.sum(axis=0)), _participation(moments.sum(axis=0))
+    low, high = jackknife_interval(moments, _participation)
     spectra = [_power(x, starts[codes[starts] == code], spectrum_frames) for code in range(len(speakers))]
     return [
-        _of_sums(PARTICIPATION_RATIO, [_second_moments(y) for y in by_speaker], _participation, bootstrap, len(x)),
+        record(PARTICIPATION_RATIO, directions, len(x), split="eval", ci_low=low, ci_high=high),
         record(EFFECTIVE_RANK, rank, len(x), split="eval"),  # resamples of it would take minutes in many dimensions
         _of_sums(EXCESS_KURTOSIS, [_power_sums(y) for y in by_speaker], _kurtosis, bootstrap, len(x)),
         _of_sums(SPECTRAL_PREDICTABILITY, spectra, _predictability, bootstrap, len(starts)),
