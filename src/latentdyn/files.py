@@ -188,6 +188,24 @@ def _json_checksum(value: dict[str, Any]) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
+def check_place(path: Path) -> None:
+    """Check that a folder is there, or can be made.
+
+    Raises:
+        UserError: it, or what it would lie in, is no folder, or nothing may be written into it.
+    """
+    for place in (*reversed(path.parents), path):
+        if os.path.lexists(place) and not place.is_dir():
+            raise UserError(
+                "something that is no folder lies where a folder is needed", place, "give it another name, or remove it"
+            )
+    there = next(place for place in (path, *path.parents) if place.is_dir())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(
+            "this folder cannot be written into", there, "give yourself the right to write there, or work elsewhere"
+        )
+
+
 def file_sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -23,13 +23,32 @@ def find_pointer(file: bytes | Path) -> str | None:
     return next((f"{told} where it was cloned" for first, told in _FIRST.items() if head.startswith(first)), None)
 
 
+def why_no_file(path: Path) -> str:
+    """Why a path that is no regular file cannot be read, in words."""
+    if os.path.exists(path):
+        return "it is no regular file, but a folder, a pipe, a socket or a device"
+    return find_pointer(path) or "there is no such file; perhaps a link that leads nowhere"
+
+
+def refuse_pipe(path: Path) -> None:
+    """Tell a path that is no regular file before somebody opens it: a pipe would be waited for without end.
+
+    Raises:
+        UserError: something that is no file lies there. Of what is missing, its reader tells.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UserError(why_no_file(path), path, "give a file, which can be read more than once")
+
+
 def _head(path: Path) -> bytes:
+    if not os.path.isfile(path):  # whoever opens a pipe waits for somebody to write into it
+        unfetched = os.path.islink(path) and _ANNEX_LINK in os.readlink(path)
+        return b"/annex/objects/" if unfetched else b""
     try:
         with open(path, "rb") as opened:
             return opened.read(_LONGEST)
     except OSError:
-        unfetched = path.is_symlink() and _ANNEX_LINK in os.readlink(path)
-        return b"/annex/objects/" if unfetched else b""
+        return b""
 
 
 def refuse_pointer(path: Path) -> None:

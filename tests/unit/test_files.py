@@ -15,6 +15,7 @@ from latentdyn.files import (
     atomic_path,
     canonical_json,
     check_folders,
+    check_place,
     file_sha256,
     of_folders,
     read_handle,
@@ -226,3 +227,15 @@ def test_what_says_of_itself_what_it_is_of_lies_in_the_folder_of_that(monkeypatc
     else:
         with pytest.raises(UserError, match=told):
             check_folders(Path("mel/x.json"), facts)
+
+
+def test_a_file_where_a_folder_is_needed_is_named(tmp_path):
+    (tmp_path / "there").mkdir()
+    check_place(tmp_path / "there/new/one")
+    (tmp_path / "file").write_text("")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    for name in ("file", "nowhere"):
+        for path in (tmp_path / name, tmp_path / name / "below"):
+            with pytest.raises(UserError, match=f"no folder lies where a folder is needed.*/{name}\\."):
+                check_place(path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "nowhere", "there"], "nothing was made"

@@ -66,6 +66,13 @@ def test_the_projects_config_is_found_from_another_working_directory(checkout, t
     assert done.returncode == 0 and "build_manifest" in done.stdout, done.stdout + done.stderr
 
 
+def test_a_file_in_the_place_of_results(checkout):
+    checkout.configure()
+    (checkout.folder / "results").write_text("mine")
+    refused(checkout, "no folder lies where a folder is needed", "Where: results.")
+    assert (checkout.folder / "results").read_text() == "mine"
+
+
 def test_a_split_without_speakers(checkout):
     checkout.configure(lambda c: c["corpora"]["tiny"]["splits"].update(validation=0.001))
     refused(checkout, "validation", "splits.salt")

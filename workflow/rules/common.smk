@@ -25,7 +25,7 @@ from latentdyn.config.representations import Derived, Encoder, Process, Provided
 from latentdyn.config.kinds import kinds_of, word_of
 from latentdyn.config.representations.learned import LearnedRepresentation
 from latentdyn.errors import UserError
-from latentdyn.files import canonical_json
+from latentdyn.files import canonical_json, check_place
 from latentdyn.families import MODELS
 from latentdyn import provenance
 from latentdyn.provenance.listing import known_digests, update_listing
@@ -36,6 +36,8 @@ try:
     check_command_line(sys.argv)
     check_files(workflow.configfiles)
     CONFIG = load_config(config, workflow.configfiles, workflow.config_settings.config)
+    for folder in (jobs.FOLDER, *(Path("results", corpus) for corpus in CONFIG.corpora)):
+        check_place(folder)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 

@@ -22,7 +22,7 @@ from latentdyn.corpus.containers.sound import Samples, Sound, UnreadableError, V
 from latentdyn.corpus.recording import Exclusion
 from latentdyn.errors import UserError
 from latentdyn.files import file_sha256
-from latentdyn.pointers import find_pointer
+from latentdyn.pointers import why_no_file
 
 _READ_FRAMES = 1 << 16
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile says about 2**63 of a FLAC that states no length
@@ -97,8 +97,7 @@ def inspect_audio(path: Path, *, min_duration_s: float, silence_dbfs: float) -> 
     """
     try:
         if not os.path.isfile(path):
-            detail = find_pointer(path) or "there is no such file; perhaps a link that leads nowhere"
-            return Exclusion("missing", detail)
+            return Exclusion("missing", why_no_file(path))
         if path.stat().st_size == 0:
             return Exclusion("empty", "the file has no bytes")
         n_samples, energy, peak, n_bad = 0, 0.0, 0.0, 0

@@ -16,7 +16,7 @@ from latentdyn.corpus.npy import NpyError, open_npy
 from latentdyn.corpus.recording import Exclusion, Recording, Sex, Split, one_name, same_number
 from latentdyn.errors import UserError, whole_path
 from latentdyn.files import file_sha256
-from latentdyn.pointers import find_pointer
+from latentdyn.pointers import refuse_pipe, why_no_file
 
 MIN_FRAMES = 2  # a delta needs two
 
@@ -39,10 +39,11 @@ def latents_recordings(index: Path) -> list[Recording]:
     """The rows of the CSV, in its order.
 
     Raises:
-        UserError: the CSV is missing, empty or not UTF-8, lacks a column or has one twice, or has a row with an empty
+        UserError: the CSV is missing, no regular file, empty or not UTF-8, lacks a column or has one twice, or has a row with an empty
             or surplus field, an utterance named before, an unknown sex or split, a speaker of two sexes, or a
             split where the first row has none or the other way round (it names the line).
     """
+    refuse_pipe(index)
     try:
         with open(index, newline="", encoding="utf-8-sig") as file:
             return _parse(index, csv.DictReader(file, strict=True))
@@ -124,7 +125,7 @@ def inspect_latents(path: Path) -> LatentsFacts | Exclusion:
     objects are never loaded), `not_2d`, `not_float`, `too_short` (fewer than 2 frames).
     """
     if not os.path.isfile(path):
-        return Exclusion("missing", find_pointer(path) or "there is no such file")
+        return Exclusion("missing", why_no_file(path))
     try:
         latents = open_npy(path)
         if latents.ndim != 2 or latents.shape[1] == 0:

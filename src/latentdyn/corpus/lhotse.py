@@ -14,6 +14,7 @@ from typing import Any
 
 from latentdyn.corpus.recording import Exclusion, Recording, Sex, one_name
 from latentdyn.errors import UserError, whole_path
+from latentdyn.pointers import refuse_pipe
 
 _SEX: dict[str, Sex] = {"f": "F", "female": "F", "m": "M", "male": "M"}
 
@@ -83,6 +84,7 @@ def _only_file(line: Mapping[str, Any], where: str) -> tuple[str, Exclusion | No
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The objects of a JSONL file, each with where it stands."""
     number = 0
+    refuse_pipe(path)
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as file:
             for number, text in enumerate(file, start=1):

@@ -280,4 +280,5 @@ def test_a_judged_table_begins_with_its_reference_and_hears_what_leads_back():
     assert measured(config, "judged", "decoder_tolerance") == [(r, r, 0) for r in rows[:2]]
     files = {(m.metrics, m.sums, m.variant) for m in config.tables["judged"].measurements(config, "speech")}
     assert ("learned_logmel.json", "learned_logmel_speakers.parquet", "logmel") in files
-    assert config.tables["judged"].plan(config, "speech")["unheard"] == {"states": "random_gru"}
+    plan = config.tables["judged"].plan(config, "speech")
+    assert plan["unheard"] == {"states": "random_gru"} and plan["window_frames"] == config.learned.window_frames

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -143,3 +144,9 @@ def test_samples_far_above_full_scale_are_set_aside(tmp_path):
     found = inspect(path)
     assert found.reason == "above_full_scale"
     assert "divided" in found.detail
+
+
+def test_a_pipe_is_set_aside_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.wav")
+    assert inspect(tmp_path / "a.wav").reason == "missing"
+    assert "a pipe" in inspect(tmp_path / "a.wav").detail

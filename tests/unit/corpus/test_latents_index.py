@@ -1,4 +1,5 @@
 import io
+import os
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from latentdyn.corpus.npy import open_npy
 from latentdyn.corpus.recording import Exclusion, Recording
 from latentdyn.errors import UserError
 from latentdyn.files import file_sha256
+
+NO_REGULAR_FILE = "it is no regular file, but a folder, a pipe, a socket or a device"
 
 
 @pytest.fixture
@@ -178,3 +181,12 @@ def test_a_speaker_has_one_name_whatever_its_form(tmp_path):
     index.write_text("utterance_id,speaker_id,path\na,1,a.npy\nb,1.0,b.npy\n")
     with pytest.raises(UserError, match=r"speakers '1' and '1\.0', which are one number"):
         latents_recordings(index)
+
+
+def test_a_pipe_is_set_aside_or_refused_and_not_waited_for(tmp_path):
+    pipe = tmp_path / "a.npy"
+    os.mkfifo(pipe)
+    for path in (pipe, tmp_path):
+        assert inspect_latents(path) == Exclusion("missing", NO_REGULAR_FILE)
+    with pytest.raises(UserError, match=NO_REGULAR_FILE):
+        latents_recordings(pipe)

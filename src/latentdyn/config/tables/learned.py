@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class LearnedTable(RowsTable):
     """Decoded skill and state information of each representation, beside what is left of the reference's frames."""
 
-    adds_to_plan: ClassVar[frozenset[str]] = frozenset({"unheard"})
+    adds_to_plan: ClassVar[frozenset[str]] = frozenset({"unheard", "window_frames"})
 
     kind: Literal["learned"]
     reference: Name = Field(
@@ -54,4 +54,8 @@ class LearnedTable(RowsTable):
         return judged + shapes + [config.section(DecoderTolerance).of(config, corpus, row, row, 0) for row in heard]
 
     def plan(self, config: "Root", corpus: str) -> dict[str, Any]:
-        return super().plan(config, corpus) | {"unheard": unheard_rows(config, self.rows(config))}
+        window = config.section(Learned).window_frames
+        return super().plan(config, corpus) | {
+            "unheard": unheard_rows(config, self.rows(config)),
+            "window_frames": window,
+        }

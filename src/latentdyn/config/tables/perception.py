@@ -18,6 +18,7 @@ from latentdyn.config.tables.base import (
     Shown,
     check_predictors,
     check_trained,
+    unheard_rows,
 )
 from latentdyn.config.values import Names
 
@@ -36,8 +37,11 @@ class HeardTable(PlainTable):
 
     def check(self, where: str, config: "Root") -> None:
         super().check(where, config)
-        if self.surrogates:
-            raise ValueError(f"{where}.surrogates: a surrogate has no way back to audio, so none can be heard")
+        for row, link in unheard_rows(config, self.rows(config)).items():
+            raise ValueError(
+                f"{where}: '{row}' has no way back to audio (its link {link} has no inverse), so it cannot be heard; "
+                "leave it out"
+            )
 
 
 class DecoderToleranceTable(HeardTable):

@@ -13,6 +13,7 @@ from latentdyn.metrics import (
     DECODED_NLL,
     DECODED_SKILL,
     EFFECTIVE_RANK,
+    FRAME_RATE_HZ,
     PARTICIPATION_RATIO,
     PESQ,
     PREDICTIVE_INFORMATION,
@@ -39,7 +40,8 @@ _BOUNDS = ("ci_low", "ci_high")
 
 
 def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> Sheet:
-    """The sheet of one table; `plan` also says `unheard`: of rows without a way back to audio, the link that breaks it.
+    """The sheet of one table; `plan` also says `window_frames`, the W of forecasts, and `unheard`: of rows without a way
+    back to audio, the link that breaks it.
 
     Raises:
         UserError: nothing was measured for a row.
@@ -207,16 +209,19 @@ def _for_people(columns: dict[str, Metric], rows: pd.DataFrame) -> list[str]:
 def _notes(
     measured: Measurements, columns: dict[str, Metric], table: dict[str, Any], plan: dict[str, Any]
 ) -> list[str]:
-    speakers = measured.of_row(plan["rows"][0], None, "eval", measurement="learned").over_seeds(SPEAKERS.name)
+    reference = measured.of_row(plan["rows"][0], None, "eval", measurement="learned")
+    speakers, rate = reference.over_seeds(SPEAKERS.name), reference.over_seeds(FRAME_RATE_HZ.name)
     held_out = "held-out speakers" if speakers is None else f"{speakers:.0f} held-out speakers"
+    window = f"W = {plan['window_frames']} frames"
+    window += "" if rate is None else f" ({1000 * plan['window_frames'] / rate:.4g} ms)"
     notes = [
         f"Corpus `{plan['corpus']}`, {held_out}; intervals are 95 % bootstraps over speakers, not over training "
         f"runs. The first row is the reference, `{table['reference']}`: all rows are judged in its frames, so rows of "
         "tables with another reference do not compare. There neither scale nor mixing of dimensions buys anything in "
-        "`decoded_..` and `state_information_..`. A filter buys the longer memory that it gives to W frames, and no "
-        "more; it can cost (see `leaky`).",
+        "`decoded_..` and `state_information_..`. A filter buys the longer memory that it gives to a "
+        f"window of {window}, and no more; it can cost (see `leaky`).",
         "`decoded_skill_h`: forecasts h frames ahead are made in the representation, by the best straight line from "
-        "its own last W frames, and mapped back. It is the share of the variance of the reference's frames that they "
+        f"its own last {window}, and mapped back. It is the share of the variance of the reference's frames that they "
         "explain. The first row is what a straight line from the reference's own frames tells. Its many weights cost "
         "digits to fit, so a row can be above it. Further columns hold each row less the first "
         "(`decoded_skill_to_reference_h`, with paired intervals), and the NLL, which may rank rows otherwise. "

@@ -22,7 +22,8 @@ LINEAGES = {"x": "soundstream>pooled", "pca": "soundstream>pooled>pca", "wide": 
             "own": "soundstream>vae", "gru": "soundstream>pooled>random_gru"}  # fmt: skip
 DIMS = {"x": 64, "pca": 8, "wide": 16, "own": 8, "gru": 8}
 SKILL = {"x": 0.5, "pca": 0.2, "wide": 0.3, "own": 0.35, "gru": 0.1}
-PLAN = {"corpus": "c", "rows": list(LINEAGES), "kinds": {"representations": LINEAGES}, "unheard": {"gru": "random_gru"}}
+PLAN = {"corpus": "c", "rows": list(LINEAGES), "kinds": {"representations": LINEAGES}, "unheard": {"gru": "random_gru"},
+        "window_frames": 8}  # fmt: skip
 TABLE = {"reference": "x", "groups": []}
 
 
@@ -86,3 +87,8 @@ def test_the_line_of_the_figure_joins_what_no_other_row_beats(measured):
     (front,) = (line for line in figure.axes[0].lines if line.get_zorder() == 0 and len(line.get_xdata()) > 2)
     assert list(front.get_xdata()) == sorted(front.get_xdata(), reverse=True)
     assert list(front.get_ydata()) == sorted(front.get_ydata())
+
+
+def test_the_window_is_told_as_a_number_of_frames_and_of_milliseconds(measured):
+    told = [note for note in learned.tabulate(measured, TABLE, PLAN).notes if "W = 8 frames (640 ms)" in note]
+    assert len(told) == 2, "8 frames of 12.5 a second: of the memory of filters, and of what forecasts are made from"
