@@ -39,9 +39,9 @@ def latents_recordings(index: Path) -> list[Recording]:
     """The rows of the CSV, in its order.
 
     Raises:
-        UserError: the CSV is missing, no regular file, empty or not UTF-8, lacks a column or has one twice, or has a row with an empty
-            or surplus field, an utterance named before, an unknown sex or split, a speaker of two sexes, or a
-            split where the first row has none or the other way round (it names the line).
+        UserError: the CSV is missing, no regular file, empty or not UTF-8, lacks a column or has one twice, or has a
+            row with an empty or surplus field, an utterance named before, an unknown sex or split, a speaker of two
+            sexes, or a split where the first row has none or the other way round (it names the line).
     """
     refuse_pipe(index)
     try:

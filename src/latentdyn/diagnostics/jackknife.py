@@ -10,9 +10,9 @@ this bias, which goes with 1 / S, beside the deviation: on a log scale
 and the interval is centre ± t deviation, t of S - 1 degrees of freedom. It is widened to hold the estimate θ, which is
 reported as it was measured.
 
-Cover, simulated with 6 to 40 speakers who have means of their own and frames that follow each other slowly: the interval
-holds the exact participation ratio in 93 to 99 of 100 samples, and in 86 where speakers differ as much as their frames
-do and no direction stands out. Percentiles hold it in 0 to 57.
+Cover, simulated with 6 to 40 speakers who have means of their own and frames that follow each other slowly: the
+interval holds the exact participation ratio in 93 to 99 of 100 samples, and in 86 where speakers differ as much as
+their frames do and no direction stands out. Percentiles hold it in 0 to 57.
 """
 
 import math

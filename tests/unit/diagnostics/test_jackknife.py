@@ -31,7 +31,8 @@ def test_without_several_speakers_who_all_count_there_is_none(sums):
 
 
 def test_it_holds_the_exact_participation_ratio_as_often_as_it_says_and_always_its_own_estimate():
-    """Gaussian frames of 10 speakers with means of their own; percentiles of a bootstrap hold the exact ratio in none."""
+    """Gaussian frames of 10 speakers with means of their own; percentiles of a bootstrap hold the exact ratio in none
+    of the samples."""
     generator, frames = np.random.default_rng(0), frames_of([30] * 10)
     variances = np.exp(-0.1 * np.arange(8))
     exact = variances.sum() ** 2 / np.square(variances).sum()

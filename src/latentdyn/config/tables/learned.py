@@ -54,8 +54,5 @@ class LearnedTable(RowsTable):
         return judged + shapes + [config.section(DecoderTolerance).of(config, corpus, row, row, 0) for row in heard]
 
     def plan(self, config: "Root", corpus: str) -> dict[str, Any]:
-        window = config.section(Learned).window_frames
-        return super().plan(config, corpus) | {
-            "unheard": unheard_rows(config, self.rows(config)),
-            "window_frames": window,
-        }
+        unheard, window = unheard_rows(config, self.rows(config)), config.section(Learned).window_frames
+        return super().plan(config, corpus) | {"unheard": unheard, "window_frames": window}

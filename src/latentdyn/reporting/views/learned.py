@@ -40,8 +40,8 @@ _BOUNDS = ("ci_low", "ci_high")
 
 
 def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> Sheet:
-    """The sheet of one table; `plan` also says `window_frames`, the W of forecasts, and `unheard`: of rows without a way
-    back to audio, the link that breaks it.
+    """The sheet of one table; `plan` also says `window_frames`, the W of forecasts, and `unheard`: of rows without a
+    way back to audio, the link that breaks it.
 
     Raises:
         UserError: nothing was measured for a row.
