@@ -7,7 +7,8 @@ rule write_report:
         sheets=lambda w: [f"results/{w.corpus}/tables/{name}.sheet.json" for name in tables_of(w.corpus)],
         tables=lambda w: [f"results/{w.corpus}/tables/{name}.csv" for name in tables_of(w.corpus)],
         figures=lambda w: [f"results/{w.corpus}/figures/{name}.svg" for name in tables_of(w.corpus)],
-        certificates=lambda w: certificates(w.corpus),
+        certificates=lambda w: certificates(w.corpus, ".sheet.json"),
+        certificate_tables=lambda w: certificates(w.corpus, ".csv"),
         heard=lambda w: list(heard_for(w.corpus)),
     output:
         page=report("results/{corpus}/report.html", caption="../report/page.rst", category="{corpus}"),

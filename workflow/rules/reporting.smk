@@ -1,4 +1,6 @@
 # What the rules of the report and of the paper share: which tables a corpus has, and what is shown beside them.
+import os
+
 from latentdyn.files import file_sha256
 
 
@@ -12,14 +14,29 @@ def tables_of(corpus):
     return [name for name, table in CONFIG.tables.items() if corpus in table.corpora]
 
 
-def certificates(corpus):
-    """The tables of known answers that are another corpus's: whether what this one shows was measured rightly."""
-    return [
-        f"results/{other}/tables/{name}.sheet.json"
+_KNOWN = "known_answers", "calibration"  # the corpus and the table of config/calibration.yaml
+
+
+def certificates(corpus, ending):
+    """The tables of known answers that are another corpus's: whether what this one shows was measured rightly.
+
+    A page that judges learned representations also reads the one that a run of config/calibration.yaml alone has left.
+    No rule of this configuration makes it, so it is used where it is there, and never waited for.
+    """
+    tables = [
+        (other, name)
         for name, table in CONFIG.tables.items()
         for other in table.corpora
         if table.kind == "calibration" and other != corpus
     ]
+    judged = any(CONFIG.tables[name].kind == "learned" for name in tables_of(corpus))
+    if judged and _KNOWN[0] not in CONFIG.corpora and all(map(os.path.isfile, _files_of(*_KNOWN))):
+        tables.append(_KNOWN)
+    return [file for table in tables for file in _files_of(*table) if file.endswith(ending)]
+
+
+def _files_of(corpus, table):
+    return [f"results/{corpus}/tables/{table}{ending}" for ending in (".sheet.json", ".csv")]
 
 
 def heard_for(corpus):

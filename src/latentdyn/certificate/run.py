@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -41,6 +42,7 @@ from latentdyn.steps.import_latents import import_latents
 from latentdyn.stores.far_out import FarOut, find_far_out
 from latentdyn.stores.frames import index_frames, open_frames, write_frames
 from latentdyn.stores.latents import open_latents
+from latentdyn.stores.speakers_apart import check_speakers_apart
 from latentdyn.stores.windows import common_frames
 
 CORPUS, LATENTS, LINEAR, TABLE = "own", "latents", "linear_gaussian", "certificate"
@@ -150,6 +152,7 @@ def run_certificate(config: Config, folder: Path, given_splits: Mapping[Any, str
             store = open_latents(handle)
             _check_usable(latents_frames, store.n_rows, config.predictors[LINEAR])
             fitted_to = latents_frames[latents_frames["split"].isin(["train", "validation"])]
+            _check_speakers(store.load(), latents_frames)
             far_out = tuple(find_far_out(torch.from_numpy(store.load()), fitted_to))
             made += _measured(config, name, handle, frames)
             continue
@@ -180,6 +183,11 @@ def _indexed(handle: Path, frames: Path, splits: pd.DataFrame) -> pd.DataFrame:
     store = open_latents(handle)
     write_frames(frames.with_suffix(".parquet"), frames, index_frames(store, splits), store)
     return open_frames(frames, store)
+
+
+def _check_speakers(latents: np.ndarray, frames: pd.DataFrame) -> None:
+    training = frames[(frames["split"] == "train") & frames["valid"]]
+    check_speakers_apart(latents[training["row"].to_numpy()], pd.factorize(training["speaker_id"])[0])
 
 
 def _check_finite(frames: pd.DataFrame, max_share: float) -> None:

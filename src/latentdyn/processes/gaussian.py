@@ -48,6 +48,13 @@ class GaussianStep:
         information = 0.5 * (log_det(self.frame) - log_det(self.frame_residual))
         return Answer("predictive_information", k, information, "½ ln(det S / det P_k+1)")
 
+    def judged(self, h: int) -> Iterator[Answer]:
+        """What representations are judged by, of the process's own frames: h ahead of the last frame of the context."""
+        skill = 1 - float(np.trace(self.frame_residual)) / float(np.trace(self.frame))
+        yield Answer("decoded_skill", h, skill, "1 - tr P / tr S, P of x_t+h given the window")
+        told = self.information(h).value
+        yield Answer("state_information_whole", h, told, "½ ln(det S / det P), P of x_t+h given the window")
+
     def _cosine(self, generator: np.random.Generator) -> tuple[float, float]:
         noise_factor = np.linalg.cholesky(self.residual)
 

@@ -71,7 +71,7 @@ class StateSpace:
             found += step.answers(k, numpy_generator("process", self.kind, self.seed, "cosine", k))
             if k == 1:
                 found += [step.level_gain(), Answer("unbounded", 1, 0.0, "radius < 1")]
-            found.append(step.information(k))
+            found += [step.information(k), *step.judged(k)]
         return found + self._answers_of_factorizers()
 
     def _answers_of_factorizers(self) -> list[Answer]:

@@ -83,6 +83,7 @@ class VAR:
                 yield Answer("spectral_radius", 1, self.radius, "of A, the map of the mean")
             yield Answer("unbounded", 1, 0.0, "radius < 1")
         yield step.information(k)
+        yield from step.judged(k)
 
     def _shape(self) -> Iterator[Answer]:
         """What no predictor is needed for."""

@@ -17,6 +17,7 @@ from latentdyn.provenance.jobs import FOLDER, MANIFEST, runs
 from latentdyn.reporting.origins import origins
 from latentdyn.reporting.page.audio import heard
 from latentdyn.reporting.page.findings import findings
+from latentdyn.reporting.page.judge import judge
 from latentdyn.reporting.page.render import Page, image_url, render
 from latentdyn.reporting.page.rulegraph import rulegraph
 from latentdyn.reporting.page.tables import page_table
@@ -62,6 +63,7 @@ def step(arguments: argparse.Namespace) -> None:
         settings={table.name: _settings(table) for table in tables},
         digests={table.name: table.sha256 for table in tables},
         rulegraph=rulegraph(_jobs(arguments.results, arguments.corpus)),
+        judge=judge(tables, certificates),
     )
     write_text(arguments.page, render(page))
     write_run_record(arguments.page.with_suffix(".run.json"), started=started, files=[arguments.page])

@@ -161,6 +161,17 @@ def far_apart(n_speakers=10, dim=4):
     return arrays, [f"s{i}" for i in range(n_speakers)]
 
 
+def test_speakers_too_far_apart_are_told_for_what_they_are():
+    arrays, speakers = far_apart()
+    with pytest.raises(UserError, match=r"speakers differ from each other .* times as much .*subtract .* their mean"):
+        latentdyn.measure([20 * x for x in map(still_apart, arrays)], speakers, 12.5, window_frames=2, horizons=[1])
+
+
+def still_apart(x):
+    """The same constant, with a hundredth of the noise about it."""
+    return x.mean(axis=0) + (x - x.mean(axis=0)) / 100
+
+
 def test_a_control_that_cannot_be_measured_is_left_out_and_told():
     """The covariance of all frames is that of four training speakers' means: it spans three dimensions."""
     table = latentdyn.measure(*far_apart(), 12.5, window_frames=2, horizons=[1])

@@ -176,6 +176,8 @@ def test_a_calibration_is_measured_as_its_mappings_say():
         (row, predictor, 0) for row in ("spiky", "var") for predictor in ("line", "line__unconditional")
     ]
     assert measured(config, "exact", "clusters") == [("cycle", "axes", 0), ("cycle", "pool", 0)]
+    config = load_config(edited("tables.exact.judged", ["var"]))
+    assert measured(config, "exact", "learned") == [("var", "var", 0)]
     config = load_config(edited("tables.exact.readouts", ["var"]))
     assert measured(config, "exact", "readouts") == [("var", "var", 0)]
 

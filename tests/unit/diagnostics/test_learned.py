@@ -227,3 +227,14 @@ def test_too_little_is_refused(frames_of):
     x, index = frames_of()
     with pytest.raises(UserError, match="ridge strengths are chosen by held-out training speakers"):
         skill(pair_of(x, x, index[index["split"] != "validation"]))
+
+
+@pytest.mark.parametrize(("factor", "refused"), [(1e2, False), (1e5, True)])
+def test_speakers_far_apart_are_told_and_not_called_repeated_frames(frames_of, factor, refused):
+    draw, offsets = np.random.default_rng(0), {}
+    x, index = frames_of(12, 80, lambda x, speaker: x + offsets.setdefault(speaker, factor * draw.standard_normal(3)))
+    if not refused:
+        pair_of(x, x, index)
+        return
+    with pytest.raises(UserError, match="subtract from the frames of each speaker their mean"):
+        pair_of(x, x, index)

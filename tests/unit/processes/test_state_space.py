@@ -66,6 +66,8 @@ def test_answers_are_those_of_the_window(exact, process):
             "context_gain": 0.5 * (log_det - np.linalg.slogdet(delta)[1]),
             "r2_delta": 1 - np.trace(rest) / np.trace(delta),
             "predictive_information": 0.5 * (frame - frame_rest),
+            "state_information_whole": 0.5 * (frame - frame_rest),
+            "decoded_skill": 1 - np.trace(process.given_window(k, 3)) / np.trace(covariance[-d:, -d:]),
         }
         for metric, value in expected.items():
             assert answers[metric, k].value == pytest.approx(value, abs=1e-9)

@@ -26,6 +26,8 @@ def by_conditioning(transition, noise, k, window=3):
     context = np.eye(reach * dim)[: window * dim]
     delta, cross = difference @ joint @ difference.T, difference @ joint @ context.T
     residual = delta - cross @ np.linalg.solve(context @ joint @ context.T, cross.T)
+    newest = joint[-dim:] @ context.T
+    frame_rest = frame - newest @ np.linalg.solve(context @ joint @ context.T, newest.T)
     log_det, log_det_delta, log_det_noise = (np.linalg.slogdet(m)[1] for m in (residual, delta, noise))
     return {
         "nll": 0.5 * (dim * math.log(2 * math.pi * math.e) + log_det),
@@ -34,6 +36,8 @@ def by_conditioning(transition, noise, k, window=3):
         "context_gain": 0.5 * (log_det - log_det_delta),
         "r2_delta": 1 - np.trace(residual) / np.trace(delta),
         "level_gain": 0.5 * (log_det_noise - np.log(np.diag(frame)).sum()),
+        "decoded_skill": 1 - np.trace(frame_rest) / np.trace(frame),
+        "state_information_whole": 0.5 * (np.linalg.slogdet(frame)[1] - np.linalg.slogdet(frame_rest)[1]),
     }
 
 

@@ -9,6 +9,7 @@ from latentdyn.config.measurements import Measurement, MeasurementKind
 from latentdyn.config.measurements.clusters import Clustering
 from latentdyn.config.measurements.factorizer import FactorizerHealth
 from latentdyn.config.measurements.lagged import Evaluation
+from latentdyn.config.measurements.learned import Learned
 from latentdyn.config.mistakes import alike
 from latentdyn.config.representations import Process
 from latentdyn.config.representations.factorizer import Factorizer
@@ -60,6 +61,9 @@ class CalibrationTable(TableKind):
     geometry: Annotated[list[Name], AfterValidator(no_duplicates)] = Field(
         [], description="processes that are measured without a predictor, too, as the section `geometry` says"
     )
+    judged: Annotated[list[Name], AfterValidator(no_duplicates)] = Field(
+        [], description="processes that are judged in their own frames, as the section `learned` says"
+    )
     readouts: Annotated[list[Name], AfterValidator(no_duplicates)] = Field(
         [], description="processes whose slow features and canonical correlations are measured"
     )
@@ -75,17 +79,21 @@ class CalibrationTable(TableKind):
     )
 
     def rows(self, config: "Root") -> list[str]:
-        return list(dict.fromkeys([*self.predictors, *self.keys, *self.geometry, *self.readouts, *self.factorizers]))
+        alone = [*self.geometry, *self.judged, *self.readouts]
+        return list(dict.fromkeys([*self.predictors, *self.keys, *alone, *self.factorizers]))
 
     def check(self, where: str, config: "Root") -> None:
         for name in self.predictors:
             self._process(f"{where}.predictors.{name}", config, self._without_outliers(where, config, name))
         for name in self.keys:
             self._check_clusters(f"{where}.keys.{name}", self._process(f"{where}.keys.{name}", config, name))
-        for name in self.geometry:
-            if not self._process(f"{where}.geometry", config, name).exact_geometry:
-                raise ValueError(f"{where}.geometry: no exact value is known of '{name}' without a predictor")
-            self._check_window(f"{where}.geometry", config, name, "the section geometry", config.section(Geometry))
+        for key, names, section in (("geometry", self.geometry, Geometry), ("judged", self.judged, Learned)):
+            for name in names:
+                if not self._process(f"{where}.{key}", config, name).exact_geometry:
+                    raise ValueError(f"{where}.{key}: no exact value is known of '{name}' without a predictor")
+                self._check_window(
+                    f"{where}.{key}", config, name, f"the section {section.section}", config.section(section)
+                )
         for name in self.readouts:
             if not self._process(f"{where}.readouts", config, name).exact_readouts:
                 raise ValueError(
@@ -162,10 +170,11 @@ class CalibrationTable(TableKind):
         clustering = config.section(Clustering)
         clusters = [clustering.of(config, corpus, r, key, 0) for r, keys in self.keys.items() for key in keys]
         shapes = [config.section(Geometry).of(config, corpus, r, r, 0) for r in self.geometry]
+        judged = [config.section(Learned).of(config, corpus, r, r, 0, r) for r in self.judged]
         directions = [config.section(Readouts).of(config, corpus, r, r, 0) for r in self.readouts]
         health = config.section(FactorizerHealth)
         states = [health.of(config, corpus, own, own, 0, process) for process, own in self.factorizers.items()]
-        return evaluations + clusters + shapes + directions + states
+        return evaluations + clusters + shapes + judged + directions + states
 
     def plan(self, config: "Root", corpus: str) -> dict[str, Any]:
         processes = {name: config.representations[name].model_dump(mode="json") for name in self.rows(config)}

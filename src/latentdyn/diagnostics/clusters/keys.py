@@ -94,7 +94,8 @@ class Learned(KeyKind):
     1975; with a ridge, Mukherjee & Zhu 2011). No linear key of this size predicts the mean of Δx better.
 
     ridges: penalties λ, beside variances of 1 (contexts are standardised); validation speakers choose, beyond the ends
-        of the grid too.
+        of the grid too. They choose by the mean squared error, far frames included, since what clusters are judged by
+        (`variance_ratio`) is a mean square of the same frames.
     """
 
     kind = "learned"

@@ -14,6 +14,7 @@ from latentdyn.errors import UserError
 from latentdyn.metrics import Metric
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.frames import subsample_frames
+from latentdyn.stores.speakers_apart import check_speakers_apart
 from latentdyn.stores.windows import common_frames
 
 
@@ -53,7 +54,8 @@ class Pair:
 
         Raises:
             UserError: utterances are too short, too many frames are not finite, or frames of training speakers do not
-                vary (the representation), or not in all dimensions (the reference).
+                vary (the representation), or not in all dimensions (the reference), or these speakers are too far apart
+                in the reference.
         """
         both = np.isfinite(reference).all(axis=1)[frames["row"].to_numpy()]
         frames = frames.assign(valid=frames["valid"].to_numpy() & both)
@@ -65,6 +67,8 @@ class Pair:
                 "the representation's latents, and those of the reference",
                 "look at how they were made, and give splits.train a share of the speakers",
             )
+        speakers = frames.set_index("row")["speaker_id"].loc[training]
+        check_speakers_apart(reference[training], pd.factorize(speakers)[0])
         sides = [Side.of(np.asarray(x, np.float32), training) for x in (own, reference)]
         for side, what, least in zip(sides, ("representation", "reference"), (1, reference.shape[1]), strict=True):
             if side.white.shape[1] < least:

@@ -16,6 +16,7 @@ import jinja2
 from latentdyn.reporting.origins import Origins
 from latentdyn.reporting.page.audio import Heard
 from latentdyn.reporting.page.findings import Group, summary
+from latentdyn.reporting.page.judge import Judge
 from latentdyn.reporting.page.tables import PageTable
 
 FOLDER = Path(__file__).parent
@@ -30,7 +31,7 @@ class Page:
     tables: in order. figures: data URLs, by table. groups: what the tables say. certificates: what tables of known
     answers say, by corpus and table. missing: tables that are not there, and why. left_out: what did not fit to be
     heard. facts: of this file, by name. settings: JSON of each table's section and plan, by table; digests: of its CSV.
-    rulegraph: an SVG; empty where no job is known.
+    rulegraph: an SVG; empty where no job is known. judge: of learned representations, where a table asks it.
     """
 
     corpus: str
@@ -46,6 +47,7 @@ class Page:
     settings: Mapping[str, str]
     digests: Mapping[str, str]
     rulegraph: str = ""
+    judge: Judge | None = None
 
 
 def render(page: Page) -> str:

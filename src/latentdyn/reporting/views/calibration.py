@@ -37,6 +37,7 @@ _COLUMNS = ("process", "by", "diagnostic", "k", "exact", "measured", "ci_low", "
 _BOUNDS = ("ci_low", "ci_high")
 _CLUSTERED = ("variance_ratio",)  # measured with keys, not with predictors
 _SHAPES = [metric.name for metric in MEASURED["geometry"]]  # measured with nothing
+_JUDGED = {"decoded_skill": "exact", "state_information_whole": "window"}  # in the process's own frames: which mode
 _FACTORED = ("innovation_nats", "frame_nll", "next_frame_information")  # measured with a factorizer
 _DIRECTIONS = tuple(f"{metric.name}_c" for metric in MEASURED["readouts"])  # the i-th slow feature, ...
 _ROUNDING = 1e-9  # below which an exact value is 0, whatever its closed form rounds to
@@ -75,6 +76,11 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         "Rows of a representation with outliers compare with the same measurement without outliers: the median must "
         "stay where it was, and the mean must move.",
     ]
+    if table["judged"]:
+        notes.append(
+            "`decoded_skill` and `state_information_whole` are what tables of learned representations judge by. Here "
+            "the process is judged in its own frames, by the best straight line from a window; k is the horizon."
+        )
     if table["readouts"]:
         notes.append(
             "`slowness_c1` is the slowest feature of a process, `canonical_correlation_c1` the highest correlation "
@@ -186,6 +192,13 @@ def _measurements(
             here = measured.where(representation=name, by=name, horizon=answer.horizon)
             if not here.records.empty or answer.horizon is None:  # not measured at this k
                 yield "no predictor", _of_record(here, answer.metric, name)
+        return
+    if answer.metric in _JUDGED:
+        if name in table["judged"]:
+            mode = _JUDGED[answer.metric]
+            here = measured.where(measurement="learned", representation=name, horizon=answer.horizon, mode=mode)
+            if not here.records.empty:  # else it is not measured at this k
+                yield "a line of the window", _of_record(here, answer.metric, name)
         return
     if answer.metric in _FACTORED:
         if (own := table["factorizers"].get(name)) is not None:

@@ -15,6 +15,7 @@ from latentdyn.reporting.origins import Origins, origins
 from latentdyn.reporting.page import tables
 from latentdyn.reporting.page.audio import heard
 from latentdyn.reporting.page.findings import findings, summary
+from latentdyn.reporting.page.judge import judge
 from latentdyn.reporting.page.render import Page, render
 from latentdyn.reporting.page.tables import page_table
 from latentdyn.reporting.sheet import Sheet
@@ -80,8 +81,27 @@ def test_nothing_is_loaded():
     assert policy.startswith("default-src 'none'") and "'sha256-" in policy and "script-src 'unsafe" not in policy
 
 
+def certificate() -> StoredSheet:
+    rows = pd.DataFrame({"process": ["a", "b", "b"], "diagnostic": ["dnll", "decoded_skill", "state_information_whole"],
+                         "measured": [1.0, 0.25, 3.5], "agrees": ["2 %", "2 %", "no"]})  # fmt: skip
+    sheet = Sheet(rows, [], {}, columns=("process", "diagnostic", "measured", "agrees"), by=("process",))
+    return StoredSheet("calibration", "0" * 64, {"kind": "calibration"}, {}, sheet)
+
+
+def test_the_judge_of_learned_representations_is_shown_beside_them_alone():
+    learned = replace(stored(), settings={"kind": "learned"})
+    assert judge([stored()], [certificate()]) is None
+    text = render(page(learned, judge=judge([learned], [certificate()])))
+    assert "1 of 2 rows agree" in text and "3.5" in text and "dnll</td>" not in text
+    for others in ([], [stored()]):  # none, or one that holds nothing of it
+        text = render(page(learned, judge=judge([learned], others)))
+        assert "--configfile config/calibration.yaml</code>" in text and 'id="judge"' not in text
+
+
 def test_headings_labels_and_links_lead_through_the_page():
-    elements = Elements(render(page(stored(), certificates={"calibration": findings([stored()])}, left_out=["a"])))
+    shown = judge([replace(stored(), settings={"kind": "learned"})], [certificate()])
+    known = {"calibration": findings([stored()])}
+    elements = Elements(render(page(stored(), certificates=known, judge=shown, left_out=["a"])))
     levels = [int(tag[1]) for tag, _ in elements.found if re.fullmatch(r"h\d", tag)]
     assert levels.count(1) == 1 and levels[0] == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))

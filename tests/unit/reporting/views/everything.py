@@ -43,7 +43,8 @@ def table_of(kind: str) -> dict[str, Any]:
         "untrained": False, "parts": {}, "groups": ["geometry", "injection", "free_runs", "perception"],
     }  # fmt: skip
     if kind == "calibration":
-        return {**table, "predictors": {"r": "p"}, "keys": {}, "geometry": [], "readouts": [], "factorizers": {}}
+        return {**table, "predictors": {"r": "p"}, "keys": {}, "geometry": [], "judged": [], "readouts": [],
+                "factorizers": {}}  # fmt: skip
     if kind == "learned":
         return {**table, "reference": "r"}
     if kind in ("paired", "regimes"):  # a pair is two

@@ -29,6 +29,7 @@ TABLE = {
     "predictors": {"x": "p"},
     "keys": {},
     "geometry": [],
+    "judged": [],
     "readouts": [],
     "factorizers": {},
     "horizons": [1],
@@ -212,6 +213,23 @@ def test_a_factorizer_is_compared_with_what_the_whole_past_tells(handmade):
     assert rows == [["z", names[0], "2 %"], ["z", names[1], "no"], ["z", names[2], "2 %"]]
 
 
+# -------------------------------------------------------------------------- the judge of representations
+
+
+def test_a_judged_process_has_a_row_for_its_skill_and_for_what_its_window_tells(handmade):
+    process = settings_of("representations", "var", dim=3, radius=0.5)
+    exact = {a.metric: a.value for a in build_process(process).answers([1])}
+    place = {"representation": "x", "predictor": "x", "measurement": "learned"}
+    handmade.add({"decoded_skill": exact["decoded_skill"]}, mode="exact", **place)
+    handmade.add({"state_information_whole": 1.1 * exact["state_information_whole"]}, mode="window", **place)
+    handmade.add({"state_information_whole": 0.0}, mode="frame", **place)
+    sheet = tabulate(handmade.measured, {"x": process}, predictors={}, judged=["x"])
+    rows = sheet.rows[["by", "diagnostic", "k", "agrees"]].values.tolist()
+    line = "a line of the window"
+    assert rows == [[line, "decoded_skill", 1, "2 %"], [line, "state_information_whole", 1, "no"]]
+    assert "`decoded_skill`" in sheet.notes[-1]
+
+
 # ------------------------------------------------------------------------------ slow features, correlations
 
 
@@ -305,7 +323,7 @@ PROCESSES = {
     "mixture": settings_of("representations", "scale_mixture", dim=2),
 }
 DRAWN_TABLE = {"predictors": dict.fromkeys(PROCESSES, "p"), "keys": {},
-               "geometry": [], "readouts": [], "factorizers": {},
+               "geometry": [], "judged": [], "readouts": [], "factorizers": {},
                "horizons": [1], "seeds": [0], "tolerance": 0.02}  # fmt: skip
 PLAN = {"corpus": "c", "rows": list(PROCESSES), "processes": PROCESSES}
 NATS = ["dnll", "dnll_full", "context_gain", "level_gain"]
