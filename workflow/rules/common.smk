@@ -208,6 +208,12 @@ def learned_model_of(wildcards):
     return f"{folder}/{own.kind}.json" if isinstance(own, LearnedRepresentation) else []
 
 
+def listened_through(wildcards):
+    """The codec whose decoder a model's objective listens through, if it does."""
+    own = representation_of(wildcards)
+    return [CONFIG.all_representations[own.source]] if own.listens else []
+
+
 def plan_of(wildcards):
     """What a table's view must know beyond the table's own section."""
     return canonical_json(table_of(wildcards).plan(CONFIG, wildcards.corpus))

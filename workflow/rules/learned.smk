@@ -8,6 +8,7 @@ for kind in map(word_of, kinds_of(LearnedRepresentation)):
         input:
             latents=source_of,
             frames=lambda w: f"results/{w.corpus}/{representation_of(w).source}/frames.json",
+            weights=readable(lambda w: weights_of(representation_of(w).source) if listened_through(w) else []),
         output:
             weights=f"results/{{corpus}}/{{representation}}/{kind}.safetensors",
             curve="results/{corpus}/{representation}/curve.parquet",
@@ -28,13 +29,16 @@ for kind in map(word_of, kinds_of(LearnedRepresentation)):
         params:
             inputs=presence,
             float32_matmul=CONFIG.compute.float32_matmul,
-            code=code_digest("latentdyn.steps.train_model", MODELS.module(kind)),
+            code=lambda w: code_digest(
+                "latentdyn.steps.train_model", MODELS.module(kind), *(codec.module for codec in listened_through(w))
+            ),
             kind=kind,
             settings=lambda w: canonical_json(representation_of(w).model_settings()),
             seed=lambda w: representation_of(w).seed,
+            codec=lambda w: [codec.canonical() for codec in listened_through(w)],
             state=f"results/.state/train_{kind}/{{corpus}}/{{representation}}",
         shell:
             "python -m latentdyn.steps.train_model --kind {params.kind:q} --settings {params.settings:q}"
-            " --latents {input.latents:q} --frames {input.frames:q} --seed {params.seed:q}"
+            " --latents {input.latents:q} --frames {input.frames:q} --codec {params.codec:q} --seed {params.seed:q}"
             " --code {params.code} --state {params.state:q}"
             " --curve {output.curve:q} --handle {output.handle:q} --float32-matmul {params.float32_matmul:q} >{log:q} 2>&1"

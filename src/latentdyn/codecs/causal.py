@@ -127,7 +127,7 @@ class WholeDecoder(nn.Module):
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         state: State = {}
-        with self.carry.of(state, gradients=True):
+        with self.carry.of(state, gradients=not torch.is_inference_mode_enabled()):
             return self.waveform(latents, state)
 
 

@@ -43,6 +43,7 @@ def fit_model(
     state: Path,
     device: torch.device,
     start: Weights | None = None,
+    codec: Mapping[str, Any] | None = None,
     checkpoint_interval_s: float = 60.0,
 ) -> Fitted:
     """Fit every part of a model to the training speakers.
@@ -51,12 +52,14 @@ def fit_model(
         kind: of model (see naming). settings: of the model, as its kind reads them.
         frames: the frame index; training and validation speakers are taken from it.
         state: folder of this job's unfinished work (see stores.state).
+        codec: section of the config of the codec that made the latents, of kinds that listen to them.
         start: weights to train on from, moments of the training frames included, instead of fresh ones.
 
     Raises:
         UserError: no usable frames, a loss that is not finite, or weights to start from that do not fit.
     """
-    fitting: Fitting[Any] = MODELS.load(kind)(settings, store, frames, seed, device)
+    listens = {} if codec is None else {"codec": codec}
+    fitting: Fitting[Any] = MODELS.load(kind)(settings, store, frames, seed, device, **listens)
     log.info("%d training frames, %d held-out frames, on %s", *fitting.n_frames, device)
     weights, curve = {}, []
     for part in fitting.parts:

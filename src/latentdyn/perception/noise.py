@@ -12,6 +12,7 @@ import pandas as pd
 
 from latentdyn.codecs.base import open_codec
 from latentdyn.codecs.encoding import encode_stream
+from latentdyn.codecs.makers import check_codec
 from latentdyn.corpus.audio import audio_blocks
 from latentdyn.corpus.partition import PART_COLUMNS
 from latentdyn.corpus.unchanged import check_unchanged
@@ -20,7 +21,7 @@ from latentdyn.diagnostics.records import Record, record
 from latentdyn.metrics import NOISE_RESPONSE, NOISE_RESPONSE_LOG_MEL, NONFINITE, Metric
 from latentdyn.parquet import read_parquet
 from latentdyn.perception.mel import MelSettings, log_mel
-from latentdyn.perception.source import Decoding, check_codec, draw_utterances, to_scored_rate
+from latentdyn.perception.source import Decoding, draw_utterances, to_scored_rate
 from latentdyn.progress import progress
 from latentdyn.representations.base import Utterance
 from latentdyn.representations.inversion import open_links

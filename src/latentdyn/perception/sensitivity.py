@@ -22,6 +22,7 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
+from latentdyn.codecs.spectra import PowerSpectra
 from latentdyn.errors import UserError
 from latentdyn.perception.mel import MelSettings, mel_codec
 from latentdyn.perception.source import Source, draw_utterances
@@ -49,22 +50,17 @@ class MelOfDecoded(torch.nn.Module):
     The frames are those of `perception.mel.log_mel`. A last, incomplete hop is left out.
     """
 
-    window: Tensor
     bands: Tensor
 
     def __init__(self, decoder: torch.nn.Module, sample_rate_hz: int, settings: MelSettings) -> None:
         super().__init__()
         spectrum = mel_codec(settings, sample_rate_hz).spectrum
-        self.decoder, self.hop, self.floor_power = decoder, settings.hop, spectrum.floor_power
-        self.register_buffer("window", torch.from_numpy(spectrum.window))
+        self.decoder, self.floor_power = decoder, spectrum.floor_power
+        self.spectra = PowerSpectra(torch.from_numpy(spectrum.window), settings.hop)
         self.register_buffer("bands", torch.from_numpy(spectrum.power_scale[:, None] * spectrum.filters.T))
 
     def forward(self, latents: Tensor) -> Tensor:
-        audio = self.decoder(latents)
-        past = torch.nn.functional.pad(audio, (len(self.window) - self.hop, 0))
-        spectrum = torch.fft.rfft(past.unfold(1, len(self.window), self.hop) * self.window)
-        power = spectrum.real.square() + spectrum.imag.square()
-        return 10 * torch.log10(power @ self.bands + self.floor_power)
+        return 10 * torch.log10(self.spectra(self.decoder(latents)) @ self.bands + self.floor_power)
 
 
 def sensitivity(

@@ -16,6 +16,7 @@ import pandas as pd
 import soxr
 
 from latentdyn.codecs.base import open_codec
+from latentdyn.codecs.makers import check_codec
 from latentdyn.corpus.audio import audio_blocks
 from latentdyn.corpus.partition import PART_COLUMNS
 from latentdyn.corpus.transcripts import transcript_of
@@ -28,7 +29,6 @@ from latentdyn.representations.base import Transform
 from latentdyn.representations.inversion import invert_chain, open_chain
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.latents import LatentsStore, open_latents
-from latentdyn.stores.lineage import root_facts
 
 if TYPE_CHECKING:
     from torch import nn
@@ -213,26 +213,3 @@ def draw_utterances(
 def _row(store: LatentsStore, utterance_id: str) -> Any:
     found = store.utterances[store.utterances["utterance_id"] == utterance_id]
     return found.iloc[0]
-
-
-def check_codec(codec: Mapping[str, Any], weights_sha256: str | None, root: LatentsStore, handle: Path) -> None:
-    """Check that a codec is the one that made a store, by its kind, its settings and its weights.
-
-    Raises:
-        UserError: it is another.
-    """
-    (made,) = root.handle["lineage"]
-    (mine,) = root_facts(codec)["lineage"]
-    if (made["kind"], made["settings"]) != (mine["kind"], mine["settings"]):
-        raise UserError(
-            f"these latents were made by {made['kind']} {made['settings']}, and the codec to decode them is "
-            f"{mine['kind']} {mine['settings']}",
-            handle,
-            "name the codec that made them, with the same settings",
-        )
-    if root.handle.get("weights_sha256") != weights_sha256:
-        raise UserError(
-            "these latents were made with other weights than those that the codec has now",
-            handle,
-            "restore the weights, or let Snakemake encode again",
-        )

@@ -97,8 +97,15 @@ def identity(text: str) -> Identity:
 
 
 def model(arguments: argparse.Namespace) -> None:
-    """Check `--settings` of a fitted model of the kind `--kind`."""
+    """Check `--settings` of a fitted model of the kind `--kind`, and the `--codec` that it listens through."""
+    from latentdyn.config.representations import Encoder
+
     arguments.settings = _of_model(arguments.kind, arguments.settings, "--settings")
+    if (codec := arguments.codec) is None:
+        return
+    if arguments.settings.get("objective", {}).get("reconstruction", {}).get("kind") != "waveform":
+        raise UserError("a codec is given, and nothing of this training is decoded", "--codec", "leave it out")
+    arguments.codec = checked(_kind(Encoder, codec, "--codec"), codec, "--codec")
 
 
 def measurement(arguments: argparse.Namespace) -> None:

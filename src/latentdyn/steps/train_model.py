@@ -22,6 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--latents", type=Path, required=True, help="handle of the latents")
     parser.add_argument("--frames", type=Path, required=True, help="handle of the frame index")
     parser.add_argument("--start", type=Path, nargs="?", help="handle of the checkpoint to train on from, if any")
+    parser.add_argument(
+        "--codec", type=json_object, nargs="?",
+        help="section of the config of the encoder that made the latents, as JSON, for an objective that listens",
+    )  # fmt: skip
     parser.add_argument("--seed", type=number(int, 0), required=True)
     parser.add_argument("--code", required=True, help="digest of the code that trains")
     parser.add_argument("--state", type=Path, required=True, help="folder for unfinished work")
@@ -62,6 +66,7 @@ def step(arguments: argparse.Namespace) -> None:
         state=open_state(arguments.state, fingerprint),
         device=device,
         start=start.weights if start else None,
+        codec=arguments.codec,
         checkpoint_interval_s=arguments.checkpoint_interval_s,
     )
     curve = write_parquet(arguments.curve, fitted.curve)

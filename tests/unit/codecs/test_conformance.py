@@ -252,6 +252,10 @@ def test_the_decoder_as_a_module_gives_what_decoding_gives_row_by_row(codec, dec
     assert audio.shape == clip.repeat(2, axis=0).shape and audio.dtype == torch.float32
     whole = np.stack([in_one_tile(codec, codec.decode, row) for row in latents])
     assert np.abs(audio.numpy() - whole).max() <= DECODED * whole.std()
+    decoder.requires_grad_(True)
+    with torch.inference_mode():
+        assert torch.equal(decoder(torch.from_numpy(latents).transpose(1, 2)), audio)
+    decoder.requires_grad_(False)
 
 
 def test_gradients_through_the_decoder_are_those_of_small_changes(codec, decoder, clip):

@@ -199,7 +199,17 @@ ACROSS = {"kind": "lagged", "corpora": ["speech"], "representations": ["slow"], 
         (
             "representations.v",
             VAE | {"objective": {"terms": [{"kind": "predict", "weight": 1.0, "horizons": [24]}]}},
-            r"v\.training\.sequence_frames: 24 latents are too few for objective\.terms and prior, which take 25",
+            r"v\.training\.sequence_frames: 24 latents are too few for the objective .* takes 25",
+        ),
+        (
+            "representations.v",
+            VAE | {"objective": {"reconstruction": {"kind": "waveform", "latents": 25}}},
+            r"v\.training\.sequence_frames: 24 latents are too few for the objective .* takes 25",
+        ),
+        (
+            "representations.v",
+            VAE | {"objective": {"reconstruction": {"kind": "waveform"}}},
+            r"v\.objective\.reconstruction: 'logmel' \(logmel\) has no decoder that a training could listen through",
         ),
         (
             "representations.v",

@@ -20,6 +20,7 @@ from .conftest import identity
 
 PATHS = {"latents": "l.json", "frames": "f.json"}
 FAR = {"kind": "log_det_gain", "weight": 1.0, "horizons": [24]}
+LISTENING = {"reconstruction": {"kind": "waveform"}}
 TRAINING = {**PATHS, "seed": 0, "code": "x", "state": "s", "curve": "c.parquet", "handle": "h.json"}
 MEASURING = {**PATHS, "metrics": "m.json"}
 SHOWING = {"metrics": "m.parquet", "speakers": "s.parquet", "worst-frames": "w.parquet", "csv": "t.csv",
@@ -168,6 +169,21 @@ def refused(monkeypatch: pytest.MonkeyPatch, step: str, arguments: Any) -> str:
             "train_model",
             {**TRAINING, "kind": "vae", "settings": {"dim": 2, "objective": {"terms": [FAR]}}},
             "training.sequence_frames: 24 latents are too few",
+        ),
+        (
+            "train_model",
+            {**TRAINING, "kind": "vae", "settings": {"dim": 2}, "codec": {"kind": "logmel"}},
+            "a codec is given, and nothing of this training is decoded",
+        ),
+        (
+            "train_model",
+            {
+                **TRAINING,
+                "kind": "vae",
+                "settings": {"dim": 2, "objective": LISTENING},
+                "codec": {"kind": "soundstream"},
+            },
+            "folder: missing",
         ),
         (
             "train_model",

@@ -1,14 +1,14 @@
 """Latents of a model that is trained on another representation's frames, and what it is trained for."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
 from latentdyn.config.corpora import CorpusKind
 from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.networks import LinearNetwork, MLPNetwork, NetworkKind
-from latentdyn.config.representations.base import Derived
+from latentdyn.config.representations.base import Derived, Encoder
 from latentdyn.config.shapes import Shape
 from latentdyn.config.training import RepresentationTraining
 from latentdyn.config.values import Horizons, Size, Strict, part_of
@@ -24,10 +24,44 @@ Forecaster = Field(MLPNetwork(kind="mlp", width=64, layers=1), description="fore
 WindowFrames = Field(1, ge=1, le=1000, description="latents that are read, the newest one included")
 
 
-class FramesReconstruction(Strict):
+class ReconstructionKind(Strict):
+    """What is to be rebuilt, and how it is compared."""
+
+    listens: ClassVar[bool] = False  # to what the codec's decoder makes of the frames
+
+    kind: str  # each kind's own word
+
+    @property
+    def reach(self) -> int:
+        """Latents in a row that it takes."""
+        return 1
+
+
+class FramesReconstruction(ReconstructionKind):
     """The source's frames in their own deviations, as Gaussians of variance 1."""
 
     kind: Literal["frames"]
+
+
+class WaveformReconstruction(ReconstructionKind):
+    """The source's frames and, besides, the audio that the codec's decoder makes of them."""
+
+    listens = True
+
+    kind: Literal["waveform"]
+    audio_weight: float = Field(
+        1.0, gt=0, le=1e6, description="of the audio's distance, beside half a squared deviation of each number"
+    )
+    sequences: int = Field(4, ge=1, le=100_000, description="of a batch that are decoded")
+    latents: int = Field(8, ge=1, le=100_000, description="in a row that are decoded of each; where is drawn")
+    window_samples: list[Annotated[int, Field(ge=8, le=1_000_000)]] = Field(
+        [256, 512, 1024, 2048], min_length=1, description="windows of the spectra that are compared"
+    )
+    n_mels: int = Field(64, ge=1, le=10_000, description="mel bands of the longest window that are compared")
+
+    @property
+    def reach(self) -> int:
+        return self.latents
 
 
 class PriorKind(Strict):
@@ -113,9 +147,11 @@ class LogDetGain(AheadTerm):
 
 
 if TYPE_CHECKING:
+    Reconstruction = ReconstructionKind
     Prior = PriorKind
     Term = TermKind
 else:
+    Reconstruction = any_kind_of(ReconstructionKind)
     Prior = any_kind_of(PriorKind)
     Term = any_kind_of(TermKind)
 
@@ -127,7 +163,7 @@ class VAEObjective(Strict):
     beta_warmup_steps: int = Field(
         0, ge=0, le=1_000_000_000, description="updates until beta is whole; it begins near 0"
     )
-    reconstruction: FramesReconstruction = Field(
+    reconstruction: Reconstruction = Field(
         FramesReconstruction(kind="frames"), description="what is to be rebuilt, and how it is compared"
     )
     prior: Prior = Field(StandardPrior(kind="standard"), description="what a latent costs")
@@ -136,7 +172,7 @@ class VAEObjective(Strict):
     @property
     def reach(self) -> int:
         """Latents in a row that it takes."""
-        return max([self.prior.reach, *(term.reach for term in self.terms)])
+        return max(part.reach for part in (self.reconstruction, self.prior, *self.terms))
 
 
 class LearnedRepresentation(Derived):
@@ -144,6 +180,11 @@ class LearnedRepresentation(Derived):
 
     seed: int = Field(0, ge=0, lt=2**32, description="of the training; another one trains another model")
     training: RepresentationTraining = Field(RepresentationTraining(), description="how it is fitted")
+
+    @property
+    def listens(self) -> bool:
+        """Whether its objective hears what the codec's decoder makes of the source's frames."""
+        return False
 
     @classmethod
     def of_model(cls) -> type[BaseModel]:
@@ -156,6 +197,13 @@ class LearnedRepresentation(Derived):
 
     def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:
         shape = super().shape(config, corpus)
+        codec = config.all_representations[self.source]
+        if self.listens and not (isinstance(codec, Encoder) and codec.differentiable):
+            raise ValueError(
+                f"{self.path(config)}.objective.reconstruction: '{self.source}' ({codec.kind}) has no decoder that a "
+                "training could listen through; give an encoder's own representation as source (and stack for a lower "
+                "rate), or reconstruction of kind frames"
+            )
         if corpus and self.training.select == "best_validation" and not corpus.may_have("validation"):
             raise ValueError(
                 f"{self.path(config)}.training.select: the best step is chosen by validation speakers, and the corpus "
@@ -189,6 +237,10 @@ class VAE(LearnedRepresentation):
     )
     objective: VAEObjective = Field(VAEObjective(), description="what it is trained for")
 
+    @property
+    def listens(self) -> bool:
+        return self.objective.reconstruction.listens
+
     def shape_of(self, source: Shape) -> Shape:
         training = self.training
         if source.dim is not None and self.dim > self.stack * source.dim:
@@ -198,8 +250,8 @@ class VAE(LearnedRepresentation):
             )
         if training.sequence_frames < (reach := self.objective.reach):
             raise ValueError(
-                f"training.sequence_frames: {training.sequence_frames} latents are too few for objective.terms and "
-                f"prior, which take {reach} in a row"
+                f"training.sequence_frames: {training.sequence_frames} latents are too few for the objective "
+                f"(reconstruction, prior and terms), which takes {reach} in a row"
             )
         length = self.stack * training.sequence_frames
         if source.frames is not None and source.frames < length:

@@ -1,5 +1,6 @@
 """How a beta-VAE is fitted."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from latentdyn.codecs.makers import open_own_codec
 from latentdyn.models.base import Part
 from latentdyn.models.sequences import (
     SequenceFitting,
@@ -27,13 +29,19 @@ class VAEFitting(SequenceFitting[VAE]):
     seed_name = "vae"
 
     def __init__(
-        self, settings: dict[str, Any], store: LatentsStore, frames: pd.DataFrame, seed: int, device: torch.device
-    ) -> None:
+        self, settings: dict[str, Any], store: LatentsStore, frames: pd.DataFrame, seed: int, device: torch.device,
+        codec: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         """Choose sequences, and take the moments of the training frames.
 
+        Args:
+            codec: section of the config of the codec that made the latents, for an objective that listens.
+
         Raises:
-            UserError: as of `SequenceFitting`, or a dimension never changes.
+            UserError: as of `SequenceFitting`; a dimension never changes; an objective that listens has no decoder.
         """
+        listens = settings["objective"]["reconstruction"]["kind"] == "waveform"
+        self.codec = open_own_codec(codec, store, device) if listens else None
         super().__init__(settings, store, frames, seed, device)
         self._take_moments(store, frames)
 
@@ -58,7 +66,13 @@ class VAEFitting(SequenceFitting[VAE]):
         self.moments = Moments(*(torch.from_numpy(array).to(self.device) for array in arrays))
 
     def build(self) -> VAE:
-        return build_vae(self.settings, self.dim)
+        model = build_vae(self.settings, self.dim)
+        if self.codec:
+            decoder = self.codec.decoder_module().requires_grad_(False)
+            model.reconstruction.hear(
+                lambda numbers: decoder(model.unstacked(numbers).transpose(1, 2)), self.codec.sample_rate_hz
+            )
+        return model
 
     def set_moments(self, model: VAE) -> None:
         model.set_start(self.moments, self.settings["objective"]["beta"])

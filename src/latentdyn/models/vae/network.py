@@ -23,11 +23,11 @@ from latentdyn.models.vae.objectives import (
     LOG_VARIANCE_MAX,
     LOG_VARIANCE_MIN,
     PRIORS,
-    RECONSTRUCTIONS,
     TERMS,
     Seen,
     build,
 )
+from latentdyn.models.vae.reconstructions import RECONSTRUCTIONS
 
 HEALTH = ("reconstruction_r2", "kl_nats", "innovation_nats", "effective_rank", "dead_dims")
 _LEAST_WEIGHT = 1e-3  # of an axis's variance: an axis that β would switch off can still learn
@@ -132,7 +132,7 @@ class VAE(RepresentationModel):
         stacked = self.stacked(frames)
         mean, log_variance = self.encode(stacked)
         z = mean + (0.5 * log_variance).exp() * torch.randn(mean.shape, generator=noise, device=mean.device)
-        return Seen(stacked, mean, log_variance, z, self.decode(z), self.decode)
+        return Seen(stacked, mean, log_variance, z, self.decode(z), self.decode, noise)
 
     def loss(self, seen: Seen, beta: float) -> Tensor:
         """Reconstruction + β cost by the prior + weighted terms: nats of a latent, over the numbers that it stands for.

@@ -29,7 +29,7 @@ class Seen:
     """A batch as the model sees it: B sequences of T latents in d dimensions, of n numbers of the source each.
 
     frames, rebuilt: (B, T, n), in deviations of the training frames. mean, log_variance, z: (B, T, d), of the posterior
-    and a draw from it. decode: from latents (..., d) to frames (..., n).
+    and a draw from it. decode: from latents (..., d) to frames (..., n). draws: for what else is drawn of this batch.
     """
 
     frames: Tensor
@@ -38,20 +38,7 @@ class Seen:
     z: Tensor
     rebuilt: Tensor
     decode: Callable[[Tensor], Tensor]
-
-
-# ------------------------------------------------------------------------------------------------ reconstruction
-
-
-class FramesReconstruction(nn.Module):
-    """-ln N(x; x̂, I) of the source's frames in their own deviations, less its constant."""
-
-    def forward(self, seen: Seen) -> Tensor:
-        """½ ‖x - x̂‖², (B, T) in nats."""
-        return 0.5 * (seen.frames - seen.rebuilt).square().sum(2)
-
-
-RECONSTRUCTIONS: dict[str, type[nn.Module]] = {"frames": FramesReconstruction}
+    draws: torch.Generator
 
 
 # --------------------------------------------------------------------------------------------------------- priors

@@ -41,7 +41,7 @@ def var(batch: int, length: int) -> torch.Tensor:
 def seen(z: torch.Tensor, frames: torch.Tensor | None = None) -> Seen:
     """A batch whose draws are its means; what is decoded is twice the latent."""
     frames = 2 * z if frames is None else frames
-    return Seen(frames, z, torch.full_like(z, -2.0), z, frames, lambda latent: 2 * latent)
+    return Seen(frames, z, torch.full_like(z, -2.0), z, frames, lambda latent: 2 * latent, torch.Generator())
 
 
 @pytest.mark.parametrize("h", [1, 2, 4])
@@ -121,7 +121,7 @@ def test_a_decoded_prediction_is_scored_in_frames():
 def test_the_kl_of_both_priors_is_that_of_torch():
     draws = torch.Generator().manual_seed(0)
     mean, log_variance, z = (torch.randn(4, 6, 2, generator=draws) for _ in range(3))
-    batch = Seen(z, mean, log_variance, z, z, lambda latent: latent)
+    batch = Seen(z, mean, log_variance, z, z, lambda latent: latent, draws)
     own = Normal(mean, (0.5 * log_variance).exp())
     standard = kl_divergence(own, Normal(0.0, 1.0)).sum(2)
     torch.testing.assert_close(build(PRIORS, {"kind": "standard"}, 2)(batch), standard)
@@ -141,7 +141,7 @@ def test_the_kl_of_both_priors_is_that_of_torch():
 def test_the_innovation_of_a_var_under_its_own_law_is_the_mutual_information_and_what_noise_costs():
     """With a sharp posterior, E KL under p(z_t | z_{t-1}) is less than under the marginal by exactly the gain."""
     z = var(3000, 6).float()
-    sharp = Seen(z, z, torch.full_like(z, -8.0), z, z, lambda latent: latent)
+    sharp = Seen(z, z, torch.full_like(z, -8.0), z, z, lambda latent: latent, torch.Generator())
     prior = AutoregressivePrior(3, share=1.0, window_frames=1, network={"kind": "linear"})
     prior.network.scale.data.fill_(1)
     layer = prior.network.network.layer
