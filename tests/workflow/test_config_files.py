@@ -31,7 +31,7 @@ from latentdyn.config.networks import NetworkKind
 from latentdyn.config.predictors import PredictorKind
 from latentdyn.config.regimes import RegimeKind
 from latentdyn.config.representations import Encoder, Process, RepresentationKind, factorizer
-from latentdyn.config.representations.learned import LearnedRepresentation, PriorKind, TermKind
+from latentdyn.config.representations.learned import LearnedRepresentation, PriorKind, ReconstructionKind, TermKind
 from latentdyn.config.representations.same_shape import SurrogateMethod
 from latentdyn.config.tables import TableKind
 from latentdyn.config.tables.lagged import LaggedColumn
@@ -53,6 +53,7 @@ from latentdyn.models.factorizer.innovation import Innovation
 from latentdyn.models.factorizer.reconstructor import Reconstructor
 from latentdyn.models.score.network import ScoreModel, build_score_model
 from latentdyn.models.vae.objectives import PRIORS, TERMS
+from latentdyn.models.vae.reconstructions import RECONSTRUCTIONS
 from latentdyn.predictors.base import SolvedPredictor, build_predictor
 from latentdyn.predictors.lookup import build_lookup
 from latentdyn.predictors.network_predictor import NetworkPredictor
@@ -362,7 +363,9 @@ def test_a_lookup_takes_the_settings_of_its_kind(section: type[BaseModel]):
     assert taken == settings_of(section).keys() - {"kind"}, "every setting can be set"
 
 
-@pytest.mark.parametrize(("base", "made_by"), [(TermKind, TERMS), (PriorKind, PRIORS)])
+@pytest.mark.parametrize(
+    ("base", "made_by"), [(TermKind, TERMS), (PriorKind, PRIORS), (ReconstructionKind, RECONSTRUCTIONS)]
+)
 def test_what_a_vae_is_asked_for_takes_the_settings_of_its_kind(base: type[BaseModel], made_by: dict[str, Any]):
     assert {kind_of(section): section.model_fields.keys() - {"kind", "weight"} for section in kinds_of(base)} == {
         kind: inspect.signature(module).parameters.keys() - {"dim"} for kind, module in made_by.items()
@@ -424,6 +427,7 @@ def takers() -> Iterator[tuple[type[BaseModel], Callable[..., Any]]]:
     yield from ((section, TrainingSettings) for section in (Training, ScoreTraining, RepresentationTraining))
     yield from ((section, TERMS[kind_of(section)]) for section in kinds_of(TermKind))
     yield from ((section, PRIORS[kind_of(section)]) for section in kinds_of(PriorKind))
+    yield from ((section, RECONSTRUCTIONS[kind_of(section)]) for section in kinds_of(ReconstructionKind))
     yield from ((factorizer.Innovation, Innovation), (factorizer.Reconstructor, Reconstructor))
     yield from ((factorizer.Dynamics, Dynamics), (factorizer.Future, FutureHeads))
     yield from ((Correction, SamplingSettings), (Correction, ScoreModel), (ScoreNetwork, ScoreModel))
