@@ -172,7 +172,7 @@ class VAEObjective(Strict):
     @property
     def reach(self) -> int:
         """Latents in a row that it takes."""
-        return max(part.reach for part in (self.reconstruction, self.prior, *self.terms))
+        return max(self.reconstruction.reach, self.prior.reach, *(term.reach for term in self.terms))
 
 
 class LearnedRepresentation(Derived):

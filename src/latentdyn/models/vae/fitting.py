@@ -20,6 +20,7 @@ from latentdyn.models.sequences import (
 from latentdyn.models.vae.health import measure_health, warn_of_collapse
 from latentdyn.models.vae.network import VAE, Moments, build_vae
 from latentdyn.models.vae.objectives import Seen
+from latentdyn.models.vae.reconstructions import WaveformReconstruction
 from latentdyn.stores.latents import LatentsStore
 
 
@@ -68,6 +69,7 @@ class VAEFitting(SequenceFitting[VAE]):
     def build(self) -> VAE:
         model = build_vae(self.settings, self.dim)
         if self.codec:
+            assert isinstance(model.reconstruction, WaveformReconstruction)
             decoder = self.codec.decoder_module().requires_grad_(False)
             model.reconstruction.hear(
                 lambda numbers: decoder(model.unstacked(numbers).transpose(1, 2)), self.codec.sample_rate_hz
