@@ -30,7 +30,9 @@ for kind in map(word_of, kinds_of(LearnedRepresentation)):
             inputs=presence,
             float32_matmul=CONFIG.compute.float32_matmul,
             code=lambda w: code_digest(
-                "latentdyn.steps.train_model", MODELS.module(kind), *(codec.module for codec in listened_through(w))
+                "latentdyn.steps.train_model",
+                MODELS.module(representation_of(w).kind),
+                *(codec.module for codec in listened_through(w)),
             ),
             kind=kind,
             settings=lambda w: canonical_json(representation_of(w).model_settings()),
