@@ -17,6 +17,7 @@ from latentdyn.stores.frames import index_frames
 from latentdyn.stores.latents import LatentsStore, open_latents
 from latentdyn.stores.latents_writer import LatentsWriter
 from latentdyn.stores.lineage import root_facts
+from tests.workflow.warm import end_warm_python
 
 # No deadline and no verdict on slowness, since other work may keep the machine busy; the same examples in every run.
 settings.register_profile("latentdyn", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -26,6 +27,10 @@ settings.load_profile("latentdyn")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first: two processes end together when nothing long is left for the end."""
     items.sort(key=lambda item: [mark not in item.keywords for mark in ("real_data", "workflow")])
+
+
+def pytest_sessionfinish() -> None:
+    end_warm_python()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """Whole small DAGs: a copy of the checkout, a few seconds of made-up speech, and Snakemake as a user runs it."""
 
+import compileall
+import functools
 import os
 import re
 import shutil
@@ -12,6 +14,8 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+
+from .warm import warm_python
 
 ROOT = Path(__file__).parents[2]
 # two threads would wait for each other on busy cores
@@ -51,9 +55,12 @@ class Checkout:
     def snakemake(
         self, *arguments: str, check: bool = True, env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            self.command(*arguments), cwd=self.folder, env=env or environment(), capture_output=True, text=True
-        )
+        """Run it to its end, by the warm Python; in a given environment, by the real one, as its jobs are."""
+        command = self.command(*arguments)
+        if env is None:
+            env = environment(warm_python().folder)
+            command[0] = str(warm_python().folder / "python")
+        done = subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True)
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
@@ -89,9 +96,9 @@ class Checkout:
         return (self.folder / "results/tiny" / file).read_bytes()
 
 
-def environment() -> dict[str, str]:
+def environment(*first: Path) -> dict[str, str]:
     """Of a run as a user has it: one thread, no GPU; Python keeps its bytecode, and the digests of code beside it."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = os.pathsep.join(str(folder) for folder in (*first, Path(sys.executable).parent, os.environ["PATH"]))
     return {
         **os.environ,
         "PATH": path,
@@ -111,9 +118,23 @@ def speak(path: Path, seed: int, seconds: float = 4.0) -> None:
 
 
 def new_checkout(folder: Path) -> Checkout:
+    return checkout_with(source(), folder)
+
+
+@functools.cache
+def source() -> Path:
+    """The package beside its bytecode and the digests of its code, which each copy would find again for seconds."""
+    checkout = checkout_with(ROOT / "src", warm_python().folder / "checkout")
+    compileall.compile_dir(checkout.folder / "src", quiet=1)
+    checkout.planned()
+    return checkout.folder / "src"
+
+
+def checkout_with(source: Path, folder: Path) -> Checkout:
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("Snakefile", "workflow", "config", "profiles", "src"):
+    for name in ("Snakefile", "workflow", "config", "profiles"):
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, folder / name)
+    shutil.copytree(source, folder / "src")
     for speaker in range(10):
         for i in range(2):
             speak(folder / f"audio/s{speaker}/u{i}.wav", 10 * speaker + i)

@@ -4,19 +4,14 @@ The reference values were found independently, by a closed-form linear-Gaussian 
 same recordings under another split of the speakers (W = 8, common frames).
 """
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-from tests.workflow.conftest import ONE_THREAD
+from .conftest import new_checkout
 
-ROOT = Path(__file__).parents[2]
 REFERENCE = pd.DataFrame(
     {"dnll": [-28.7, -12.1, -11.3, -11.3], "cosine": [0.576, 0.216, 0.031, 0.009]}, index=[1, 2, 4, 8]
 )
@@ -28,9 +23,7 @@ HORIZONS = {"linear_gaussian": list(REFERENCE.index), "mdn_principal": TRAINED}
 @pytest.fixture(scope="module")
 def tables(real_data, tmp_path_factory) -> Path:
     """The folder of the tables."""
-    checkout = tmp_path_factory.mktemp("checkout")
-    for name in ("Snakefile", "workflow", "config", "profiles", "src"):
-        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, checkout / name)
+    checkout = new_checkout(tmp_path_factory.mktemp("speech") / "checkout")
     config = {
         "corpora": {
             "speech": {
@@ -64,13 +57,11 @@ def tables(real_data, tmp_path_factory) -> Path:
         },
         "decoder_tolerance": {"utterances": 4, "sigmas": [0.0], "scores": ["pesq", "stoi"], "wav_utterances": 1},
     }  # fmt: skip
-    (checkout / "test.yaml").write_text(yaml.safe_dump(config))
-    command = [sys.executable, "-m", "snakemake", *ONE_THREAD, "--cores", "2", "--configfile", "test.yaml"]
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-4000:]
-    assert len(list((checkout / "results/speech/soundstream_12hz/decoder_tolerance.heard").glob("*.wav"))) == 3
-    return checkout / "results/speech/tables"
+    (checkout.folder / "tiny.yaml").write_text(yaml.safe_dump(config))
+    checkout.snakemake()
+    results = checkout.folder / "results/speech"
+    assert len(list((results / "soundstream_12hz/decoder_tolerance.heard").glob("*.wav"))) == 3
+    return results / "tables"
 
 
 @pytest.fixture(scope="module")
