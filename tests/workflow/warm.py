@@ -9,6 +9,7 @@ All copies have the server's hash seed: a test of bytes that may not depend on i
 
 import array
 import functools
+import importlib
 import json
 import os
 import select
@@ -21,9 +22,10 @@ import tempfile
 import threading
 from pathlib import Path
 
-LIBRARIES = ("snakemake.cli", "snakemake.api", "numpy", "pandas", "pyarrow.parquet", "pydantic", "safetensors.torch",
-             "scipy.linalg", "scipy.stats", "soundfile", "soxr", "threadpoolctl", "torch", "tqdm", "yaml", "zarr",
-             "matplotlib.figure")  # fmt: skip
+LIBRARIES = ("matplotlib.backends.backend_agg", "matplotlib.figure", "numpy", "pandas", "pyarrow.parquet",
+             "pydantic", "safetensors.torch", "scipy.fft", "scipy.linalg", "scipy.optimize", "scipy.signal",
+             "scipy.special", "scipy.stats", "snakemake.api", "snakemake.cli", "soundfile", "soxr", "threadpoolctl",
+             "torch", "torch._dynamo", "tqdm", "yaml", "zarr")  # fmt: skip
 RUN_BY_IT = ("snakemake", "latentdyn.")
 
 
@@ -78,7 +80,7 @@ def ask(address: str, arguments: list[str]) -> int:
 def serve(address: str) -> None:
     """Fork for each command until the standard input ends; return in the copy, once it has become that command."""
     for library in LIBRARIES:
-        __import__(library)
+        importlib.import_module(library)
     assert threading.active_count() == 1, "a copy has only one of the threads"
     assert "latentdyn" not in sys.modules
     listener = socket.socket(socket.AF_UNIX)
