@@ -9,6 +9,7 @@ All copies have the server's hash seed: a test of bytes that may not depend on i
 
 import array
 import functools
+import gc
 import importlib
 import json
 import os
@@ -83,6 +84,7 @@ def serve(address: str) -> None:
         importlib.import_module(library)
     assert threading.active_count() == 1, "a copy has only one of the threads"
     assert "latentdyn" not in sys.modules
+    gc.freeze()  # or each copy would look through all that was loaded, and so have its own pages of it
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen(64)
