@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.integrate import quad
 
 from latentdyn.processes.base import Answer, monte_carlo
 
@@ -34,10 +35,16 @@ class GaussianStep:
         yield Answer("dnll", k, 0.5 * (log_det(c) - _log_diagonal(self.delta)), "½ [ln det C_k - Σ ln G_ii]")
         yield Answer("dnll_full", k, against_full, "½ ln(det C_k / det G)")
         yield Answer("context_gain", k, against_full, "½ ln(det C_k / det G)")
+        yield Answer("energy_score", k, self._energy_score(), "E‖N(0, C_k)‖ / √2, in deviations of x_t")
         yield Answer("r2_delta", k, self.explained / float(np.trace(self.delta)), "tr(M S Mᵀ) / tr G")
         if self.explained > 0:  # a mean of 0 has no direction
             cosine, error = self._cosine(generator)
             yield Answer("cosine", k, cosine, "E cos(M x, M x + N(0, C_k)), Monte Carlo", error)
+
+    def _energy_score(self) -> float:
+        """Of the true law: half the mean distance of two of its draws, which differ by N(0, 2 C)."""
+        scale = np.sqrt(np.diag(self.frame))
+        return mean_length(self.residual / np.outer(scale, scale)) / math.sqrt(2)
 
     def level_gain(self) -> Answer:
         gain = 0.5 * (log_det(self.frame_residual) - _log_diagonal(self.frame))
@@ -80,6 +87,20 @@ def shape_answers(frame: np.ndarray) -> Iterator[Answer]:
 
 def log_det(covariance: np.ndarray) -> float:
     return float(np.linalg.slogdet(covariance)[1])
+
+
+def mean_length(covariance: np.ndarray) -> float:
+    """E‖z‖ of z ~ N(0, covariance): (1/√π) ∫ (1 - E exp(-u² ‖z‖²)) / u² du over u > 0."""
+    variances = np.linalg.eigvalsh(covariance)
+
+    def integrand(u: float) -> float:
+        log_transform = -0.5 * np.log1p(2 * u * u * variances).sum()
+        return -math.expm1(log_transform) / (u * u)
+
+    scale = 1 / math.sqrt(variances.sum())  # of u, where the transform falls
+    near, _ = quad(integrand, 0, scale)
+    far, _ = quad(integrand, scale, math.inf)
+    return float(near + far) / math.sqrt(math.pi)
 
 
 def _log_diagonal(covariance: np.ndarray) -> float:

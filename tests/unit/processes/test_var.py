@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from latentdyn.processes.gaussian import mean_length
 from tests.settings import process_of
 
 HORIZONS = (1, 2, 5)
@@ -152,3 +153,13 @@ def test_an_unstable_process_grows_by_its_radius(exact, simulate):
 def test_what_is_bounded_is_said_where_it_is_known(exact):
     assert exact(process_of("var", dim=4))["unbounded", 1].value == 0
     assert ("unbounded", 1) not in exact(process_of("var", dim=4, radius=1.0))
+
+
+def test_the_mean_length_of_a_gaussian_is_that_of_its_closed_forms():
+    for dim in (1, 2, 4, 64):
+        chi = math.sqrt(2) * math.exp(math.lgamma((dim + 1) / 2) - math.lgamma(dim / 2))
+        assert mean_length(9 * np.eye(dim)) == pytest.approx(3 * chi, rel=1e-9)
+    assert mean_length(np.diag([4.0, 0.0])) == pytest.approx(2 * math.sqrt(2 / math.pi), rel=1e-6)  # a line in a plane
+    draws = np.random.default_rng(0).standard_normal((400_000, 3)) * [1.0, 2.0, 0.1]
+    lengths = np.linalg.norm(draws, axis=1)
+    assert abs(mean_length(np.diag([1.0, 4.0, 0.01])) - lengths.mean()) < 4 * lengths.std() / math.sqrt(len(lengths))

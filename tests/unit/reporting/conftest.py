@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from latentdyn.diagnostics.capabilities import missing
 from latentdyn.diagnostics.records import RECORDS, SUMS, WORST_FRAMES, record
 from latentdyn.metrics import Metric
 from latentdyn.reporting.measurements import Measurements
@@ -26,7 +27,7 @@ class Handmade:
 
     def add(
         self,
-        values: Mapping[str, float | tuple[float, float, float]],
+        values: Mapping[str, float | tuple[float, float, float] | None],
         *,
         representation: str = "r",
         predictor: str = "p",
@@ -45,7 +46,8 @@ class Handmade:
     ) -> "Handmade":
         """
         Args:
-            values: by metric, a number or (value, ci_low, ci_high). predictor: or key; `by` of the records.
+            values: by metric, a number, (value, ci_low, ci_high), or None for what the predictor does not give.
+            predictor: or key; `by` of the records.
             measurement: without one, injection of what has a mode, else lagged.
             speakers: by metric and speaker, total and n.
             worst: nll and dnll of each of the worst frames.
@@ -55,8 +57,11 @@ class Handmade:
                "regime": regime, "seed": seed}  # fmt: skip
         where = {"split": split, "slice": slice, "horizon": horizon, "mode": mode, "step": step, "clusters": clusters}
         for metric, value in values.items():
-            value, low, high = value if isinstance(value, tuple) else (value, None, None)
-            made = record(named(metric), value, n, ci_low=low, ci_high=high, **where)
+            if value is None:
+                made = missing(named(metric), n, **where)
+            else:
+                value, low, high = value if isinstance(value, tuple) else (value, None, None)
+                made = record(named(metric), value, n, ci_low=low, ci_high=high, **where)
             self._records.append({**who, **vars(made)})
         for metric, sums in (speakers or {}).items():
             for speaker, (total, count) in sums.items():

@@ -40,6 +40,7 @@ _SHAPES = [metric.name for metric in MEASURED["geometry"]]  # measured with noth
 _JUDGED = {"decoded_skill": "exact", "state_information_whole": "window"}  # in the process's own frames: which mode
 _FACTORED = ("innovation_nats", "frame_nll", "next_frame_information")  # measured with a factorizer
 _DIRECTIONS = tuple(f"{metric.name}_c" for metric in MEASURED["readouts"])  # the i-th slow feature, ...
+_OF_LIKELIHOODS = ("nll", "dnll", "dnll_full", "context_gain", "level_gain")
 _ROUNDING = 1e-9  # below which an exact value is 0, whatever its closed form rounds to
 
 
@@ -210,6 +211,9 @@ def _measurements(
     mine = measured.where(representation=name, seed=table["seeds"])
     here = mine.where(by=predictor, horizon=answer.horizon)
     if here.records.empty:  # not trained at this k
+        return
+    measure = "nll" if answer.metric in _OF_LIKELIHOODS else answer.metric
+    if (here.where(metric=measure).records["status"] == "missing").any():  # its density does not give it
         return
     if answer.metric == "context_gain":
         gain = here.difference(mine.where(by=f"{predictor}__unconditional"), "nll")

@@ -1,7 +1,7 @@
 """The certificate: what counts as agreement, on processes whose exact values follow by hand.
 
 Those of white noise in D dimensions at k = 1 are ΔNLL = -(D/2) ln 2, the same against the full covariance and for the
-context, R² = 1/2 and a level gain of 0; at k = 2 all are 0.
+context, R² = 1/2, a level gain of 0 and an energy score of √π / 2; at k = 2 the gains are 0.
 """
 
 import math
@@ -21,7 +21,8 @@ from tests.settings import settings_of
 
 WHITE = settings_of("representations", "var", dim=2, radius=0.0)
 DNLL = -math.log(2)  # of WHITE
-EXACT = {"dnll": DNLL, "dnll_full": DNLL, "r2_delta": 0.5, "level_gain": 0.0, "unbounded": 0.0}
+EXACT = {"dnll": DNLL, "dnll_full": DNLL, "r2_delta": 0.5, "level_gain": 0.0, "unbounded": 0.0,
+         "energy_score": math.sqrt(math.pi) / 2}  # fmt: skip
 JUMPS = settings_of("representations", "jumps", dim=2)
 VMF = settings_of("representations", "vmf_steps", dim=3)
 UNSTABLE = settings_of("representations", "var", dim=2, radius=1.05)
@@ -107,10 +108,13 @@ def test_a_zero_is_met_on_the_scale_of_the_largest_dnll_or_of_one(handmade, dim)
     largest = dim / 2 * math.log(2)
     process = {**WHITE, "dim": dim}
     near, far = 0.0199, 0.0201
-    answers = {"dnll": -largest, "dnll_full": -largest, "r2_delta": 0.5, "level_gain": near * largest, "cosine": 0.0}
+    answers = {"dnll": -largest, "dnll_full": -largest, "r2_delta": 0.5, "level_gain": near * largest, "cosine": 0.0,
+               "energy_score": 0.0}  # fmt: skip
     handmade.add({**answers, "unbounded": far}, representation="x")
-    handmade.add({"dnll": -near * largest, "dnll_full": far * largest, "r2_delta": near}, representation="x", horizon=2)
-    handmade.add({"dnll": far * largest, "dnll_full": near * largest, "r2_delta": -far}, representation="x", horizon=4)
+    handmade.add({"dnll": -near * largest, "dnll_full": far * largest, "r2_delta": near, "energy_score": 0.0},
+                 representation="x", horizon=2)  # fmt: skip
+    handmade.add({"dnll": far * largest, "dnll_full": near * largest, "r2_delta": -far, "energy_score": 0.0},
+                 representation="x", horizon=4)  # fmt: skip
     sheet = tabulate(handmade.measured, {"x": process}, horizons=[1, 2, 4])
     assert [verdict(sheet, name) for name in ("level_gain", "unbounded")] == ["2 %", "no"]
     assert [verdict(sheet, name, 2) for name in ("dnll", "dnll_full", "r2_delta")] == ["2 %", "no", "2 %"]
@@ -197,6 +201,14 @@ def test_the_fewest_clusters_stand_for_a_key(handmade):
 def test_a_clustering_that_was_not_measured_is_an_error(handmade):
     with pytest.raises(UserError, match=r"variance_ratio of 'x' was not measured.*predictors and keys"):
         tabulate(handmade.measured, {"x": JUMPS}, predictors={}, keys={"x": ["pool"]})
+
+
+def test_a_head_without_a_likelihood_is_compared_by_what_it_gives(handmade):
+    values = {name: value for name, value in EXACT.items() if name in ("r2_delta", "energy_score", "unbounded")}
+    handmade.add({**values, "cosine": exact_cosine()[0], "nll": None}, representation="x")
+    sheet = tabulate(handmade.measured, {"x": WHITE})
+    assert set(sheet.rows.diagnostic) == {*values, "cosine"}
+    assert set(sheet.rows.agrees) == {"2 %"}
 
 
 # ------------------------------------------------------------------------------------------------ factorizers
@@ -331,7 +343,8 @@ NATS = ["dnll", "dnll_full", "context_gain", "level_gain"]
 
 @pytest.fixture
 def measured(handmade):
-    values = {"dnll_full": -0.5, "r2_delta": (0.5, 0.4, 0.6), "level_gain": 1.0, "unbounded": 0.0, "cosine": 0.7}
+    values = {"dnll_full": -0.5, "r2_delta": (0.5, 0.4, 0.6), "level_gain": 1.0, "unbounded": 0.0, "cosine": 0.7,
+              "energy_score": 0.9}  # fmt: skip
     for name in ("white", "mixture"):
         handmade.add({"dnll": (-0.7, -0.8, -0.6), "dnll_median": -0.7, **values}, representation=name)
     handmade.add({"dnll": 1e6, "dnll_median": -0.7}, representation="shaken")
