@@ -16,6 +16,8 @@ _ROUNDING = 1e-13  # of a dimension's variance: so that a direction that does no
 def check_speakers_apart(frames: np.ndarray, codes: np.ndarray) -> None:
     """Refuse training frames (n, D) whose speakers (n,), codes 0, 1, ..., are too far apart.
 
+    Fewer frames than dimensions do not say how they vary within a speaker: they pass.
+
     Raises:
         UserError: it says by how much.
     """
@@ -25,7 +27,7 @@ def check_speakers_apart(frames: np.ndarray, codes: np.ndarray) -> None:
     within = x - (sums / np.maximum(np.bincount(codes), 1)[:, None])[codes]
     varies = np.square(x).sum(axis=0) > 0
     total, own = (part[:, varies].T @ part[:, varies] for part in (x, within))
-    if not len(total):
+    if not len(total) or len(x) - len(sums) <= len(total):
         return
     largest = float(eigh(total, own + _ROUNDING * np.diag(np.diag(total)), eigvals_only=True)[-1])
     if largest > _MOST:
