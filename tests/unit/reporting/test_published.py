@@ -74,7 +74,11 @@ def test_nothing_else_gets_it(entry):
 def test_no_view_gives_a_new_kind_a_published_value(kind, lineage):
     tabulate = importlib.import_module(VIEWS.module(kind)).tabulate
     for predictor, regime in (("mdn", "teacher_forced"), ("mdn", "unrolled"), ("vmf_lognormal", "scheduled_sampling")):
-        rows = tabulate(everything(regime=regime), table_of(kind), plan_of(lineage, predictor)).rows
+        plan = plan_of(lineage, predictor)
+        rows = tabulate(everything(regime=regime), table_of(kind), plan).rows
+        if "representation" in rows:  # a row of its own says that it is of another setting
+            rows = rows[rows["representation"].isin(plan["rows"])]
+        assert len(rows)
         shown = [name for name in rows if name.startswith("published_")]
         assert rows[shown].isna().all(axis=None), shown
 
