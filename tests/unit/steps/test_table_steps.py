@@ -59,8 +59,8 @@ def write_evaluation(folder: Path, predictor: str) -> None:
     """Two eval speakers of five frames, on which ΔNLL is NLL - 7."""
     where = {"split": "eval", "horizon": 1}
     nll = NLL[predictor]
-    values = {"nll": nll, "dnll": nll - 7, "cosine": 0.5, "r2_delta": 0.5, "level_gain": 0.0, "energy_score": 0.5, "unbounded": 0.0,
-              "dnll_full": -math.log(2), "dnll_nonfinite": 0, "dnll_trimmed": nll - 7, "dnll_min": -20.0,
+    values = {"nll": nll, "dnll": nll - 7, "cosine": 0.5, "r2_delta": 0.5, "level_gain": 0.0, "energy_score": 0.5,
+              "unbounded": 0.0, "dnll_full": -math.log(2), "dnll_nonfinite": 0, "dnll_trimmed": nll - 7, "dnll_min": -20.0,
               "dnll_max": 20.0, "dim": 2, "speakers": 2, "frame_rate_hz": 12.5, "rollout_gap": math.inf}  # fmt: skip
     values |= {f"dnll_{quantile_name(q)}": q for q in QUANTILES}
     records = [record(metric(name), value, 10, **where) for name, value in values.items()]
@@ -146,7 +146,8 @@ EXPECTED = {
     "outlier_audit": {"predictor": ["p", "q"], "n": [10, 10], "without_worst": [-32 / 9, -22 / 9], "q0.25": [0.25] * 2},
     "clustering": {"by": ["pool", "p"], "clusters": [64, math.nan], "variance_ratio": [0.875, math.nan],
                    "variance_ratio_held_out": [math.nan, 0.5], "entropy_reduction": [0.25, 3.0]},
-    "calibration": {"diagnostic": ["dnll", "dnll_full", "energy_score", "r2_delta", "cosine", "level_gain", "unbounded"],
+    "calibration": {"diagnostic": ["dnll", "dnll_full", "energy_score", "r2_delta", "cosine", "level_gain",
+                                   "unbounded"],
                     "measured": [-2, -math.log(2), 0.5, 0.5, 0.5, 0, 0],
                     "agrees": ["no", "2 %", "no", "2 %", "no", "2 %", "2 %"]},
 }  # fmt: skip
