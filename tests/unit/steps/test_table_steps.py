@@ -60,8 +60,9 @@ def write_evaluation(folder: Path, predictor: str) -> None:
     where = {"split": "eval", "horizon": 1}
     nll = NLL[predictor]
     values = {"nll": nll, "dnll": nll - 7, "cosine": 0.5, "r2_delta": 0.5, "level_gain": 0.0, "energy_score": 0.5,
-              "unbounded": 0.0, "dnll_full": -math.log(2), "dnll_nonfinite": 0, "dnll_trimmed": nll - 7, "dnll_min": -20.0,
-              "dnll_max": 20.0, "dim": 2, "speakers": 2, "frame_rate_hz": 12.5, "rollout_gap": math.inf}  # fmt: skip
+              "unbounded": 0.0, "dnll_full": -math.log(2), "dnll_nonfinite": 0, "dnll_trimmed": nll - 7,
+              "dnll_min": -20.0, "dnll_max": 20.0, "dim": 2, "speakers": 2, "frame_rate_hz": 12.5,
+              "rollout_gap": math.inf}  # fmt: skip
     values |= {f"dnll_{quantile_name(q)}": q for q in QUANTILES}
     records = [record(metric(name), value, 10, **where) for name, value in values.items()]
     totals = {"nll": 5 * nll, "dnll": 5 * (nll - 7)}
