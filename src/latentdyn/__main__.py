@@ -45,10 +45,10 @@ def _add_runs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.set_defaults(run=_runs)
 
 
-def _count(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not 1 or more")
-    return number
+def _count(text: str) -> int:  # here, since help must come without what steps.settings imports
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number, 1 or more")
+    return int(text)
 
 
 def _runs(arguments: argparse.Namespace) -> None:

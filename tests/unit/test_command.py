@@ -106,6 +106,13 @@ def test_the_package_offers_its_functions_and_imports_nothing_for_them():
         latentdyn.measures  # noqa: B018
 
 
+@pytest.mark.parametrize("last", ["0", "-2", "x"])
+def test_as_many_runs_are_shown_as_a_whole_number_says(last, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        call(monkeypatch, "runs", f"--last={last}")
+    assert f"'{last}' is not a whole number, 1 or more" in capsys.readouterr().err
+
+
 def test_large_numbers_keep_the_table_narrow():
     row = {"representation": "latents__shuffled", "predictor": "linear_gaussian", "k": 16, "n": 200_000, "speakers": 9}
     for value in (-0.001, -185.44, -12345.6, -1e9, np.nan):
