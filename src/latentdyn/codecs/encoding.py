@@ -1,42 +1,117 @@
-"""From recordings to latents and the level of the audio under each frame. Memory does not grow with a clip's length."""
+"""From recordings to latents and the level of the audio under each frame.
 
-from collections.abc import Iterator
+Recordings are read in threads of their own, ahead of the codec. A long one is streamed, so that memory does not grow
+with its length. On a GPU short ones are encoded in batches of like length; where nothing else fills it, one recording
+would not.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from latentdyn.codecs.base import Codec
-from latentdyn.corpus.audio import audio_blocks
+from latentdyn.codecs.base import Codec, frame_count
+from latentdyn.corpus.audio import audio_blocks, read_audio
 from latentdyn.corpus.unchanged import check_unchanged
 from latentdyn.errors import UserError
 from latentdyn.progress import progress
 from latentdyn.stores.spool import Spool
 
 _FLOOR_DB = -120.0
+_SHORT_S = 60.0  # a recording of at most this length may be held as a whole
+_READERS = 4
+_AHEAD = 8  # recordings that are read before they are needed, at least
 
 
-def encode_recordings(part: pd.DataFrame, audio: Path, codec: Codec, spool: Spool) -> None:
+def encode_recordings(part: pd.DataFrame, audio: Path, codec: Codec, spool: Spool, batch_s: float = 0.0) -> None:
     """Encode the utterances of `part` (utterance_id, path, sha256, ...) that the spool does not hold yet.
+
+    Args:
+        batch_s: seconds of audio to encode at once; 0 encodes one recording at a time, in the order of `part`.
 
     Raises:
         UserError: a recording is missing, is another than the manifest lists, or cannot be read to its end; what is
             finished stays in the spool.
     """
-    durations = part["n_samples"] / part["sample_rate_hz"]
-    with progress(total=float(durations.sum()), unit="s", unit_scale=True, desc="audio") as bar:
-        for row, duration in zip(part.itertuples(index=False), durations, strict=True):
-            if row.utterance_id not in spool.done:
-                path = audio / str(row.path)
-                check_unchanged(path, str(row.sha256))
-                pieces = encode_stream(codec, audio_blocks(path, codec.sample_rate_hz))
-                spool.append(str(row.utterance_id), _whole(pieces, duration * codec.frame_rate_hz, path))
-            bar.update(float(duration))
+    part = part.assign(duration_s=part["n_samples"] / part["sample_rate_hz"])
+    waiting = part[~part["utterance_id"].isin(spool.done)]
+    with progress(total=float(part["duration_s"].sum()), unit="s", unit_scale=True, desc="audio") as bar:
+        bar.update(float(part["duration_s"].sum() - waiting["duration_s"].sum()))
+        read = lambda row: _read(row, audio / str(row.path), codec.sample_rate_hz)  # noqa: E731
+        try:
+            for batch in _read_ahead(_batches(waiting, batch_s), read):
+                for row, pieces in _encoded(codec, batch):
+                    expected = row.duration_s * codec.frame_rate_hz
+                    spool.append(str(row.utterance_id), _whole(pieces, expected, audio / str(row.path)))
+                    bar.update(float(row.duration_s))
+        finally:
+            spool.commit()
 
 
-def _whole(
-    pieces: Iterator[tuple[np.ndarray, np.ndarray]], expected: float, path: Path
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _batches(waiting: pd.DataFrame, batch_s: float) -> Iterator[list[Any]]:
+    """Rows of recordings that are encoded together: of like length, and not more seconds than asked for, padding
+    included."""
+    if batch_s:
+        waiting = waiting.sort_values("duration_s", kind="stable")
+    batch: list[Any] = []
+    for row in waiting.itertuples(index=False):
+        together = batch_s and row.duration_s <= _SHORT_S and (len(batch) + 1) * row.duration_s <= batch_s
+        if batch and not together:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+_Read = tuple[Any, Iterable[np.ndarray]]  # a row, and its audio in blocks
+
+
+def _read(row: Any, path: Path, sample_rate_hz: int) -> _Read:
+    check_unchanged(path, str(row.sha256))
+    short = row.duration_s <= _SHORT_S
+    return row, [read_audio(path, sample_rate_hz)] if short else audio_blocks(path, sample_rate_hz)
+
+
+def _read_ahead(batches: Iterator[list[Any]], read: Callable[[Any], _Read]) -> Iterator[list[_Read]]:
+    """The batches in their order, with their audio: that of the next ones is read meanwhile."""
+    readers = ThreadPoolExecutor(_READERS)
+    coming: deque[list[Future[_Read]]] = deque()
+    try:
+        for batch in batches:
+            coming.append([readers.submit(read, row) for row in batch])
+            if sum(map(len, coming)) >= _AHEAD + len(coming[0]):
+                yield [future.result() for future in coming.popleft()]
+        while coming:
+            yield [future.result() for future in coming.popleft()]
+    finally:
+        readers.shutdown(cancel_futures=True)
+
+
+_Pieces = Iterator[tuple[np.ndarray, np.ndarray]]
+
+
+def _encoded(codec: Codec, batch: Sequence[_Read]) -> Iterator[tuple[Any, _Pieces]]:
+    """Each row of the batch with its latents and levels, in pieces."""
+    if len(batch) == 1:
+        ((row, blocks),) = batch
+        yield row, encode_stream(codec, iter(blocks))
+        return
+    recordings = [np.concatenate(list(blocks)) for _, blocks in batch]
+    frames = [frame_count(len(recording), codec.hop_samples) for recording in recordings]
+    padded = np.zeros((len(batch), max(frames) * codec.hop_samples), np.float32)
+    for line, recording in zip(padded, recordings, strict=True):
+        line[: len(recording)] = recording
+    latents = codec.encode(padded)
+    for (row, _), recording, n, encoded in zip(batch, recordings, frames, latents, strict=True):
+        yield row, iter([(encoded[:n], levels(recording, codec.hop_samples))])
+
+
+def _whole(pieces: _Pieces, expected: float, path: Path) -> _Pieces:
     """The pieces as they are, refused at their end if they are not as many frames as the manifest says."""
     n = 0
     for latents, energy_db in pieces:
@@ -63,6 +138,14 @@ def encode_stream(codec: Codec, blocks: Iterator[np.ndarray]) -> Iterator[tuple[
     meter = _LevelMeter(codec.hop_samples)
     for latents in codec.stream(meter.listen(blocks)):
         yield latents, meter.take(len(latents))
+
+
+def levels(audio: np.ndarray, hop_samples: int) -> np.ndarray:
+    """The levels (T,) of a whole recording (n,), see `encode_stream`."""
+    meter = _LevelMeter(hop_samples)
+    for _ in meter.listen(iter([audio])):
+        pass
+    return meter.take(frame_count(len(audio), hop_samples))
 
 
 class _LevelMeter:

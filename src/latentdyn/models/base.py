@@ -13,7 +13,7 @@ import torch
 
 from latentdyn.models.checkpoint import WHOLE, Model
 from latentdyn.stores.latents import LatentsStore
-from latentdyn.training.loop import Objective
+from latentdyn.training.updates import Objective
 
 
 @dataclass(frozen=True)

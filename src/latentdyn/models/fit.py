@@ -1,7 +1,7 @@
 """Fitting a model of any kind, part by part: a finished part is never fitted twice, an unfinished one continues."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from latentdyn.models.base import Fitting, Part
 from latentdyn.seeds import seed_for
 from latentdyn.stores.latents import LatentsStore
 from latentdyn.stores.tensors import read_tensors, write_tensors
-from latentdyn.training.loop import TrainingSettings, train
+from latentdyn.training.loop import Training, TrainingSettings, run
 
 log = logging.getLogger(__name__)
+
+_AT_ONCE_ON_GPU = 8  # parts that are trained side by side: more gain nothing, and each takes memory
 
 Weights = Mapping[str, Mapping[str, Tensor]]  # state dicts by part
 
@@ -61,22 +63,44 @@ def fit_model(
     listens = {} if codec is None else {"codec": codec}
     fitting: Fitting[Any] = MODELS.load(kind)(settings, store, frames, seed, device, **listens)
     log.info("%d training frames, %d held-out frames, on %s", *fitting.n_frames, device)
-    weights, curve = {}, []
-    for part in fitting.parts:
-        finished, unfinished = state / f"finished_{part.name}.pt", state / f"{part.name}.pt"
-        result = read_tensors(finished, torch.device("cpu"))
-        if result is None:
-            model = _begin(fitting, part, start)
-            points = fitting.solve(model, part)
-            if points is None:
-                points = _train(fitting, model, part, unfinished, checkpoint_interval_s)
+    cpu = torch.device("cpu")
+    results: dict[str, Any] = {part.name: read_tensors(_finished(state, part), cpu) for part in fitting.parts}
+    unfinished = [part for part in fitting.parts if results[part.name] is None]
+    at_once = _AT_ONCE_ON_GPU if device.type == "cuda" else 1
+    for first in range(0, len(unfinished), at_once):
+        parts = unfinished[first : first + at_once]
+        for part, model, points in _fit_parts(fitting, parts, start, state, checkpoint_interval_s):
             records = [{**part.facts, **point} for point in points]
-            result = {"weights": {n: v.detach().cpu() for n, v in model.state_dict().items()}, "curve": records}
-            write_tensors(finished, result)
-            unfinished.unlink(missing_ok=True)
-        weights[part.name] = result["weights"]
-        curve += result["curve"]
-    return Fitted(weights, pd.DataFrame(curve), fitting.facts)
+            weights = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+            results[part.name] = {"weights": weights, "curve": records}
+            write_tensors(_finished(state, part), results[part.name])
+            _begun(state, part).unlink(missing_ok=True)
+    curve = [record for result in results.values() for record in result["curve"]]
+    return Fitted({name: result["weights"] for name, result in results.items()}, pd.DataFrame(curve), fitting.facts)
+
+
+def _finished(state: Path, part: Part) -> Path:
+    return state / f"finished_{part.name}.pt"
+
+
+def _begun(state: Path, part: Part) -> Path:
+    return state / f"{part.name}.pt"
+
+
+def _fit_parts(
+    fitting: Fitting[Any], parts: list[Part], start: Weights | None, state: Path, checkpoint_interval_s: float
+) -> Iterator[tuple[Part, nn.Module, Iterable[dict[str, float]]]]:
+    """Fit these parts, and yield each as soon as it is fitted, with its curve; those that are trained side by side."""
+    trainings = {}
+    for part in parts:
+        model = _begin(fitting, part, start)
+        points = fitting.solve(model, part)
+        if points is None:
+            trainings[_training(fitting, model, part, _begun(state, part))] = part
+        else:
+            yield part, model, points
+    for training in run(list(trainings), checkpoint_interval_s):
+        yield trainings[training], training.model, training.curve
 
 
 def _begin(fitting: Fitting[Any], part: Part, start: Weights | None) -> nn.Module:
@@ -97,12 +121,7 @@ def _begin(fitting: Fitting[Any], part: Part, start: Weights | None) -> nn.Modul
     return model
 
 
-def _train(
-    fitting: Fitting[Any], model: nn.Module, part: Part, state_file: Path, checkpoint_interval_s: float
-) -> list[dict[str, float]]:
+def _training(fitting: Fitting[Any], model: nn.Module, part: Part, state_file: Path) -> Training:
     name = "".join(f"{name}={value}: " for name, value in part.facts.items())
     settings = TrainingSettings.of(fitting.settings["training"])
-    objective = fitting.objective(model, part)
-    return train(
-        model, objective, settings, state_file=state_file, name=name, checkpoint_interval_s=checkpoint_interval_s
-    )
+    return Training(model, fitting.objective(model, part), settings, state_file=state_file, name=name)

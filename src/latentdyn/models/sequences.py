@@ -18,13 +18,13 @@ from latentdyn.errors import UserError
 from latentdyn.files import atomic_path
 from latentdyn.models.base import Fitting, Part
 from latentdyn.models.checkpoint import Model
-from latentdyn.seeds import numpy_generator, seed_for, torch_generator
+from latentdyn.seeds import numpy_generator, seed_torch, torch_generator
 from latentdyn.stores.degeneracy import check_scale
 from latentdyn.stores.frames import subsample_frames
 from latentdyn.stores.lag_sums import WindowMoments
 from latentdyn.stores.latents import LatentsStore
 from latentdyn.stores.window_moments import window_moments
-from latentdyn.training.loop import Objective
+from latentdyn.training.updates import Objective
 
 HEALTH_OF = ("train", "validation")
 _LOOKED_AT = 512  # sequences of each split, for the held-out loss and the health
@@ -210,8 +210,9 @@ class SequenceObjective(Objective):
         raise NotImplementedError  # abstract
 
     def loss(self, step: int) -> Tensor:
-        torch.manual_seed(seed_for(*self.seed_names, "dropout", step))
-        noise = torch_generator(*self.seed_names, "noise", step, device=self.sequences.latents.device)
+        device = self.sequences.latents.device
+        seed_torch(device, *self.seed_names, "dropout", step)
+        noise = torch_generator(*self.seed_names, "noise", step, device=device)
         return self.loss_of(self.model.see(self.sequences.batch(self._index(step)), noise), step)
 
     @torch.inference_mode()

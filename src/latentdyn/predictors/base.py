@@ -83,11 +83,12 @@ class Predictor(nn.Module):
 class TrainedPredictor(Predictor):
     """A predictor that is fitted by gradient descent: on its negative log-likelihood, or on another score.
 
-    trains_likelihood: which of both. kept_step: the step of the training whose weights these are; 0: those that the
-    training started from.
+    trains_likelihood: which of both. draws_by_rejection: how much work a draw is depends on the draw. kept_step: the
+    step of the training whose weights these are; 0: those that the training started from.
     """
 
     trains_likelihood = True
+    draws_by_rejection = False
     kept_step: Tensor
 
     def __init__(self, dim: int, window_frames: int) -> None:

@@ -35,6 +35,7 @@ class VMFLogNormal(NetworkPredictor):
     """
 
     has_direction = True
+    draws_by_rejection = True
 
     log_rms_length: Tensor
 

@@ -24,6 +24,8 @@ from latentdyn.stores.state import open_state, remove_state
 
 log = logging.getLogger(__name__)
 
+_ON_GPU_BATCH_S = 960.0  # audio that is encoded at once: 64 utterances of LibriSpeech
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", type=Path, required=True, help="parquet of this part's utterances")
@@ -61,7 +63,8 @@ def step(arguments: argparse.Namespace) -> None:
     }
     spool = Spool(open_state(arguments.state, key), codec.dim)
     log.info("%d utterances, %d of them finished before, on %s", len(part), len(spool.done), device)
-    encode_recordings(part, arguments.audio, codec, spool)
+    batch_s = _ON_GPU_BATCH_S if needs_gpu and device.type == "cuda" else 0.0
+    encode_recordings(part, arguments.audio, codec, spool, batch_s)
     facts = {**heard, "weights_sha256": codec.weights_sha256, **root_facts(settings)}
     quantizer = codec.quantizer()
     writer = LatentsWriter(
@@ -73,7 +76,7 @@ def step(arguments: argparse.Namespace) -> None:
         **facts,
     )
     speaker_of = dict(zip(part["utterance_id"], part["speaker_id"], strict=True))
-    for utterance_id, latents, energy_db in spool:
+    for utterance_id, latents, energy_db in spool.read(part["utterance_id"]):
         if bad := int((~np.isfinite(latents).all(axis=1)).sum()):
             log.warning("%s is set aside: %d of its %d frames are not finite", utterance_id, bad, len(latents))
             writer.set_aside(utterance_id, len(latents), bad)

@@ -2,14 +2,16 @@
 
 A spool is a folder with `frames.f32` (appended rows of latents and level) and `ledger.jsonl` (a line for each finished
 utterance, written after its rows are on the disk: id, number of rows, and a digest of these, of the rows and of the
-folder's name). When a spool is opened again, it is kept up to the first line that does not match its rows. What comes
-after is of an utterance that was cut off, or is damaged; it is dropped and encoded again.
+folder's name). Lines are written every few seconds, since a disk takes longer than a codec to finish an utterance. When
+a spool is opened again, it is kept up to the first line that does not match its rows. What comes after is of an
+utterance that was cut off, or is damaged; it is dropped and encoded again.
 """
 
 import hashlib
 import json
 import logging
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +24,8 @@ from latentdyn.files import canonical_json
 
 log = logging.getLogger(__name__)
 
+_COMMIT_EVERY_S = 2.0
+
 
 class Spool:
     """An append-only folder of encoded utterances, each (T, D) float32 with a level (T,) in dB."""
@@ -30,16 +34,16 @@ class Spool:
         self._folder, self._dim = Path(folder), dim
         self._folder.mkdir(parents=True, exist_ok=True)
         self._done = self._read_ledger()
-        self._rows = sum(n for n, _ in self._done.values())
         # opened for appending after cutting off what no ledger line vouches for
         self._frames = open(self._folder / "frames.f32", "ab")  # noqa: SIM115
-        self._frames.truncate(self._rows * self._row_bytes)
+        self._frames.truncate(sum(n for n, _ in self._done.values()) * self._row_bytes)
         self._ledger = open(self._folder / "ledger.jsonl", "ab")  # noqa: SIM115
         self._ledger.truncate(sum(len(_line(name, *entry)) for name, entry in self._done.items()))
+        self._uncommitted, self._committed = b"", time.monotonic()
 
     @property
     def done(self) -> frozenset[str]:
-        """Utterances that are finished and need not be encoded again."""
+        """Utterances that are finished and need not be encoded again; after a crash, those that were committed."""
         return frozenset(self._done)
 
     def append(self, utterance_id: str, pieces: Iterable[tuple[np.ndarray, np.ndarray]]) -> int:
@@ -53,21 +57,34 @@ class Spool:
             self._frames.write(content)
             digest.update(content)
             n += len(rows)
-        self._sync(self._frames)
-        self._ledger.write(_line(utterance_id, n, digest.hexdigest()))
-        self._sync(self._ledger)
+        self._uncommitted += _line(utterance_id, n, digest.hexdigest())
         self._done[utterance_id] = n, digest.hexdigest()
-        self._rows += n
+        if time.monotonic() - self._committed > _COMMIT_EVERY_S:
+            self.commit()
         return n
 
-    def __iter__(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        """Finished utterances in the order they were appended: id, latents (T, D), energy_db (T,).
+    def commit(self) -> None:
+        """Make everything so far outlast a crash."""
+        self._sync(self._frames)
+        self._ledger.write(self._uncommitted)
+        self._sync(self._ledger)
+        self._uncommitted, self._committed = b"", time.monotonic()
+
+    def read(self, utterance_ids: Iterable[str]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """Finished utterances in this order: id, latents (T, D), energy_db (T,).
 
         Raises:
             UserError: the rows of one are not those that were written.
         """
+        self.commit()
+        starts, before = {}, 0
+        for utterance_id, (n, _) in self._done.items():
+            starts[utterance_id] = before
+            before += n * self._row_bytes
         with open(self._folder / "frames.f32", "rb") as file:
-            for utterance_id, (n, digest) in self._done.items():
+            for utterance_id in utterance_ids:
+                n, digest = self._done[utterance_id]
+                file.seek(starts[utterance_id])
                 content = self._rows_of(file, utterance_id, n, digest)
                 if content is None:
                     raise UserError(
@@ -79,6 +96,7 @@ class Spool:
                 yield utterance_id, rows[:, : self._dim], rows[:, self._dim]
 
     def close(self) -> None:
+        self.commit()
         self._frames.close()
         self._ledger.close()
 

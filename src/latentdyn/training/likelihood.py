@@ -10,10 +10,10 @@ from torch import Tensor
 from latentdyn.errors import UserError
 from latentdyn.files import atomic_path
 from latentdyn.predictors.base import TrainedPredictor
-from latentdyn.seeds import numpy_generator, seed_for, torch_generator
+from latentdyn.seeds import numpy_generator, seed_for, seed_torch, torch_generator
 from latentdyn.stores.windows import Windows
-from latentdyn.training.loop import Objective
 from latentdyn.training.regimes import Regime
+from latentdyn.training.updates import Objective
 
 _VALIDATION_FRAMES = 16_384
 _EVALUATION_BATCH = 2048
@@ -44,16 +44,34 @@ class Likelihood(Objective):
         if not predictor.trains_likelihood:
             self.quantity, self.unit = "loss", "of its own score"
         self.skips_nonfinite, self.held_out = regime.skips_nonfinite, validation_windows is not None
-        self._draws = torch.Generator(train_windows.latents.device)
+        device = train_windows.latents.device
+        self._draws = torch.Generator(device)
+        self.generators = [self._draws]
+        self._index = torch.zeros(batch_size, dtype=torch.int64, device=device)
+        self._done = torch.zeros((), dtype=torch.float64, device=device)
         if validation_windows is not None:
             # S steps are scored from each frame, so fewer frames make a point of the curve cost the same
             self._held_out_windows = _subset(validation_windows, _VALIDATION_FRAMES // regime.longest, seed_names)
 
-    def loss(self, step: int) -> Tensor:
-        torch.manual_seed(seed_for(*self.seed_names, "dropout", step))
+    def arithmetic(self, step: int) -> int | None:
+        known = not (self.regime.draws_steps and self.predictor.draws_by_rejection)
+        return self.regime.steps(step) if known else None
+
+    def prepare(self, step: int) -> None:
+        seed_torch(self._index.device, *self.seed_names, "dropout", step)
         self._draws.manual_seed(seed_for(*self.seed_names, "regime", step))
-        truth = self.windows.stretch(self._index(step), self.k, self.regime.steps(step))
-        return self.regime.nll(self.predictor, truth, step, self._draws).mean()
+        self._step = step
+        drawn = self._drawn(step)
+        if self._index.is_cuda:
+            drawn = drawn.pin_memory()  # a copy from other memory would wait for all that is queued
+        self._index.copy_(drawn, non_blocking=True)
+        if self.regime.gradual:
+            self._done.fill_(step)
+
+    def prepared_loss(self) -> Tensor:
+        truth = self.windows.stretch(self._index, self.k, self.regime.steps(self._step))
+        done = self._done if self.regime.gradual else self._step
+        return self.regime.nll(self.predictor, truth, done, self._draws).mean()
 
     def held_out_loss(self) -> float:
         return mean_nll(self.predictor, self._held_out_windows, self.k, self.regime, self.seed_names)
@@ -62,8 +80,9 @@ class Likelihood(Objective):
         self.predictor.kept_step.fill_(step)
 
     def nonfinite_error(self, step: int, folder: Path) -> UserError:
-        rows = self.windows.rows[self._index(step)]
-        context, delta = self.windows.batch(self._index(step), self.k)
+        index = self._drawn(step).to(self.windows.rows.device)
+        rows = self.windows.rows[index]
+        context, delta = self.windows.batch(index, self.k)
         file = folder / f"nonfinite_batch_k{self.k}.npz"
         with atomic_path(file) as temporary, open(temporary, "wb") as opened:
             np.savez(opened, rows=rows.cpu(), context=context.cpu(), delta=delta.cpu(), step=step)
@@ -76,9 +95,9 @@ class Likelihood(Objective):
             "generates contexts, shorten its rollouts or narrow the clamps of the head",
         )
 
-    def _index(self, step: int) -> Tensor:
+    def _drawn(self, step: int) -> Tensor:
         drawn = numpy_generator(*self.seed_names, "batch", step).integers(0, len(self.windows), self.batch_size)
-        return torch.from_numpy(drawn).to(self.windows.rows.device)
+        return torch.from_numpy(drawn)
 
 
 @torch.inference_mode()
@@ -90,11 +109,11 @@ def mean_nll(
     Every call draws the same random numbers.
     """
     draws = torch_generator(*seed_names, "held out", device=windows.latents.device)
-    total, steps = 0.0, regime.steps(math.inf)
+    total, steps = torch.zeros((), dtype=torch.float64, device=windows.latents.device), regime.steps(math.inf)
     for start in range(0, len(windows), _EVALUATION_BATCH):
         truth = windows.stretch(slice(start, start + _EVALUATION_BATCH), k, steps)
-        total += float(regime.nll(predictor, truth, math.inf, draws).double().sum())
-    return total / len(windows)
+        total += regime.nll(predictor, truth, math.inf, draws).double().sum()
+    return float(total) / len(windows)
 
 
 def _subset(windows: Windows, n: int, seed_names: tuple[object, ...]) -> Windows:

@@ -23,6 +23,7 @@ from latentdyn.distributions.density import Density
 from latentdyn.predictors.base import TrainedPredictor
 
 Target = Literal["step", "state"]
+Done = float | Tensor
 _by_mean = operator.methodcaller("mean")
 
 
@@ -31,11 +32,15 @@ class Regime:
 
     longest: the largest S. of_sequences: `seen` and `starts` say all of it, so that one pass over a sequence can score
     every frame. newest_clean: the newest frames of a context are the true ones, whatever `seen` makes of them.
+    draws_steps: contexts are made of draws from the predictor.
+    gradual: the loss changes a little with every step that is done; others change at some steps alone, with S.
     skips_nonfinite: an update that is not finite is left out (see loop), because generated contexts can overflow where
     true ones cannot.
     """
 
     longest = 1
+    draws_steps = False
+    gradual = False
     of_sequences = False
     newest_clean = False
     skips_nonfinite = False
@@ -44,12 +49,13 @@ class Regime:
         """S after `done` optimisation steps; inf stands for the end of training."""
         return self.longest
 
-    def nll(self, predictor: TrainedPredictor, truth: Tensor, done: float, generator: torch.Generator) -> Tensor:
+    def nll(self, predictor: TrainedPredictor, truth: Tensor, done: Done, generator: torch.Generator) -> Tensor:
         """The loss of each row of a batch: NLL in nats per frame, (B,).
 
         Args:
             truth: (B, W + k - 1 + S, D), S = steps(done): from the first frame of step 1's context to the last target.
-            done: optimisation steps done, for what changes while training; inf stands for the end of training.
+            done: optimisation steps done, for what changes while training; inf stands for the end of training. A
+                gradual regime takes a tensor of one number as well.
             generator: of all random numbers of the regime.
         """
         raise NotImplementedError  # abstract
@@ -69,7 +75,7 @@ class TeacherForced(Regime):
 
     of_sequences = True
 
-    def nll(self, predictor: TrainedPredictor, truth: Tensor, done: float, generator: torch.Generator) -> Tensor:
+    def nll(self, predictor: TrainedPredictor, truth: Tensor, done: Done, generator: torch.Generator) -> Tensor:
         return predictor.loss(truth[:, : predictor.window_frames], truth[:, -1] - truth[:, -2])
 
 
@@ -89,7 +95,7 @@ class NoisyContext(Regime):
     clean_frames: int
     target: Target
 
-    def nll(self, predictor: TrainedPredictor, truth: Tensor, done: float, generator: torch.Generator) -> Tensor:
+    def nll(self, predictor: TrainedPredictor, truth: Tensor, done: Done, generator: torch.Generator) -> Tensor:
         seen = self.seen(predictor, truth, generator)
         w = predictor.window_frames
         noisy = seen[:, : max(0, w - self.clean_frames)]
@@ -172,8 +178,10 @@ class ScheduledSampling(_Generated):
     p_teacher_end: float
     decay_steps: int
 
-    def nll(self, predictor: TrainedPredictor, truth: Tensor, done: float, generator: torch.Generator) -> Tensor:
-        share = min(1.0, done / self.decay_steps)
+    gradual = True
+
+    def nll(self, predictor: TrainedPredictor, truth: Tensor, done: Done, generator: torch.Generator) -> Tensor:
+        share = torch.as_tensor(done / self.decay_steps, dtype=torch.float64).clamp(max=1.0)
         p_teacher = self.p_teacher_start + share * (self.p_teacher_end - self.p_teacher_start)
         drawn = torch.rand(len(truth), self.longest, generator=generator, device=truth.device)
         return self.unroll(predictor, truth, self.longest, _by_mean, drawn < p_teacher).mean(dim=1)
@@ -193,8 +201,8 @@ class Unrolled(_Generated):
         share = min(1.0, done / self.grow_steps)
         return self.first_unroll_steps + int(share * (self.unroll_steps - self.first_unroll_steps))
 
-    def nll(self, predictor: TrainedPredictor, truth: Tensor, done: float, generator: torch.Generator) -> Tensor:
-        return self.unroll(predictor, truth, self.steps(done), _by_mean).mean(dim=1)
+    def nll(self, predictor: TrainedPredictor, truth: Tensor, done: Done, generator: torch.Generator) -> Tensor:
+        return self.unroll(predictor, truth, self.steps(float(done)), _by_mean).mean(dim=1)
 
 
 @dataclass(frozen=True)
@@ -206,7 +214,7 @@ class MultiHorizon(_Generated):
 
     at_steps: list[int]
 
-    def nll(self, predictor: TrainedPredictor, truth: Tensor, done: float, generator: torch.Generator) -> Tensor:
+    def nll(self, predictor: TrainedPredictor, truth: Tensor, done: Done, generator: torch.Generator) -> Tensor:
         nll = self.unroll(predictor, truth, self.longest, _by_mean)
         return torch.stack([nll[:, step - 1] for step in self.at_steps]).mean(dim=0)
 
@@ -221,7 +229,9 @@ class SampledUnroll(_Generated):
 
     draws: int
 
-    def nll(self, predictor: TrainedPredictor, truth: Tensor, done: float, generator: torch.Generator) -> Tensor:
+    draws_steps = True
+
+    def nll(self, predictor: TrainedPredictor, truth: Tensor, done: Done, generator: torch.Generator) -> Tensor:
         repeated = truth.repeat_interleave(self.draws, dim=0)
         nll = self.unroll(predictor, repeated, self.longest, lambda density: density.sample(generator))
         return nll.unflatten(0, (len(truth), self.draws)).mean(dim=(1, 2))

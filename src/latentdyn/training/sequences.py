@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from latentdyn.predictors.base import mean_nll
-from latentdyn.seeds import seed_for
 from latentdyn.stores.windows import Sequences
 from latentdyn.training.likelihood import Likelihood
 
@@ -23,11 +22,12 @@ class SequenceLikelihood(Likelihood):
 
     windows: Sequences
 
-    def loss(self, step: int) -> Tensor:
-        torch.manual_seed(seed_for(*self.seed_names, "dropout", step))
-        self._draws.manual_seed(seed_for(*self.seed_names, "regime", step))
+    def arithmetic(self, step: int) -> None:
+        return None  # how many frames of the sequences have a context depends on the draw
+
+    def prepared_loss(self) -> Tensor:
         sequences = max(1, self.batch_size // self.windows.length)
-        truth = self.windows.stretch(self._index(step)[:sequences], self.k, 1)
+        truth = self.windows.stretch(self._index[:sequences], self.k, 1)
         seen = self.regime.seen(self.predictor, truth, self._draws)
         newest = truth if self.regime.newest_clean else seen
         contexts, at = self.predictor.every_context(seen[:, : -self.k], newest[:, : -self.k])

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from latentdyn.codecs.base import frame_count
-from latentdyn.codecs.encoding import encode_recordings, encode_stream
+from latentdyn.codecs.encoding import _batches, encode_recordings, encode_stream
 from latentdyn.codecs.tiling import cut
 from latentdyn.errors import UserError
 from latentdyn.files import file_sha256
@@ -101,7 +101,7 @@ def corpus(tmp_path: Path, noise: Callable[..., np.ndarray]) -> tuple[pd.DataFra
 
 
 def contents(spool: Spool) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    return {name: (latents.copy(), levels.copy()) for name, latents, levels in spool}
+    return {name: (latents.copy(), levels.copy()) for name, latents, levels in spool.read(sorted(spool.done))}
 
 
 def test_every_recording_ends_in_the_spool_at_the_codecs_rate(corpus: tuple[pd.DataFrame, Path], tmp_path: Path):
@@ -114,6 +114,27 @@ def test_every_recording_ends_in_the_spool_at_the_codecs_rate(corpus: tuple[pd.D
     direct = soundfile.read(audio / "a.wav", dtype="float32")[0]
     padded = np.pad(direct, (0, 13 * 1280 - len(direct)))
     np.testing.assert_allclose(found["a"][0], CODEC.encode(padded[None])[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("batch_s", [0.5, 2.4, 2.6, 1000.0])
+def test_a_batch_gives_what_single_recordings_give(corpus: tuple[pd.DataFrame, Path], tmp_path: Path, batch_s: float):
+    part, audio = corpus
+    single, batched = (Spool(tmp_path / name, CODEC.dim) for name in ("single", "batched"))
+    encode_recordings(part, audio, CODEC, single)
+    encode_recordings(part, audio, CODEC, batched, batch_s)
+    expected, found = contents(single), contents(batched)
+    assert found.keys() == expected.keys()
+    for name in expected:
+        np.testing.assert_allclose(found[name][0], expected[name][0], atol=1e-5)
+        np.testing.assert_array_equal(found[name][1], expected[name][1])
+
+
+def test_batches_are_of_like_length_and_no_longer_than_asked_for():
+    part = pd.DataFrame({"utterance_id": list("abcdef"), "duration_s": [5.0, 1.0, 90.0, 1.2, 4.0, 2.0]})
+    batches = [[row.utterance_id for row in batch] for batch in _batches(part, 4.0)]
+    assert batches == [["b", "d"], ["f"], ["e"], ["a"], ["c"]]
+    assert [[row.utterance_id for row in batch] for batch in _batches(part, 0.0)] == [[name] for name in "abcdef"]
+    assert [len(batch) for batch in _batches(part, 1000.0)] == [5, 1]  # a long recording is streamed, by itself
 
 
 def test_what_is_finished_is_not_encoded_again(corpus: tuple[pd.DataFrame, Path], tmp_path: Path):

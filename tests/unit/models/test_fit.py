@@ -15,7 +15,8 @@ from latentdyn.models.fit import fit_model
 from latentdyn.predictors.base import build_predictor
 from latentdyn.predictors.linear_skip import LINE
 from latentdyn.stores.latents import open_latents
-from latentdyn.training import loop
+from latentdyn.training.loop import Training
+from latentdyn.training.updates import Objective
 from tests.settings import settings_of
 
 from .factorizer.examples import EVERYTHING
@@ -83,7 +84,7 @@ def test_another_seed_gives_other_weights(fit, kind):
 def test_a_finished_horizon_is_not_fitted_twice(fit, monkeypatch, settings):
     first = fit("predictor", settings)
     monkeypatch.setattr("latentdyn.predictors.linear_gaussian.LinearGaussian.solve", lambda *_: pytest.fail("again"))
-    monkeypatch.setattr("latentdyn.models.fit.train", lambda *_, **__: pytest.fail("again"))
+    monkeypatch.setattr("latentdyn.models.fit.Training", lambda *_, **__: pytest.fail("again"))
     assert_equal(fit("predictor", settings), first)
 
 
@@ -105,14 +106,14 @@ DAMAGES = {
 def test_a_damaged_state_is_set_aside_and_its_part_starts_again(fit, tmp_path, monkeypatch, caplog, kind, damage):
     settings, parts = MODELS[kind]
     expected = fit(kind, settings, "whole")
-    save = loop._save_state
+    save = Training._save
 
-    def killed_after_saving(file, state, *others):
-        save(file, state, *others)
-        if state.step == 15 and file.name == f"{parts[-1]}.pt":
+    def killed_after_saving(training):
+        save(training)
+        if training.step == 15 and training.file.name == f"{parts[-1]}.pt":
             raise Killed
 
-    monkeypatch.setattr(loop, "_save_state", killed_after_saving)
+    monkeypatch.setattr(Training, "_save", killed_after_saving)
     with pytest.raises(Killed):
         fit(kind, settings, checkpoint_interval_s=-1)
     monkeypatch.undo()
@@ -149,7 +150,7 @@ class Mean(torch.nn.Module):
         self.mean = torch.nn.Parameter(torch.randn(dim) * settings["spread"])
 
 
-class MeanObjective(loop.Objective):
+class MeanObjective(Objective):
     quantity, unit, held_out = "distance", "units", True
 
     def __init__(self, model, latents):
@@ -213,14 +214,14 @@ def test_a_line_to_start_from_is_that_of_each_horizon_and_survives_a_kill_and_a_
         assert torch.equal(whole.weights[part]["skip.weight"], line["weight"])
         assert torch.equal(whole.weights[part]["skip.bias"], line["bias"])
         assert whole.weights[part]["skip.trained.weight"].any()
-    save = loop._save_state
+    save = Training._save
 
-    def killed_after_saving(file, state, *others):
-        save(file, state, *others)
-        if state.step == 15 and file.name == "k2.pt":
+    def killed_after_saving(training):
+        save(training)
+        if training.step == 15 and training.file.name == "k2.pt":
             raise Killed
 
-    monkeypatch.setattr(loop, "_save_state", killed_after_saving)
+    monkeypatch.setattr(Training, "_save", killed_after_saving)
     with pytest.raises(Killed):
         fit("predictor", skip, checkpoint_interval_s=-1)
     monkeypatch.undo()

@@ -26,7 +26,7 @@ def test_utterances_come_back_in_order(tmp_path):
     spool = Spool(tmp_path, 4)
     for i in range(3):
         assert spool.append(f"u{i}", pieces(i)) == 5
-    for i, (name, latents, levels) in enumerate(spool):
+    for i, (name, latents, levels) in enumerate(spool.read(sorted(spool.done))):
         assert name == f"u{i}"
         np.testing.assert_array_equal(latents, expect(i)[0])
         np.testing.assert_array_equal(levels, expect(i)[1])
@@ -49,7 +49,7 @@ def test_cut_off_at_any_byte_it_continues(tmp_path_factory, data):
         if f"u{i}" not in resumed.done:
             resumed.append(f"u{i}", pieces(i))
     resumed.close()
-    for i, (_, latents, levels) in enumerate(Spool(folder, 4)):
+    for i, (_, latents, levels) in enumerate(Spool(folder, 4).read(["u0", "u1", "u2"])):
         np.testing.assert_array_equal(latents, expect(i)[0])
         np.testing.assert_array_equal(levels, expect(i)[1])
 
@@ -68,7 +68,7 @@ def test_no_bit_of_finished_work_goes_into_a_store_wrong(tmp_path_factory, data)
     file.write_bytes(content)
     resumed = Spool(folder, 4)
     assert resumed.done in ({"u0", "u1"}, {"u0"}, set())
-    for i, (name, latents, levels) in enumerate(resumed):
+    for i, (name, latents, levels) in enumerate(resumed.read(sorted(resumed.done))):
         assert name == f"u{i}"
         np.testing.assert_array_equal(latents, expect(i)[0])
         np.testing.assert_array_equal(levels, expect(i)[1])
@@ -84,12 +84,36 @@ def test_a_ledger_that_says_nothing_is_told_and_replaced(tmp_path, caplog, ledge
     spool = Spool(tmp_path, 4)
     assert not spool.done and ("damaged after 0 utterances" in caplog.text) == bool(ledger)
     spool.append("u0", pieces(0))
-    np.testing.assert_array_equal(next(iter(spool))[1], expect(0)[0])
+    np.testing.assert_array_equal(next(spool.read(["u0"]))[1], expect(0)[0])
+
+
+def test_finished_work_outlasts_a_crash_every_few_seconds(tmp_path, monkeypatch):
+    now = iter([0.0, 1.0, 2.5, 2.5, 3.0])
+    monkeypatch.setattr("latentdyn.stores.spool.time.monotonic", lambda: next(now))
+    spool = Spool(tmp_path / "a", 4)
+    for i, kept in enumerate([set(), {"u0", "u1"}, {"u0", "u1"}]):
+        spool.append(f"u{i}", pieces(i))
+        (tmp_path / f"crashed{i}").mkdir()
+        for file in (tmp_path / "a").iterdir():
+            (tmp_path / f"crashed{i}" / file.name).write_bytes(file.read_bytes())
+        assert spool.done == {f"u{j}" for j in range(i + 1)}
+        lines = (tmp_path / f"crashed{i}/ledger.jsonl").read_text().splitlines()
+        assert {line.split('"')[1] for line in lines} == kept
+
+
+def test_utterances_are_read_in_any_order(tmp_path):
+    spool = Spool(tmp_path, 4)
+    for i, lengths in enumerate([(3, 2), (1,), (4,)]):
+        spool.append(f"u{i}", pieces(i, lengths))
+    for name, latents, _ in spool.read(["u2", "u0", "u1"]):
+        i = int(name[1])
+        np.testing.assert_array_equal(latents, np.concatenate([x for x, _ in pieces(i, [(3, 2), (1,), (4,)][i])]))
 
 
 def test_finished_work_of_other_settings_or_of_no_frames_is_not_taken(tmp_path):
     spool = Spool(tmp_path / "a", 4)
     spool.append("u0", pieces(0))
+    spool.close()
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     assert Spool(tmp_path / "a", 4).done == {"u0"} and not Spool(tmp_path / "b", 4).done
     (tmp_path / "a/frames.f32").unlink()
@@ -101,7 +125,7 @@ def test_frames_that_change_while_the_job_works_are_refused(tmp_path):
     spool.append("u0", pieces(0))
     (tmp_path / "frames.f32").write_bytes(bytes(100))
     with pytest.raises(UserError, match=r"of u0 changed on the disk.*run the same command again"):
-        list(spool)
+        list(spool.read(["u0"]))
 
 
 def test_an_utterance_that_fails_half_way_leaves_no_trace(tmp_path):
@@ -118,7 +142,7 @@ def test_an_utterance_that_fails_half_way_leaves_no_trace(tmp_path):
     again = Spool(tmp_path, 4)
     assert again.done == {"u0"}
     again.append("u1", pieces(1))
-    np.testing.assert_array_equal(list(again)[1][1], expect(1)[0])
+    np.testing.assert_array_equal(next(again.read(["u1"]))[1], expect(1)[0])
 
 
 def test_state_is_kept_by_key_and_removed_whole(tmp_path):

@@ -13,8 +13,9 @@ from latentdyn.predictors.base import build_predictor
 from latentdyn.stores.windows import Scaling, Windows, common_frames
 from latentdyn.training import likelihood
 from latentdyn.training.likelihood import Likelihood
-from latentdyn.training.loop import TrainingSettings, _by_learning_rate, train
+from latentdyn.training.loop import TrainingSettings, train
 from latentdyn.training.regimes import TeacherForced
+from latentdyn.training.updates import _by_learning_rate
 from tests.settings import settings_of
 
 NETWORK = {"kind": "mlp", "width": 16, "layers": 1, "dropout": 0.3}
@@ -152,7 +153,7 @@ def test_a_state_that_a_gpu_saved_is_continued_on_a_cpu(data, tmp_path, monkeypa
     monkeypatch.setattr(
         torch.serialization, "location_tag", lambda storage: "cuda:0"
     )  # what a file says of its tensors
-    run(data, tmp_path / "s.pt", half)
+    run(data, tmp_path / "s.pt", half, interval=-1)
     monkeypatch.undo()
     with pytest.raises(RuntimeError, match="CUDA"):
         torch.load(io.BytesIO((tmp_path / "s.pt").read_bytes()[32:]), weights_only=True)

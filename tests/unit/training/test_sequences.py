@@ -12,8 +12,8 @@ from latentdyn.models.fit import fit_model
 from latentdyn.predictors.base import build_predictor
 from latentdyn.predictors.reading import ReadPast
 from latentdyn.stores.windows import Scaling, Sequences, Windows, common_frames
-from latentdyn.training import loop
 from latentdyn.training.likelihood import Likelihood
+from latentdyn.training.loop import Training
 from latentdyn.training.regimes import build_regime
 from latentdyn.training.sequences import SequenceLikelihood
 from tests.settings import settings_of
@@ -64,7 +64,7 @@ def objective(made, regime, k=1, **changes):
 @pytest.mark.parametrize("k", [1, 2])
 def test_the_loss_of_a_sequence_is_the_mean_over_its_frames(seasonal, regime, k):
     made = objective(seasonal, regime, k, target="step", linear_skip="fixed")
-    index = made._index(3)[:5]
+    index = made._drawn(3)[:5]
     truth = made.windows.stretch(index, k, 1)
     assert truth.shape == (5, LENGTH + k, 2)
     loss = made.loss(3)
@@ -136,14 +136,14 @@ def test_only_a_long_memory_learns_a_long_season_on_the_very_same_frames(seasona
 def test_a_killed_training_on_sequences_equals_an_uninterrupted_one_bit_for_bit(seasonal, tmp_path, monkeypatch):
     short = settings(training=TRAINING | {"steps": 12, "validate_every_steps": 6, "regime": ALL[1]})
     expected = fitted(seasonal, tmp_path, "whole", settings=short)
-    save = loop._save_state
+    save = Training._save
 
-    def killed(file, state, *others):
-        save(file, state, *others)
-        if state.step == 7:
+    def killed(training):
+        save(training)
+        if training.step == 7:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop, "_save_state", killed)
+    monkeypatch.setattr(Training, "_save", killed)
     with pytest.raises(KeyboardInterrupt):
         fitted(seasonal, tmp_path, "killed", settings=short, checkpoint_interval_s=-1)
     monkeypatch.undo()

@@ -18,7 +18,7 @@ from latentdyn.models.score.network import ScoreModel, build_score_model, denois
 from latentdyn.seeds import seed_for
 from latentdyn.stores.frames import subsample_frames
 from latentdyn.stores.latents import LatentsStore
-from latentdyn.training.loop import Objective
+from latentdyn.training.updates import Objective
 
 _VALIDATION_FRAMES = 16_384
 _EVALUATION_BATCH = 2048
@@ -79,9 +79,15 @@ class Denoising(Objective):
         self.batch_size, self.seed_names = batch_size, seed_names
         self.held_out = len(held_out_rows) > 0
         self._draws = torch.Generator(latents.device)
+        self.generators = [self._draws]
 
-    def loss(self, step: int) -> Tensor:
+    def arithmetic(self, step: int) -> int:
+        return 0  # always the same
+
+    def prepare(self, step: int) -> None:
         self._draws.manual_seed(seed_for(*self.seed_names, "step", step))
+
+    def prepared_loss(self) -> Tensor:
         index = torch.randint(len(self.rows), (self.batch_size,), generator=self._draws, device=self.rows.device)
         return _losses(self.model, self.latents[self.rows[index]], self._draws).mean()
 
