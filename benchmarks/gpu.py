@@ -12,24 +12,37 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+import pandas as pd
+import soundfile
 import torch
 from torch import Tensor
 
+from latentdyn.codecs.encoding import encode_recordings
 from latentdyn.codecs.mimi import Mimi
 from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
 from latentdyn.diagnostics.scores import score_frames
+from latentdyn.files import file_sha256
 from latentdyn.predictors.mdn import MDN
+from latentdyn.stores.spool import Spool
 from latentdyn.stores.windows import Scaling, Windows
 from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.loop import Training, TrainingSettings, run
-from latentdyn.training.regimes import TeacherForced
+from latentdyn.training.regimes import TeacherForced, build_regime
+from latentdyn.training.updates import Updates
 from measure import cpu_name, paper_mdn, parse, save_mimi, table
 
 W, HORIZONS, STEPS = 8, (1, 2, 4, 8), 25_000  # seed 001, Appendix B
 _BATCH, _VALIDATE_EVERY, _SCORED, _ROLLED = 256, 500, 200_000, 4096  # as the config's defaults
+
+_ROLLED_OUT: dict[str, Any] = {"unroll_steps": 16, "target": "step", "backpropagate": True}
+_FADING = {"p_teacher_start": 1.0, "p_teacher_end": 0.1, "decay_steps": 1000}
+REGIMES = {
+    "unrolled, 16 steps": {"kind": "unrolled", **_ROLLED_OUT, "first_unroll_steps": 16, "grow_steps": 1},
+    "scheduled sampling, 16 steps": {"kind": "scheduled_sampling", **_ROLLED_OUT, **_FADING},
+}
 
 _T = TypeVar("_T")
 
@@ -60,19 +73,26 @@ def main() -> None:
     torch.set_float32_matmul_precision("highest")
     predictor = fresh(scaling, device)
     some = Windows(latents, windows.rows[:_SCORED], W)
+    score_frames(predictor, windows.only(torch.arange(min(4096, len(windows)))), 8, scaling, (8,))  # loads kernels
     seconds, _ = timed(lambda: score_frames(predictor, some, 8, scaling, (8,)), device)
     rows.append(["scores of a horizon", f"{seconds:.2f} s", f"{len(some) / seconds:,.0f} frames/s"])
     rolled = windows.only(torch.arange(min(_ROLLED, len(windows)), device=device))
     seconds, _ = timed(lambda: rollout_gap(predictor, rolled, 8), device)
     rows.append(["rollout gap of a horizon", f"{seconds:.2f} s", f"{len(rolled) / seconds:,.0f} frames/s"])
-    mimi = random_mimi(arguments.clip_s, device, small=arguments.quick)
+    rows.append(["gathering a batch, captured", *gather_row(windows, device)])
+    for kind, regime in REGIMES.items():
+        for captured in (False, True):
+            name = f"{kind}, {'captured' if captured else 'as it is'}"
+            rows.append([name, *regime_row(windows, scaling, regime, min(40, arguments.steps), captured, device)])
+    mimi = random_mimi(device, small=arguments.quick)
     for clips in (1, 4, 16, 64):
-        rows.append(
-            [
-                f"Mimi, clips of {arguments.clip_s:g} s, {clips} at a time",
-                *encoding_row(mimi, arguments.clip_s, clips, device),
-            ]
-        )
+        name = f"Mimi, clips of {arguments.clip_s:g} s, {clips} at a time"
+        rows.append([name, *encoding_row(mimi, arguments.clip_s, clips, device)])
+    clips = 4 if arguments.quick else 1000
+    for precision, arithmetic in (("high", "TF32"), ("highest", "float32")):
+        torch.set_float32_matmul_precision(precision)
+        name = f"{clips} FLACs, from file to file, {arithmetic}"
+        rows.append([name, *corpus_row(mimi, arguments.clip_s, clips, device)])
     print(table(["", "takes", "that is"], rows))
     print(f"\nlargest difference of the NLL to the CPU's: {difference(predictor, some, device):.2e} nats of a frame")
 
@@ -117,11 +137,66 @@ def training_row(
     return [f"{seconds:.1f} s", f"{1000 * seconds / steps / len(horizons):.3f} ms a step of a horizon"]
 
 
-def random_mimi(clip_s: float, device: torch.device, small: bool) -> Mimi:
+def gather_row(windows: Windows, device: torch.device) -> list[str]:
+    """The data of a step: a gather on the device, as a graph launches it."""
+    if device.type != "cuda":
+        return ["", ""]
+    index = torch.randint(len(windows), (_BATCH,), device=device)
+    windows.stretch(index, 1, 1)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        for _ in range(100):
+            windows.stretch(index, 1, 1)
+    graph.replay()
+    seconds, _ = timed(graph.replay, device)
+    return [f"{10 * seconds:.4f} ms", ""]
+
+
+class Uncaptured(Likelihood):
+    def arithmetic(self, step: int) -> None:
+        return None
+
+
+def regime_row(
+    windows: Windows, scaling: Scaling, regime: dict[str, object], steps: int, captured: bool, device: torch.device
+) -> list[str]:
+    """A step of a regime whose contexts are generated."""
+    kind = Likelihood if captured else Uncaptured
+    predictor, longest = fresh(scaling, device), _ROLLED_OUT["unroll_steps"]
+    windows = windows.only(torch.arange(len(windows) - longest))
+    objective = kind(predictor, windows, None, 1, build_regime(regime), _BATCH, ("benchmark",))
+    predictor.train()
+    updates = Updates(predictor, objective, 1e-3, 1e-4, 1.0)
+    for step in range(4):
+        updates.update(step)
+    seconds, _ = timed(lambda: [updates.update(4 + step) for step in range(steps)], device)
+    return [f"{1000 * seconds / steps:.2f} ms a step", ""]
+
+
+def random_mimi(device: torch.device, small: bool) -> Mimi:
     with tempfile.TemporaryDirectory() as folder:
         save_mimi(folder, small)
-        tile_s = clip_s if device.type == "cuda" else 2.56
-        return Mimi(folder, revision=None, untrained=False, frames="latent", tile_s=tile_s, device=str(device))
+        return Mimi(folder, revision=None, untrained=False, frames="latent", tile_s=2.56, device=str(device))
+
+
+def corpus_row(mimi: Mimi, clip_s: float, clips: int, device: torch.device) -> list[str]:
+    """From FLACs at 16 kHz to latents on the disk."""
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as name:
+        folder, rows = Path(name), []
+        noise = rng.normal(scale=0.1, size=round(16_000 * 1.3 * clip_s)).astype(np.float32)
+        for number in range(clips):
+            file = f"{number}.flac"
+            length = round(16_000 * clip_s * rng.uniform(0.7, 1.3))
+            soundfile.write(folder / file, noise[:length], 16_000)
+            sha256 = file_sha256(folder / file)
+            rows.append({"utterance_id": file, "path": file, "sha256": sha256, "n_samples": length})
+        part = pd.DataFrame(rows).assign(sample_rate_hz=16_000)
+        spool = Spool(folder / "spool", mimi.dim)
+        batch_s = 960.0 if device.type == "cuda" else 0.0
+        seconds, _ = timed(lambda: encode_recordings(part, folder, mimi, spool, batch_s), device)
+    total = float(part["n_samples"].sum()) / 16_000
+    return [f"{seconds:.1f} s", f"{total / seconds:,.0f} times real time"]
 
 
 def encoding_row(mimi: Mimi, clip_s: float, clips: int, device: torch.device) -> list[str]:

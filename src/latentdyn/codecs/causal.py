@@ -23,13 +23,15 @@ class Carry:
 
     @contextlib.contextmanager
     def of(self, state: State, gradients: bool = False) -> Iterator[None]:
-        """Run the model on the utterances that `state` belongs to, in exact float32; with gradients if asked.
+        """Run the model on the utterances that `state` belongs to; with gradients if asked.
 
-        cuDNN would round convolutions to TF32 by default, which costs three digits.
+        Convolutions are in float32 unless matrix products may be in TF32 (compute.float32_matmul), which costs three
+        digits; cuDNN takes it by default.
         """
         self.state = state
         try:
-            with torch.inference_mode(not gradients), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            tf32 = torch.get_float32_matmul_precision() != "highest"
+            with torch.inference_mode(not gradients), torch.backends.cudnn.flags(enabled=True, allow_tf32=tf32):
                 yield
         finally:
             self.state = {}

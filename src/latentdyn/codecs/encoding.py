@@ -1,13 +1,14 @@
 """From recordings to latents and the level of the audio under each frame.
 
-Recordings are read in threads of their own, ahead of the codec. A long one is streamed, so that memory does not grow
-with its length. On a GPU short ones are encoded in batches of like length; where nothing else fills it, one recording
-would not.
+Recordings are read in threads of their own, ahead of the codec, and what it encoded is written while it goes on. A long
+recording is streamed, so that memory does not grow with its length. Short ones can be encoded in batches of like
+length: a GPU needs that.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +40,54 @@ def encode_recordings(part: pd.DataFrame, audio: Path, codec: Codec, spool: Spoo
     """
     part = part.assign(duration_s=part["n_samples"] / part["sample_rate_hz"])
     waiting = part[~part["utterance_id"].isin(spool.done)]
-    with progress(total=float(part["duration_s"].sum()), unit="s", unit_scale=True, desc="audio") as bar:
+    with (
+        progress(total=float(part["duration_s"].sum()), unit="s", unit_scale=True, desc="audio") as bar,
+        ThreadPoolExecutor(_READERS) as readers,
+        ThreadPoolExecutor(1) as writer,
+    ):
         bar.update(float(part["duration_s"].sum() - waiting["duration_s"].sum()))
-        read = lambda row: _read(row, audio / str(row.path), codec.sample_rate_hz)  # noqa: E731
+
+        def write(encoded: list[tuple[_Recording, _Pieces]]) -> None:
+            for recording, pieces in encoded:
+                spool.append(recording.utterance_id, _checked(pieces, recording))
+                bar.update(recording.duration_s)
+
+        written: Future[None] | None = None
         try:
-            for batch in _read_ahead(_batches(waiting, batch_s), read):
-                for row, pieces in _encoded(codec, batch):
-                    expected = row.duration_s * codec.frame_rate_hz
-                    spool.append(str(row.utterance_id), _whole(pieces, expected, audio / str(row.path)))
-                    bar.update(float(row.duration_s))
+            for batch in _read_ahead(readers, _batches(waiting, batch_s), audio, codec):
+                encoded = _encoded(codec, batch)
+                if written:
+                    written.result()
+                written = writer.submit(write, encoded)
+                if batch[0].whole is None:  # it is encoded piece by piece, while it is written
+                    written.result()
+            if written:
+                written.result()
         finally:
+            writer.shutdown()
             spool.commit()
+
+
+@dataclass(frozen=True)
+class _Recording:
+    """duration_s: as the manifest has it. frames: so many the manifest makes of it. whole: the samples (n,) and levels
+    (T,) of a short one."""
+
+    utterance_id: str
+    path: Path
+    duration_s: float
+    frames: float
+    whole: tuple[np.ndarray, np.ndarray] | None
+
+
+def _read(row: Any, path: Path, codec: Codec) -> _Recording:
+    check_unchanged(path, str(row.sha256))
+    whole = None
+    if row.duration_s <= _SHORT_S:
+        samples = read_audio(path, codec.sample_rate_hz)
+        whole = samples, levels(samples, codec.hop_samples)
+    duration_s = float(row.duration_s)
+    return _Recording(str(row.utterance_id), path, duration_s, duration_s * codec.frame_rate_hz, whole)
 
 
 def _batches(waiting: pd.DataFrame, batch_s: float) -> Iterator[list[Any]]:
@@ -68,59 +106,55 @@ def _batches(waiting: pd.DataFrame, batch_s: float) -> Iterator[list[Any]]:
         yield batch
 
 
-_Read = tuple[Any, Iterable[np.ndarray]]  # a row, and its audio in blocks
-
-
-def _read(row: Any, path: Path, sample_rate_hz: int) -> _Read:
-    check_unchanged(path, str(row.sha256))
-    short = row.duration_s <= _SHORT_S
-    return row, [read_audio(path, sample_rate_hz)] if short else audio_blocks(path, sample_rate_hz)
-
-
-def _read_ahead(batches: Iterator[list[Any]], read: Callable[[Any], _Read]) -> Iterator[list[_Read]]:
-    """The batches in their order, with their audio: that of the next ones is read meanwhile."""
-    readers = ThreadPoolExecutor(_READERS)
-    coming: deque[list[Future[_Read]]] = deque()
+def _read_ahead(
+    readers: ThreadPoolExecutor, batches: Iterable[list[Any]], audio: Path, codec: Codec
+) -> Iterator[list[_Recording]]:
+    """The recordings of each batch, in order; the next ones are read meanwhile."""
+    coming: deque[list[Future[_Recording]]] = deque()
     try:
         for batch in batches:
-            coming.append([readers.submit(read, row) for row in batch])
+            coming.append([readers.submit(_read, row, audio / str(row.path), codec) for row in batch])
             if sum(map(len, coming)) >= _AHEAD + len(coming[0]):
                 yield [future.result() for future in coming.popleft()]
         while coming:
             yield [future.result() for future in coming.popleft()]
     finally:
-        readers.shutdown(cancel_futures=True)
+        for future in (future for batch in coming for future in batch):
+            future.cancel()
 
 
 _Pieces = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
-def _encoded(codec: Codec, batch: Sequence[_Read]) -> Iterator[tuple[Any, _Pieces]]:
-    """Each row of the batch with its latents and levels, in pieces."""
+def _encoded(codec: Codec, batch: Sequence[_Recording]) -> list[tuple[_Recording, _Pieces]]:
+    """Each recording of the batch with its latents and levels, in pieces."""
+    if batch[0].whole is None:
+        (long,) = batch
+        return [(long, encode_stream(codec, audio_blocks(long.path, codec.sample_rate_hz)))]
+    whole = [recording.whole for recording in batch if recording.whole is not None]
     if len(batch) == 1:
-        ((row, blocks),) = batch
-        yield row, encode_stream(codec, iter(blocks))
-        return
-    recordings = [np.concatenate(list(blocks)) for _, blocks in batch]
-    frames = [frame_count(len(recording), codec.hop_samples) for recording in recordings]
-    padded = np.zeros((len(batch), max(frames) * codec.hop_samples), np.float32)
-    for line, recording in zip(padded, recordings, strict=True):
-        line[: len(recording)] = recording
+        ((samples, level),) = whole
+        return [(batch[0], iter([(np.concatenate(list(codec.stream([samples]))), level)]))]
+    padded = np.zeros((len(batch), max(len(level) for _, level in whole) * codec.hop_samples), np.float32)
+    for line, (samples, _) in zip(padded, whole, strict=True):
+        line[: len(samples)] = samples
     latents = codec.encode(padded)
-    for (row, _), recording, n, encoded in zip(batch, recordings, frames, latents, strict=True):
-        yield row, iter([(encoded[:n], levels(recording, codec.hop_samples))])
+    return [
+        (recording, iter([(encoded[: len(level)], level)]))
+        for recording, encoded, (_, level) in zip(batch, latents, whole, strict=True)
+    ]
 
 
-def _whole(pieces: _Pieces, expected: float, path: Path) -> _Pieces:
+def _checked(pieces: _Pieces, recording: _Recording) -> _Pieces:
     """The pieces as they are, refused at their end if they are not as many frames as the manifest says."""
     n = 0
     for latents, energy_db in pieces:
         n += len(latents)
         yield latents, energy_db
-    if abs(n - expected) > 2:
+    if abs(n - recording.frames) > 2:
         raise UserError(
-            f"this recording gave {n} frames where its length in the manifest makes {expected:.0f}",
-            path,
+            f"this recording gave {n} frames where its length in the manifest makes {recording.frames:.0f}",
+            recording.path,
             "it changed since the manifest was built: rerun Snakemake from rule build_manifest",
         )
 

@@ -46,7 +46,7 @@ class Likelihood(Objective):
         self.skips_nonfinite, self.held_out = regime.skips_nonfinite, validation_windows is not None
         device = train_windows.latents.device
         self._draws = torch.Generator(device)
-        self.generators = [self._draws]
+        self.generators = [self._draws] if regime.random else []
         self._index = torch.zeros(batch_size, dtype=torch.int64, device=device)
         self._done = torch.zeros((), dtype=torch.float64, device=device)
         if validation_windows is not None:
@@ -59,7 +59,8 @@ class Likelihood(Objective):
 
     def prepare(self, step: int) -> None:
         seed_torch(self._index.device, *self.seed_names, "dropout", step)
-        self._draws.manual_seed(seed_for(*self.seed_names, "regime", step))
+        if self.regime.random:
+            self._draws.manual_seed(seed_for(*self.seed_names, "regime", step))
         self._step = step
         drawn = self._drawn(step)
         if self._index.is_cuda:

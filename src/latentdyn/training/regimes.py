@@ -32,13 +32,14 @@ class Regime:
 
     longest: the largest S. of_sequences: `seen` and `starts` say all of it, so that one pass over a sequence can score
     every frame. newest_clean: the newest frames of a context are the true ones, whatever `seen` makes of them.
-    draws_steps: contexts are made of draws from the predictor.
+    random: it draws numbers. draws_steps: contexts are made of draws from the predictor.
     gradual: the loss changes a little with every step that is done; others change at some steps alone, with S.
     skips_nonfinite: an update that is not finite is left out (see loop), because generated contexts can overflow where
     true ones cannot.
     """
 
     longest = 1
+    random = True
     draws_steps = False
     gradual = False
     of_sequences = False
@@ -73,6 +74,7 @@ class Regime:
 class TeacherForced(Regime):
     """True contexts, true steps: maximum likelihood (seed 001 §2.4)."""
 
+    random = False
     of_sequences = True
 
     def nll(self, predictor: TrainedPredictor, truth: Tensor, done: Done, generator: torch.Generator) -> Tensor:
@@ -197,6 +199,8 @@ class Unrolled(_Generated):
     first_unroll_steps: int
     grow_steps: int
 
+    random = False
+
     def steps(self, done: float) -> int:
         share = min(1.0, done / self.grow_steps)
         return self.first_unroll_steps + int(share * (self.unroll_steps - self.first_unroll_steps))
@@ -213,6 +217,8 @@ class MultiHorizon(_Generated):
     """
 
     at_steps: list[int]
+
+    random = False
 
     def nll(self, predictor: TrainedPredictor, truth: Tensor, done: Done, generator: torch.Generator) -> Tensor:
         nll = self.unroll(predictor, truth, self.longest, _by_mean)
