@@ -1,4 +1,4 @@
-"""Encode one part of a corpus into a latents store; a killed job continues after the utterances that it had committed."""
+"""Encode one part of a corpus into a latents store; a killed job continues after its last committed utterance."""
 
 import argparse
 import logging
