@@ -83,15 +83,17 @@ class LatentsStore:
         return array
 
     def load(self) -> np.ndarray:
-        """All rows, (n_rows, D) float32, read block by block into one array.
+        """All rows, (n_rows, D) float32, read block by block into one array; the next shard is read meanwhile.
 
         Raises:
             UserError: a shard is not the one that the handle describes.
         """
         source, out = self.array(), np.empty((self.n_rows, self.dim), np.float32)
-        block = _block_frames()
-        for start in range(0, self.n_rows, block):
-            out[start : start + block] = source[start : start + block]
+        shards = range(0, self.n_rows, SHARD_FRAMES)
+        names = [f"{source.path}/{source.metadata.encode_chunk_key((shard, 0))}" for shard in range(len(shards))]
+        for start, _ in zip(shards, self.files.ahead(names), strict=True):
+            for first in range(start, min(start + SHARD_FRAMES, self.n_rows), _block_frames()):
+                out[first : first + _block_frames()] = source[first : first + _block_frames()]
         return out
 
     def load_energy(self) -> np.ndarray:

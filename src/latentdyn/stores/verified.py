@@ -5,7 +5,9 @@ the disk once, where zarr alone would read each of its chunks by itself: this pa
 does not list does not exist.
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -64,11 +66,30 @@ class VerifiedFiles(MutableMapping[str, Buffer]):
         Raises:
             KeyError: the handle lists no such file. UserError: it is missing, or not as it was written.
         """
-        if name not in self._latest:
-            content = self._read(name, self._files[name])
-            while len(self._latest) >= _KEPT:
-                del self._latest[next(iter(self._latest))]
-            self._latest[name] = default_buffer_prototype().buffer.from_array_like(content)
+        kept = self._latest.get(name)
+        return self._keep(name, self._read(name, self._files[name])) if kept is None else kept
+
+    def ahead(self, names: Iterable[str]) -> Iterator[str]:
+        """These names in turn, each when its file has been read; the next one is read while the caller works.
+
+        A name that the handle does not list is handed on, as zarr may ask for a chunk that holds nothing.
+        """
+        with ThreadPoolExecutor(1) as reader:
+            coming: deque[tuple[str, Future[np.ndarray] | None]] = deque()
+            for name in [*names, None]:
+                if name is not None:
+                    facts = self._files.get(name)
+                    coming.append((name, None if facts is None else reader.submit(self._read, name, facts)))
+                if len(coming) == (1 if name is None else 2):
+                    ready, content = coming.popleft()
+                    if content is not None:
+                        self._keep(ready, content.result())
+                    yield ready
+
+    def _keep(self, name: str, content: np.ndarray) -> Buffer:
+        while len(self._latest) >= _KEPT:
+            del self._latest[next(iter(self._latest))]
+        self._latest[name] = default_buffer_prototype().buffer.from_array_like(content)
         return self._latest[name]
 
     def _read(self, name: str, facts: Mapping[str, Any]) -> np.ndarray:

@@ -29,6 +29,27 @@ def test_a_file_is_read_once_while_it_is_one_of_the_latest(files, tmp_path):
         files["f1"]
 
 
+def test_files_are_read_ahead_in_their_order(files, tmp_path, monkeypatch):
+    read, started = files._read, []
+    monkeypatch.setattr(files, "_read", lambda name, facts: started.append(name) or read(name, facts))
+    turns = files.ahead(["f2", "nothing", "f0", "f1"])
+    assert next(turns) == "f2" and files["f2"].to_bytes() == b"123456789" * 3
+    assert next(turns) == "nothing" and next(turns) == "f0"
+    (tmp_path / "f0").unlink()
+    assert files["f0"].to_bytes() == b"123456789"
+    assert next(turns) == "f1" and next(turns, None) is None
+    assert started == ["f2", "f0", "f1"], "each is read once"
+    assert list(files.ahead([])) == []
+
+
+def test_a_damaged_file_is_told_in_its_turn(files, tmp_path):
+    (tmp_path / "f1").write_bytes(b"x")
+    turns = files.ahead(["f0", "f1", "f2"])
+    assert next(turns) == "f0"
+    with pytest.raises(UserError, match=r"not the one that the store's handle describes.*f1.*delete it"):
+        next(turns)
+
+
 def test_what_no_handle_lists_does_not_exist(files, tmp_path):
     (tmp_path / "f3").write_bytes(b"x")
     assert list(files) == ["f0", "f1", "f2"] and len(files) == 3
