@@ -7,6 +7,7 @@ without it, so results do not depend on it.
 Nothing here waits for a GPU: an update that is not finite is found on the device, and changes no weight.
 """
 
+import inspect
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,9 @@ from torch import Tensor, nn
 from latentdyn.errors import UserError
 
 _UNCAPTURED = 2  # updates of an arithmetic before its capture: they load kernels and reserve what libraries need
+
+
+_PLAIN_STEP = inspect.unwrap(torch.optim.AdamW.step)
 
 
 class Objective:
@@ -78,6 +82,7 @@ class Updates:
         self.parameters, self.objective, self.clip_norm = list(model.parameters()), objective, clip_norm
         self.device = self.parameters[0].device
         self.on_gpu = self.device.type == "cuda"
+        _keep_compiler_out()
         self.optimizer: Any = torch.optim.AdamW(
             _by_learning_rate(model, learning_rate),
             lr=learning_rate, weight_decay=weight_decay, fused=True, capturable=self.on_gpu,
@@ -146,8 +151,20 @@ class Updates:
         # the fused optimiser divides by the one, and does nothing where the other is 1: no pass for the clip alone
         self.optimizer.grad_scale = (norm / self.clip_norm).clamp(min=1.0)
         self.optimizer.found_inf = (~finite).float()
-        self.optimizer.step()
+        with torch.no_grad():
+            _PLAIN_STEP(self.optimizer)
         return torch.where(finite, loss.detach(), torch.nan)
+
+
+def _keep_compiler_out() -> None:
+    """Keep torch's optimisers from importing its compiler, which nobody here uses and each job would load for a second.
+
+    They load it to mark some methods as not to be compiled, when these are first called. So they are marked before. The
+    step is called without its wrapper, which loads the compiler too, and else switches gradients off.
+    """
+    for method in vars(torch.optim.Optimizer).values():
+        if (plain := getattr(method, "__wrapped__", None)) is not None:
+            setattr(plain, "__dynamo_disable", plain)  # a name of torch's own
 
 
 def _by_learning_rate(model: nn.Module, learning_rate: float) -> list[dict[str, Any]]:

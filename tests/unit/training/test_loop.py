@@ -3,6 +3,8 @@
 import dataclasses
 import io
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -105,6 +107,22 @@ def test_a_module_may_have_a_learning_rate_of_its_own_for_what_is_directly_its_o
     assert [(group["lr"], len(group["params"])) for group in groups] == [(0.01, 5), (0.5, 1)]
     assert groups[1]["params"][0] is model.lookup.table
     assert _by_learning_rate(torch.nn.Linear(2, 2), 0.01)[0]["lr"] == 0.01
+
+
+def test_training_does_not_load_the_compiler():
+    script = """
+import sys, torch
+from latentdyn.training.updates import Objective, Updates
+class Sum(Objective):
+    def loss(self, step):
+        return model.weight.square().sum()
+model = torch.nn.Linear(2, 2)
+updates = Updates(model, Sum(), 0.1, 0.0, 1.0)
+updates.update(0)
+updates.load(updates.optimizer.state_dict())
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_patience_stops_early(data, tmp_path):
