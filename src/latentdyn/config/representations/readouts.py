@@ -1,4 +1,4 @@
-"""Derived latents of other dimensions: linear functions of each frame, and the states of a random network."""
+"""Derived latents of other dimensions: linear functions of frames, and the states of a random network."""
 
 from dataclasses import replace
 from typing import Literal
@@ -45,6 +45,23 @@ class CanonicalCorrelations(Readout):
 
     kind: Literal["cca"]
     window_frames: int = Field(8, ge=1, le=100_000, description="W: frames of the past, up to the one before")
+
+
+class CanonicalState(Derived):
+    """The straight combinations of the frames so far that tell most of the frames to come."""
+
+    kind: Literal["canonical_state"]
+    dim: int = Field(ge=1, le=100_000, description="dimensions of the state")
+    window_frames: int = Field(
+        8, ge=1, le=100_000, description="W: frames that it is made of, the present one included"
+    )
+    ahead_frames: int = Field(8, ge=1, le=100_000, description="F: frames to come that it is chosen for")
+
+    def shape_of(self, source: Shape) -> Shape:
+        most = None if source.dim is None else min(self.window_frames, self.ahead_frames) * source.dim
+        if most is not None and self.dim > most:
+            raise ValueError(f"dim: {self.dim} is above the {most} numbers of window_frames or ahead_frames")
+        return replace(source, dim=self.dim)
 
 
 class RandomGRU(Derived):

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 _WAYS = ["exact", "approximate", "line"]  # modes of what is mapped back
 _STATES = {"": "frame", "_window": "window", "_cca": "cca"}  # ends of columns, and the modes of their records
-_CONTROLS = ("pca", "random_projection", "cca", "sfa", "leaky", "stacked", "random_gru")  # kinds that nothing trains
+# kinds that nothing trains
+_CONTROLS = ("pca", "random_projection", "cca", "sfa", "leaky", "stacked", "random_gru", "canonical_state")
 _BOUNDS = ("ci_low", "ci_high")
 
 
