@@ -8,11 +8,13 @@ All copies have the server's hash seed: a test of bytes that may not depend on i
 """
 
 import array
+import atexit
 import functools
 import gc
 import importlib
 import json
 import os
+import runpy
 import select
 import shlex
 import signal
@@ -21,11 +23,15 @@ import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 from pathlib import Path
 
-LIBRARIES = ("matplotlib.backends.backend_agg", "matplotlib.figure", "numpy", "pandas", "pyarrow.parquet",
-             "pydantic", "safetensors.torch", "scipy.fft", "scipy.linalg", "scipy.optimize", "scipy.signal",
-             "scipy.special", "scipy.stats", "snakemake.api", "snakemake.cli", "soundfile", "soxr", "threadpoolctl",
+LIBRARIES = ("docutils.core", "faiss", "jinja2", "librosa.filters", "librosa.util.utils",
+             "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure", "numpy",
+             "pandas", "pandas.core.arrays.arrow.extension_types", "pandas.io.formats.style", "pyarrow.dataset",
+             "pyarrow.pandas_compat", "pyarrow.parquet", "pydantic", "safetensors.torch", "scipy.fft", "scipy.linalg",
+             "scipy.optimize", "scipy.signal", "scipy.special", "scipy.stats", "snakemake.api", "snakemake.cli",
+             "snakemake.profiles", "snakemake.report.html_reporter", "smart_open", "soundfile", "soxr", "threadpoolctl",
              "torch", "torch._dynamo", "tqdm", "yaml", "zarr")  # fmt: skip
 RUN_BY_IT = ("snakemake", "latentdyn.")
 
@@ -136,10 +142,34 @@ def _become(arguments: list[str], folder: str, environment: dict[str, str]) -> N
     sys.argv[:] = arguments
 
 
+def _run() -> int:
+    """The exit status of the command that this copy has become."""
+    try:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        print(end.code, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _end(status: int) -> None:
+    """As Python ends, but for taking apart all libraries, which costs more than many a step."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status & 0xFF)
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "ask":
         sys.exit(ask(sys.argv[2], sys.argv[3:]))
     serve(sys.argv[2])
-    import runpy
-
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    _end(_run())
