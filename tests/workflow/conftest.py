@@ -53,12 +53,16 @@ class Checkout:
         self.folder = folder
 
     def snakemake(
-        self, *arguments: str, check: bool = True, env: dict[str, str] | None = None
+        self, *arguments: str, check: bool = True, env: dict[str, str] | None = None, first: tuple[Path, ...] = ()
     ) -> subprocess.CompletedProcess[str]:
-        """Run it to its end, by the warm Python; in a given environment, by the real one, as its jobs are."""
+        """Run it to its end, by the warm Python; in a given environment, by the real one, as its jobs are.
+
+        Args:
+            first: folders with programs that jobs run instead.
+        """
         command = self.command(*arguments)
         if env is None:
-            env = environment(warm_python().folder)
+            env = environment(*first, warm_python().folder)
             command[0] = str(warm_python().folder / "python")
         done = subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True)
         assert not check or done.returncode == 0, done.stdout + done.stderr

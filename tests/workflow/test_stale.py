@@ -3,7 +3,6 @@
 import os
 import shutil
 import stat
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +10,8 @@ import pytest
 
 from latentdyn.files import file_sha256
 
-from .conftest import Checkout, environment, speak
+from .conftest import Checkout, speak
+from .warm import warm_python
 
 pytestmark = pytest.mark.workflow
 
@@ -20,20 +20,21 @@ ON_THE_WAY = ("build_manifest", "split_speakers", "partition_manifest", "encode_
 STEP = {"train_predictor": "train_model", "measure_lagged": "measure"}
 
 
-def failing(checkout: Checkout, step: str) -> dict[str, str]:
-    """An environment in which one step is killed, as a kernel does that has no memory left."""
+def failing(checkout: Checkout, step: str) -> Path:
+    """A folder with a Python by which one step is killed, as a kernel does that has no memory left."""
     folder = checkout.folder / "shim"
     folder.mkdir(exist_ok=True)
     shim = folder / "python"
-    shim.write_text(f'#!/bin/sh\ncase "$*" in *latentdyn.steps.{step}*) exit 137;; esac\nexec {sys.executable} "$@"\n')
+    python = warm_python().folder / "python"
+    shim.write_text(f'#!/bin/sh\ncase "$*" in *latentdyn.steps.{step}*) exit 137;; esac\nexec {python} "$@"\n')
     shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
-    return {**environment(), "PATH": f"{folder}{os.pathsep}{environment()['PATH']}"}
+    return folder
 
 
 @pytest.mark.parametrize("rule", ON_THE_WAY)
 def test_a_job_that_failed_is_run_again_by_the_same_command(finished, rule):
     killed = failing(finished, STEP.get(rule, rule))
-    first = finished.snakemake("--forcerun", rule, check=False, env=killed)
+    first = finished.snakemake("--forcerun", rule, check=False, first=(killed,))
     assert first.returncode != 0
     again = finished.planned()
     assert again.get(rule), again
@@ -42,7 +43,7 @@ def test_a_job_that_failed_is_run_again_by_the_same_command(finished, rule):
 
 def test_after_the_cause_is_gone_the_tables_are_made_again_and_then_there_is_nothing_to_do(finished):
     table = finished.read("tables/phase1_lagged.csv")
-    finished.snakemake("--forcerun", "split_speakers", check=False, env=failing(finished, "split_speakers"))
+    finished.snakemake("--forcerun", "split_speakers", check=False, first=(failing(finished, "split_speakers"),))
     finished.snakemake()
     assert finished.read("tables/phase1_lagged.csv") == table
     assert finished.planned() == {}
