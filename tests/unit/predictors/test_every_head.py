@@ -29,7 +29,8 @@ def variants(kind: str) -> list[dict[str, Any]]:
         for name, field in fields.items()
         if name not in ("kind", "context_normalisation", "reads", "solver") and get_origin(field.annotation) is Literal
     }
-    small = {"network": {"kind": "mlp", "width": 8, "layers": 1}} if "network" in fields else {}
+    network = {"kind": "mlp", "width": 8, "layers": 1}
+    small = {name: value for name, value in (("network", network), ("hidden_width", 128)) if name in fields}
     shared = {"kind": kind, "window_frames": 2, "horizons": [1], **small}
     chosen = [dict(zip(words, values, strict=True)) for values in product(*words.values())]
     return [SECTIONS[kind].model_validate(shared | settings).model_dump(mode="json") for settings in chosen]
