@@ -47,16 +47,20 @@ StoreMaker = Callable[..., tuple[LatentsStore, pd.DataFrame]]
 
 @pytest.fixture
 def make_store(tmp_path: Path) -> StoreMaker:
+    return store_maker(tmp_path)
+
+
+def store_maker(folder: Path) -> StoreMaker:
     """Write utterances {(utterance_id, speaker_id): (T, D)} to a store; speakers e... are eval, v... validation."""
 
     def make(utterances: dict[tuple[str, str], np.ndarray], name: str = "latents", **facts: object):
         dim = next(iter(utterances.values())).shape[1]
         facts = {"causal": True, **root_facts({"kind": "test"}), **facts}
-        writer = LatentsWriter(tmp_path / f"{name}.json", dim, 12.5, **facts)
+        writer = LatentsWriter(folder / f"{name}.json", dim, 12.5, **facts)
         for (utterance_id, speaker_id), latents in utterances.items():
             writer.append(utterance_id, speaker_id, latents.astype(np.float32))
         writer.close()
-        store = open_latents(tmp_path / f"{name}.json")
+        store = open_latents(folder / f"{name}.json")
         speakers = sorted(set(store.utterances.speaker_id))
         split = {"e": "eval", "v": "validation"}
         splits = pd.DataFrame({"speaker_id": speakers, "split": [split.get(s[0], "train") for s in speakers]})

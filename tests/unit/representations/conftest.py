@@ -22,6 +22,10 @@ Derive = Callable[..., LatentsStore]
 
 @pytest.fixture
 def derive(tmp_path: Path) -> Derive:
+    return deriver(tmp_path)
+
+
+def deriver(folder: Path) -> Derive:
     """Derive a store from another one, as the steps do; `split_of` overrides the splits that names give."""
 
     def make(
@@ -34,8 +38,8 @@ def derive(tmp_path: Path) -> Derive:
         by_name = {s: {"e": "eval", "v": "validation"}.get(s[0], "train") for s in speakers}
         splits = by_name if split_of is None else split_of
         table = pd.DataFrame({"speaker_id": list(splits), "split": list(splits.values())})
-        whole, handle = {"source": "x", "dtype": "float32", **settings}, tmp_path / f"{name}.json"
-        derive_store(source, whole, table, handle, trained(source, whole, table, tmp_path / f"{name}_model.json"))
+        whole, handle = {"source": "x", "dtype": "float32", **settings}, folder / f"{name}.json"
+        derive_store(source, whole, table, handle, trained(source, whole, table, folder / f"{name}_model.json"))
         return open_latents(handle)
 
     return make

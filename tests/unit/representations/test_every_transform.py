@@ -1,6 +1,7 @@
 """What holds for every kind of derived representation, those on the disk and in the config, whoever adds one."""
 
 import inspect
+from collections.abc import Callable
 from itertools import product
 from typing import Any, get_args
 
@@ -11,9 +12,13 @@ from latentdyn.config.kinds import kinds_of
 from latentdyn.config.representations import Derived
 from latentdyn.errors import UserError
 from latentdyn.families import TRANSFORMS
+from latentdyn.files import canonical_json
 from latentdyn.representations.base import Source, Utterance, build_transform
 from latentdyn.representations.inversion import chain_inverse, invert_chain, open_chain
 from latentdyn.stores.quantizer import Group, Quantizer
+from tests.conftest import store_maker
+
+from .conftest import deriver
 
 RATE, DIM = 12.5, 4
 SECTIONS = {get_args(section.model_fields["kind"].annotation)[0]: section for section in kinds_of(Derived)}
@@ -65,13 +70,34 @@ def clips() -> dict[tuple[str, str], np.ndarray]:
     return data
 
 
-@pytest.fixture
-def make_store(make_store):
-    """Sources that carry a quantizer, as an encoder's do: codewords near the clips' values, then finer ones."""
+def quantizer() -> dict[str, np.ndarray]:
+    """What sources carry, as an encoder's do: codewords near the clips' values, then finer ones."""
     rng = np.random.default_rng(1)
     coarse = clip(2000, seed=2)[rng.integers(0, 2000, 32)]
-    fitted = Quantizer([Group(np.stack([coarse, 0.1 * rng.normal(size=coarse.shape)]).astype(np.float32))]).arrays()
-    return lambda *args, **facts: make_store(*args, fitted=fitted, **facts)
+    return Quantizer([Group(np.stack([coarse, 0.1 * rng.normal(size=coarse.shape)]).astype(np.float32))]).arrays()
+
+
+@pytest.fixture
+def make_store(make_store):
+    return lambda *args, **facts: make_store(*args, fitted=quantizer(), **facts)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return store_maker(tmp_path_factory.mktemp("source"))(clips(), fitted=quantizer())[0]
+
+
+@pytest.fixture(scope="module")
+def derived(source: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, Any]], Any]:
+    """What settings make of the source: found once, since the tests only read it."""
+    derive, found = deriver(tmp_path_factory.mktemp("derived")), dict[str, Any]()
+
+    def once(settings: dict[str, Any]) -> Any:
+        if (name := canonical_json(settings)) not in found:
+            found[name] = derive(source, settings, f"{len(found)}")
+        return found[name]
+
+    return once
 
 
 def content(store: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -108,13 +134,13 @@ every_example = pytest.mark.parametrize(
 
 
 @every_example
-def test_a_fit_sees_training_speakers_only(make_store, derive, settings):
+def test_a_fit_sees_training_speakers_only(make_store, derive, derived, settings):
     poisoned = clips()
     for (_, speaker), latents in poisoned.items():
         if not speaker.startswith("t"):
             latents[:] = 1e9
             latents[::3] = np.nan
-    plain, other = derive(make_store(clips())[0], settings), derive(make_store(poisoned, "poisoned")[0], settings, "b")
+    plain, other = derived(settings), derive(make_store(poisoned)[0], settings)
     section = SECTIONS[settings["kind"]].model_validate(settings)
     assert section.is_fitted or not plain.fitted(), "a table may be fitted on another corpus only without such arrays"
     for name, array in plain.fitted().items():
@@ -126,17 +152,15 @@ def test_a_fit_sees_training_speakers_only(make_store, derive, settings):
 
 
 @every_example
-def test_equal_sources_give_equal_stores(make_store, derive, settings):
-    one = derive(make_store(clips())[0], settings)
+def test_equal_sources_give_equal_stores(make_store, derive, derived, settings):
     again = derive(make_store(clips(), "again")[0], settings, "b")
-    assert one.handle == again.handle
+    assert derived(settings).handle == again.handle
 
 
 @every_example
-def test_the_handle_and_the_fitted_arrays_are_all_that_a_transform_is(make_store, derive, settings):
+def test_the_handle_and_the_fitted_arrays_are_all_that_a_transform_is(source, derived, settings):
     """Neither what was applied before nor the fit itself is needed to apply it again."""
-    source = make_store(clips())[0]
-    store = derive(source, settings)
+    store = derived(settings)
     transform, stored = restored(store), content(store)
     assert (transform.dim, transform.frame_rate_hz) == (store.dim, store.frame_rate_hz)
     for (name, _), latents in reversed(clips().items()):
@@ -149,10 +173,8 @@ def test_the_handle_and_the_fitted_arrays_are_all_that_a_transform_is(make_store
 
 
 @every_example
-def test_frames_that_are_not_finite_spoil_their_own_utterance_only_and_are_not_made_up_for(
-    make_store, derive, settings
-):
-    store = derive(make_store(clips())[0], settings)
+def test_frames_that_are_not_finite_spoil_their_own_utterance_only_and_are_not_made_up_for(derived, settings):
+    store = derived(settings)
     assert all(np.isfinite(array).all() for array in store.fitted().values())
     latents = {name: latents for name, (latents, _) in content(store).items()}
     assert not np.isfinite(latents.pop("t3-0")).all(axis=1).any()
@@ -161,8 +183,8 @@ def test_frames_that_are_not_finite_spoil_their_own_utterance_only_and_are_not_m
 
 
 @every_example
-def test_a_causal_transform_does_not_look_ahead(make_store, derive, settings):
-    store = derive(make_store(clips())[0], settings)
+def test_a_causal_transform_does_not_look_ahead(derived, settings):
+    store = derived(settings)
     transform, latents = restored(store), clip(120, seed=99)
     if not transform.causal:
         assert store.handle["causal"] is False
@@ -177,9 +199,8 @@ def test_a_causal_transform_does_not_look_ahead(make_store, derive, settings):
 
 
 @every_example
-def test_the_inverse_is_as_good_as_declared(make_store, derive, settings):
-    source = make_store(clips())[0]
-    store = derive(source, settings)
+def test_the_inverse_is_as_good_as_declared(source, derived, settings):
+    store = derived(settings)
     handles = [source.path.with_suffix(".json"), store.path.with_suffix(".json")]
     declared = SECTIONS[settings["kind"]].has_inverse
     assert declared == (restored(store).inverse != "none"), "a table plans by the config what can be heard"
