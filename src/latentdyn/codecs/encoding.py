@@ -27,6 +27,8 @@ _SHORT_S = 60.0  # a recording of at most this length may be held as a whole
 _READERS = 4
 _AHEAD = 8  # recordings that are read before they are needed, at least
 
+_Pieces = Iterator[tuple[np.ndarray, np.ndarray]]
+
 
 def encode_recordings(part: pd.DataFrame, audio: Path, codec: Codec, spool: Spool, batch_s: float = 0.0) -> None:
     """Encode the utterances of `part` (utterance_id, path, sha256, ...) that the spool does not hold yet.
@@ -40,8 +42,9 @@ def encode_recordings(part: pd.DataFrame, audio: Path, codec: Codec, spool: Spoo
     """
     part = part.assign(duration_s=part["n_samples"] / part["sample_rate_hz"])
     waiting = part[~part["utterance_id"].isin(spool.done)]
+    total_s = float(part["duration_s"].sum()) * (1 + 1e-9)  # tqdm warns if a sum in another order is larger by a digit
     with (
-        progress(total=float(part["duration_s"].sum()), unit="s", unit_scale=True, desc="audio") as bar,
+        progress(total=total_s, unit="s", unit_scale=True, desc="audio") as bar,
         ThreadPoolExecutor(_READERS) as readers,
         ThreadPoolExecutor(1) as writer,
     ):
@@ -58,12 +61,15 @@ def encode_recordings(part: pd.DataFrame, audio: Path, codec: Codec, spool: Spoo
                 encoded = _encoded(codec, batch)
                 if written:
                     written.result()
-                written = writer.submit(write, encoded)
-                if batch[0].whole is None:  # it is encoded piece by piece, while it is written
-                    written.result()
+                if batch[0].whole is None:  # long, and encoded only as it is written: here, where Ctrl-C ends it
+                    spool.commit()  # what is finished does not wait for its end
+                    write(encoded)
+                else:
+                    written = writer.submit(write, encoded)
             if written:
                 written.result()
         finally:
+            readers.shutdown(cancel_futures=True)
             writer.shutdown()
             spool.commit()
 
@@ -111,19 +117,12 @@ def _read_ahead(
 ) -> Iterator[list[_Recording]]:
     """The recordings of each batch, in order; the next ones are read meanwhile."""
     coming: deque[list[Future[_Recording]]] = deque()
-    try:
-        for batch in batches:
-            coming.append([readers.submit(_read, row, audio / str(row.path), codec) for row in batch])
-            if sum(map(len, coming)) >= _AHEAD + len(coming[0]):
-                yield [future.result() for future in coming.popleft()]
-        while coming:
+    for batch in batches:
+        coming.append([readers.submit(_read, row, audio / str(row.path), codec) for row in batch])
+        if sum(map(len, coming)) >= _AHEAD + len(coming[0]):
             yield [future.result() for future in coming.popleft()]
-    finally:
-        for future in (future for batch in coming for future in batch):
-            future.cancel()
-
-
-_Pieces = Iterator[tuple[np.ndarray, np.ndarray]]
+    while coming:
+        yield [future.result() for future in coming.popleft()]
 
 
 def _encoded(codec: Codec, batch: Sequence[_Recording]) -> list[tuple[_Recording, _Pieces]]:
@@ -134,7 +133,8 @@ def _encoded(codec: Codec, batch: Sequence[_Recording]) -> list[tuple[_Recording
     whole = [recording.whole for recording in batch if recording.whole is not None]
     if len(batch) == 1:
         ((samples, level),) = whole
-        return [(batch[0], iter([(np.concatenate(list(codec.stream([samples]))), level)]))]
+        latents = np.concatenate([np.empty((0, codec.dim), np.float32), *codec.stream([samples])])
+        return [(batch[0], iter([(latents, level)]))]
     padded = np.zeros((len(batch), max(len(level) for _, level in whole) * codec.hop_samples), np.float32)
     for line, (samples, _) in zip(padded, whole, strict=True):
         line[: len(samples)] = samples

@@ -1,6 +1,8 @@
 """From recordings to latents and levels: the meter beside the codec, and what a changed recording does."""
 
 import math
+import signal
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from latentdyn.codecs import encoding
 from latentdyn.codecs.base import frame_count
 from latentdyn.codecs.encoding import _batches, encode_recordings, encode_stream
 from latentdyn.codecs.tiling import cut
@@ -171,3 +174,59 @@ def test_a_recording_that_disappeared_is_told(corpus: tuple[pd.DataFrame, Path],
     (audio / "c.wav").unlink()
     with pytest.raises(UserError, match=r"c\.wav"):
         encode_recordings(part, audio, CODEC, Spool(tmp_path / "spool", CODEC.dim))
+
+
+def test_ctrl_c_ends_a_long_recording_at_once_and_keeps_what_is_finished(
+    corpus: tuple[pd.DataFrame, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    part, audio = corpus
+    begun, committed = 0, []
+
+    class Interrupted(Means):
+        sample_rate_hz, frame_rate_hz = 16_000, 4000.0
+
+        def stream(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+            nonlocal begun
+            begun += 1
+            for tile in super().stream(blocks):
+                yield tile
+                if begun == 2:
+                    committed.append((tmp_path / "spool/ledger.jsonl").read_text().count("\n"))
+                    signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(encoding, "_SHORT_S", 1.1)  # "a" is short, "b" is long
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    spool = Spool(tmp_path / "spool", 1)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            encode_recordings(part, audio, Interrupted(), spool)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert begun == 2 and committed == [1]  # after a tile of "b"
+    spool.close()
+    assert Spool(tmp_path / "spool", 1).done == {"a"}
+
+
+def test_a_recording_of_no_sample_at_the_codecs_rate_has_no_frame(tmp_path: Path):
+    rows = []
+    for i, n in enumerate([1, 48_000]):
+        path = tmp_path / f"{i}.wav"
+        soundfile.write(path, np.full(n, 0.1), 48_000)
+        rows.append({"utterance_id": str(i), "path": path.name, "n_samples": n, "sample_rate_hz": 48_000,
+                     "sha256": file_sha256(path)})  # fmt: skip
+    for batch_s in (0.0, 10.0):
+        spool = Spool(tmp_path / f"spool{batch_s}", CODEC.dim)
+        encode_recordings(pd.DataFrame(rows), tmp_path, CODEC, spool, batch_s)
+        assert [len(latents) for latents, _ in contents(spool).values()] == [0, 13]
+
+
+def test_the_bar_is_full_at_the_end_whatever_the_order(tmp_path: Path, noise: Callable[..., np.ndarray]):
+    rows = []
+    for name, n in (("a", 4800), ("b", 3200), ("c", 1600)):  # 0.3 + 0.2 + 0.1 s are less than 0.1 + 0.2 + 0.3 s
+        soundfile.write(tmp_path / f"{name}.wav", noise(name, n), 16_000)
+        rows.append({"utterance_id": name, "path": f"{name}.wav", "n_samples": n, "sample_rate_hz": 16_000,
+                     "sha256": file_sha256(tmp_path / f"{name}.wav")})  # fmt: skip
+    spool = Spool(tmp_path / "spool", CODEC.dim)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encode_recordings(pd.DataFrame(rows), tmp_path, CODEC, spool, batch_s=10.0)
