@@ -90,7 +90,7 @@ def _begun(state: Path, part: Part) -> Path:
 def _fit_parts(
     fitting: Fitting[Any], parts: list[Part], start: Weights | None, state: Path, checkpoint_interval_s: float
 ) -> Iterator[tuple[Part, nn.Module, Iterable[dict[str, float]]]]:
-    """Fit these parts, and yield each as soon as it is fitted, with its curve; those that are trained side by side."""
+    """Fit these parts, and yield each as soon as it is fitted, with its curve. Trainings run side by side."""
     trainings = {}
     for part in parts:
         model = _begin(fitting, part, start)

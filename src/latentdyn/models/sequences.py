@@ -239,8 +239,9 @@ class SequenceObjective(Objective):
         largest, worst = self.model.deviations(frames).abs().flatten(1).max(1).values.max(0)
         weights = f", or {self.weights}" if self.weights else ""
         return UserError(
-            f"training stopped: the loss is not finite at step {step} (the largest number of its batch is "
-            f"{float(largest):.4g} deviations from the mean, in the sequence from store row {int(rows[worst])} on)",
+            f"training stopped: the loss or its gradient is not finite at step {step} (the largest number of its "
+            f"batch is {float(largest):.4g} deviations from the mean, in the sequence from store row "
+            f"{int(rows[worst])} on)",
             f"{file}, the batch",
             f"look for outliers in these latents, or lower training.learning_rate of the representation{weights}",
         )

@@ -89,8 +89,8 @@ class Likelihood(Objective):
             np.savez(opened, rows=rows.cpu(), context=context.cpu(), delta=delta.cpu(), step=step)
         norm, worst = delta.norm(dim=1).max(0)
         return UserError(
-            f"training stopped: the loss is not finite at step {step} of horizon k={self.k} (largest ||Δx|| in its "
-            f"batch: {float(norm):.4g}, at store row {int(rows[worst])})",
+            f"training stopped: the loss or its gradient is not finite at step {step} of horizon k={self.k} "
+            f"(largest ||Δx|| in its batch: {float(norm):.4g}, at store row {int(rows[worst])})",
             f"{file}, the batch",
             "look for outliers in these latents, lower training.learning_rate or raise log_sigma_min; where a regime "
             "generates contexts, shorten its rollouts or narrow the clamps of the head",

@@ -71,8 +71,8 @@ class Training:
             with `skipped` if the objective skips updates.
 
     Raises:
-        UserError: a loss is not finite (where such updates are skipped: too many of them); or the best step is to be
-            chosen by held-out speakers, and there are none.
+        UserError: a loss or its gradient is not finite (where such updates are skipped: too many of them); or the best
+            step is to be chosen by held-out speakers, and there are none.
     """
 
     def __init__(

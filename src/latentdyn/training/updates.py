@@ -65,7 +65,7 @@ class Objective:
         """Take note that the model holds the weights of this step for good; 0: those that the training began with."""
 
     def nonfinite_error(self, step: int, folder: Path) -> UserError:
-        """The error to raise if this step's loss is not finite; the batch may be written to `folder`."""
+        """The error to raise if this step's loss or its gradient is not finite. The batch may go to `folder`."""
         raise NotImplementedError  # abstract
 
 
@@ -148,7 +148,8 @@ class Updates:
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         finite = torch.isfinite(norm + loss.detach())
-        # the fused optimiser divides by the one, and does nothing where the other is 1: no pass for the clip alone
+        # the fused optimiser divides gradients by grad_scale, and does nothing where found_inf is 1: so clipping takes
+        # no pass of its own over the gradients
         self.optimizer.grad_scale = (norm / self.clip_norm).clamp(min=1.0)
         self.optimizer.found_inf = (~finite).float()
         with torch.no_grad():

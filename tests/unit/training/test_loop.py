@@ -153,10 +153,33 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_batch(data, tmp_p
     data = [dataclasses.replace(train_windows, latents=latents), data[1]]
     torch.manual_seed(0)
     predictor = build_predictor(MDN, 2)
-    with pytest.raises(UserError, match=r"loss is not finite at step \d+ of horizon k=1.*nonfinite_batch_k1\.npz"):
+    with pytest.raises(UserError, match=r"not finite at step \d+ of horizon k=1.*nonfinite_batch_k1\.npz"):
         fit(predictor, data, SETTINGS, tmp_path / "s.pt")
     batch = np.load(tmp_path / "nonfinite_batch_k1.npz")
     assert batch["context"].shape == (32, 2, 2) and row in [*batch["rows"], *(batch["rows"] - 1), *(batch["rows"] - 2)]
+
+
+@pytest.mark.parametrize("at", [0, 9, 25, 39])  # 9 and 39 are followed by a validation
+@pytest.mark.parametrize("part", ["loss", "gradient"])
+def test_an_update_that_is_not_finite_changes_no_weight_and_is_told_by_its_own_step(
+    data, tmp_path, monkeypatch, at, part
+):
+    predictor, loss, before = build_predictor(MDN, 2), Likelihood.loss, {}
+    predictor.set_scaling(Scaling.fit(data[0]))
+
+    def spoilt(self, step):
+        if step != at:
+            return loss(self, step)
+        before.update({name: value.clone() for name, value in predictor.state_dict().items()})
+        zero = sum(parameter.sum() for parameter in predictor.parameters()) * 0.0
+        return loss(self, step) + (zero.sqrt() if part == "gradient" else np.inf)  # the slope of a root at 0 is inf
+
+    monkeypatch.setattr(Likelihood, "loss", spoilt)
+    with pytest.raises(UserError, match=f"not finite at step {at} of horizon k=1"):
+        fit(predictor, data, SETTINGS, tmp_path / "s.pt")
+    for name, value in predictor.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert np.load(tmp_path / "nonfinite_batch_k1.npz")["step"] == at
 
 
 def test_choosing_by_held_out_speakers_needs_some(data, tmp_path):

@@ -314,5 +314,5 @@ def test_an_update_that_overflowed_is_left_out_and_counted(windows, tmp_path):
 def test_too_many_of_them_stop_the_training(windows, tmp_path):
     predictor = fresh(windows)
     predictor.nll_under = Overflowing(predictor, at=set(range(3 * STEPS, 10**6)))
-    with pytest.raises(UserError, match=r"loss is not finite at step \d+ .*shorten its rollouts"):
+    with pytest.raises(UserError, match=r"loss or its gradient is not finite at step \d+ .*shorten its rollouts"):
         run(windows, tmp_path / "s.pt", SCHEDULED, predictor=predictor)

@@ -96,7 +96,7 @@ class Denoising(Objective):
 
     def nonfinite_error(self, step: int, folder: Path) -> UserError:
         return UserError(
-            f"training stopped: the denoising loss is not finite at step {step}",
+            f"training stopped: the denoising loss or its gradient is not finite at step {step}",
             folder,
             "look for outliers in these latents, or lower training.learning_rate of the correction",
         )

@@ -114,7 +114,7 @@ def test_a_loss_that_is_not_finite_stops_it(tmp_path):
     model = ScoreModel(2, width=8, blocks=1, sigma_min=0.1, sigma_max=1.0)
     latents[:] = torch.inf
     settings = dataclasses.replace(SETTINGS, select="last")
-    with pytest.raises(UserError, match="denoising loss is not finite at step 0"):
+    with pytest.raises(UserError, match="denoising loss or its gradient is not finite at step 0"):
         train_score(model, latents, rows, rows, settings, tmp_path / "s.pt")
 
 
