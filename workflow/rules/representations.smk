@@ -2,7 +2,7 @@
 
 
 rule encode_latents:
-    """Encode one part of a corpus; a killed job continues after its last committed utterance."""
+    """Encode one part of a corpus; a killed job continues after its last finished utterance."""
     input:
         part="results/{corpus}/parts/{part}of{n_parts}.parquet",
         weights=encoder_files,

@@ -62,7 +62,6 @@ def encode_recordings(part: pd.DataFrame, audio: Path, codec: Codec, spool: Spoo
                 if written:
                     written.result()
                 if batch[0].whole is None:  # long, and encoded only as it is written: here, where Ctrl-C ends it
-                    spool.commit()  # what is finished does not wait for its end
                     write(encoded)
                 else:
                     written = writer.submit(write, encoded)
@@ -71,7 +70,7 @@ def encode_recordings(part: pd.DataFrame, audio: Path, codec: Codec, spool: Spoo
         finally:
             readers.shutdown(cancel_futures=True)
             writer.shutdown()
-            spool.commit()
+            spool.sync()
 
 
 @dataclass(frozen=True)

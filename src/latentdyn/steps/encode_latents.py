@@ -1,4 +1,4 @@
-"""Encode one part of a corpus into a latents store; a killed job continues after its last committed utterance."""
+"""Encode one part of a corpus into a latents store; a killed job continues after its last finished utterance."""
 
 import argparse
 import logging

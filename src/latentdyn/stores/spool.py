@@ -1,9 +1,10 @@
 """Encoded utterances on their way into a store: kept one by one, so that a killed job continues where it stopped.
 
 A spool is a folder with `frames.f32` (appended rows of latents and level) and `ledger.jsonl` (a line for each finished
-utterance, written after its rows are on the disk: id, number of rows, and a digest of these, of the rows and of the
-folder's name). Lines are written every few seconds, since a disk takes longer than a codec to finish an utterance. When
-a spool is opened again, it is kept up to the first line that does not match its rows. What comes after is of an
+utterance, written after its rows: id, number of rows, and a digest of these, of the rows and of the folder's name). So
+a killed process, and one whose disk is full, has lost no finished utterance. Both files are synced every few seconds
+only, since a disk takes longer than a codec to finish an utterance: a machine that crashes may lose those since then.
+When a spool is opened again, it is kept up to the first line that does not match its rows. What comes after is of an
 utterance that was cut off, or is damaged; it is dropped and encoded again.
 """
 
@@ -15,7 +16,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from latentdyn.files import canonical_json
 
 log = logging.getLogger(__name__)
 
-_COMMIT_EVERY_S = 2.0
+_SYNC_EVERY_S = 2.0
 
 
 class Spool:
@@ -39,11 +40,11 @@ class Spool:
         self._frames.truncate(sum(n for n, _ in self._done.values()) * self._row_bytes)
         self._ledger = open(self._folder / "ledger.jsonl", "ab")  # noqa: SIM115
         self._ledger.truncate(sum(len(_line(name, *entry)) for name, entry in self._done.items()))
-        self._uncommitted, self._committed = b"", time.monotonic()
+        self._synced = time.monotonic()
 
     @property
     def done(self) -> frozenset[str]:
-        """Utterances that are finished and need not be encoded again; after a crash, those that were committed."""
+        """Utterances that are finished and need not be encoded again."""
         return frozenset(self._done)
 
     def append(self, utterance_id: str, pieces: Iterable[tuple[np.ndarray, np.ndarray]]) -> int:
@@ -57,18 +58,20 @@ class Spool:
             self._frames.write(content)
             digest.update(content)
             n += len(rows)
-        self._uncommitted += _line(utterance_id, n, digest.hexdigest())
+        self._frames.flush()
+        self._ledger.write(_line(utterance_id, n, digest.hexdigest()))
+        self._ledger.flush()
         self._done[utterance_id] = n, digest.hexdigest()
-        if time.monotonic() - self._committed > _COMMIT_EVERY_S:
-            self.commit()
+        if time.monotonic() - self._synced > _SYNC_EVERY_S:
+            self.sync()
         return n
 
-    def commit(self) -> None:
-        """Make everything so far outlast a crash."""
-        self._sync(self._frames)
-        self._ledger.write(self._uncommitted)
-        self._sync(self._ledger)
-        self._uncommitted, self._committed = b"", time.monotonic()
+    def sync(self) -> None:
+        """Make everything so far outlast a crash of the machine."""
+        for file in (self._frames, self._ledger):
+            file.flush()
+            os.fsync(file.fileno())
+        self._synced = time.monotonic()
 
     def read(self, utterance_ids: Iterable[str]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         """Finished utterances in this order: id, latents (T, D), energy_db (T,).
@@ -76,7 +79,6 @@ class Spool:
         Raises:
             UserError: the rows of one are not those that were written.
         """
-        self.commit()
         starts, before = {}, 0
         for utterance_id, (n, _) in self._done.items():
             starts[utterance_id] = before
@@ -96,7 +98,7 @@ class Spool:
                 yield utterance_id, rows[:, : self._dim], rows[:, self._dim]
 
     def close(self) -> None:
-        self.commit()
+        self.sync()
         self._frames.close()
         self._ledger.close()
 
@@ -131,11 +133,6 @@ class Spool:
 
     def _digest(self, utterance_id: str) -> "hashlib._Hash":
         return hashlib.sha256(canonical_json([self._folder.name, utterance_id]).encode())
-
-    @staticmethod
-    def _sync(file: Any) -> None:
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _line(utterance_id: str, n_frames: int, digest: str) -> bytes:

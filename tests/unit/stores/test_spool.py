@@ -87,18 +87,22 @@ def test_a_ledger_that_says_nothing_is_told_and_replaced(tmp_path, caplog, ledge
     np.testing.assert_array_equal(next(spool.read(["u0"]))[1], expect(0)[0])
 
 
-def test_finished_work_outlasts_a_crash_every_few_seconds(tmp_path, monkeypatch):
-    now = iter([0.0, 1.0, 2.5, 2.5, 3.0])
-    monkeypatch.setattr("latentdyn.stores.spool.time.monotonic", lambda: next(now))
+def test_a_killed_process_has_lost_no_finished_utterance(tmp_path):
     spool = Spool(tmp_path / "a", 4)
-    for i, kept in enumerate([set(), {"u0", "u1"}, {"u0", "u1"}]):
+    for i in range(3):
         spool.append(f"u{i}", pieces(i))
-        (tmp_path / f"crashed{i}").mkdir()
-        for file in (tmp_path / "a").iterdir():
-            (tmp_path / f"crashed{i}" / file.name).write_bytes(file.read_bytes())
-        assert spool.done == {f"u{j}" for j in range(i + 1)}
-        lines = (tmp_path / f"crashed{i}/ledger.jsonl").read_text().splitlines()
-        assert {line.split('"')[1] for line in lines} == kept
+        shutil.copytree(tmp_path / "a", tmp_path / f"killed{i}/a")  # what the process has given to the system
+        assert Spool(tmp_path / f"killed{i}/a", 4).done == {f"u{j}" for j in range(i + 1)} == spool.done
+
+
+def test_finished_work_is_synced_every_few_seconds(tmp_path, monkeypatch):
+    now, synced = 0.0, []
+    monkeypatch.setattr("latentdyn.stores.spool.time.monotonic", lambda: now)
+    monkeypatch.setattr("latentdyn.stores.spool.os.fsync", lambda _: synced.append(now))
+    spool = Spool(tmp_path, 4)
+    for i, now in enumerate([1.0, 2.5, 3.0, 4.4, 4.6]):  # noqa: B007
+        spool.append(f"u{i}", pieces(i))
+    assert synced == [2.5, 2.5, 4.6, 4.6]  # both files
 
 
 def test_utterances_are_read_in_any_order(tmp_path):
