@@ -34,17 +34,12 @@ def step(name: str, folder: Path, **options: object) -> list[str]:
 
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=folder, env=of_checkout(folder), capture_output=True, text=True)
-
-
-def of_checkout(folder: Path) -> dict[str, str]:
-    """An environment in which steps are those of a checkout."""
-    return environment() | {"PYTHONPATH": str(folder / "src")}
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
 
 
 def kill_when(command: list[str], folder: Path, ready) -> None:
     """Start a command and kill -9 it as soon as `ready()`, which must come before it is done."""
-    process = subprocess.Popen(command, cwd=folder, env=of_checkout(folder), stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=folder, env=environment(), stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not ready():
         assert process.poll() is None, "it was done before it could be killed"
@@ -60,8 +55,6 @@ def prepared(tmp_path_factory) -> Checkout:
     checkout = new_checkout(tmp_path_factory.mktemp("prepared") / "checkout")
     for i in range(40):
         speak(checkout.folder / f"audio/s{i % 10}/more{i}.wav", 1000 + i, seconds=6)
-    # all of them are encoded in less time than passes between two commits
-    checkout.edit("src/latentdyn/stores/spool.py", "_COMMIT_EVERY_S = 2.0", "_COMMIT_EVERY_S = 0.0")
     checkout.configure(lambda c: c["corpora"]["tiny"].update(encoding_parts=1))
     checkout.snakemake("--", "results/tiny/mel/frames.json", "results/tiny/parts/0of1.parquet")
     return checkout
