@@ -157,7 +157,7 @@ def test_a_loss_that_is_not_finite_keeps_what_came_before(checkout):
     checkout.configure(own_latents)
     old = "self._apply(self.objective.loss(step)"  # latents that would do this are refused before
     checkout.edit("src/latentdyn/training/updates.py", old, f"{old} * (float('inf') if step == 7 else 1)")
-    said = refused(checkout, "the loss is not finite at step", "horizon k=1", "nonfinite_batch_k1.npz")
+    said = refused(checkout, "the loss or its gradient is not finite at step", "horizon k=1", "nonfinite_batch_k1.npz")
     assert len(list(checkout.folder.glob("results/.state/**/nonfinite_batch_k1.npz"))) == 1, said
     assert (checkout.folder / "results/tiny/mel/frames.json").exists()
 
