@@ -79,10 +79,6 @@ class Denoising(Objective):
         self.batch_size, self.seed_names = batch_size, seed_names
         self.held_out = len(held_out_rows) > 0
         self._draws = torch.Generator(latents.device)
-        self.generators = [self._draws]
-
-    def arithmetic(self, step: int) -> int:
-        return 0  # always the same
 
     def prepare(self, step: int) -> None:
         self._draws.manual_seed(seed_for(*self.seed_names, "step", step))
