@@ -90,7 +90,7 @@ def _read(row: Any, path: Path, codec: Codec) -> _Recording:
     whole = None
     if row.duration_s <= _SHORT_S:
         samples = read_audio(path, codec.sample_rate_hz)
-        whole = samples, levels(samples, codec.hop_samples)
+        whole = samples, _levels(samples, codec.hop_samples)
     duration_s = float(row.duration_s)
     return _Recording(str(row.utterance_id), path, duration_s, duration_s * codec.frame_rate_hz, whole)
 
@@ -173,7 +173,7 @@ def encode_stream(codec: Codec, blocks: Iterator[np.ndarray]) -> Iterator[tuple[
         yield latents, meter.take(len(latents))
 
 
-def levels(audio: np.ndarray, hop_samples: int) -> np.ndarray:
+def _levels(audio: np.ndarray, hop_samples: int) -> np.ndarray:
     """The levels (T,) of a whole recording (n,), see `encode_stream`."""
     meter = _LevelMeter(hop_samples)
     for _ in meter.listen(iter([audio])):

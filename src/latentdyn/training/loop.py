@@ -162,6 +162,8 @@ def run(trainings: Sequence[Training], checkpoint_interval_s: float = 60.0) -> I
 
     On a GPU they overlap: no model of ours fills one alone. Nothing that one of them does changes another.
     """
+    if not trainings:
+        return  # a bar for nothing would be drawn
     going = list(trainings)
     name = " ".join(training.name.strip(": ") for training in going)
     total = sum(training.settings.steps for training in going)

@@ -19,8 +19,6 @@ from torch import Tensor, nn
 from latentdyn.errors import UserError
 
 _UNCAPTURED = 2  # updates of an arithmetic before its capture: they load kernels and reserve what libraries need
-
-
 _PLAIN_STEP = inspect.unwrap(torch.optim.AdamW.step)
 
 

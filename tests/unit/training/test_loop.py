@@ -16,6 +16,7 @@ from latentdyn.stores.windows import Scaling, Windows, common_frames
 from latentdyn.training import likelihood
 from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.loop import TrainingSettings, train
+from latentdyn.training.loop import run as run_trainings
 from latentdyn.training.regimes import TeacherForced
 from latentdyn.training.updates import _by_learning_rate
 from tests.settings import settings_of
@@ -123,6 +124,11 @@ updates.load(updates.optimizer.state_dict())
 assert "torch._dynamo" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_nothing_to_train_draws_no_bar(monkeypatch):
+    monkeypatch.setattr("latentdyn.training.loop.progress", lambda **_: pytest.fail("a bar"))
+    assert list(run_trainings([])) == []
 
 
 def test_patience_stops_early(data, tmp_path):
