@@ -31,6 +31,7 @@ import zarr
 
 from latentdyn.errors import UserError
 from latentdyn.files import read_handle
+from latentdyn.stores.mapping import map_rows
 from latentdyn.stores.verified import VerifiedFiles
 
 SCHEMA_VERSION = 3
@@ -83,12 +84,16 @@ class LatentsStore:
         return array
 
     def load(self) -> np.ndarray:
-        """All rows, (n_rows, D) float32, read block by block into one array; the next shard is read meanwhile.
+        """All rows, (n_rows, D) float32: the files themselves where that goes (see stores.mapping), or read block by
+        block into one array, each shard ahead of its use.
 
         Raises:
             UserError: a shard is not the one that the handle describes.
         """
-        source, out = self.array(), np.empty((self.n_rows, self.dim), np.float32)
+        source = self.array()
+        if (mapped := map_rows(self.files, source)) is not None:
+            return mapped
+        out = np.empty((self.n_rows, self.dim), np.float32)
         shards = range(0, self.n_rows, SHARD_FRAMES)
         names = [f"{source.path}/{source.metadata.encode_chunk_key((shard, 0))}" for shard in range(len(shards))]
         for start, _ in zip(shards, self.files.ahead(names), strict=True):

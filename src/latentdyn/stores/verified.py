@@ -5,6 +5,9 @@ the disk once, where zarr alone would read each of its chunks by itself: this pa
 does not list does not exist.
 """
 
+import contextlib
+import mmap
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -86,6 +89,31 @@ class VerifiedFiles(MutableMapping[str, Buffer]):
                         self._keep(ready, content.result())
                     yield ready
 
+    @contextlib.contextmanager
+    def opened(self, name: str) -> Iterator[tuple[int, np.ndarray | None]]:
+        """An open file and its content, verified, which is not copied; (-1, None) if the handle lists no such file.
+
+        Raises:
+            UserError: it is missing, or not as it was written.
+        """
+        if name not in self._files:
+            yield -1, None
+            return
+        path = self._folder / name
+        try:
+            file = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise self._unreadable(path, error) from None
+        try:
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_WILLNEED)
+            content = np.empty(0, np.uint8)
+            if os.fstat(file).st_size:  # an empty file cannot be mapped
+                content = np.frombuffer(mmap.mmap(file, 0, prot=mmap.PROT_READ), np.uint8)
+            self._check(path, content, self._files[name])
+            yield file, content
+        finally:
+            os.close(file)
+
     def _keep(self, name: str, content: np.ndarray) -> Buffer:
         while len(self._latest) >= _KEPT:
             del self._latest[next(iter(self._latest))]
@@ -97,7 +125,14 @@ class VerifiedFiles(MutableMapping[str, Buffer]):
         try:
             content = np.fromfile(path, np.uint8)
         except OSError as error:
-            raise UserError(f"a file of this store cannot be read ({error.strerror})", path, self._fix) from None
+            raise self._unreadable(path, error) from None
+        self._check(path, content, facts)
+        return content
+
+    def _unreadable(self, path: Path, error: OSError) -> UserError:
+        return UserError(f"a file of this store cannot be read ({error.strerror})", path, self._fix)
+
+    def _check(self, path: Path, content: np.ndarray, facts: Mapping[str, Any]) -> None:
         if len(content) != facts["bytes"] or crc32c(content) != facts["crc32c"]:
             raise UserError(
                 "this file of a store is not the one that the store's handle describes: it was damaged, edited or "
@@ -105,7 +140,6 @@ class VerifiedFiles(MutableMapping[str, Buffer]):
                 path,
                 self._fix,
             )
-        return content
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)
