@@ -33,8 +33,9 @@ def fresh(finished_once: Checkout, slurm: Slurm, tmp_path: Path) -> SlurmCheckou
     return SlurmCheckout(tmp_path / "checkout", slurm)
 
 
-def test_jobs_go_where_they_belong_and_make_the_tables_of_a_local_run(fresh, slurm, finished_once):
+def test_jobs_go_where_they_belong_and_make_the_tables_of_a_local_run(fresh, slurm, finished_once, monkeypatch):
     finished_once.snakemake()
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # logs say what a job has loaded itself
     fresh.wait(fresh.submit())
     jobs = slurm.jobs()
     assert {job["state"] for job in jobs} == {"COMPLETED"}
@@ -44,6 +45,10 @@ def test_jobs_go_where_they_belong_and_make_the_tables_of_a_local_run(fresh, slu
     assert {(job["partition"], job["gpus"]) for job in others} == {("cpu", "N/A")} and rules(others) == CPU
     (group,) = [job for job in jobs if rules([job]) == {"diagnostics_measure_clusters": 1}]
     assert group["mem"] == "6000M"  # twice 3000, for they run at once
+    results = fresh.folder / "results/tiny"
+    alone, grouped = (next(results.rglob(f"{log}.log")).read_text() for log in ("train_predictor", "measure_clusters"))
+    assert re.search(r"\| +numpy\n", alone) and re.search(r"\| +latentdyn\.errors\n", grouped)
+    assert not re.search(r"\| +numpy\n", grouped)  # its jobs are copies of one Python
     for table in ("phase1_lagged", "phase0"):
         assert fresh.read(f"tables/{table}.csv") == finished_once.read(f"tables/{table}.csv")
     assert fresh.planned() == {}

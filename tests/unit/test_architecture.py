@@ -18,7 +18,7 @@ def rooms() -> dict[str, set[str]]:
     text = DOCUMENT.read_text()
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ?([^|]*)\|$", text.partition("## Rooms")[2], re.M)
     allowed = {room: set(re.findall(r"`(\w+)`", names.partition("(")[0])) for room, names in rows}
-    allowed["steps"] = allowed.keys() - {"config", "steps", "certificate", "dataset", "__main__"}
+    allowed["steps"] = allowed.keys() - {"config", "steps", "certificate", "dataset", "forkserver", "__main__"}
     return allowed
 
 

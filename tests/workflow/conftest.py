@@ -15,6 +15,8 @@ import pytest
 import soundfile
 import yaml
 
+from latentdyn.forkserver import VARIABLE, client
+
 from .warm import warm_python
 
 ROOT = Path(__file__).parents[2]
@@ -55,15 +57,15 @@ class Checkout:
     def snakemake(
         self, *arguments: str, check: bool = True, env: dict[str, str] | None = None, first: tuple[Path, ...] = ()
     ) -> subprocess.CompletedProcess[str]:
-        """Run it to its end, by the warm Python; in a given environment, by the real one, as its jobs are.
+        """Run it to its end, by a copy of the warm Python; in a given environment, by the real one.
 
         Args:
             first: folders with programs that jobs run instead.
         """
         command = self.command(*arguments)
         if env is None:
-            env = environment(*first, warm_python().folder)
-            command[0] = str(warm_python().folder / "python")
+            env = warm_environment(*first)
+            command[:1] = client()
         done = subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True)
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
@@ -110,6 +112,11 @@ def environment(*first: Path) -> dict[str, str]:
         "CUDA_VISIBLE_DEVICES": "",
         "PYTHONDONTWRITEBYTECODE": "",
     }
+
+
+def warm_environment(*first: Path) -> dict[str, str]:
+    """The same, where jobs are copies of the warm Python."""
+    return {**environment(*first), VARIABLE: str(warm_python().address)}
 
 
 def speak(path: Path, seed: int, seconds: float = 4.0) -> None:

@@ -26,14 +26,14 @@ from latentdyn.config.predictors import PredictorKind
 from latentdyn.config.regimes import RegimeKind
 from latentdyn.config.representations import RepresentationKind
 from latentdyn.config.tables.base import TableKind
+from latentdyn.forkserver import client
 from latentdyn.stores.frames import index_frames, write_frames
 from latentdyn.stores.latents import open_latents
 from latentdyn.stores.latents_writer import LatentsWriter
 from latentdyn.stores.lineage import root_facts
 from tests.settings import kind_of
 
-from .conftest import ROOT, Checkout, environment, new_checkout
-from .warm import warm_python
+from .conftest import ROOT, Checkout, environment, new_checkout, warm_environment
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("[bc]*/README.md"))]
 DOCUMENTS.remove(ROOT / "docs/extending.md")  # its blocks belong together: test_extending runs them
@@ -196,8 +196,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def test_snakemake_plans_it(reader, command):
     arguments = shlex.split(command)[1:]
     dry_run = [] if "--unlock" in arguments else ["-n", "--quiet", "all", "--cores", "1"]
-    snakemake = [str(warm_python().folder / "python"), "-m", "snakemake", *dry_run, *arguments]
-    done = subprocess.run(snakemake, cwd=reader.folder, env=environment(), capture_output=True, text=True)
+    snakemake = [*client(), "-m", "snakemake", *dry_run, *arguments]
+    done = subprocess.run(snakemake, cwd=reader.folder, env=warm_environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -1,12 +1,16 @@
 """What a run tells of its jobs, and why it would run some again."""
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
-from .conftest import Checkout, environment
+from latentdyn.files import file_sha256
+from latentdyn.forkserver import VARIABLE
+
+from .conftest import Checkout, environment, new_checkout
 
 pytestmark = pytest.mark.workflow
 
@@ -37,3 +41,18 @@ def test_every_job_is_in_the_manifest_and_an_edit_is_named(finished):
     failed = latentdyn(finished, "runs", "--failed", "--rule", "tabulate_metrics")
     assert "failed       tabulate_metrics  tiny phase1_lagged" in failed and "error: " in failed
     assert latentdyn(finished, "runs", "--rule", "train_predictor").count("train_predictor  tiny mel net ") == 1
+
+
+def test_jobs_that_are_copies_of_one_python_write_what_jobs_that_load_their_libraries_write(tmp_path):
+    written = []
+    for name, server in (("alone", {VARIABLE: "none"}), ("copies", {})):
+        checkout = new_checkout(tmp_path / name)
+        checkout.snakemake(env=environment() | {"PYTHONPROFILEIMPORTTIME": "1"} | server)  # logs say what a job loads
+        logs = "".join(log.read_text() for log in checkout.folder.glob("results/tiny/**/logs/**/*.log"))
+        assert re.search(r"\| +latentdyn\.errors\n", logs)
+        assert bool(re.search(r"\| +torch\n", logs)) == (name == "alone")
+        results = checkout.folder / "results/tiny"
+        files = [file for file in results.rglob("*") if file.is_file() and file.suffix != ".log"]
+        written.append({str(file.relative_to(results)): file_sha256(file) for file in files
+                        if not file.name.endswith(".run.json")})  # fmt: skip
+    assert written[0] == written[1] and "mel/net/seed0/predictor.safetensors" in written[0]

@@ -1,6 +1,7 @@
 """No stale table: after a failure, a deleted file or replaced recordings, the same command fails again or is right."""
 
 import os
+import shlex
 import shutil
 import stat
 from pathlib import Path
@@ -9,9 +10,9 @@ import pandas as pd
 import pytest
 
 from latentdyn.files import file_sha256
+from latentdyn.forkserver import client
 
 from .conftest import Checkout, speak
-from .warm import warm_python
 
 pytestmark = pytest.mark.workflow
 
@@ -25,7 +26,7 @@ def failing(checkout: Checkout, step: str) -> Path:
     folder = checkout.folder / "shim"
     folder.mkdir(exist_ok=True)
     shim = folder / "python"
-    python = warm_python().folder / "python"
+    python = shlex.join(client())
     shim.write_text(f'#!/bin/sh\ncase "$*" in *latentdyn.steps.{step}*) exit 137;; esac\nexec {python} "$@"\n')
     shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
     return folder

@@ -1,4 +1,5 @@
 # Shared by the other files: the validated config, look-ups by name, digests of code.
+import os
 import shlex
 import sys
 import time
@@ -10,14 +11,22 @@ from snakemake.logging import logger
 # the package of this checkout, here and in every job, whether or not it is installed
 _SOURCE = str(Path(workflow.basedir) / "src")
 sys.path.insert(0, _SOURCE)
+from latentdyn import forkserver
 from latentdyn.provenance import jobs
 
-_ENVIRONMENT = (
-    "export PYTHONPATH="
-    + shlex.quote(_SOURCE)
-    + "${{PYTHONPATH:+:$PYTHONPATH}}; export %s=%s; " % (jobs.VARIABLE, jobs.FOLDER)
-)
-shell.prefix(_ENVIRONMENT)
+_ENVIRONMENT = [
+    f"export PYTHONPATH={shlex.quote(_SOURCE)}${{PYTHONPATH:+:$PYTHONPATH}}; ",
+    f"export {jobs.VARIABLE}={jobs.FOLDER}; ",
+]
+
+
+def add_to_environment(code):
+    """Shell code that each job runs first, from now on."""
+    _ENVIRONMENT.append(code)
+    shell.prefix("".join(_ENVIRONMENT).replace("{", "{{").replace("}", "}}"))
+
+
+add_to_environment(forkserver.shell_function())
 
 from latentdyn.config import check_command_line, check_files, load_config
 from latentdyn.config.files import shown
@@ -43,7 +52,7 @@ except UserError as error:
 
 
 if CONFIG.compute.require_gpu:
-    shell.prefix(f"{_ENVIRONMENT}export LATENTDYN_REQUIRE_GPU=1; ")
+    add_to_environment("export LATENTDYN_REQUIRE_GPU=1; ")
 
 
 ENTRIES = {}  # of each digest of code, what it is of
@@ -69,6 +78,21 @@ def keep_plan():
     jobs.write_plan(planned, {"configfiles": files, "config": dict(workflow.config_settings.config)})
     for digest in {job.code.partition("-")[0] for job in planned.values()} & ENTRIES.keys():
         jobs.keep_code(digest, *ENTRIES[digest])
+
+
+FEW_JOBS = 3  # of tables, mostly; they load their libraries sooner by themselves
+SERVERS = []  # which end with this process
+
+
+def share_libraries():
+    """Have the jobs that this process starts copied from one Python, unless a server is at hand already."""
+    if forkserver.VARIABLE not in os.environ and forkserver.supported():
+        SERVERS.append(forkserver.ForkServer())
+        add_to_environment(f"export {forkserver.VARIABLE}={shlex.quote(str(SERVERS[0].address))}; ")
+
+
+if workflow.remote_exec and len(workflow.dag_settings.target_jobs) > 1:  # a group of jobs in one allocation
+    share_libraries()
 
 
 def one_of(names):
@@ -248,6 +272,8 @@ onstart:
         clear()
     if workflow.is_main_process:
         keep_plan()
+        if workflow.local_exec and sum(1 for job in workflow.dag.needrun_jobs() if job.shellcmd) > FEW_JOBS:
+            share_libraries()
     trains = any(job.rule.name.startswith("train_") for job in workflow.dag.needrun_jobs())
     if trains and sys.stderr.isatty():
         logger.info(

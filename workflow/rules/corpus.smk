@@ -84,8 +84,6 @@ rule build_manifest:
         handle="results/{corpus}/manifest.json",
     log:
         "results/{corpus}/logs/build_manifest.log",
-    benchmark:
-        "results/{corpus}/benchmarks/build_manifest.tsv"
     wildcard_constraints:
         corpus=one_of(corpora_by("build_manifest")),
     conda:

@@ -12,8 +12,6 @@ rule train_score:
         handle="results/{corpus}/{representation}/{correction}/seed{seed}/score.json",
     log:
         "results/{corpus}/{representation}/{correction}/seed{seed}/logs/train_score.log",
-    benchmark:
-        "results/{corpus}/{representation}/{correction}/seed{seed}/benchmarks/train_score.tsv"
     conda:
         "../envs/latentdyn.yaml"
     threads: 2

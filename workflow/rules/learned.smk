@@ -15,8 +15,6 @@ for kind in map(word_of, kinds_of(LearnedRepresentation)):
             handle=f"results/{{corpus}}/{{representation}}/{kind}.json",
         log:
             f"results/{{corpus}}/{{representation}}/logs/train_{kind}.log",
-        benchmark:
-            f"results/{{corpus}}/{{representation}}/benchmarks/train_{kind}.tsv"
         wildcard_constraints:
             representation=one_of(learned_by(kind)),
         conda:

@@ -19,9 +19,7 @@ for kind in CONFIG.measurement_kinds():
         output:
             **files_of(kind),
         log:
-            beside(kind, "logs", "log"),
-        benchmark:
-            beside(kind, "benchmarks", "tsv")
+            log_of(kind),
         conda:
             "../envs/latentdyn.yaml"
         threads: kind.threads or threads_of

@@ -100,10 +100,10 @@ def code_of(kind, wildcards):
     return sorted(set(modules), key=modules.index)
 
 
-def beside(kind, folder, suffix):
-    """The log or the benchmark of a measurement: of several settings, each its own."""
+def log_of(kind):
+    """The log of a measurement: of several settings, each its own."""
     variant = f"_{{{kind.variant}}}" if kind.variant else ""
-    return f"{measured_by(kind)}/{folder}/measure_{kind.measurement}{variant}.{suffix}"
+    return f"{measured_by(kind)}/logs/measure_{kind.measurement}{variant}.log"
 
 
 def names_of(kind, wildcards):

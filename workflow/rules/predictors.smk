@@ -13,8 +13,6 @@ rule train_predictor:
         handle="results/{corpus}/{representation}/{predictor}/seed{seed}/predictor.json",
     log:
         "results/{corpus}/{representation}/{predictor}/seed{seed}/logs/train_predictor.log",
-    benchmark:
-        "results/{corpus}/{representation}/{predictor}/seed{seed}/benchmarks/train_predictor.tsv"
     conda:
         "../envs/latentdyn.yaml"
     threads: threads_of

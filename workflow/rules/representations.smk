@@ -11,8 +11,6 @@ rule encode_latents:
         handle="results/{corpus}/{representation}/parts/{part}of{n_parts}.json",
     log:
         "results/{corpus}/{representation}/logs/encode_latents/{part}of{n_parts}.log",
-    benchmark:
-        "results/{corpus}/{representation}/benchmarks/encode_latents/{part}of{n_parts}.tsv"
     wildcard_constraints:
         representation=one_of(of_family(Encoder)),
     conda:
@@ -155,8 +153,6 @@ rule index_frames:
         handle="results/{corpus}/{representation}/frames.json",
     log:
         "results/{corpus}/{representation}/logs/index_frames.log",
-    benchmark:
-        "results/{corpus}/{representation}/benchmarks/index_frames.tsv"
     conda:
         "../envs/latentdyn.yaml"
     resources:

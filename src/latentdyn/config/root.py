@@ -38,12 +38,11 @@ else:  # an entry is of any kind that is defined
 
 
 # Folders of the workflow, beside which names of the config become folders.
-_OF_RUNS = {"logs", "benchmarks"}
 _RESERVED = {
-    "representations": {"audio", "measured", "tables", "figures", "parts", "paper", *_OF_RUNS},
-    "predictors": {"parts", *_OF_RUNS},
-    "keys": {"parts", *_OF_RUNS},
-    "corrections": {"parts", *_OF_RUNS},
+    "representations": {"audio", "measured", "tables", "figures", "parts", "paper", "logs"},
+    "predictors": {"parts", "logs"},
+    "keys": {"parts", "logs"},
+    "corrections": {"parts", "logs"},
 }
 
 

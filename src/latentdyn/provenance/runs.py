@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import platform
+import resource
 import subprocess
 import sys
 import time
@@ -15,7 +16,8 @@ from latentdyn.files import file_sha256, write_json
 
 
 def write_run_record(path: Path, *, started: float, files: Iterable[Path] = (), **facts: Any) -> None:
-    """Write who made the artifact beside `path`: command, versions, commit, machine, seconds.
+    """Write who made the artifact beside `path`: command, versions, commit, machine, seconds, and the most memory that
+    the job's largest process had.
 
     Args:
         files: beside `path`, which nothing else holds a digest of; their sha256 is written.
@@ -33,6 +35,7 @@ def write_run_record(path: Path, *, started: float, files: Iterable[Path] = (), 
         "command": sys.argv,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(time.time() - started, 3),
+        "peak_mb": _peak_mb(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": versions,
@@ -42,6 +45,12 @@ def write_run_record(path: Path, *, started: float, files: Iterable[Path] = (), 
         **json.loads(json.dumps(facts, default=str)),
     }
     write_json(path, record)
+
+
+def _peak_mb() -> int:
+    """The most resident memory that this process has had, or the largest of those that it has started; in MB."""
+    most = max(resource.getrusage(of).ru_maxrss for of in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return round(most * (1 if sys.platform == "darwin" else 1024) / 1e6)
 
 
 def source_commit() -> str | None:

@@ -22,8 +22,8 @@ def compute_sheet(found: Origins) -> Sheet:
         for name, minutes in PUBLISHED.items()
     ]
     notes = [
-        "`minutes` are those of all jobs of a rule together; `peak_mb` is the resident memory of the largest job, if a "
-        "benchmark tells it. Jobs that left no record are not counted. Published times are of whole experiments "
+        "`minutes` are those of all jobs of a rule together; `peak_mb` is the most resident memory that a "
+        "process of theirs had. Jobs that left no record are not counted. Published times are of whole experiments "
         f"({_SOURCE}), on another machine, and of more data: they do not compare row by row."
     ]
     columns = ["what", "origin", "jobs", "minutes", "peak_mb", "device"]

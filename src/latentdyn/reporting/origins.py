@@ -1,6 +1,5 @@
-"""Where results are from: the run records and benchmarks of a corpus's folder, summed up by rule."""
+"""Where results are from: the run records of a corpus's folder, summed up by rule."""
 
-import contextlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ _SKIPPED = {".snakemake", ".state", "audio", "logs"}
 
 @dataclass(frozen=True)
 class Stage:
-    """The jobs of one rule. seconds: of all together. peak_mb: of the largest, None where no benchmark tells it.
+    """The jobs of one rule. seconds: of all together. peak_mb: of the largest, None where no record tells it.
     devices: all that there were. first, last: when they ended (UTC)."""
 
     rule: str
@@ -46,7 +45,7 @@ class Origins:
 
 
 def origins(folder: Path) -> Origins:
-    """What the run records and the benchmarks below a folder tell."""
+    """What the run records below a folder tell."""
     records, damaged = [], []
     for path in sorted(_files(folder, ".run.json")):
         if path.name == "files.run.json":  # the files that a job wrote beside what it measured: that record counts
@@ -58,8 +57,8 @@ def origins(folder: Path) -> Origins:
             records.append(_facts(record))
     if not records:
         return Origins([], {}, damaged)
-    table, peaks = pd.DataFrame(records).sort_values("finished", kind="stable"), _peaks_mb(folder)
-    stages = [_stage(str(rule), jobs, peaks) for rule, jobs in table.groupby("rule", sort=False)]
+    table = pd.DataFrame(records).sort_values("finished", kind="stable")
+    stages = [_stage(str(rule), jobs) for rule, jobs in table.groupby("rule", sort=False)]
     shared = {name: _joined(table[name]) for name in ("latentdyn", "commit", "python", "platform", "packages")}
     return Origins(stages, {name: value for name, value in shared.items() if value}, damaged)
 
@@ -80,6 +79,7 @@ def _facts(record: dict[str, Any]) -> dict[str, Any]:
         "rule": _rule([str(word) for word in record["command"]]),
         "finished": record["finished"],
         "seconds": float(record["seconds"]),
+        "peak_mb": record.get("peak_mb"),  # records of older versions have none
         "device": str(device.get("name") or device.get("type") or "") if isinstance(device, dict) else str(device),
         "latentdyn": record["latentdyn"],
         "commit": record.get("commit") or "",
@@ -98,27 +98,12 @@ def _rule(command: list[str]) -> str:
     return f"train_{told['--kind']}" if step == "train_model" and "--kind" in told else step
 
 
-def _peaks_mb(folder: Path) -> dict[str, float]:
-    """The peak resident memory of the largest job, by the name of a benchmark: a rule's, and what tells its files
-    apart."""
-    found: dict[str, float] = {}
-    for file in _files(folder, ".tsv"):
-        of_rule = file.stem if file.parent.name == "benchmarks" else file.parent.name
-        peaks = pd.Series(dtype=float)
-        with contextlib.suppress(ValueError, KeyError, OSError):  # cut off, or another tool's: it tells nothing
-            peaks = pd.to_numeric(pd.read_csv(file, sep="\t")["max_rss"], errors="coerce").dropna()
-        if len(peaks):
-            found[of_rule] = max(float(peaks.max()), found.get(of_rule, 0.0))
-    return found
-
-
-def _stage(rule: str, jobs: pd.DataFrame, peaks: dict[str, float]) -> Stage:
-    mine = [peak for name, peak in peaks.items() if name == rule or name.startswith(f"{rule}_")]
+def _stage(rule: str, jobs: pd.DataFrame) -> Stage:
     return Stage(
         rule,
         len(jobs),
         float(jobs["seconds"].sum()),
-        max(mine, default=None),
+        max(jobs["peak_mb"].dropna(), default=None),
         _joined(jobs["device"]),
         str(jobs["finished"].min()),
         str(jobs["finished"].max()),

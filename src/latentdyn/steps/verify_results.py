@@ -26,7 +26,7 @@ from latentdyn.stores.latents import open_latents
 _SHOWN = {"csv", "md", "tex", "sheet.json", "png", "svg"}  # endings of the forms of a table and of its figure
 _AGAIN = "and run the same command again"
 MODEL_KINDS = ("predictor", "score", "vae", "factorizer")  # what is fitted; a handle has its kind's name
-_SKIPPED = {".snakemake", ".state", "audio", "logs", "benchmarks"}  # audio: by the manifest
+_SKIPPED = {".snakemake", ".state", "audio", "logs"}  # audio: by the manifest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,7 +85,7 @@ def _not_checked(results: Path, others: list[Path]) -> str:
     """What this step does not look at, in a sentence."""
     first = f" (no step has a checksum of them; the first is {others[0].relative_to(results)})" if others else ""
     return (
-        f"Not checked: {len(others)} other files{first}; logs, benchmarks and "
+        f"Not checked: {len(others)} other files{first}; logs and "
         "unfinished work; run records of models and measurements that are missing; and whether the config asks for "
         "more, which snakemake -n tells."
     )

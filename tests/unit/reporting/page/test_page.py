@@ -222,19 +222,16 @@ def test_run_records_are_summed_up_by_rule(tmp_path):
         "command": ["a/measure.py", "--identity", '{"measurement": "lagged"}'],
         "device": {"type": "cpu"},
     }
-    write_json(tmp_path / "x/seed0/metrics.run.json", measure)
-    write_json(tmp_path / "x/seed1/metrics.run.json", {**measure, "seconds": 3600.0, "commit": "abc"})
+    write_json(tmp_path / "x/seed0/metrics.run.json", {**measure, "peak_mb": 5})
+    write_json(tmp_path / "x/seed1/metrics.run.json", {**measure, "seconds": 3600.0, "commit": "abc", "peak_mb": 7})
+    write_json(tmp_path / "x/seed2/metrics.run.json", measure)  # of an older version
     write_json(tmp_path / "x/seed1/e.heard/files.run.json", measure)  # of the same job
     train = {**record, "command": ["a/train_model.py", "--kind", "predictor"], "finished": "2025-01-01T00:00:00Z"}
     write_json(tmp_path / "x/seed0/predictor.run.json", train)
     (tmp_path / "x/seed0/bad.run.json").write_text("{")
-    for file, peak in (("measure_lagged", "7.5"), ("train_predictor", "NA"), ("encode/0of1", "9")):
-        path = tmp_path / f"x/seed0/benchmarks/{file}.tsv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"s\tmax_rss\n1\t{peak}\n")
     found = origins(tmp_path)
     assert [(s.rule, s.jobs, s.duration, s.peak_mb, s.devices) for s in found.stages] == [
-        ("train_predictor", 1, "1 min 0 s", None, ""), ("measure_lagged", 2, "1 h 1 min", 7.5, "cpu")
+        ("train_predictor", 1, "1 min 0 s", None, ""), ("measure_lagged", 3, "1 h 2 min", 7, "cpu")
     ]  # fmt: skip
     assert found.environment["commit"] == "abc" and found.environment["packages"] == "numpy 2"
     assert found.damaged == ["x/seed0/bad.run.json"]

@@ -1,0 +1,208 @@
+"""A job that is a copy of the server ends, and is ended, as the job itself; without a server it runs alone."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from latentdyn import forkserver
+from latentdyn.forkserver import VARIABLE, ForkServer, client, shell_function, supported
+
+pytestmark = pytest.mark.skipif(not supported(), reason="this system has no pidfd: jobs run alone")
+
+JOB = """
+import json, os, sys, time
+print(json.dumps([sys.argv[1:], os.getcwd(), os.environ.get("WORD"), "colorsys" in sys.modules, __name__, os.getpid()]))
+print(sys.stdin.read(), file=sys.stderr, end="")
+if sys.argv[1:] == ["sleep"]:
+    open("started", "w").write(str(os.getpid()))
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        open("interrupted", "w").close()
+        sys.exit(130)
+if sys.argv[1:] == ["threads"]:
+    import threadpoolctl, torch
+    print(torch.get_num_threads(), *sorted({pool["num_threads"] for pool in threadpoolctl.threadpool_info()}))
+if sys.argv[1:2] == ["exit"]:
+    sys.exit(eval(sys.argv[2]))
+if sys.argv[1:] == ["fault"]:
+    raise RuntimeError("a defect")
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ForkServer]:
+    server = ForkServer(("colorsys",), ("job",))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "job.py").write_text(JOB)
+    return tmp_path
+
+
+def run(folder: Path, server: ForkServer, *arguments: str, program: str = "job", **more: str):
+    env = {**os.environ, VARIABLE: str(server.address), **more}
+    return subprocess.run(
+        [*client(), "-m", program, *arguments], cwd=folder, env=env, capture_output=True, text=True, input="said\n"
+    )
+
+
+def told(done: subprocess.CompletedProcess[str]) -> list[object]:
+    import json
+
+    return list(json.loads(done.stdout.splitlines()[0]))
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_copy_has_what_the_command_was_started_with(folder, server):
+    done = run(folder, server, "a", "b c", WORD="é")
+    assert told(done)[:5] == [["a", "b c"], str(folder), "é", True, "__main__"]
+    assert (done.returncode, done.stderr) == (0, "said\n")
+
+
+@pytest.mark.parametrize(("value", "code", "said"), [("3", 3, ""), ("None", 0, ""), ("'error: no'", 1, "error: no\n")])
+def test_it_exits_as_python_does(folder, server, value, code, said):
+    done = run(folder, server, "exit", value)
+    assert (done.returncode, done.stderr) == (code, f"said\n{said}")
+
+
+def test_a_defect_keeps_its_traceback(folder, server):
+    done = run(folder, server, "fault")
+    assert done.returncode == 1 and "RuntimeError: a defect" in done.stderr
+
+
+def test_other_programs_run_alone(folder, server):
+    (folder / "other.py").write_text(JOB)
+    assert told(run(folder, server, program="other"))[3] is False
+    assert run(folder, server, "--help", program="pip").returncode == 0
+
+
+def test_without_a_server_a_job_runs_alone(folder):
+    gone = ForkServer(("colorsys",), ("job",))
+    assert told(run(folder, gone))[3] is True
+    gone.close()
+    assert not gone.address.parent.exists()
+    done = run(folder, gone, "x")
+    assert told(done)[0] == ["x"] and told(done)[3] is False and done.stderr == "said\n"
+
+
+def test_jobs_wait_until_the_server_is_ready_and_run_side_by_side(folder):
+    server = ForkServer(("colorsys", "pandas"), ("job",))
+    env = {**os.environ, VARIABLE: str(server.address)}
+    jobs = [subprocess.Popen([*client(), "-m", "job"], cwd=folder, env=env, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE) for _ in range(8)]  # fmt: skip
+    said = [job.communicate()[0] for job in jobs]
+    assert len(set(said)) == 8  # processes of their own
+    server.close()
+
+
+def started(folder: Path, server: ForkServer) -> tuple[subprocess.Popen[bytes], psutil.Process]:
+    (folder / "started").unlink(missing_ok=True)
+    env = {**os.environ, VARIABLE: str(server.address)}
+    asking = subprocess.Popen([*client(), "-m", "job", "sleep"], cwd=folder, env=env, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL)  # fmt: skip
+    wait_for(lambda: (folder / "started").exists() and (folder / "started").read_text() != "")
+    return asking, psutil.Process(int((folder / "started").read_text()))
+
+
+def test_ctrl_c_reaches_the_copy_which_ends_by_itself(folder, server):
+    asking, copy = started(folder, server)
+    asking.send_signal(signal.SIGINT)
+    assert asking.wait(20) == 130 and (folder / "interrupted").exists()
+    wait_for(lambda: not copy.is_running())
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_the_copy(folder, server, number, code):
+    asking, copy = started(folder, server)
+    asking.send_signal(number)
+    assert asking.wait(20) == code
+    wait_for(lambda: not copy.is_running())
+
+
+def test_a_copy_ends_with_its_client(folder, server):
+    asking, copy = started(folder, server)
+    asking.kill()
+    asking.wait(20)
+    wait_for(lambda: not copy.is_running())
+    assert not (folder / "interrupted").exists()
+
+
+def test_a_copy_that_is_killed_is_told_of(folder, server):
+    asking, copy = started(folder, server)
+    copy.kill()
+    assert asking.wait(20) == 137
+
+
+def test_a_copy_goes_on_without_the_server(folder):
+    server = ForkServer(("colorsys",), ("job",))
+    asking, copy = started(folder, server)
+    server.close()
+    assert copy.is_running()
+    asking.send_signal(signal.SIGINT)
+    assert asking.wait(20) == 130 and (folder / "interrupted").exists()
+
+
+def test_the_server_ends_with_the_process_that_started_it(folder):
+    script = (
+        "import sys, time; from latentdyn.forkserver import ForkServer; server = ForkServer(('colorsys',), ('job',))\n"
+        "print(server.address, flush=True); time.sleep(60)"
+    )
+    own = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert own.stdout is not None
+    address = Path(own.stdout.readline().strip())
+    (serving,) = psutil.Process(own.pid).children()
+    assert address.exists()
+    own.kill()
+    own.wait()
+    wait_for(lambda: not serving.is_running() and not address.parent.exists())
+
+
+def test_libraries_have_as_many_threads_as_in_a_job_of_its_own(folder):
+    server = ForkServer(("torch", "numpy", "threadpoolctl"), ("job",))
+    for n in ("1", "2"):
+        alone = subprocess.run([sys.executable, "-m", "job", "threads"], cwd=folder, capture_output=True, text=True,
+                               env={**os.environ, "OMP_NUM_THREADS": n}, stdin=subprocess.DEVNULL)  # fmt: skip
+        copied = run(folder, server, "threads", OMP_NUM_THREADS=n)
+        assert copied.stdout.splitlines()[1] == alone.stdout.splitlines()[1] == f"{n} {n}"
+    server.close()
+
+
+def test_python_is_the_client_where_it_would_be_this_python(folder, server):
+    def told_by_shell(path: str) -> list[object]:
+        code = f"set -euo pipefail; {shell_function()} python -m job x"
+        env = {**os.environ, VARIABLE: str(server.address), "PATH": path}
+        return told(subprocess.run(["bash", "-c", code], cwd=folder, env=env, capture_output=True, text=True, input=""))
+
+    own = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    assert told_by_shell(own)[3] is True
+    another = folder / "another/bin"
+    another.mkdir(parents=True)
+    (another / "python").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    (another / "python").chmod(0o755)
+    assert told_by_shell(f"{another}{os.pathsep}{own}")[3] is False
+
+
+def test_the_client_imports_nothing_that_takes_time():
+    code = (
+        f"import sys; sys.path = [{str(Path(forkserver.__file__).parent)!r}, *sys.path]; import forkserver\n"
+        "print(*{'numpy', 'torch', 'latentdyn', 'asyncio', 'multiprocessing'} & set(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True).stdout == "\n"
