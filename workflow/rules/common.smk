@@ -3,6 +3,7 @@ import os
 import shlex
 import sys
 import time
+from itertools import takewhile
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -88,10 +89,16 @@ def share_libraries():
     """Have the jobs that this process starts copied from one Python, unless a server is at hand already."""
     if forkserver.VARIABLE not in os.environ and forkserver.supported():
         SERVERS.append(forkserver.ForkServer())
-        add_to_environment(f"export {forkserver.VARIABLE}={shlex.quote(str(SERVERS[0].address))}; ")
+        os.environ[forkserver.VARIABLE] = str(SERVERS[0].address)
 
 
-if workflow.remote_exec and len(workflow.dag_settings.target_jobs) > 1:  # a group of jobs in one allocation
+def jobs_of_this_allocation():
+    """How many jobs a remote Snakemake runs, by its command line: its settings say so only later."""
+    following = sys.argv[sys.argv.index("--target-jobs") + 1 :] if "--target-jobs" in sys.argv else []
+    return len(list(takewhile(lambda word: not word.startswith("--"), following)))
+
+
+if workflow.remote_exec and jobs_of_this_allocation() > 1:  # a group
     share_libraries()
 
 
