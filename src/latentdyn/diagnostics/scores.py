@@ -22,8 +22,9 @@ def fit_log_lengths(windows: Windows) -> Normal:
 
     In float64. Its likelihoods are NaN where no length differs from another.
     """
-    blocks = windows.rows.split(_BATCH)
-    log_m = torch.cat([(windows.latents[rows] - windows.latents[rows - 1]).norm(dim=1).log() for rows in blocks])
+    log_m = torch.empty(len(windows), dtype=windows.latents.dtype, device=windows.latents.device)
+    for rows, of in zip(windows.rows.split(_BATCH), log_m.split(_BATCH), strict=True):
+        of[:] = (windows.latents[rows] - windows.latents[rows - 1]).norm(dim=1).log()
     log_m = log_m[log_m.isfinite()].double()
     return Normal(log_m.mean(), log_m.std(correction=0), validate_args=False)
 

@@ -140,11 +140,11 @@ class SolvedPredictor(Predictor):
 
     def frame_nlls(self, windows: Windows, k: int) -> Tensor:
         """NLL of each frame in nats, (n,) in float64."""
-        nlls = []
+        nlls = torch.empty(len(windows), dtype=torch.float64, device=windows.rows.device)
         for start in range(0, len(windows), _BLOCK):
             context, delta = windows.batch(slice(start, start + _BLOCK), k)
-            nlls.append(-self.density(context).log_prob(delta).double())
-        return torch.cat(nlls)
+            nlls[start : start + _BLOCK] = -self.density(context).log_prob(delta)
+        return nlls
 
 
 def mean_nll(nlls: Tensor) -> float:

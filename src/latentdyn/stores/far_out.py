@@ -50,16 +50,18 @@ def find_far_out(latents: Tensor, frames: pd.DataFrame) -> list[FarOut]:
     Args:
         latents: (n_rows, D) resident. frames: the frame index. Frames that are not finite are left out.
     """
-    finite = frames[frames["valid"]]
+    row, t, finite = (frames[name].to_numpy() for name in ("row", "t", "valid"))
     valid = np.zeros(len(latents), bool)
-    valid[finite["row"].to_numpy()] = True
+    valid[row[finite]] = True
+    with_step = finite & (t > 0) & valid[row - 1]
     found = []
-    for split, mine in finite.groupby("split", observed=True):
-        with_step = mine[(mine["t"].to_numpy() > 0) & valid[mine["row"].to_numpy() - 1]]
-        for what, of in (("frames", mine), ("steps", with_step)):
-            far, share = _deciding(_values(latents, what), of["row"].to_numpy(np.int64, copy=True), latents.shape[1])
+    for split in sorted(frames["split"][finite].unique()):
+        mine = (frames["split"] == split).to_numpy()
+        for what, of in (("frames", finite), ("steps", with_step)):
+            places = np.flatnonzero(mine & of)
+            far, share = _deciding(_values(latents, what), row[places], latents.shape[1])
             if len(far):
-                worst = of.iloc[far[0]]
+                worst = frames.iloc[places[far[0]]]
                 found.append(FarOut(str(split), len(far), what, share, str(worst["utterance_id"]), int(worst["t"])))
                 break
     return found

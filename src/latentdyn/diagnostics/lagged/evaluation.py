@@ -26,8 +26,8 @@ from latentdyn.metrics import (
 )
 from latentdyn.predictors.base import Predictor, TrainedPredictor
 from latentdyn.progress import progress
-from latentdyn.stores.frames import SLICES, subsample_frames
-from latentdyn.stores.windows import Scaling, Windows, common_frames
+from latentdyn.stores.frames import SLICES, subsample_split
+from latentdyn.stores.windows import Scaling, Windows, common_frames, only
 
 _PATH_FRAMES = 4096  # on which the training path's likelihood is compared with this one's
 _NEEDED_FOR = {
@@ -74,7 +74,7 @@ def evaluate_lagged(
     source, of_source = latents, usable
     if fitted_to is not None:
         source, of_source = fitted_to[0], common_frames(fitted_to[1], len(fitted_to[0]), window, list(predictors))
-    training = of_source[of_source["split"] == "train"]
+    training = only(of_source[["row", "t"]], (of_source["split"] == "train").to_numpy())
     train = Windows.of(source, training, window)
     scaling, log_lengths = Scaling.fit(train), fit_log_lengths(train)
     dims = tuple(m for m in settings.principal_dims if m <= latents.shape[1])
@@ -84,8 +84,9 @@ def evaluate_lagged(
     ran = predictors if own_frames else {}
     linear = {k: linear_predictor(source, training, window, k, scaling, seed_names) for k in ran}
     speakers = []
-    for split, chosen in _of_splits(usable, splits).groupby("split", observed=True):
-        chosen = subsample_frames(chosen, settings.max_frames, (*seed_names, split))
+    there = set(usable["split"].unique())
+    for split in sorted(there if splits is None else there & set(splits)):
+        chosen = subsample_split(usable, split, settings.max_frames, (*seed_names, split))
         names = (*seed_names, split)
         late = late_frames(chosen, window, max(predictors), settings, names)
         for k, predictor in progress(predictors.items(), desc=f"{split}", unit="horizon", leave=False):
@@ -129,10 +130,6 @@ def evaluate_lagged(
             free_run_records(predictors[newest], latents, usable, train, newest, scaling, lacks, names)
         )
     return Evaluation(evaluation.records, pd.concat(speakers, ignore_index=True), evaluation.worst_frames)
-
-
-def _of_splits(frames: pd.DataFrame, splits: Collection[str] | None) -> pd.DataFrame:
-    return frames if splits is None else frames[frames["split"].isin(splits)]
 
 
 def _path_records(

@@ -14,7 +14,7 @@ from latentdyn.models.base import Fitting, Part
 from latentdyn.predictors.base import Predictor, SolvedPredictor, TrainedPredictor, build_predictor
 from latentdyn.predictors.widths import matched_facts
 from latentdyn.stores.latents import LatentsStore
-from latentdyn.stores.windows import Scaling, Sequences, Windows, common_frames
+from latentdyn.stores.windows import Scaling, Sequences, Windows, common_frames, only
 from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.regimes import TeacherForced, build_regime
 from latentdyn.training.sequences import SequenceLikelihood
@@ -38,18 +38,19 @@ class PredictorFitting(Fitting[Predictor]):
         self.parts = [Part(f"k{k}", {"k": k}) for k in horizons]
         self.regime = build_regime(settings["training"]["regime"]) if "training" in settings else TeacherForced()
         usable = common_frames(frames, store.n_rows, window, horizons, ahead=self.regime.longest - 1)
-        by_split = {split: usable[usable["split"] == split] for split in ("train", "validation")}
-        if by_split["train"].empty:
+        train, held_out = (
+            only(usable[["row", "t"]], (usable["split"] == split).to_numpy()) for split in ("train", "validation")
+        )
+        if train.empty:
             raise UserError(
                 "no training speaker has a usable frame",
                 store.path,
                 "use longer utterances, more speakers, or shorter windows",
             )
-        held_out = by_split["validation"]
         self.reads_past = settings.get("reads") == "past"
         if self.reads_past:
             _check_length(usable, settings["training"]["sequence_frames"])
-        self.windows = self._windows(by_split["train"], max(horizons))
+        self.windows = self._windows(train, max(horizons))
         self.held_out = self._windows(held_out) if len(held_out) else None
         self.n_frames = (len(self.windows), len(held_out))
         self.scaling = Scaling.fit(self.windows)
