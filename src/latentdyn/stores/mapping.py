@@ -27,8 +27,13 @@ _ABSENT = 2**64 - 1  # where the index of a shard says that a chunk is not there
 _FAILED = ctypes.c_void_p(-1).value
 
 
-def map_rows(files: VerifiedFiles, array: "zarr.Array[Any]") -> np.ndarray | None:
-    """All rows (n, D) of a float32 array of a store. Writing to them changes no file.
+def map_rows(
+    files: VerifiedFiles, array: "zarr.Array[Any]", start: int = 0, end: int | None = None
+) -> np.ndarray | None:
+    """Rows (n, D) of a float32 array of a store. Writing to them changes no file.
+
+    Args:
+        start, end: the first row, and the one after the last; all rows unless given. Files of other rows are not read.
 
     Returns:
         None where the files do not hold the rows as they are in memory: they are compressed, of another type or
@@ -40,23 +45,23 @@ def map_rows(files: VerifiedFiles, array: "zarr.Array[Any]") -> np.ndarray | Non
     if sys.platform != "linux" or not _holds_plain_rows(array):
         return None
     (n, dim), shard, chunk = array.shape, array.shards[0], array.chunks[0]  # type: ignore[index]
-    row = dim * 4
-    if not n or (shard * row) % mmap.PAGESIZE:
+    row, begin, stop = dim * 4, start - start % shard, n if end is None else end
+    if stop <= start or (shard * row) % mmap.PAGESIZE:
         return None
-    space = _Space(n * row)
-    rows = space.rows(n, dim)
-    for number, first in enumerate(range(0, n, shard)):
-        name = f"{array.path}/{array.metadata.encode_chunk_key((number, 0))}"
-        end, there = min(first + shard, n), 0
+    space = _Space((stop - begin) * row)
+    rows = space.rows(stop - begin, dim)
+    for first in range(begin, stop, shard):
+        name = f"{array.path}/{array.metadata.encode_chunk_key((first // shard, 0))}"
+        last, there = min(first + shard, stop), 0
         with files.opened(name) as (file, content):
             if content is not None:
                 n_chunks = _chunks_in_order(content, shard // chunk, chunk * row)
                 if n_chunks is None:
                     return None
-                there = min(n_chunks * chunk, end - first)
-                space.put(file, first * row, there * row)
-        rows[first + there : end] = array.fill_value  # of no utterance: up to the end of a part's last shard
-    return rows
+                there = min(n_chunks * chunk, last - first)
+                space.put(file, (first - begin) * row, there * row)
+        rows[first + there - begin : last - begin] = array.fill_value  # of no utterance: to the end of a part's shard
+    return rows[start - begin :]
 
 
 def _holds_plain_rows(array: "zarr.Array[Any]") -> bool:

@@ -26,6 +26,7 @@ from latentdyn.stores.lag_sums import (
     no_sums,
 )
 from latentdyn.stores.latents import SHARD_FRAMES, LatentsStore
+from latentdyn.stores.mapping import map_rows
 from latentdyn.stores.verified import VerifiedFiles
 
 _BLOCK_FRAMES = 4096  # that are read at once
@@ -89,14 +90,24 @@ def _nearby(files: VerifiedFiles, spans: np.ndarray, dim: int) -> np.ndarray:
 
 def _blocks(files: VerifiedFiles, spans: np.ndarray) -> Iterator[list[np.ndarray]]:
     """The frames of each span of rows, several spans at a time, since each read costs much."""
-    array: Any = files.own().group["latents"]
+    files = files.own()
+    array: Any = files.group["latents"]
+    mapped, mapped_from, mapped_to = None, 0, 0  # of the shard at hand
     done = 0
     while done < len(spans):
         first = spans[done, 0]
         near = max(done + 1, int(np.searchsorted(spans[:, 1], first + _BLOCK_FRAMES, side="right")))
-        rows = np.asarray(array[first : spans[near - 1, 1]])
+        end = spans[near - 1, 1]
+        if end > mapped_to:
+            mapped_from, mapped_to = int(first), min(max(int(end), _end_of_shard(int(first))), array.shape[0])
+            mapped = map_rows(files, array, mapped_from, mapped_to)
+        rows = np.asarray(array[first:end]) if mapped is None else mapped[first - mapped_from : end - mapped_from]
         yield [rows[start - first : end - first] for start, end in spans[done:near]]
         done = near
+
+
+def _end_of_shard(row: int) -> int:
+    return row - row % SHARD_FRAMES + SHARD_FRAMES
 
 
 def _sums(files: VerifiedFiles, spans: np.ndarray, shift: np.ndarray, reach: int) -> LagSums:

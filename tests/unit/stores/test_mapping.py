@@ -126,3 +126,14 @@ def test_damage_is_refused_with_the_name_of_the_file(tmp_path, damage):
      "empty": lambda: shard.write_bytes(b""), "gone": shard.unlink}[damage]()  # fmt: skip
     with pytest.raises(UserError, match="latents/c/1/0"):
         store.load()
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 5), (3, SHARD_FRAMES), (SHARD_FRAMES - 2, SHARD_FRAMES + 300),
+                                            (SHARD_FRAMES + 7, 2 * SHARD_FRAMES + 300)])  # fmt: skip
+def test_some_rows_are_mapped_without_reading_files_of_others(tmp_path, start, end):
+    store = written(tmp_path / "x.json", 2 * SHARD_FRAMES + 300, 3)
+    expected = as_zarr_reads(store)[start:end]
+    shards = range(start // SHARD_FRAMES, (end - 1) // SHARD_FRAMES + 1)
+    for shard in {0, 1, 2} - set(shards):
+        (store_path(tmp_path / "x.json") / f"latents/c/{shard}/0").unlink()
+    np.testing.assert_array_equal(map_rows(store.files.own(), store.array(), start, end), expected)
