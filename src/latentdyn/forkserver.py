@@ -66,6 +66,9 @@ class ForkServer:
 
     Args:
         libraries: modules to import. programs: how the names of modules begin that are run by copies.
+
+    Raises:
+        OSError: there is no room for its folder, or the path of temporary files is too long for a socket's name.
     """
 
     def __init__(self, libraries: Iterable[str] = LIBRARIES, programs: Iterable[str] = PROGRAMS) -> None:

@@ -56,3 +56,12 @@ def test_jobs_that_are_copies_of_one_python_write_what_jobs_that_load_their_libr
         written.append({str(file.relative_to(results)): file_sha256(file) for file in files
                         if not file.name.endswith(".run.json")})  # fmt: skip
     assert written[0] == written[1] and "mel/net/seed0/predictor.safetensors" in written[0]
+
+
+def test_a_run_whose_server_cannot_be_started_says_so_and_goes_on(tmp_path):
+    checkout = new_checkout(tmp_path / "checkout")
+    long = tmp_path / ("long" * 30)  # the name of a socket has at most 107 bytes
+    long.mkdir()
+    done = checkout.snakemake("--", "results/tiny/mel/frames.json", env=environment() | {"TMPDIR": str(long)})
+    assert "a server of them can't be started (AF_UNIX path too long)" in done.stderr
+    assert (checkout.folder / "results/tiny/mel/frames.json").exists() and not list(long.iterdir())

@@ -88,7 +88,11 @@ SERVERS = []  # which end with this process
 def share_libraries():
     """Have the jobs that this process starts copied from one Python, unless a server is at hand already."""
     if forkserver.VARIABLE not in os.environ and forkserver.supported():
-        SERVERS.append(forkserver.ForkServer())
+        try:
+            SERVERS.append(forkserver.ForkServer())
+        except OSError as error:
+            logger.info(f"Jobs load their libraries one by one: a server of them can't be started ({error})")
+            return
         os.environ[forkserver.VARIABLE] = str(SERVERS[0].address)
 
 
