@@ -46,7 +46,7 @@ LIBRARIES = ("docutils.core", "faiss", "jinja2", "librosa.filters", "librosa.uti
              "scipy.optimize", "scipy.signal", "scipy.special", "scipy.stats", "soundfile", "soxr", "threadpoolctl",
              "torch", "torch._dynamo", "tqdm", "yaml", "zarr")  # fmt: skip
 PROGRAMS = ("latentdyn.steps.",)
-_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCONT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def supported() -> bool:
@@ -88,6 +88,7 @@ class ForkServer:
             raise
         finally:
             listener.close()
+        atexit.register(shutil.rmtree, self.address.parent, ignore_errors=True)  # if the server was killed
 
     def close(self) -> None:
         """End it; copies that run go on. It ends by itself when the process ends that has started it."""
@@ -113,6 +114,9 @@ def ask(arguments: list[str]) -> int:
     address = os.environ.get(VARIABLE, "")
     if not address or len(arguments) < 2 or arguments[0] != "-m":
         _run_alone(arguments)
+    while (file := os.open(os.devnull, os.O_RDWR)) <= 2:  # or the socket would be what was closed of 0, 1 and 2
+        pass
+    os.close(file)
     request = json.dumps([arguments[1:], os.getcwd(), dict(os.environ)]).encode()
     with socket.socket(socket.AF_UNIX) as server:
         try:
@@ -132,8 +136,13 @@ def ask(arguments: list[str]) -> int:
             with contextlib.suppress(OSError):
                 server.sendall(bytes([number]))
 
+        def stop(number: int, frame: object) -> None:
+            forward(signal.SIGSTOP, frame)
+            signal.raise_signal(signal.SIGSTOP)
+
         for number in _FORWARDED:
             signal.signal(number, forward)
+        signal.signal(signal.SIGTSTP, stop)
         ended = server.recv(16)
     return int(ended) if ended else 128 + signal.SIGKILL
 
@@ -198,7 +207,8 @@ def _stand_between(connection: socket.socket, command: int) -> NoReturn:
             break
         numbers = connection.recv(16)
         for number in numbers or [signal.SIGKILL]:
-            os.kill(command, number)
+            if number in (*_FORWARDED, signal.SIGSTOP, signal.SIGKILL):
+                os.kill(command, number)
         if not numbers:
             break
     code = os.waitstatus_to_exitcode(os.waitpid(command, 0)[1])

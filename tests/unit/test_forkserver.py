@@ -137,6 +137,25 @@ def test_a_signal_ends_the_copy(folder, server, number, code):
     wait_for(lambda: not copy.is_running())
 
 
+def test_a_job_that_is_stopped_and_continued_takes_its_copy_with_it(folder, server):
+    asking, copy = started(folder, server)
+    asking.send_signal(signal.SIGTSTP)
+    wait_for(lambda: copy.status() == psutil.Process(asking.pid).status() == psutil.STATUS_STOPPED)
+    asking.send_signal(signal.SIGCONT)
+    wait_for(lambda: psutil.STATUS_STOPPED not in (copy.status(), psutil.Process(asking.pid).status()))
+    asking.send_signal(signal.SIGINT)
+    assert asking.wait(20) == 130
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_job_with_closed_files_runs(folder, server, closed):
+    (folder / "job.py").write_text("open('ran', 'w').close()\nimport sys; sys.exit(3)")
+    command = f"{shlex.join(client())} -m job {closed}"
+    env = {**os.environ, VARIABLE: str(server.address)}
+    assert subprocess.run(["bash", "-c", command], cwd=folder, env=env, input=b"").returncode == 3
+    assert (folder / "ran").exists()
+
+
 def test_a_copy_ends_with_its_client(folder, server):
     asking, copy = started(folder, server)
     asking.kill()

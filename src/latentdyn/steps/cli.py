@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import faulthandler
 import logging
 import sys
 from collections.abc import Callable
@@ -40,6 +41,7 @@ def run_step(
     Args:
         check: what parsing one argument alone cannot know (see steps.settings).
     """
+    faulthandler.enable()  # says where, if a file of a mapped store is cut while it is read
     name = f"python -m latentdyn.steps.{Path(sys.argv[0]).stem}"
     parser = _Parser(prog=name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
