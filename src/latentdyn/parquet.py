@@ -78,6 +78,8 @@ def read_parquet(
         if missing := [column for column in columns if column not in file.schema_arrow.names]:
             raise KeyError(f"it has no column {missing[0]}")
         read = (file.read([column], use_threads=False) for column in columns)  # one by one, so that none is there twice
+        if not columns:  # to verify it
+            return file.read([]).to_pandas()
         return pd.concat([table.to_pandas(self_destruct=True) for table in read], axis=1)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"this table cannot be read ({str(error).splitlines()[0]})", path, fix) from None

@@ -41,7 +41,8 @@ def run_step(
     Args:
         check: what parsing one argument alone cannot know (see steps.settings).
     """
-    faulthandler.enable()  # says where, if a file of a mapped store is cut while it is read
+    if sys.__stderr__ is not None:
+        faulthandler.enable(sys.__stderr__)  # says where, if a file of a mapped store is cut while it is read
     name = f"python -m latentdyn.steps.{Path(sys.argv[0]).stem}"
     parser = _Parser(prog=name, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
