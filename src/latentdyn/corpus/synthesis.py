@@ -16,15 +16,12 @@ import ctypes
 import hashlib
 import itertools
 import logging
-import multiprocessing
 import os
 import re
 import shutil
 import sys
-import threading
 import wave
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -38,6 +35,7 @@ from latentdyn.files import canonical_json, file_sha256, write_json
 from latentdyn.parquet import write_parquet
 from latentdyn.progress import progress
 from latentdyn.seeds import numpy_generator, seed_for
+from latentdyn.workers import worker_processes
 
 SCHEMA_VERSION = 1
 SAMPLE_RATE_HZ = 22050
@@ -133,23 +131,8 @@ def recite(voice: Voice, texts: Sequence[str]) -> list[Utterance]:
     Raises:
         UserError: espeak-ng cannot be loaded, or does not know the voice.
     """
-    # forked from a server without threads that has imported this module: as safe as spawn, and much cheaper
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    with ProcessPoolExecutor(max_workers=1, mp_context=context, initializer=_end_with_parent) as fresh_process:
+    with worker_processes(1, [__name__]) as fresh_process:
         return fresh_process.submit(_recite_here, voice, list(texts)).result()
-
-
-def _end_with_parent() -> None:
-    """End this process as soon as the one that started it is gone, even if that was killed."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _recite_here(voice: Voice, texts: list[str]) -> list[Utterance]:

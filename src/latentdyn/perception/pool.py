@@ -1,32 +1,32 @@
 """Many jobs in several processes of one thread each; results come in the order of the jobs, whatever finishes first.
 
-One process works with one thread too: a float32 product is summed in another order by several threads, and no number
-may depend on how many processes there were.
+This process is one of them. It works with one thread too: a float32 product is summed in another order by several
+threads, and no number may depend on how many processes there were.
 """
 
-import contextlib
-import multiprocessing
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
 
 from latentdyn.errors import UserError
+from latentdyn.workers import worker_processes
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-_WAITING = 2  # jobs for each process that are made ahead: more would only take memory
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-_work: Callable[[Any], Any] | None = None  # of a process of the pool
+_GIVEN = 2  # jobs that another process has at a time: the one it does and the next
+_work: Callable[[Any], Any] | None = None  # of another process
 
 
 def in_processes(work: Callable[[Job], Result], jobs: Iterable[Job], processes: int) -> Iterator[Result]:
-    """`work` of every job, in order. One process: here, without a pool.
+    """`work` of every job, in order; by this process alone where `processes` is 1.
+
+    This process makes the jobs, hands them to the others as long as they have few, and does the next one itself
+    otherwise. So the first results come before the others have started, which takes seconds.
 
     Args:
         work, jobs: can be pickled. A job's result must not depend on what the process did before.
@@ -36,17 +36,20 @@ def in_processes(work: Callable[[Job], Result], jobs: Iterable[Job], processes: 
     """
     if processes == 1:
         for job in jobs:
-            with threadpool_limits(1):
-                done = work(job)
-            yield done
+            yield _done_here(work, job).result()
         return
     waiting: deque[Future[Result]] = deque()
-    context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads of this process hold
-    with _one_thread(), ProcessPoolExecutor(processes, context, _start, (work,)) as pool:
+    with worker_processes(processes - 1, [__name__, work.__module__], _start, work) as pool:
+        given: set[Future[Result]] = set()
         try:
             for job in jobs:
-                waiting.append(pool.submit(_run, job))
-                if len(waiting) >= _WAITING * processes:
+                given = {future for future in given if not future.done()}
+                if len(given) < _GIVEN * (processes - 1):
+                    waiting.append(pool.submit(_run, job))
+                    given.add(waiting[-1])
+                else:
+                    waiting.append(_done_here(work, job))
+                while waiting and waiting[0].done():
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -61,6 +64,17 @@ def in_processes(work: Callable[[Job], Result], jobs: Iterable[Job], processes: 
                 future.cancel()
 
 
+def _done_here(work: Callable[[Job], Result], job: Job) -> "Future[Result]":
+    """The result of a job; what went wrong is raised when its turn has come, as with a job of another process."""
+    done: Future[Result] = Future()
+    try:
+        with threadpool_limits(1):
+            done.set_result(work(job))
+    except Exception as error:
+        done.set_exception(error)
+    return done
+
+
 def _start(work: Callable[[Any], Any]) -> None:
     global _work
     _work = work
@@ -69,18 +83,3 @@ def _start(work: Callable[[Any], Any]) -> None:
 def _run(job: Any) -> Any:
     assert _work is not None
     return _work(job)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Libraries of processes that start meanwhile take one thread; they read it once, when they are loaded."""
-    kept = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in kept.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
