@@ -61,7 +61,7 @@ class Experiment:
         self.frames, self.settings, self.section, self.folder = frames, settings, section, folder
         self.scores = tuple(settings["scores"])
         self.mel = MelSettings(**settings["mel"])
-        listener = Listener(self.source.decoder, self.mel, keeps_mel)
+        listener = Listener(self.source.decoder, self.mel, keeps_mel, self.source.codec)
         self.session = Session(listener, workers, folder, settings["wav_utterances"], self.scores)
         # one draw for every kind of measurement: where the settings are equal, tables hear the same utterances
         self.drawn = draw_utterances(
@@ -76,7 +76,7 @@ class Experiment:
     def references(self, utterance: Utterance, parts: tuple[Part, ...] | None = None) -> Iterator[Presentation]:
         """The undecoded original, and what the codec makes of its own latents."""
         for mode, own in (("original", None), ("reconstruction", utterance.own)):
-            yield present(utterance, own, parts or self.whole, self.session, mode)
+            yield present(utterance, own, parts or self.whole, self.session, mode, by_codec=True)
 
     def decoded(
         self, utterance: Utterance, latents: np.ndarray, mode: str, parts: tuple[Part, ...] | None = None, **more: Any

@@ -35,9 +35,10 @@ class Part(NamedTuple):
 class Presentation:
     """One thing to hear.
 
-    own: the codec's frames (T, D); None: the original itself. audio: decoded before, at the codec's rate. where: the
-    places of its records (mode, step, sigma). silenced: a span that is replaced by silence.
-    only: what is outside of this span is left out, of what is heard and of the WAV file. wav: the file to write.
+    own: the codec's frames (T, D); None: the original itself. by_codec: the codec's own decoder decodes them, not that
+    of the representation. audio: decoded before, at the codec's rate. where: the places of its records (mode, step,
+    sigma). silenced: a span that is replaced by silence. only: what is outside of this span is left out, of what is
+    heard and of the WAV file. wav: the file to write.
     """
 
     utterance_id: str
@@ -46,6 +47,7 @@ class Presentation:
     own: np.ndarray | None
     parts: tuple[Part, ...]
     where: Mapping[str, Any]
+    by_codec: bool = False
     audio: np.ndarray | None = None
     silenced: Span | None = None
     only: Span | None = None
@@ -66,12 +68,14 @@ class Heard(NamedTuple):
 class Listener:
     """Decodes a presentation and scores it; sent to every process of the pool.
 
-    keeps_mel: log-mel frames of what is heard are given back too.
+    decoder: of the representation. keeps_mel: log-mel frames of what is heard are given back too. codec: its own
+    decoder, where the representation has another one.
     """
 
     decoder: Decoder
     mel: MelSettings
     keeps_mel: bool = False
+    codec: Decoder | None = None
 
     def __call__(self, presentation: Presentation) -> Heard:
         heard = self._audio(presentation)
@@ -112,7 +116,8 @@ class Listener:
         good = int(np.isfinite(own).all(axis=1).cumprod().sum())
         audio = np.full(len(own) * self.decoder.hop_samples, np.nan, np.float32)
         if good:
-            audio[: good * self.decoder.hop_samples] = self.decoder(own[:good])
+            decode = self.codec if presentation.by_codec and self.codec else self.decoder
+            audio[: good * self.decoder.hop_samples] = decode(own[:good])
         return audio
 
     def _mel(self, heard: np.ndarray) -> np.ndarray:
@@ -161,13 +166,13 @@ def present(
     """A presentation of an utterance by the codec's frames `own`, or of its original.
 
     Args:
-        more: step and sigma, where they apply; silenced. They name the WAV file too.
+        more: step and sigma, where they apply; silenced, by_codec. They name the WAV file too.
     """
-    silenced = more.pop("silenced", None)
+    silenced, by_codec = more.pop("silenced", None), more.pop("by_codec", False)
     name = "_".join([mode, *(f"{key}{value:g}" for key, value in more.items())])
     return Presentation(
         utterance.utterance_id, utterance.speaker_id, utterance.original, own, parts, {"mode": mode, **more},
-        silenced=silenced, wav=session.wav(utterance.utterance_id, name),
+        by_codec=by_codec, silenced=silenced, wav=session.wav(utterance.utterance_id, name),
     )  # fmt: skip
 
 

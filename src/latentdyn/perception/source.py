@@ -16,6 +16,7 @@ import pandas as pd
 import soxr
 
 from latentdyn.codecs.base import open_codec
+from latentdyn.codecs.decoder_weights import use_weights
 from latentdyn.codecs.makers import check_codec
 from latentdyn.corpus.audio import audio_blocks
 from latentdyn.corpus.partition import PART_COLUMNS
@@ -31,7 +32,7 @@ from latentdyn.seeds import numpy_generator
 from latentdyn.stores.latents import LatentsStore, open_latents
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,19 @@ class Decoding:
 class Decoder:
     """The codec's decoder; it can be sent to another process, and is opened there.
 
-    codec: section of the config. device: in torch's notation.
+    codec: section of the config. device: in torch's notation. weights: of the decoder, in the place of the codec's own.
     """
 
     codec: Mapping[str, Any]
     device: str = "cpu"
+    weights: Mapping[str, "Tensor"] | None = None
 
     @cached_property
     def _opened(self) -> Any:
-        return open_codec(self.codec, device=self.device)
+        codec = open_codec(self.codec, device=self.device)
+        if self.weights is not None:
+            use_weights(codec.decoder_module(), self.weights)
+        return codec
 
     @property
     def sample_rate_hz(self) -> int:
@@ -87,7 +92,7 @@ class Decoder:
         return np.clip(self._opened.decode(np.ascontiguousarray(latents, np.float32)), -1, 1)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"codec": self.codec, "device": self.device}
+        return {"codec": self.codec, "device": self.device, "weights": self.weights}
 
 
 @dataclass(frozen=True)
@@ -109,16 +114,23 @@ class Utterance:
 class Source:
     """A representation of recordings, with the way back to audio.
 
+    Attributes:
+        codec: the decoder of the codec's own frames. decoder: of the frames that `to_root` gives; the same one, unless
+            the representation has trained another.
+
     Raises:
         UserError: a link of the chain has no inverse (it is named), the codec is another than the one that made the
             root, or a file is missing or damaged.
     """
 
     def __init__(self, decoding: Decoding, device: str) -> None:
-        self.decoder = Decoder(decoding.codec, device)
+        self.codec = self.decoder = Decoder(decoding.codec, device)
         self.transforms: list[Transform] = open_chain(decoding.chain)
+        for link in self.transforms:
+            if (weights := link.decoder_weights()) is not None:
+                self.decoder = Decoder(decoding.codec, device, weights)
         self.root, self.store = open_latents(decoding.chain[0]), open_latents(decoding.chain[-1])
-        check_codec(decoding.codec, self.decoder.weights_sha256, self.root, decoding.chain[0])
+        check_codec(decoding.codec, self.codec.weights_sha256, self.root, decoding.chain[0])
         self._audio, manifest = decoding.audio, read_parquet(decoding.manifest, PART_COLUMNS, made_by="build_manifest")
         self._recordings = manifest.set_index("utterance_id")
 

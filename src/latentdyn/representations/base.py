@@ -12,7 +12,7 @@ in the config. Three rules hold for every kind, and one test holds every kind to
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,9 @@ from latentdyn.errors import UserError
 from latentdyn.families import TRANSFORMS
 from latentdyn.progress import progress
 from latentdyn.stores.latents import LatentsStore
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Inverse = Literal["none", "approximate", "exact"]
 
@@ -146,6 +149,10 @@ class Transform:
         Non-finite frames stay non-finite: nothing is made up for them.
         """
         raise NotImplementedError  # abstract
+
+    def decoder_weights(self) -> dict[str, "Tensor"] | None:
+        """Weights of the codec's decoder that make audio of what `invert` gives; None where the codec's own do."""
+        return None
 
     def codes(self, utterance: Utterance) -> np.ndarray | None:
         """The codes (T', code_stages) int16 that `apply` makes its frames of; None where it makes them otherwise."""

@@ -61,5 +61,8 @@ class VAE(LearnedTransform, WholeGroups):
         z = torch.from_numpy(np.ascontiguousarray(latents, np.float32))
         return self.model.unstacked(self.model.decode(z)[None])[0].numpy()
 
+    def decoder_weights(self) -> dict[str, torch.Tensor] | None:
+        return self.model.decoder_weights()
+
 
 TRANSFORM = VAE

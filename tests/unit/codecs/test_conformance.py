@@ -8,8 +8,10 @@ import copy
 import numpy as np
 import pytest
 import torch
+from torch.func import functional_call
 
 from latentdyn.codecs.base import codec_class, frame_count
+from latentdyn.codecs.decoder_weights import DecoderWeights, use_weights
 from latentdyn.codecs.look_ahead import measure_look_ahead
 from latentdyn.codecs.tiling import TiledCodec
 from latentdyn.errors import UserError
@@ -289,3 +291,27 @@ def test_a_copy_of_the_decoder_can_be_trained_and_leaves_the_codec_as_it_is(code
             parameter *= 1.1
     torch.testing.assert_close(decoder(latents), before, rtol=0, atol=0)
     assert not torch.allclose(copied(latents), before)
+
+
+def test_other_weights_of_the_decoder_can_be_kept_beside_it_and_used_in_its_place(codec, decoder, clip):
+    """Half of every weight, as a model that was trained would store them, and the same codec with them for good."""
+    latents = codec.encode(clip)[0]
+    before, x = codec.decode(latents), torch.from_numpy(latents).T[None]
+    own = DecoderWeights(1e-3)
+    own.start(decoder)
+    with torch.no_grad():
+        for value in own.parameters():
+            value *= 0.5
+    restored = DecoderWeights(1e-3)
+    restored.load_state_dict(own.state_dict())
+    beside = functional_call(decoder, restored.by_name(), (x,))[0].detach().numpy()
+    assert np.array_equal(codec.decode(latents), before)
+    kept = {name: value.clone() for name, value in decoder.named_parameters()}
+    try:
+        use_weights(decoder, restored.by_name())
+        for_good = in_one_tile(codec, codec.decode, latents)
+        assert np.abs(for_good - beside).max() <= DECODED * beside.std()
+        assert np.abs(for_good - before).max() > 0.1 * before.std()
+    finally:
+        use_weights(decoder, kept)  # the codec is shared by these tests
+    assert np.array_equal(codec.decode(latents), before)

@@ -29,10 +29,14 @@ RATE_HZ = 16_000
 
 
 class Flat(torch.nn.Module):
-    """Frames (B, D, T) one after another."""
+    """Frames (B, D, T) one after another, times a gain."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.ones(1), requires_grad=False)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        return latents.transpose(1, 2).flatten(1)
+        return self.gain * latents.transpose(1, 2).flatten(1)
 
 
 class Samples(TiledCodec):
@@ -42,6 +46,7 @@ class Samples(TiledCodec):
 
     def __init__(self, hop_samples: int, device: str = "cpu") -> None:
         self.sample_rate_hz, self.hop_samples, self.dim = 8000, hop_samples, hop_samples
+        self.decoder = Flat()
 
     def _start(self, batch: int) -> None:
         return None
@@ -53,10 +58,11 @@ class Samples(TiledCodec):
         return None
 
     def _decode_tile(self, tile: Tile, state: None) -> np.ndarray:
-        return tile.latents[tile.start - tile.first : tile.stop - tile.first].reshape(-1)
+        frames = torch.from_numpy(tile.latents[tile.start - tile.first : tile.stop - tile.first])
+        return self.decoder(frames.T[None])[0].numpy()
 
     def decoder_module(self) -> torch.nn.Module:
-        return Flat()
+        return self.decoder
 
 
 CODEC = {"kind": "samples", "dtype": "float32", "hop_samples": 80}  # 100 Hz

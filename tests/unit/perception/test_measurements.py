@@ -23,6 +23,7 @@ from latentdyn.measurements import (
 from latentdyn.measurements.subject import Subject
 from latentdyn.perception.experiment import Experiment
 from latentdyn.predictors.base import Predictor
+from latentdyn.representations.pooled import Pooled
 from latentdyn.stores.quantizer import Group, Quantizer
 from tests.settings import predictor_of, settings_of
 from tests.unit.perception.conftest import speech_like
@@ -53,6 +54,20 @@ def test_noise_on_latents_is_heard_more_the_stronger_it_is(subject):
     assert error[0.0] == 0 and error[1.0] == pytest.approx(10 * error[0.1]) and 0.9 < error[1.0] < 1.1
     assert values(measured, "pesq")["n"].tolist() == [3] * 5
     assert (values(measured, "pesq")["ci_low"] <= values(measured, "pesq")["value"]).all()
+
+
+def test_what_the_codec_makes_of_its_own_frames_does_not_change_with_a_decoder_of_the_representation(
+    subject, monkeypatch
+):
+    """A decoder with a tenth of the gain: mel distances of what it decodes grow, those of the reference do not."""
+    asked = settings("decoder_tolerance", sigmas=[0.0], scores=["mel_distance"])
+    distance = {}
+    for gain in (1.0, 0.1):
+        monkeypatch.setattr(Pooled, "decoder_weights", lambda self, g=gain: {"gain": torch.full((1,), g)})
+        measured = decoder_tolerance.measure(subject({"kind": "pooled", "frame_rate_hz": 100.0}), asked)
+        distance[gain] = values(measured, "mel_distance").set_index("mode")["value"]
+    assert distance[0.1]["reconstruction"] == distance[1.0]["reconstruction"] == distance[1.0]["noisy"]
+    assert distance[0.1]["noisy"] > distance[1.0]["noisy"] + 1
 
 
 def test_sums_by_speaker_give_the_records(subject):

@@ -1,17 +1,23 @@
 """The way back to audio: lengths, the codec, links without an inverse, utterances drawn by name."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from latentdyn.corpus.transcripts import transcript_of
 from latentdyn.errors import UserError
+from latentdyn.perception.listening import Listener, Presentation
+from latentdyn.perception.mel import MelSettings
 from latentdyn.perception.source import Decoding, Source, draw_utterances, to_scored_rate
+from latentdyn.representations.pooled import Pooled
 from tests.unit.perception.conftest import CODEC, speech_like
 
 POOLED = {"kind": "pooled", "frame_rate_hz": 25.0}
+MEL = MelSettings(n_fft=1024, hop=256, n_mels=80, floor_db=-80.0)
 SHUFFLED = {"kind": "surrogate", "method": "shuffled"}
 
 
@@ -43,6 +49,17 @@ def test_a_link_without_an_inverse_is_named(corpus):
         UserError, match=r"samples>surrogate does not lead back to its root: 'surrogate' has no inverse"
     ):
         open_source(corpus(SHUFFLED))
+
+
+def test_a_decoder_of_the_representation_decodes_it_and_the_codecs_own_what_is_true(corpus, monkeypatch):
+    monkeypatch.setattr(Pooled, "decoder_weights", lambda self: {"gain": torch.full((1,), 0.5)})
+    source = open_source(corpus(POOLED))
+    frames = 0.1 * np.ones((3, 80), np.float32)
+    assert source.codec(frames) == pytest.approx(0.1) and source.decoder(frames) == pytest.approx(0.05)
+    sent = pickle.loads(pickle.dumps(Listener(source.decoder, MEL, codec=source.codec)))
+    for by_codec, level in ((True, 0.1), (False, 0.05)):
+        presentation = Presentation("u", "s", None, frames, (), {}, by_codec=by_codec)
+        assert sent.decoded(presentation) == pytest.approx(level)
 
 
 def test_another_codec_is_refused(corpus):

@@ -43,6 +43,17 @@ class FramesReconstruction(ReconstructionKind):
     kind: Literal["frames"]
 
 
+class Adversary(Strict):
+    """Networks that learn to tell decoded audio from true audio, beside what is trained to be taken for true."""
+
+    weight: float = Field(1.0, ge=0, le=1e6, description="of their opinion, beside the audio's distance")
+    feature_weight: float = Field(
+        2.0, ge=0, le=1e6, description="of how far what their layers see is from what they see of true audio"
+    )
+    channels: Size = Field(16, description="of their layers")
+    learning_rate: float = Field(1e-3, gt=0, le=10, description="of these networks")
+
+
 class WaveformReconstruction(ReconstructionKind):
     """The source's frames and, besides, the audio that the codec's decoder makes of them."""
 
@@ -58,6 +69,11 @@ class WaveformReconstruction(ReconstructionKind):
         [256, 512, 1024, 2048], min_length=1, description="windows of the spectra that are compared"
     )
     n_mels: int = Field(64, ge=1, le=10_000, description="mel bands of the longest window that are compared")
+    decoder: Literal["frozen", "trained"] = Field(
+        "frozen", description="trained: a copy of the codec's decoder is trained too, and decodes this representation"
+    )
+    decoder_learning_rate: float = Field(3e-4, gt=0, le=10, description="of that copy")
+    adversary: Adversary | None = Field(None, description="a discriminator of the audio; null: none")
 
     @property
     def reach(self) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.func import functional_call
 
 from latentdyn.codecs.makers import open_own_codec
 from latentdyn.models.base import Part
@@ -71,9 +72,13 @@ class VAEFitting(SequenceFitting[VAE]):
         if self.codec:
             assert isinstance(model.reconstruction, WaveformReconstruction)
             decoder = self.codec.decoder_module().requires_grad_(False)
-            model.reconstruction.hear(
-                lambda numbers: decoder(model.unstacked(numbers).transpose(1, 2)), self.codec.sample_rate_hz
-            )
+
+            def listen(numbers: Tensor, weights: Mapping[str, Tensor] | None) -> Tensor:
+                frames = model.unstacked(numbers).transpose(1, 2)
+                audio: Tensor = functional_call(decoder, dict(weights or {}), (frames,))
+                return audio
+
+            model.reconstruction.hear(listen, decoder, self.codec.sample_rate_hz)
         return model
 
     def set_moments(self, model: VAE) -> None:

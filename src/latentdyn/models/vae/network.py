@@ -127,6 +127,11 @@ class VAE(RepresentationModel):
         beside = self.decoder(z.reshape(-1, 1, self.dim)).reshape(*z.shape[:-1], self.stack * self.source_dim)
         return self.decoder_line(z) + beside
 
+    def decoder_weights(self) -> dict[str, Tensor] | None:
+        """Weights of the codec's decoder that were trained with the rest; None: the codec's own decode."""
+        own = getattr(self.reconstruction, "decoder_weights", None)
+        return None if own is None else {name: value.detach() for name, value in own.by_name().items()}
+
     def see(self, frames: Tensor, noise: torch.Generator) -> Seen:
         """What becomes of frames (B, T stack, D) of the source, with latents drawn by `noise`."""
         stacked = self.stacked(frames)

@@ -1,18 +1,24 @@
 """How a beta-VAE's reconstruction x̂ is compared with the source's frames x.
 
 frames      ½ ‖x - x̂‖² in deviations of the source
-waveform    the same, and how far the audio that the codec's decoder makes of x̂ is from what it makes of x
+waveform    the same, and how far the audio that a decoder makes of x̂ is from what the codec's decoder makes of x
+
+The decoder of x̂ is the codec's own, or a copy of it that is trained too.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from latentdyn.codecs.decoder_weights import DecoderWeights
 from latentdyn.codecs.spectra import SpectralDistance
+from latentdyn.models.vae.adversary import Adversary
 from latentdyn.models.vae.objectives import Seen
 
-Listen = Callable[[Tensor], Tensor]  # numbers (B, T, n) of a latent, in deviations, to audio (B, samples)
+# numbers (B, T, n) of a latent, in deviations, to audio (B, samples), by other weights than the decoder's where given
+Listen = Callable[[Tensor, Mapping[str, Tensor] | None], Tensor]
 
 
 class FramesReconstruction(nn.Module):
@@ -30,23 +36,31 @@ class WaveformReconstruction(FramesReconstruction):
 
     Args:
         audio_weight: of the distance. sequences: of a batch whose audio is compared. latents: in a row, of each; where
-            they begin is drawn. window_samples, n_mels: of `SpectralDistance`.
+            they begin is drawn. window_samples, n_mels: of `SpectralDistance`. decoder: "trained" makes audio of x̂ by
+            weights of this model. decoder_learning_rate: of them. adversary: settings of an `Adversary`, which adds its
+            loss to the distance while the model is trained.
     """
 
     distance: SpectralDistance
     listen: Listen
 
     def __init__(
-        self, audio_weight: float, sequences: int, latents: int, window_samples: Sequence[int], n_mels: int
-    ) -> None:
+        self, audio_weight: float, sequences: int, latents: int, window_samples: Sequence[int], n_mels: int,
+        decoder: str = "frozen", decoder_learning_rate: float = 0.0, adversary: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.audio_weight, self.sequences, self.latents = audio_weight, sequences, latents
         self.window_samples, self.n_mels = window_samples, n_mels
+        self.decoder_weights = DecoderWeights(decoder_learning_rate) if decoder == "trained" else None
+        self.adversary = Adversary(**adversary, window_samples=window_samples) if adversary else None
 
-    def hear(self, listen: Listen, sample_rate_hz: int) -> None:
-        """Take what makes audio of frames. It is no part of what is stored: only training needs it."""
+    def hear(self, listen: Listen, decoder: nn.Module, sample_rate_hz: int) -> None:
+        """Take what makes audio of frames, and the decoder that it does so by. Neither is part of what is stored: only
+        training needs them."""
         self.listen = listen
         self.distance = SpectralDistance(sample_rate_hz, self.window_samples, self.n_mels)
+        if self.decoder_weights is not None:
+            self.decoder_weights.start(decoder)
 
     def forward(self, seen: Seen) -> Tensor:
         """(B, T) in nats."""
@@ -56,8 +70,12 @@ class WaveformReconstruction(FramesReconstruction):
             n_latents - self.latents + 1, chosen.shape, generator=seen.draws, device=seen.frames.device
         )
         at = first + torch.arange(self.latents, device=seen.frames.device)
-        true, found = (self.listen(of[chosen, at]) for of in (seen.frames, seen.rebuilt))
-        return super().forward(seen) + self.audio_weight * numbers * self.distance(true, found)
+        weights = None if self.decoder_weights is None else self.decoder_weights.by_name()
+        true, found = self.listen(seen.frames[chosen, at], None), self.listen(seen.rebuilt[chosen, at], weights)
+        distance = self.audio_weight * self.distance(true, found)
+        if self.adversary is not None and self.training:
+            distance = distance + self.adversary(true, found)
+        return super().forward(seen) + numbers * distance
 
 
 RECONSTRUCTIONS: dict[str, type[nn.Module]] = {"frames": FramesReconstruction, "waveform": WaveformReconstruction}

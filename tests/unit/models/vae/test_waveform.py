@@ -6,11 +6,13 @@ import types
 import numpy as np
 import pytest
 import torch
+from torch.func import functional_call
 
 from latentdyn.codecs.spectra import SpectralDistance
 from latentdyn.errors import UserError
 from latentdyn.models.fit import fit_model
 from latentdyn.models.vae.fitting import Evidence, VAEFitting
+from latentdyn.models.vae.network import build_vae
 from latentdyn.models.vae.objectives import Seen
 from latentdyn.models.vae.reconstructions import WaveformReconstruction
 from latentdyn.stores.lineage import root_facts
@@ -20,6 +22,7 @@ from .examples import TERMS, settings
 CPU = torch.device("cpu")
 HOP, LOUD = 16, 1
 CODEC = {"kind": "whistle", "dtype": "float32"}
+ADVERSARY = {"weight": 1.0, "feature_weight": 2.0, "channels": 2, "learning_rate": 0.01}
 HEARD = {"kind": "waveform", "sequences": 3, "latents": 4, "window_samples": [16, 64], "n_mels": 4}
 
 
@@ -70,7 +73,7 @@ def test_the_distance_counts_beside_the_squared_error_of_each_number():
     frames, rebuilt = (torch.randn(4, 6, 2, generator=draws) for _ in range(2))
     loss = WaveformReconstruction(2.0, sequences=9, latents=6, window_samples=[16], n_mels=2)
     heard = Whistle()
-    loss.hear(lambda numbers: heard(numbers.transpose(1, 2)), 800)
+    loss.hear(lambda numbers, weights: heard(numbers.transpose(1, 2)), heard, 800)
     found = loss(Seen(frames, frames, frames, frames, rebuilt, lambda z: z, draws))
     audio = (heard(x.transpose(1, 2)) for x in (frames, rebuilt))
     expected = 0.5 * (frames - rebuilt).square().sum(2) + 2 * 2.0 * SpectralDistance(800, [16], 2)(*audio)
@@ -81,7 +84,7 @@ def test_stretches_begin_anywhere_and_are_of_a_sequence_each():
     frames = torch.arange(5 * 10).reshape(5, 10, 1).float()
     heard = []
     loss = WaveformReconstruction(1.0, sequences=2, latents=3, window_samples=[16], n_mels=2)
-    loss.hear(lambda numbers: heard.append(numbers) or numbers.flatten(1).repeat(1, 16), 800)
+    loss.hear(lambda numbers, weights: heard.append(numbers) or numbers.flatten(1).repeat(1, 16), Whistle(), 800)
     draws = torch.Generator().manual_seed(0)
     for _ in range(100):
         loss(Seen(frames, frames, frames, frames, frames, lambda z: z, draws))
@@ -121,12 +124,71 @@ def test_the_decoder_is_neither_trained_nor_stored(encoded, tmp_path):
     assert not torch.equal(*(of.weights["whole"]["encoder_line.weight"] for of in (fitted, plain)))
 
 
+def trained_decoder(**more):
+    learns = HEARD | {"audio_weight": 3.0, "decoder": "trained", "decoder_learning_rate": 0.01, **more}
+    return settings({"steps": 60, "select": "last"}, dim=1, objective={"reconstruction": learns})
+
+
+def test_a_decoder_of_its_own_is_trained_stored_and_found_again(encoded, tmp_path):
+    own = trained_decoder()
+    fitted = fit_model("vae", own, *encoded, seed=0, state=tmp_path / "s", device=CPU, codec=CODEC).weights["whole"]
+    model = build_vae(own, 2)
+    assert model.decoder_weights() == {}
+    model.load_state_dict(fitted)
+    weights = model.decoder_weights()
+    assert weights.keys() == {"tones"} and not weights["tones"].requires_grad
+    assert torch.equal(fitted["reconstruction.decoder_weights.tones"], weights["tones"])
+    assert not torch.allclose(weights["tones"], Whistle().tones, rtol=0.01)
+    assert build_vae(settings(), 2).decoder_weights() is None
+
+
+def test_a_decoder_of_its_own_makes_up_for_what_frames_lack():
+    """What is rebuilt is half as loud as it was; the codec's decoder stays as it is."""
+    draws = torch.Generator().manual_seed(0)
+    frames, codec = torch.randn(4, 6, 2, generator=draws), Whistle()
+    loss = WaveformReconstruction(1.0, 9, 6, [16, 64], 4, decoder="trained", decoder_learning_rate=0.1)
+
+    def listen(numbers, weights):
+        return functional_call(codec, dict(weights or {}), (numbers.transpose(1, 2),))
+
+    loss.hear(listen, codec, 800)
+    optimizer = torch.optim.Adam(loss.parameters(), lr=0.002)
+    distances = []
+    for _ in range(300):
+        optimizer.zero_grad()
+        found = loss(Seen(frames, frames, frames, frames, 0.5 * frames, lambda z: z, draws)).mean()
+        found.backward()
+        optimizer.step()
+        distances.append(found.item() - 0.5 * (0.5 * frames).square().sum(2).mean().item())
+    assert distances[-1] < 0.2 * distances[0], distances
+    torch.testing.assert_close(loss.decoder_weights.tones.detach()[LOUD], 2 * codec.tones[LOUD], rtol=0.1, atol=0.01)
+    assert torch.equal(codec.tones, Whistle().tones)
+
+
+def test_an_adversary_counts_in_training_alone(encoded):
+    own = trained_decoder(adversary=ADVERSARY)
+    fitting = VAEFitting(own, *encoded, 0, CPU, codec=CODEC)
+    model = fitting.build()
+    fitting.set_moments(model)
+    objective = fitting.objective(model, fitting.parts[0])
+    plain = fitting.objective(model, fitting.parts[0])
+    model.eval()
+    held_out = objective.held_out_loss()
+    model.reconstruction.adversary, adversary = None, model.reconstruction.adversary
+    assert plain.held_out_loss() == held_out
+    model.train()
+    without = plain.loss(0).item()
+    model.reconstruction.adversary = adversary
+    assert objective.loss(0).item() > without
+
+
 class Killed(Exception):
     pass
 
 
-def test_a_killed_training_continues_as_if_it_had_not_been_killed(encoded, tmp_path, monkeypatch):
-    own = settings(objective=objective_of(1.0, terms=TERMS[:1]))
+@pytest.mark.parametrize("more", [{}, {"decoder": "trained", "adversary": ADVERSARY}], ids=["frozen", "trained"])
+def test_a_killed_training_continues_as_if_it_had_not_been_killed(encoded, tmp_path, monkeypatch, more):
+    own = settings(objective={"reconstruction": HEARD | {"audio_weight": 1.0, **more}, "terms": TERMS[:1]})
 
     def run(state, **options):
         return fit_model("vae", own, *encoded, seed=0, state=tmp_path / state, device=CPU, codec=CODEC, **options)
