@@ -46,7 +46,7 @@ class WaveformReconstruction(FramesReconstruction):
 
     def __init__(
         self, audio_weight: float, sequences: int, latents: int, window_samples: Sequence[int], n_mels: int,
-        decoder: str = "frozen", decoder_learning_rate: float = 0.0, adversary: Mapping[str, Any] | None = None,
+        decoder: str, decoder_learning_rate: float, adversary: Mapping[str, Any] | None,
     ) -> None:  # fmt: skip
         super().__init__()
         self.audio_weight, self.sequences, self.latents = audio_weight, sequences, latents

@@ -71,7 +71,7 @@ def objective_of(weight: float, **more):
 def test_the_distance_counts_beside_the_squared_error_of_each_number():
     draws = torch.Generator().manual_seed(0)
     frames, rebuilt = (torch.randn(4, 6, 2, generator=draws) for _ in range(2))
-    loss = WaveformReconstruction(2.0, sequences=9, latents=6, window_samples=[16], n_mels=2)
+    loss = WaveformReconstruction(2.0, 9, 6, [16], 2, "frozen", 0.1, None)
     heard = Whistle()
     loss.hear(lambda numbers, weights: heard(numbers.transpose(1, 2)), heard, 800)
     found = loss(Seen(frames, frames, frames, frames, rebuilt, lambda z: z, draws))
@@ -83,7 +83,7 @@ def test_the_distance_counts_beside_the_squared_error_of_each_number():
 def test_stretches_begin_anywhere_and_are_of_a_sequence_each():
     frames = torch.arange(5 * 10).reshape(5, 10, 1).float()
     heard = []
-    loss = WaveformReconstruction(1.0, sequences=2, latents=3, window_samples=[16], n_mels=2)
+    loss = WaveformReconstruction(1.0, 2, 3, [16], 2, "frozen", 0.1, None)
     loss.hear(lambda numbers, weights: heard.append(numbers) or numbers.flatten(1).repeat(1, 16), Whistle(), 800)
     draws = torch.Generator().manual_seed(0)
     for _ in range(100):
@@ -146,7 +146,7 @@ def test_a_decoder_of_its_own_makes_up_for_what_frames_lack():
     """What is rebuilt is half as loud as it was; the codec's decoder stays as it is."""
     draws = torch.Generator().manual_seed(0)
     frames, codec = torch.randn(4, 6, 2, generator=draws), Whistle()
-    loss = WaveformReconstruction(1.0, 9, 6, [16, 64], 4, decoder="trained", decoder_learning_rate=0.1)
+    loss = WaveformReconstruction(1.0, 9, 6, [16, 64], 4, "trained", 0.1, None)
 
     def listen(numbers, weights):
         return functional_call(codec, dict(weights or {}), (numbers.transpose(1, 2),))
