@@ -6,6 +6,7 @@ The codec stays as it is. Its decoder is called with these weights in the place 
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -27,7 +28,7 @@ class DecoderWeights(nn.Module):
             self._take(name.replace(".", ":"), value)
 
     def by_name(self) -> dict[str, Tensor]:
-        """As `torch.func.functional_call` and `use_weights` take them."""
+        """As `torch.func.functional_call` takes them."""
         return {name.replace(":", "."): value for name, value in self.named_parameters()}
 
     def _take(self, name: str, value: Tensor) -> None:
@@ -42,11 +43,11 @@ class DecoderWeights(nn.Module):
 
 
 @torch.no_grad()
-def use_weights(decoder: nn.Module, weights: Mapping[str, Tensor]) -> None:
+def use_weights(decoder: nn.Module, weights: Mapping[str, np.ndarray]) -> None:
     """Give a decoder other weights for good.
 
     Raises:
         KeyError, RuntimeError: they are of another decoder.
     """
     for name, value in decoder.named_parameters():
-        value.copy_(weights[name])
+        value.copy_(torch.from_numpy(weights[name]))

@@ -32,7 +32,7 @@ from latentdyn.seeds import numpy_generator
 from latentdyn.stores.latents import LatentsStore, open_latents
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,13 @@ class Decoding:
 class Decoder:
     """The codec's decoder; it can be sent to another process, and is opened there.
 
-    codec: section of the config. device: in torch's notation. weights: of the decoder, in the place of the codec's own.
+    codec: section of the config. device: in torch's notation. weights: of the decoder, in the place of the codec's own;
+    arrays, since torch sends each tensor as an open file in shared memory, of which there are few.
     """
 
     codec: Mapping[str, Any]
     device: str = "cpu"
-    weights: Mapping[str, "Tensor"] | None = None
+    weights: Mapping[str, np.ndarray] | None = None
 
     @cached_property
     def _opened(self) -> Any:

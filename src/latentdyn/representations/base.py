@@ -12,7 +12,7 @@ in the config. Three rules hold for every kind, and one test holds every kind to
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -21,9 +21,6 @@ from latentdyn.errors import UserError
 from latentdyn.families import TRANSFORMS
 from latentdyn.progress import progress
 from latentdyn.stores.latents import LatentsStore
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 Inverse = Literal["none", "approximate", "exact"]
 
@@ -150,7 +147,7 @@ class Transform:
         """
         raise NotImplementedError  # abstract
 
-    def decoder_weights(self) -> dict[str, "Tensor"] | None:
+    def decoder_weights(self) -> dict[str, np.ndarray] | None:
         """Weights of the codec's decoder that make audio of what `invert` gives; None where the codec's own do."""
         return None
 

@@ -16,6 +16,8 @@ from latentdyn.representations.learned import LearnedTransform
 from latentdyn.representations.lower_rate import WholeGroups
 from latentdyn.seeds import torch_generator
 
+_ADVERSARY = "reconstruction.adversary."
+
 
 class VAE(LearnedTransform, WholeGroups):
     """The encoder's posterior mean for each stack of frames, or a draw from the posterior.
@@ -42,6 +44,10 @@ class VAE(LearnedTransform, WholeGroups):
         }  # fmt: skip
         self.model = build_vae(self.trained_with, source.dim).eval()
 
+    def fitted(self) -> dict[str, np.ndarray]:
+        """Without an adversary, which only training needs."""
+        return {name: array for name, array in super().fitted().items() if not name.startswith(_ADVERSARY)}
+
     @torch.inference_mode()
     def apply(self, utterance: Utterance) -> tuple[np.ndarray, np.ndarray]:
         groups, energy_db = self.grouped(utterance)
@@ -61,8 +67,9 @@ class VAE(LearnedTransform, WholeGroups):
         z = torch.from_numpy(np.ascontiguousarray(latents, np.float32))
         return self.model.unstacked(self.model.decode(z)[None])[0].numpy()
 
-    def decoder_weights(self) -> dict[str, torch.Tensor] | None:
-        return self.model.decoder_weights()
+    def decoder_weights(self) -> dict[str, np.ndarray] | None:
+        own = self.model.decoder_weights()
+        return None if own is None else {name: value.numpy() for name, value in own.items()}
 
 
 TRANSFORM = VAE

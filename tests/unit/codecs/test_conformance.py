@@ -306,9 +306,9 @@ def test_other_weights_of_the_decoder_can_be_kept_beside_it_and_used_in_its_plac
     restored.load_state_dict(own.state_dict())
     beside = functional_call(decoder, restored.by_name(), (x,))[0].detach().numpy()
     assert np.array_equal(codec.decode(latents), before)
-    kept = {name: value.clone() for name, value in decoder.named_parameters()}
+    kept = {name: value.numpy().copy() for name, value in decoder.named_parameters()}
     try:
-        use_weights(decoder, restored.by_name())
+        use_weights(decoder, {name: value.detach().numpy() for name, value in restored.by_name().items()})
         for_good = in_one_tile(codec, codec.decode, latents)
         assert np.abs(for_good - beside).max() <= DECODED * beside.std()
         assert np.abs(for_good - before).max() > 0.1 * before.std()

@@ -63,7 +63,7 @@ def test_what_the_codec_makes_of_its_own_frames_does_not_change_with_a_decoder_o
     asked = settings("decoder_tolerance", sigmas=[0.0], scores=["mel_distance"])
     distance = {}
     for gain in (1.0, 0.1):
-        monkeypatch.setattr(Pooled, "decoder_weights", lambda self, g=gain: {"gain": torch.full((1,), g)})
+        monkeypatch.setattr(Pooled, "decoder_weights", lambda self, g=gain: {"gain": np.full(1, g, np.float32)})
         measured = decoder_tolerance.measure(subject({"kind": "pooled", "frame_rate_hz": 100.0}), asked)
         distance[gain] = values(measured, "mel_distance").set_index("mode")["value"]
     assert distance[0.1]["reconstruction"] == distance[1.0]["reconstruction"] == distance[1.0]["noisy"]

@@ -12,8 +12,13 @@ from latentdyn.corpus.transcripts import transcript_of
 from latentdyn.errors import UserError
 from latentdyn.perception.listening import Listener, Presentation
 from latentdyn.perception.mel import MelSettings
-from latentdyn.perception.source import Decoding, Source, draw_utterances, to_scored_rate
+from latentdyn.perception.pool import in_processes
+from latentdyn.perception.scores import Original
+from latentdyn.perception.source import Decoder, Decoding, Source, draw_utterances, to_scored_rate
+from latentdyn.representations.base import Source as Shape
+from latentdyn.representations.base import build_transform
 from latentdyn.representations.pooled import Pooled
+from tests.unit.models.vae.examples import section
 from tests.unit.perception.conftest import CODEC, speech_like
 
 POOLED = {"kind": "pooled", "frame_rate_hz": 25.0}
@@ -52,7 +57,7 @@ def test_a_link_without_an_inverse_is_named(corpus):
 
 
 def test_a_decoder_of_the_representation_decodes_it_and_the_codecs_own_what_is_true(corpus, monkeypatch):
-    monkeypatch.setattr(Pooled, "decoder_weights", lambda self: {"gain": torch.full((1,), 0.5)})
+    monkeypatch.setattr(Pooled, "decoder_weights", lambda self: {"gain": np.full(1, 0.5, np.float32)})
     source = open_source(corpus(POOLED))
     frames = 0.1 * np.ones((3, 80), np.float32)
     assert source.codec(frames) == pytest.approx(0.1) and source.decoder(frames) == pytest.approx(0.05)
@@ -60,6 +65,20 @@ def test_a_decoder_of_the_representation_decodes_it_and_the_codecs_own_what_is_t
     for by_codec, level in ((True, 0.1), (False, 0.05)):
         presentation = Presentation("u", "s", None, frames, (), {}, by_codec=by_codec)
         assert sent.decoded(presentation) == pytest.approx(level)
+
+
+def test_a_decoder_of_many_weights_is_sent_to_other_processes():
+    """300: more than the open files that a process can be given when it starts."""
+    reconstruction = {"kind": "waveform", "decoder": "trained"}
+    entry = section(objective={"reconstruction": reconstruction}).model_dump(mode="json")
+    transform = build_transform(entry, Shape(3, 12.5))
+    many = torch.nn.ParameterList(torch.ones(2) for _ in range(300))
+    transform.model.reconstruction.decoder_weights.start(many)
+    weights = transform.decoder_weights()
+    assert len(weights) == 300
+    listener = Listener(Decoder(CODEC, weights=weights), MEL)
+    jobs = [Presentation(str(i), "s", Original(speech_like(1.0)), None, (), {}) for i in range(4)]
+    assert [heard.utterance_id for heard in in_processes(listener, jobs, 2)] == ["0", "1", "2", "3"]
 
 
 def test_another_codec_is_refused(corpus):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from latentdyn.errors import UserError
 from latentdyn.representations.base import Source, Utterance, build_transform
@@ -73,6 +74,19 @@ def test_all_settings_of_an_objective_reach_the_store_and_its_health_stands_in_t
     assert "health_train" not in store.fitted() and "encoder_line.weight" in store.fitted()
     plain = derive(speech, entry(stack=2, dim=3), "plain").handle["learned"]["validation"]
     assert plain["innovation_nats"] is None and plain["innovation_kbit_per_s"] is None
+
+
+def test_a_decoder_of_its_own_is_kept_and_found_again_without_the_adversary():
+    heard = {"kind": "waveform", "decoder": "trained", "adversary": {}}
+    made, again = (build_transform(entry(objective={"reconstruction": heard}), Source(3, 12.5)) for _ in range(2))
+    made.model.reconstruction.decoder_weights.start(torch.nn.Linear(2, 3))
+    fitted = made.fitted()
+    assert not [name for name in fitted if "adversary" in name]
+    again.restore(fitted)
+    weights = again.decoder_weights()
+    assert weights.keys() == {"weight", "bias"}
+    assert all(np.array_equal(weights[name], value) for name, value in made.decoder_weights().items())
+    assert build_transform(entry(), Source(3, 12.5)).decoder_weights() is None
 
 
 def test_a_draw_spreads_about_the_mean_as_the_posterior_says(speech, derive):
