@@ -1,25 +1,24 @@
 """LaTeX of a table: booktabs, a caption, a label, units under the names, notes below; it fits the page.
 
-pandas' Styler writes and escapes it. Font and orientation follow from the width of its characters, roughly. A
-table that is too wide even for a page on its side is scaled to it, and cut where a page ends.
+pandas' Styler writes and escapes it. Font and orientation follow from the width of its characters, roughly. What is
+too wide even for a page on its side stands in parts, one below the other.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
 from latentdyn.metrics import metric
-from latentdyn.reporting.text import Block, Column
+from latentdyn.reporting.text import Block, Column, in_parts
 
-_NEEDS = "% Needs \\usepackage{booktabs,graphicx,longtable,pdflscape}."
-_PORTRAIT_PT, _LANDSCAPE_PT = 345, 550  # of the class article, which is narrow
+_NEEDS = "% Needs \\usepackage{booktabs,longtable,pdflscape}."
+_PORTRAIT_PT, _LANDSCAPE_PT = 345, 525  # of the class article, which is narrow; widths are a few percent off
+_TEXT_PT = 250  # of a column of texts, above which they are broken into lines
 _FONTS = {"small": 9.3, "footnotesize": 8.5, "scriptsize": 8.0}  # points an em; small fonts are cut wider
 _NARROW = frozenset(".,:;[]()|il! ")
 _BOLD = 1.15  # how much wider a heading is
 _GAP_PT = 2  # at each side of a column
-_PAGE_PT, _LINE_PT, _HEADING_LINES = 250, 11.5, 4  # of a page on its side, below the caption; of a row; above a row
-_IN_PLACE = "\\noindent\\begin{minipage}{\\linewidth}\\makeatletter\\def\\@captype{table}\\makeatother"
 _SMALL = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
     "omega"
@@ -41,14 +40,15 @@ def latex_table(blocks: Sequence[Block], notes: Sequence[str], *, caption: str, 
     Args:
         blocks: with the same columns each.
     """
-    columns, headings = _joined(blocks), [_heading(block) for block in blocks]
-    font, landscape, scale = _fit(columns, headings)
+    smallest = min(_FONTS.values())
+    first, *others = in_parts(blocks, lambda column: _column_pt(column, smallest), _LANDSCAPE_PT)
+    parts = [first, *filter(None, ([block for block in part if block.columns[0].cells] for part in others))]
+    font, landscape = _fit(parts)
     begin, end = (["\\begin{landscape}"], ["\\end{landscape}"]) if landscape else ([], [])
-    pages = [blocks] if scale is None else list(_pages(blocks, scale))
-    tables = [_table(page, caption, label, scale is not None, page is pages[0]) for page in pages]
-    size = [f"\\{font}", f"\\setlength{{\\tabcolsep}}{{{_GAP_PT}pt}}"]
-    parts = [_NEEDS, "\\begingroup", *begin, *size, "\n\\clearpage\n".join(tables), *_notes(notes), *end, "\\endgroup"]
-    return _in_math("\n".join(parts)) + "\n"
+    tables = [_table(part, caption, label, part is first) for part in parts]
+    size = [f"\\{font}\\sloppy", f"\\setlength{{\\tabcolsep}}{{{_GAP_PT}pt}}"]
+    lines = [_NEEDS, "\\begingroup", *begin, *size, *tables, *_notes(notes), *end, "\\endgroup"]
+    return _in_math("\n".join(lines)) + "\n"
 
 
 def _joined(blocks: Sequence[Block]) -> list[Column]:
@@ -59,49 +59,38 @@ def _joined(blocks: Sequence[Block]) -> list[Column]:
     ]
 
 
-def _fit(columns: Sequence[Column], headings: Sequence[Sequence[str]]) -> tuple[str, bool, float | None]:
-    """Font; whether the page is on its side; the factor by which a table is scaled that is wider even so."""
-    of_columns = sum(max(map(_width, (c.name, _unit(c.name), *c.cells))) for c in columns)
-    of_headings = max((_BOLD * _width(line) for heading in headings for line in heading), default=0.0)
-    gaps = 2 * _GAP_PT * len(columns)
+def _fit(parts: Sequence[Sequence[Block]]) -> tuple[str, bool]:
+    """Font, and whether the page is on its side."""
     for landscape, width in ((False, _PORTRAIT_PT), (True, _LANDSCAPE_PT)):
         for font, em in _FONTS.items():
-            if max(of_columns * em + gaps, of_headings * em) <= width:
-                return font, landscape, None
-    return "small", True, _LANDSCAPE_PT / (of_columns * _FONTS["small"] + gaps)
+            if max(_table_pt(blocks, em) for blocks in parts) <= width:
+                return font, landscape
+    return font, True
 
 
-def _pages(blocks: Sequence[Block], scale: float) -> Iterator[list[Block]]:
-    """The blocks of each page, cut where it ends: what is scaled cannot break by itself."""
-    lines = int(_PAGE_PT / (_LINE_PT * scale))
-    page: list[Block] = []
-    room = lines
-    for block in blocks:
-        start, n = 0, len(block.columns[0].cells)
-        while start < n:
-            above = len(_heading(block))
-            taken = min(n - start, max(1, room - above))
-            cut = [Column(c.name, c.cells[start : start + taken], c.number) for c in block.columns]
-            page.append(Block(cut, block.names, block.facts))
-            start, room = start + taken, room - above - taken
-            if room <= _HEADING_LINES:  # no room for a row below a heading
-                yield page
-                page, room = [], lines
-    if page:
-        yield page
+def _table_pt(blocks: Sequence[Block], em: float) -> float:
+    """Width of a table in a font of so many points an em."""
+    headings = (_BOLD * _width(line) * em for block in blocks for line in _heading(block))
+    return max(sum(_column_pt(column, em) for column in _joined(blocks)), *headings, 0.0)
 
 
-def _table(blocks: Sequence[Block], caption: str, label: str, scaled: bool, is_first: bool) -> str:
-    """One table; scaled, it stands in its place, since floats are not turned with the page."""
+def _column_pt(column: Column, em: float) -> float:
+    width = max(map(_width, (column.name, _unit(column.name), *column.cells))) * em
+    return (width if column.number else min(width, _TEXT_PT)) + 2 * _GAP_PT
+
+
+def _table(blocks: Sequence[Block], caption: str, label: str, is_first: bool) -> str:
+    """One part of the table; the first has caption and label."""
     columns, headings = _joined(blocks), [_heading(block) for block in blocks]
-    text = _with_headings(_styled(columns, caption, label, scaled), blocks, headings, len(columns), scaled)
-    if scaled:
-        text = text.replace("\\begin{table}[p]", f"{_IN_PLACE}%").replace("\\end{table}", "\\end{minipage}")
-    if not is_first:
-        told = f"\\noindent\\tablename~\\ref{{{label}}}, continued\\par\\smallskip"
-        lines = text.split("\n")
-        text = "\n".join([lines[0], told, *lines[3:]])  # instead of caption and label
-    return text
+    text = _with_headings(_styled(columns, caption, label), blocks, headings, len(columns))
+    if is_first:
+        return text
+    lines = text.split("\n")
+    captions = [i for i, line in enumerate(lines) if line.startswith("\\caption")]
+    told = f"\\multicolumn{{{len(columns)}}}{{l}}{{\\makebox[0pt][l]{{Table~\\ref{{{label}}}, further columns}}}} \\\\"
+    for i in captions:
+        lines[i] = told
+    return "\n".join(lines)
 
 
 def _width(text: str) -> float:
@@ -109,28 +98,29 @@ def _width(text: str) -> float:
     return sum(0.3 if c in _NARROW else 0.78 if c in "-mwMW%" else 0.5 for c in text)
 
 
-def _styled(columns: Sequence[Column], caption: str, label: str, scaled: bool) -> str:
+def _styled(columns: Sequence[Column], caption: str, label: str) -> str:
     head = pd.MultiIndex.from_tuples([(c.name, _unit(c.name)) for c in columns])
     rows = pd.DataFrame({i: _minus(c) for i, c in enumerate(columns)})
     rows.columns = head
     style = rows.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
-    environment = None if scaled else "longtable"
     text: str = style.to_latex(
-        column_format="".join("r" if c.number else "l" for c in columns), hrules=True, sparse_columns=False,
-        caption=escaped(caption), label=label, environment=environment, position=None if not scaled else "p",
+        column_format="".join(map(_aligned, columns)), hrules=True, sparse_columns=False,
+        caption=escaped(caption), label=label, environment="longtable",
     )  # fmt: skip
-    if scaled:
-        text = text.replace("\\begin{tabular}", "\\resizebox{\\linewidth}{!}{\\begin{tabular}")
-        text = text.replace("\\end{tabular}", "\\end{tabular}}")
     return text
 
 
-def _with_headings(
-    table: str, blocks: Sequence[Block], headings: Sequence[Sequence[str]], n_columns: int, scaled: bool
-) -> str:
+def _aligned(column: Column) -> str:
+    """How a column stands: what would be too wide in the smallest font is broken into lines."""
+    if _column_pt(column, min(_FONTS.values())) < _TEXT_PT or column.number:
+        return "r" if column.number else "l"
+    return f"p{{{_TEXT_PT}pt}}"
+
+
+def _with_headings(table: str, blocks: Sequence[Block], headings: Sequence[Sequence[str]], n_columns: int) -> str:
     """The table with a heading above the rows of each block, and its rows safe from what a line break reads on."""
     lines = table.rstrip("\n").split("\n")
-    first = lines.index("\\midrule" if scaled else "\\endlastfoot") + 1
+    first = lines.index("\\endlastfoot") + 1
     out = lines[:first]
     for block, heading in zip(blocks, headings, strict=True):
         n = len(block.columns[0].cells)

@@ -4,9 +4,10 @@ import re
 import textwrap
 from collections.abc import Sequence
 
-from latentdyn.reporting.text import Column
+from latentdyn.reporting.text import Block, Column, in_parts
 
 _WIDTH = 100
+_SCREEN = 160  # characters side by side in a terminal on a laptop
 # an underscore between letters or digits is none to Markdown, so names such as linear_gaussian stay as they are.
 _MARKS = re.compile(r"[\\`*|<>~]|(?<!\w)_+|_+(?!\w)|\[(?=[^\]]*\])")
 
@@ -31,10 +32,32 @@ def heading(names: str, facts: str) -> list[str]:
     return [whole] if len(whole) <= _WIDTH else [title, f"({facts})"]
 
 
-def pipe_table(columns: Sequence[Column]) -> list[str]:
+def pipe_tables(blocks: Sequence[Block]) -> list[str]:
+    """The lines of blocks with the same columns, each below its heading. What is wider than a screen is several tables,
+    one below the other; an empty line follows each."""
+    lines = []
+    for parts in zip(*in_parts(blocks, lambda column: _width(column) + 3, _SCREEN), strict=True):
+        if names := parts[0].names:
+            facts = ", ".join(f"{name} {value}" for name, value in parts[0].facts.items())
+            lines += [*heading(", ".join(names), facts), ""]
+        for part in parts:
+            if part is parts[0] or part.columns[0].cells:
+                lines += [*_pipe_table(part.columns), ""]
+    return lines
+
+
+def _width(column: Column) -> int:
+    return max(map(len, _texts(column)))
+
+
+def _texts(column: Column) -> list[str]:
+    """Its name and its cells as they are written."""
+    return [escaped(column.name), *(column.cells if column.number else map(escaped, column.cells))]
+
+
+def _pipe_table(columns: Sequence[Column]) -> list[str]:
     """The lines of a table whose columns line up when printed; numbers stand at the right."""
-    texts = [[escaped(c.name), *(c.cells if c.number else map(escaped, c.cells))] for c in columns]
-    widths = [max(map(len, text)) for text in texts]
+    texts, widths = [_texts(column) for column in columns], [_width(column) for column in columns]
 
     def line(cells: Sequence[str]) -> str:
         padded = (t.rjust(w) if c.number else t.ljust(w) for c, t, w in zip(columns, cells, widths, strict=True))

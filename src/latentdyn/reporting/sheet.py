@@ -2,7 +2,7 @@
 
 The CSV holds every column of every row with all digits. Markdown and LaTeX are for people: they show the columns that
 are chosen, rounded, in blocks. A value and its interval stand in one cell, and what is the same in a whole block stands
-above it.
+above it. What is wider than a screen or a page stands in parts, one below the other.
 """
 
 import math
@@ -15,7 +15,7 @@ import pandas as pd
 
 from latentdyn.files import write_text
 from latentdyn.reporting.latex import latex_table
-from latentdyn.reporting.markdown import heading, pipe_table, wrapped
+from latentdyn.reporting.markdown import pipe_tables, wrapped
 from latentdyn.reporting.text import Block, Column
 
 
@@ -43,15 +43,9 @@ class Sheet:
 def write_sheet(sheet: Sheet, csv: Path, markdown: Path, latex: Path) -> None:
     """Write one table as CSV (all columns, all digits), Markdown and LaTeX (to read; notes below)."""
     blocks = list(_blocks(sheet))
-    lines = []
-    for block in blocks:
-        if block.names:
-            facts = ", ".join(f"{name} {value}" for name, value in block.facts.items())
-            lines += [*heading(", ".join(block.names), facts), ""]
-        lines += [*pipe_table(block.columns), ""]
-    lines += wrapped(sheet.notes)
+    lines = [*pipe_tables(blocks), *wrapped(sheet.notes)]
     if sheet.below is not None:
-        lines += ["", *pipe_table(columns_of(sheet.below, list(sheet.below), sheet.decimals))]
+        lines += ["", *pipe_tables([Block(columns_of(sheet.below, list(sheet.below), sheet.decimals))])[:-1]]
     write_text(csv, sheet.rows.to_csv(index=False))
     write_text(markdown, "\n".join(lines) + "\n")
     name = Path(latex).stem

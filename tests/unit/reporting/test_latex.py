@@ -21,24 +21,30 @@ def test_letters_and_signs_that_plain_latex_lacks_are_mathematics():
     assert text.isascii()
 
 
-def test_what_is_scaled_to_the_page_is_no_float_and_goes_on_where_a_page_ends():
-    """A float is not turned with its page, and what is scaled cannot break by itself."""
+def test_what_is_wider_than_a_page_on_its_side_stands_in_parts_that_fit():
     blocks = [
-        Block([Column(f"a_long_name_{i}", [f"{name}{row}.{i}" for row in range(60)], True) for i in range(20)], [name])
+        Block(
+            [
+                Column("predictor", [f"{name}{row}" for row in range(60)], False),
+                *(Column(f"a_long_name_{i}", [f"{row}.{i}" for row in range(60)], True) for i in range(20)),
+            ],
+            [name],
+        )
         for name in ("first", "second")
     ]
     text = latex_table(blocks, ["The note."], caption="C", label="tab:t")
-    tables = text.split("\\clearpage")
-    assert len(tables) > 2 and "\\begin{table}" not in text and "longtable}[" not in text
-    assert text.count("\\caption{C}") == text.count("\\label{tab:t}") == 1
-    assert ["Table" if "\\caption" in t else "continued" for t in tables] == [
-        "Table",
-        *["continued"] * (len(tables) - 1),
-    ]
-    assert all(t.count("\\begin{minipage}") == t.count("\\end{minipage}") == t.count("\\toprule") == 1 for t in tables)
-    assert [f"{name}{row}.0" for name in ("first", "second") for row in range(60)] == re.findall(
-        r"^(\w+\.0) &", text, re.M
-    )
-    rows = [len(re.findall(r"^\w+\.0 &", t, re.M)) for t in tables]
-    assert max(rows) <= rows[0] + 1 and min(rows[:-1]) > 0
-    assert all("\\textbf{first}" in t or "\\textbf{second}" in t for t in tables)
+    tables = text.split("\\begin{longtable}")[1:]
+    assert len(tables) == 3 and text.count("The note.") == 1 and "\\begin{landscape}" in text
+    assert text.count("\\caption{C} \\label{tab:t}") == text.count("\\label{tab:t}") == 1
+    assert [t.count("Table~\\ref{tab:t}, further columns") for t in tables] == [
+        0,
+        2,
+        2,
+    ]  # at their start and on later pages
+    rows = [f"{name}{row}" for name in ("first", "second") for row in range(60)]
+    shown = []
+    for table in tables:
+        assert re.findall(r"^(\w+\d+) &", table, re.M) == rows
+        assert "\\textbf{first}" in table and "\\textbf{second}" in table
+        shown += re.findall(r"a\\_long\\_name\\_(\d+)", table.split("\\endfirsthead")[0])
+    assert shown == [str(i) for i in range(20)]

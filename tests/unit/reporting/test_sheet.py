@@ -171,10 +171,18 @@ def test_latex_takes_no_id_for_an_argument_of_a_line_break(written):
     assert r"{}[a] \\" in lines and r"{}*b \\" in lines and r"c$|$d$<$ \\" in lines
 
 
-@pytest.mark.parametrize(("n_columns", "landscape", "scaled"), [(4, False, False), (12, True, False), (60, True, True)])
-def test_latex_fits_the_page(written, n_columns, landscape, scaled):
+@pytest.mark.parametrize(("n_columns", "landscape", "parts"), [(4, False, 1), (12, True, 1), (60, True, 6)])
+def test_latex_fits_the_page(written, n_columns, landscape, parts):
     latex = written(pd.DataFrame({f"column_{i:02}": [1.5] for i in range(n_columns)}))[2]
-    assert (r"\begin{landscape}" in latex, r"\resizebox" in latex) == (landscape, scaled)
+    assert (r"\begin{landscape}" in latex, latex.count(r"\begin{longtable}")) == (landscape, parts)
+
+
+def test_markdown_fits_a_screen(written):
+    names = [f"column_{i:02}" for i in range(30)]
+    lines = written(pd.DataFrame({"predictor": ["p"]} | {name: [1.5] for name in names}))[1].splitlines()
+    heads = [line.strip("|").split("|") for line in lines if line.startswith("| predictor")]
+    assert len(heads) == 3 and max(map(len, lines)) <= 160
+    assert [name.strip() for head in heads for name in head[1:]] == names
 
 
 def test_a_count_that_some_rows_lack_is_still_a_whole_number(written):
