@@ -11,6 +11,7 @@ from latentdyn.reporting.latex import escaped
 
 _HEAD = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
+\usepackage[margin=2cm]{geometry}
 \usepackage{booktabs,graphicx,longtable,pdflscape}
 \title{%s}
 \author{}

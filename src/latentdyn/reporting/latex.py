@@ -80,7 +80,7 @@ def _column_pt(column: Column, em: float) -> float:
 
 
 def _table(blocks: Sequence[Block], caption: str, label: str, is_first: bool) -> str:
-    """One part of the table; the first has caption and label."""
+    """One part of the table; the first has caption and label, and the others its number."""
     columns, headings = _joined(blocks), [_heading(block) for block in blocks]
     text = _with_headings(_styled(columns, caption, label), blocks, headings, len(columns))
     if is_first:
@@ -90,7 +90,7 @@ def _table(blocks: Sequence[Block], caption: str, label: str, is_first: bool) ->
     told = f"\\multicolumn{{{len(columns)}}}{{l}}{{\\makebox[0pt][l]{{Table~\\ref{{{label}}}, further columns}}}} \\\\"
     for i in captions:
         lines[i] = told
-    return "\n".join(lines)
+    return "\n".join(["\\addtocounter{table}{-1}", *lines])
 
 
 def _width(text: str) -> float:

@@ -41,6 +41,7 @@ def test_what_is_wider_than_a_page_on_its_side_stands_in_parts_that_fit():
         2,
         2,
     ]  # at their start and on later pages
+    assert text.count("\\addtocounter{table}{-1}") == 2  # they have the number of the first
     rows = [f"{name}{row}" for name in ("first", "second") for row in range(60)]
     shown = []
     for table in tables:
