@@ -14,19 +14,19 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA
 
 @contextlib.contextmanager
 def worker_processes(
-    n: int, modules: list[str], initializer: Callable[..., None] | None = None, *arguments: Any
+    n: int, preload: list[str], initializer: Callable[..., None] | None = None, *arguments: Any
 ) -> Iterator[ProcessPoolExecutor]:
     """A pool of `n` processes of one thread each, which end with this one, even if it is killed.
 
     As with all of `multiprocessing`, a script that calls this needs its `if __name__ == "__main__":`.
 
     Args:
-        modules: imported before the copies are made. A pool that was started before in this process decides for later
-            ones.
+        preload: modules that are imported before the copies are made. A pool that was started before in this process
+            decides for later ones.
         initializer, arguments: called with them in each process first.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(modules)
+    context.set_forkserver_preload(preload)
     with _one_thread(), ProcessPoolExecutor(n, context, _start, (initializer, arguments)) as pool:
         yield pool
 

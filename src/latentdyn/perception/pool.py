@@ -65,13 +65,10 @@ def in_processes(work: Callable[[Job], Result], jobs: Iterable[Job], processes: 
 
 
 def _done_here(work: Callable[[Job], Result], job: Job) -> "Future[Result]":
-    """The result of a job; what went wrong is raised when its turn has come, as with a job of another process."""
+    """The result of a job, as of a job of another process."""
     done: Future[Result] = Future()
-    try:
-        with threadpool_limits(1):
-            done.set_result(work(job))
-    except Exception as error:
-        done.set_exception(error)
+    with threadpool_limits(1):
+        done.set_result(work(job))
     return done
 
 

@@ -58,12 +58,12 @@ def test_one_process_is_this_one_and_asks_for_a_job_at_a_time():
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
-def test_the_first_failure_is_raised_in_its_turn_whoever_had_it(processes):
-    for first, jobs in ((0, range(9)), (5, range(1, 9))):
-        found, seen = in_processes(fail, jobs, processes), []
-        with pytest.raises(ValueError, match=str(first)):
-            seen.extend(found)
-        assert len(list(found)) == 0
+@pytest.mark.parametrize("bad", [0, 5])
+def test_what_goes_wrong_is_raised_whoever_did_it(processes, bad):
+    found = in_processes(fail, [job + 10 * (job != bad) for job in range(9)], processes)
+    with pytest.raises(ValueError, match=str(bad)):
+        list(found)
+    assert list(found) == []
 
 
 def test_a_process_that_dies_is_told():

@@ -67,8 +67,11 @@ class Adversary(nn.Module):
         super().__init__()
         self.weight, self.feature_weight = weight, feature_weight
         self.judges = nn.ModuleList(Judge(n, channels) for n in window_samples)
-        for module in self.judges.modules():
+
+        def learn_at_rate(module: nn.Module) -> None:
             module.learning_rate = learning_rate  # type: ignore[assignment]
+
+        self.judges.apply(learn_at_rate)
 
     def forward(self, true: Tensor, found: Tensor) -> Tensor:
         """The loss for audio (B, n): hinge losses and the share by which features differ; mean over the judges."""
