@@ -57,7 +57,8 @@ def _texts(column: Column) -> list[str]:
 
 def _pipe_table(columns: Sequence[Column]) -> list[str]:
     """The lines of a table whose columns line up when printed; numbers stand at the right."""
-    texts, widths = [_texts(column) for column in columns], [_width(column) for column in columns]
+    texts = [_texts(column) for column in columns]
+    widths = [max(map(len, text)) for text in texts]
 
     def line(cells: Sequence[str]) -> str:
         padded = (t.rjust(w) if c.number else t.ljust(w) for c, t, w in zip(columns, cells, widths, strict=True))

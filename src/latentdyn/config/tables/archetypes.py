@@ -18,7 +18,7 @@ class ArchetypesTable(PlainTable):
         "fitted to the directions of training speakers' steps, and judged on held-out speakers. Seed 004 asks for a "
         "`tightness` above .75 and a `speaker_transfer` above .6 at some K. Tightness alone proves nothing: it grows "
         "with K, for Gaussian steps too. So compare it with `tightness_random`, and with the rows of frames in random "
-        "order (`shuffled`) and of Gaussian frames of equal covariance (`white`). Transfer ends at about its ceiling. "
+        "order (`shuffled`) and of Gaussian frames of equal covariance (`white`). Read transfer beside its ceiling. "
         "Near the ceiling, voices share what prototypes there are. Where the ceiling itself is far below 1, "
         "k-means cuts up a continuum, and finds other pieces each time. n: steps of held-out speakers.",
         caption="Prototypes of the directions of steps",
