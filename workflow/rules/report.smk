@@ -5,6 +5,7 @@ rule write_report:
     """What a corpus's tables say, the tables, figures and sounds themselves, and where they are from: one file."""
     input:
         sheets=lambda w: [f"results/{w.corpus}/tables/{name}.sheet.json" for name in tables_of(w.corpus)],
+        splits="results/{corpus}/splits.parquet",
         tables=lambda w: [f"results/{w.corpus}/tables/{name}.csv" for name in tables_of(w.corpus)],
         figures=lambda w: [f"results/{w.corpus}/figures/{name}.svg" for name in tables_of(w.corpus)],
         certificates=lambda w: certificates(w.corpus, ".sheet.json"),
@@ -23,12 +24,13 @@ rule write_report:
         inputs=presence,
         code=code_digest("latentdyn.steps.write_report", presentation=True),
         looks=looks(),
+        meanings=lambda w: canonical_json(meanings(CONFIG, w.corpus)),
         results="results/{corpus}",
         heard=lambda w: list(heard_for(w.corpus).values()),
     shell:
         "python -m latentdyn.steps.write_report --corpus {wildcards.corpus:q} --results {params.results:q}"
         " --sheets {input.sheets:q} --figures {input.figures:q} --certificates {input.certificates:q}"
-        " --heard {params.heard:q} --page {output.page:q} >{log:q} 2>&1"
+        " --heard {params.heard:q} --meanings {params.meanings:q} --splits {input.splits:q} --page {output.page:q} >{log:q} 2>&1"
 
 
 localrules:

@@ -1,6 +1,7 @@
 # What the rules of the report and of the paper share: which tables a corpus has, and what is shown beside them.
 import os
 
+from latentdyn.config.meanings import meanings
 from latentdyn.files import file_sha256
 
 

@@ -4,10 +4,11 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from latentdyn.reporting.latex import escaped
+from latentdyn.reporting.latex import latex_text
 
 _HEAD = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
@@ -19,27 +20,43 @@ _HEAD = r"""\documentclass{article}
 \begin{document}
 \maketitle
 \listoftables
+\listoffigures
 """
 _FIGURE = r"""\clearpage
 \begin{center}\makeatletter\def\@captype{figure}\makeatother
 \includegraphics[width=\linewidth,height=.8\textheight,keepaspectratio]{%s.png}
-\caption{Table~\ref{tab:%s}, drawn.}
+\caption{%s}
 \end{center}
 """
+_LONGEST = 100  # rows of a table that is printed though it is drawn: about three pages
 _PASSES = 3  # a longtable knows the widths of its columns at the second, the list of tables their pages at the third
 _LIMIT_S = 300
 
 
-def document(title: str, tables: Sequence[str], figures: Collection[str]) -> str:
+@dataclass(frozen=True)
+class Shown:
+    """One table of a document. caption: in plain text. n_rows: of the table. drawn: whether it has a figure."""
+
+    name: str
+    caption: str
+    n_rows: int
+    drawn: bool
+
+
+def document(title: str, tables: Sequence[Shown]) -> str:
     """The text of a document that reads `{table}.tex` and shows `{table}.png` beside it.
 
-    Args:
-        tables: names, in order. figures: those of them that have a figure.
+    Of a long table that is drawn, the figure alone is shown, and where its rows are.
     """
-    parts = [_HEAD % escaped(title)]
-    for name in tables:
-        parts.append(f"\\clearpage\n\\input{{{name}}}\n")
-        parts += [_FIGURE % (name, name)] if name in figures else []
+    parts = [_HEAD % latex_text(title)]
+    for table in tables:
+        told = f"Table~\\ref{{tab:{table.name}}}, drawn."
+        if table.drawn and table.n_rows > _LONGEST:
+            rows = f"Its {table.n_rows} rows are in {table.name}.csv and in {table.name}.tex."
+            told = latex_text(f"{table.caption} {rows}")
+        else:
+            parts.append(f"\\clearpage\n\\input{{{table.name}}}\n")
+        parts += [_FIGURE % (table.name, told)] if table.drawn else []
     return "".join([*parts, "\\end{document}\n"])
 
 

@@ -157,6 +157,11 @@ def escaped(text: str) -> str:
     return cell.split("\n")[1].removesuffix(" \\\\")
 
 
+def latex_text(text: str) -> str:
+    """The text as LaTeX takes it, with characters that plain LaTeX lacks."""
+    return _in_math(escaped(text))
+
+
 def _minus(column: Column) -> list[str]:
     return [cell.replace("-", "−") if column.number else cell for cell in column.cells]
 

@@ -10,7 +10,9 @@ from typing import Any
 import pandas as pd
 
 from latentdyn.files import read_own_json
+from latentdyn.parquet import read_parquet
 
+_MADE_BY = "split_speakers"
 _SKIPPED = {".snakemake", ".state", "audio", "logs"}
 
 
@@ -61,6 +63,21 @@ def origins(folder: Path) -> Origins:
     stages = [_stage(str(rule), jobs) for rule, jobs in table.groupby("rule", sort=False)]
     shared = {name: _joined(table[name]) for name in ("latentdyn", "commit", "python", "platform", "packages")}
     return Origins(stages, {name: value for name, value in shared.items() if value}, damaged)
+
+
+def speech(splits: Path) -> str:
+    """How much a corpus has, in a sentence: of each split the speakers, the utterances and, where known, the hours.
+
+    Raises:
+        UserError: the file is not as it was written.
+    """
+    table = read_parquet(splits, ["split", "n_utterances", "duration_s"], made_by=_MADE_BY)
+    told = []
+    for split, mine in table.groupby("split"):
+        hours = mine["duration_s"].sum() / 3600  # 0 of what came without audio
+        long = f" of {hours:.3g} hours" if hours > 0 else ""
+        told.append(f"{split} {len(mine)} speakers, {mine['n_utterances'].sum()} utterances{long}")
+    return "; ".join(told)
 
 
 def _files(folder: Path, ending: str) -> Iterator[Path]:

@@ -2,12 +2,13 @@
 
 An answer is yes or no where the row's 95 % interval lies on one side of what it is compared with. Where it does not, or
 where there is no interval, the question is undecided; where there is no number, the answer is missing. An overflow is
-never a yes. Rows of surrogates and of published values are compared with, and are not asked.
+never a yes. Rows of surrogates and of published values are compared with, and are not asked. A table that has answered
+a question in a column of its own is asked what stands there.
 """
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -24,10 +25,13 @@ Value = str | int | float
 
 QUESTIONS = Path(__file__).with_suffix(".yaml")
 # the columns that say what a row is of
-PLACES = ("process", "representation", "predictor", "by", "a", "b", "metric", "diagnostic", "split", "slice", "k",
-          "mode", "step", "sigma", "clusters", "correction", "variant", "forecast", "n_steps", "langevin_steps",
+PLACES = ("process", "representation", "predictor", "seed", "by", "a", "b", "metric", "diagnostic", "split", "slice",
+          "k", "mode", "step", "sigma", "clusters", "correction", "variant", "forecast", "n_steps", "langevin_steps",
           "target", "linear_skip", "target_axes", "regime", "gate")  # fmt: skip
+_SIGNS = {"k": "k", "sigma": "σ", "clusters": "K"}
+_NUMBERS = {"n_steps": "steps", "langevin_steps": "steps"}
 _GATES: dict[tuple[str, str], Verdict] = {("met", "yes"): "yes", ("not met", "yes"): "no"}
+_TOLD: dict[str, Verdict] = {"yes": "yes", "no": "no"}
 
 
 class Question(Entry):
@@ -38,29 +42,34 @@ class Question(Entry):
     kinds: tuple[str, ...] = ()
     column: str
     columns: Mapping[str, str] = {}  # by kind of table, where it has another name
-    is_: Literal["above", "below", "not"] = Field(alias="is")
-    than: Value | None = None
-    beside: Mapping[str, str] = {}
+    is_: Literal["above", "below", "within", "not", "told"] = Field(alias="is")
+    than: Value | tuple[float, float] | None = None
+    beside: Mapping[str, str | None] = {}
     where: Mapping[str, Value | tuple[Value, ...]] = {}
     unless: Mapping[str, Value | tuple[Value, ...]] = {}
+    shows: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _compares(self) -> "Question":
-        if (self.than is None) == (not self.beside):
-            raise ValueError(f"{self.name}: say either `than` or `beside`")
+        given = [value for value in (self.than, self.beside or None) if value is not None]
+        if len(given) != (self.is_ != "told"):
+            raise ValueError(f"{self.name}: say either `than` or `beside`; of what is `told`, neither")
+        if isinstance(self.than, tuple) != (self.is_ == "within"):
+            raise ValueError(f"{self.name}: `within` is of two bounds, and nothing else is")
         return self
 
 
 @dataclass(frozen=True)
 class Reply:
     """What one row answers. row: which one, in words. said: the value, and what it is compared with. value: NaN where
-    there is none."""
+    there is none. place: all that says what the row is of; empty if it is of the whole table."""
 
     question: str
     row: str
     verdict: Verdict
     said: str
     value: float = math.nan
+    place: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,16 +102,20 @@ def replies(kind: str, sheet: Sheet) -> list[Reply]:
 
 
 def _of_gates(sheet: Sheet) -> Iterator[Reply]:
-    """Gates have their verdict already; but one by a threshold that is of other latents is none."""
+    """Gates have their verdict already."""
     for row in sheet.rows.to_dict("records"):
-        measured, comparable = row["verdict"] != "not measured", row.get("comparable") != "no"
+        measured, comparable = row["verdict"] != "not measured", row["verdict"] != "not comparable"
         verdict = _GATES.get((row["verdict"], row["decided"]), "undecided") if measured and comparable else "missing"
         asked = "" if pd.isna(row["threshold"]) else f", asked: {row['comparison']} {row['threshold']:g}"
+        against, ceiling = row.get("against"), row.get("ceiling")
+        asked += f" beside {against}" if isinstance(against, str) and against else ""
+        if ceiling is not None and not pd.isna(ceiling):
+            asked += f" (a predictor that is fitted so far ahead reaches {ceiling:.3f})"
         said = f"{_shown(sheet, row, 'measured')}{asked}".lstrip(", ") or "it follows from other gates"
         said = str(row["why"]) if not measured else said if comparable else f"{said}, which is of other latents"
-        yield Reply(
-            row["question"], _named(sheet, row), verdict, said, float(row["measured"]) if measured else math.nan
-        )
+        value = float(row["measured"]) if measured else math.nan
+        place = {} if pd.isna(row["representation"]) else _place(row)
+        yield Reply(row["question"], _named(sheet, row), verdict, said, value, place)
 
 
 def _of_rows(question: Question, column: str, sheet: Sheet) -> Iterator[Reply]:
@@ -110,9 +123,14 @@ def _of_rows(question: Question, column: str, sheet: Sheet) -> Iterator[Reply]:
     for row in rows:
         if not _asked(question, row):
             continue
-        if question.is_ == "not":
-            verdict: Verdict = "yes" if row[column] != question.than else "no"
-            yield Reply(question.question, _named(sheet, row), verdict, _shown(sheet, row, "measured"))
+        if question.is_ in ("not", "told"):
+            verdict = _TOLD.get(row[column], "undecided")
+            verdict = verdict if question.is_ == "told" else "yes" if row[column] != question.than else "no"
+            told = ", ".join(
+                f"{name} {_shown(sheet, row, name)}{_unit(name)}" if question.shows else _shown(sheet, row, name)
+                for name in question.shows or ("measured",)
+            )
+            yield Reply(question.question, _named(sheet, row), verdict, told, place=_place(row))
             continue
         other, text = _compared(question, column, sheet, row, rows)
         if other is None:
@@ -121,7 +139,8 @@ def _of_rows(question: Question, column: str, sheet: Sheet) -> Iterator[Reply]:
         said = f"{column} {_shown(sheet, row, column)}{_unit(column)}, asked: {question.is_} {text}"
         value = mine.value if mine else math.nan
         told = said if mine else f"there is no {column}"
-        yield Reply(question.question, _named(sheet, row), _verdict(question.is_, mine, other), told, value)
+        verdict = _verdict(question.is_, mine, other)
+        yield Reply(question.question, _named(sheet, row), verdict, told, value, _place(row))
 
 
 def _asked(question: Question, row: Mapping[str, Any]) -> bool:
@@ -143,14 +162,17 @@ def _compared(
         if isinstance(question.than, str):
             bounds = _bounds(row, question.than) if question.than in row else None
             return bounds, f"{question.than} {_shown(sheet, row, question.than)}" if bounds else ""
+        if isinstance(question.than, tuple):
+            low, high = question.than
+            return _Bounds((low + high) / 2, low, high), f"{low:g} to {high:g}"
         assert question.than is not None
         return _Bounds(question.than, question.than, question.than), f"{question.than:g}"
-    changed = {name: text.format(**row) for name, text in question.beside.items()}
+    changed = {name: text and text.format(**row) for name, text in question.beside.items()}
     wanted = {**{name: row[name] for name in PLACES if name in row and name not in changed}, **changed}
     for other in rows:
         if all(other[name] == value or (pd.isna(other[name]) and pd.isna(value)) for name, value in wanted.items()):
             bounds = _bounds(other, column)
-            return bounds, f"{_shown(sheet, other, column)} of {', '.join(changed.values())}"
+            return bounds, f"{_shown(sheet, other, column)} of {', '.join(filter(None, changed.values()))}"
     return None, ""
 
 
@@ -171,6 +193,10 @@ def _verdict(is_: str, mine: _Bounds | None, other: _Bounds) -> Verdict:
         return "missing"
     if not math.isfinite(mine.value):
         return "no"
+    if is_ == "within" and other.low <= mine.low and mine.high <= other.high:
+        return "yes"
+    if is_ == "within":
+        return "no" if mine.high < other.low or mine.low > other.high else "undecided"
     if is_ == "below":
         mine, other = (_Bounds(-b.value, -b.high, -b.low) for b in (mine, other))
     if mine.low > other.high:
@@ -179,12 +205,26 @@ def _verdict(is_: str, mine: _Bounds | None, other: _Bounds) -> Verdict:
 
 
 def _named(sheet: Sheet, row: Mapping[str, Any]) -> str:
-    """What a row is of, as far as it differs from other rows."""
-    told = [name for name in PLACES if name in row and not pd.isna(row[name])]
-    told = [name for name in told if sheet.rows[name].nunique(dropna=False) > 1] or told[:1]
-    return ", ".join(
-        f"k = {row[n]:g}" if n == "k" else f"σ = {row[n]:g}" if n == "sigma" else f"{row[n]}" for n in told
-    )
+    """What a row is of, as far as that tells it from other rows."""
+    told: list[str] = []
+    groups = 1
+    for name in PLACES:
+        if name in row and (found := sheet.rows[[*told, name]].drop_duplicates().shape[0]) > groups:
+            told, groups = [*told, name], found
+    told = told or [name for name in PLACES if name in row][:1]
+    return ", ".join(_in_words(name, row[name]) for name in told if not pd.isna(row[name]))
+
+
+def _in_words(place: str, value: Any) -> str:
+    """One place of a row; a number is named."""
+    if isinstance(value, str):
+        return value
+    return f"{_NUMBERS.get(place, place)} {value:g}" if place not in _SIGNS else f"{_SIGNS[place]} = {value:g}"
+
+
+def _place(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a row is of, the same in each table that has this row."""
+    return {name: row[name] for name in PLACES if name in row and not pd.isna(row[name])}
 
 
 def _shown(sheet: Sheet, row: Mapping[str, Any], column: str) -> str:

@@ -10,7 +10,7 @@ from latentdyn.files import write_text
 from latentdyn.provenance import write_run_record
 from latentdyn.reporting.comparison import with_verdicts
 from latentdyn.reporting.compute import compute_sheet
-from latentdyn.reporting.document import compile_pdf, document
+from latentdyn.reporting.document import Shown, compile_pdf, document
 from latentdyn.reporting.forecasts import forecasts_sheet
 from latentdyn.reporting.origins import origins
 from latentdyn.reporting.sheet import write_sheet
@@ -42,7 +42,9 @@ def step(arguments: argparse.Namespace) -> None:
         shutil.copyfile(figure, folder / figure.name)
     title = f"Tables of corpus {arguments.corpus}"
     source = folder / "paper.tex"
-    write_text(source, document(title, list(sheets), {f.stem for f in arguments.figures}))
+    drawn = {figure.stem for figure in arguments.figures}
+    shown = [Shown(name, sheet.caption or name, len(sheet.rows), name in drawn) for name, sheet in sheets.items()]
+    write_text(source, document(title, shown))
     told = compile_pdf(source)
     logging.info(told)
     written = sorted(path for path in folder.iterdir() if path.name != "files.run.json")

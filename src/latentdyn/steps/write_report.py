@@ -14,10 +14,11 @@ import latentdyn
 from latentdyn.files import write_text
 from latentdyn.provenance import source_commit, write_run_record
 from latentdyn.provenance.jobs import FOLDER, MANIFEST, runs
-from latentdyn.reporting.origins import origins
+from latentdyn.reporting.origins import origins, speech
 from latentdyn.reporting.page.audio import heard
 from latentdyn.reporting.page.findings import findings
 from latentdyn.reporting.page.judge import judge
+from latentdyn.reporting.page.names import named
 from latentdyn.reporting.page.render import Page, image_url, render
 from latentdyn.reporting.page.rulegraph import rulegraph
 from latentdyn.reporting.page.tables import page_table
@@ -37,6 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--figures", **files, help="{table}.svg or .png of these tables")
     parser.add_argument("--certificates", **files, help="{table}.sheet.json of tables of known answers")
     parser.add_argument("--heard", **files, help="folders of WAV files")
+    parser.add_argument(
+        "--meanings", type=json.loads, default={}, help="JSON: what names stand for, of config.meanings"
+    )
+    parser.add_argument("--splits", type=Path, help="splits.parquet of the corpus, whose speakers are counted")
     parser.add_argument("--most-audio-mb", type=float, default=14.0, help="of the sounds together (default 14)")
     parser.add_argument("--page", type=Path, required=True, help="HTML to write")
 
@@ -49,6 +54,8 @@ def step(arguments: argparse.Namespace) -> None:
     facts = {"written": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "latentdyn": latentdyn.__version__}
     if commit := source_commit():
         facts["commit"] = commit
+    if arguments.splits:
+        facts["speech"] = speech(arguments.splits)
     page = Page(
         corpus=arguments.corpus,
         tables=[page_table(table) for table in tables],
@@ -64,6 +71,7 @@ def step(arguments: argparse.Namespace) -> None:
         digests={table.name: table.sha256 for table in tables},
         rulegraph=rulegraph(_jobs(arguments.results, arguments.corpus)),
         judge=judge(tables, certificates),
+        meanings=named(arguments.meanings),
     )
     write_text(arguments.page, render(page))
     write_run_record(arguments.page.with_suffix(".run.json"), started=started, files=[arguments.page])

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from latentdyn.reporting import document as module
-from latentdyn.reporting.document import compile_pdf, document
+from latentdyn.reporting.document import Shown, compile_pdf, document
 from latentdyn.reporting.png import write_figure
 from latentdyn.reporting.sheet import Sheet, write_sheet
 
@@ -22,7 +22,9 @@ def source(tmp_path):
     figure = Figure(figsize=(2, 1))
     figure.subplots().plot([0, 1])
     write_figure(figure, tmp_path / "exp_1.png")
-    (tmp_path / "paper.tex").write_text(document("Corpus a_b", ["exp_1", "long"], {"exp_1"}), encoding="utf-8")
+    (tmp_path / "paper.tex").write_text(
+        document("Corpus a_b", [Shown("exp_1", "What", 3, True), Shown("long", "What", 3, False)]), encoding="utf-8"
+    )
     return tmp_path / "paper.tex"
 
 
@@ -47,3 +49,15 @@ def test_without_a_compiler_there_is_no_pdf_and_a_word_instead(source, monkeypat
     monkeypatch.setattr(module.shutil, "which", lambda name: None)
     assert compile_pdf(source) == "No PDF: neither pdflatex nor tectonic is installed."
     assert not source.with_suffix(".pdf").exists()
+
+
+def test_a_long_table_that_is_drawn_is_a_figure_and_says_where_its_rows_are():
+    tables = [
+        Shown("short", "Short.", 100, True),
+        Shown("a_b", "Long Δ & more.", 101, True),
+        Shown("c", "C.", 101, False),
+    ]
+    text = document("t", tables)
+    assert "\\input{short}" in text and "\\input{c}" in text and "\\input{a_b}" not in text
+    assert "a_b.png" in text and "Long $\\Delta$ \\& more. Its 101 rows are in a\\_b.csv and in a\\_b.tex." in text
+    assert "\\caption{Table~\\ref{tab:short}, drawn.}" in text

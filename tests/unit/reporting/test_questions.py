@@ -83,15 +83,58 @@ def test_gates_keep_their_verdict_and_one_whose_interval_holds_the_threshold_is_
     rows = pd.DataFrame(
         {"gate": "g", "representation": ["a", "b", "c", "d"], "measured": [1.0, 0.2, 0.6, None], "threshold": 0.5,
          "comparison": ">", "verdict": ["met", "not met", "met", "not measured"], "decided": ["yes", "yes", "no", ""],
-         "why": ["", "", "", "no forecasts"], "comparable": "yes", "question": "Is it?",
+         "why": ["", "", "", "no forecasts"], "question": "Is it?", "against": ["", "q", "", ""],
+         "ceiling": [None, None, 0.7, None],
          "ci_low": [0.9, 0.1, 0.4, None],
          "ci_high": [1.1, 0.3, 0.8, None]}
     )  # fmt: skip
     found = said(Sheet(rows, [], {"measured": 1}), "gates")
     assert [verdict for _, verdict, _ in found] == ["yes", "no", "undecided", "missing"]
     assert found[0] == ("a", "yes", "1.0 [0.9, 1.1], asked: > 0.5") and found[3][2] == "no forecasts"
-    elsewhere = said(Sheet(rows.assign(comparable="no"), [], {"measured": 1}), "gates")
+    assert found[1][2] == "0.2 [0.1, 0.3], asked: > 0.5 beside q"
+    assert found[2][2] == "0.6 [0.4, 0.8], asked: > 0.5 (a predictor that is fitted so far ahead reaches 0.700)"
+    elsewhere = said(Sheet(rows.assign(verdict="not comparable", decided=""), [], {"measured": 1}), "gates")
     assert elsewhere[0] == ("a", "missing", "1.0 [0.9, 1.1], asked: > 0.5, which is of other latents")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.95, 1.05, "yes"), (0.9, 1.1, "yes"), (0.85, 1.05, "undecided"), (0.5, 0.8, "no"), (1.2, 3.0, "no"),
+     (0.5, 3.0, "undecided")],
+)  # fmt: skip
+def test_within_asks_for_both_bounds(low, high, verdict):
+    rows = pd.DataFrame(
+        {"representation": "x", "predictor": ["p", "data"], "mode": "sampled", "energy": (low + high) / 2,
+         "energy_ci_low": low, "energy_ci_high": high}
+    )  # fmt: skip
+    ((_, found, text),) = said(Sheet(rows, [], {"energy": 2}), "free_runs")  # and nothing is asked of the data
+    assert found == verdict and text.endswith("asked: within 0.9 to 1.1")
+
+
+def test_a_table_that_has_answered_already_is_asked_its_answer_and_shows_its_numbers():
+    rows = pd.DataFrame(
+        {"representation": "x", "predictor": ["p", "q", "r"], "helps": ["yes", "no", "unknown"],
+         "over_widened": [-1.0, 1.0, 2.0], "over_random": [-2.0, -1.0, 0.5]}
+    )  # fmt: skip
+    found = said(Sheet(rows, [], {"over_widened": 1, "over_random": 1}), "memory")
+    assert [verdict for _, verdict, _ in found] == ["yes", "no", "undecided"]
+    assert found[0] == ("p", "yes", "over_widened -1.0, over_random -2.0")
+
+
+def test_a_row_beside_may_lack_what_the_row_has():
+    rows = pd.DataFrame(
+        {"representation": "x", "predictor": "p", "split": "eval", "forecast": "D",
+         "variant": ["none", "langevin", "langevin", "noise_only"], "n_steps": [math.nan, 1, 2, 2],
+         "sigma": [math.nan, 0.1, 0.1, 0.1], "state_error_normalised": [1.0, 0.8, 1.2, 1.3],
+         "state_error_normalised_ci_low": [0.95, 0.75, 1.15, 1.25],
+         "state_error_normalised_ci_high": [1.05, 0.85, 1.2, 1.35]}
+    )  # fmt: skip
+    found = said(Sheet(rows, [], {"state_error_normalised": 2}), "score_correction")
+    assert [(row, verdict) for row, verdict, _ in found] == [
+        (f"σ = 0.1, langevin, steps {steps}", verdict)  # beside none twice, beside noise once
+        for steps, verdict in ((1, "yes"), (2, "no"), (2, "yes"))
+    ]  # fmt: skip
+    assert found[0][2] == "state_error_normalised 0.80 [0.75, 0.85], asked: below 1.00 [0.95, 1.05] of none"
 
 
 def test_every_question_is_of_kinds_of_tables_that_there_are():
@@ -103,6 +146,9 @@ def test_every_question_is_of_kinds_of_tables_that_there_are():
     "text",
     ["- {name: a, question: A, column: c, is: above, than: 1, colour: red}",
      "- {name: a, question: A, column: c, is: near, than: 1}", "- {name: a, question: A, column: c, is: above}",
+     "- {name: a, question: A, column: c, is: within, than: 1}",
+     "- {name: a, question: A, column: c, is: told, than: 1}",
+     "- {name: a, question: A, column: c, is: above, than: [1, 2]}",
      2 * "- {name: a, question: A, column: c, is: above, than: 1}\n"],
 )  # fmt: skip
 def test_a_question_of_another_form_is_refused(tmp_path, monkeypatch, text):

@@ -1,12 +1,14 @@
 """The page and the paper of a corpus, from files as the other steps leave them."""
 
 import base64
+import json
 
 import pandas as pd
 import pytest
 
 from latentdyn.errors import UserError
 from latentdyn.files import read_json
+from latentdyn.parquet import write_parquet
 from latentdyn.reporting.sheet import Sheet, write_sheet
 from latentdyn.reporting.stored import write_stored
 
@@ -35,6 +37,24 @@ def test_the_page_shows_what_is_there_and_names_what_is_not(corpus, call):
     assert text.count("data:image/svg+xml;base64,PHN2Zy8+") == 1
     record = read_json(corpus / "report.run.json", made_by="")
     assert list(record["files"]) == ["report.html"]
+
+
+def test_the_page_says_what_speech_it_is_of_and_what_its_names_mean(corpus, call):
+    splits = pd.DataFrame(
+        {"speaker_id": ["a", "b", "c"], "sex": None, "split": ["train", "eval", "train"], "n_utterances": [2, 3, 4],
+         "duration_s": [1800.0, 3600.0, 1800.0]}
+    )  # fmt: skip
+    write_parquet(corpus / "splits.parquet", splits)
+    meanings = {
+        "names": {"predictors": {"one<b>": ["mdn", "training.steps 10"]}},
+        "kinds": {"predictors": {"mdn": "A mixture."}},
+    }
+    call("write_report", corpus="c", results=corpus, sheets=[corpus / "tables/t.sheet.json"],
+         page=corpus / "report.html", splits=corpus / "splits.parquet", meanings=json.dumps(meanings))  # fmt: skip
+    text = (corpus / "report.html").read_text(encoding="utf-8")
+    assert "eval 1 speakers, 3 utterances of 1 hours; train 2 speakers, 6 utterances of 1 hours" in text
+    row = text[text.index("one&lt;b&gt;") :]
+    assert row.index("<code>mdn</code>") < row.index("A mixture.") < row.index("training.steps 10")
 
 
 def test_a_table_that_is_not_as_it_was_written_is_refused(corpus, call):

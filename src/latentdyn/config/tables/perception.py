@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from latentdyn.config.root import Root
 
 _REFERENCES = (
-    "`original` is the undecoded recording, `reconstruction` what the codec decodes of its own latents. n: utterances "
-    "that PESQ, or the first score, could be given to. "
+    "`original` is the undecoded recording, `reconstruction` what the codec decodes of its own latents, at their own "
+    "frame rate, whatever the row's representation is. n: utterances that PESQ, or the first score, could be given to. "
 )
 _STATE_ERRORS = "State errors are of the frames that are decoded. "
 
@@ -49,6 +49,7 @@ class DecoderToleranceTable(HeardTable):
 
     shown = Shown(
         about="A row is white noise on latents, σ in deviations of each dimension of the training frames, decoded. "
+        "What a representation itself decodes to stands at σ = 0. "
         + _REFERENCES
         + _STATE_ERRORS
         + "`state_error_normalised` compares with that of forecasts.",
@@ -91,9 +92,11 @@ class Exp3BSyntheticTable(HeardTable):
     shown = Shown(
         about="A row is a movement made of true latents, decoded. GT: the truth. B_slow_a: true directions, magnitudes "
         "times α. A_stationary: the first frame held. C_wrong_dir: random directions, true magnitudes. Controls: "
-        "reanchored_a, as B_slow, but every step starts from truth; shuffled_magnitudes, true directions; rotated_c, "
-        "directions turned to this cosine at true magnitudes; C_at_B_error_a, C's error, in every frame as long as "
-        "B_slow's. If direction is what is heard, B_slow beats C_at_B_error at the same state error. "
+        "reanchored_a, as B_slow, but every step starts from truth, so that α mixes a frame with the one before (near "
+        "0 it is the truth one frame late, which PESQ allows for; halfway it is a blur); shuffled_magnitudes, true "
+        "directions; rotated_c, directions turned to this cosine at true magnitudes; C_at_B_error_a, C's error, in "
+        "every frame as long as B_slow's. If direction is what is heard, B_slow beats C_at_B_error at the same state "
+        "error. "
         + _REFERENCES
         + _STATE_ERRORS,
         caption="Synthetic movements of latents, decoded (Exp 3B)",

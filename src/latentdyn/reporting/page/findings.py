@@ -1,11 +1,12 @@
 """What tables say, in sentences: each question with the rows that answer yes, no, or neither.
 
-A question stands under its answer where all rows agree. Where they do not, its answers stand together.
+A question stands under its answer where all rows agree. Where they do not, its answers stand together. A row that
+several tables have is told once.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from latentdyn.reporting.questions import Reply, Verdict, replies
 from latentdyn.reporting.stored import StoredSheet
@@ -13,9 +14,9 @@ from latentdyn.reporting.stored import StoredSheet
 Answer = Literal[Verdict, "mixed"]
 
 _HEADS: dict[Answer, str] = {
-    "yes": "Holds",
-    "no": "Does not hold",
-    "mixed": "Differs from row to row",
+    "yes": "Answered by yes",
+    "no": "Answered by no",
+    "mixed": "Answered differently from row to row",
     "undecided": "Undecided: the 95 % interval holds the threshold, or there is none",
     "missing": "Not measured, or not comparable",
 }
@@ -67,7 +68,8 @@ def findings(tables: Iterable[StoredSheet]) -> list[Group]:
         for reply in replies(str(table.settings.get("kind")), table.sheet):
             asked.setdefault(reply.question, []).append((table.name, reply))
     groups: dict[Answer, list[Finding]] = {name: [] for name in _HEADS}
-    for question, rows in asked.items():
+    for question, every in asked.items():
+        rows = _told_once(every)
         given = {verdict: [row for row in rows if row[1].verdict == verdict] for verdict in _WORDS}
         differ = len({verdict for verdict, mine in given.items() if mine and verdict != "missing"}) > 1
         for verdict, mine in given.items():
@@ -75,6 +77,20 @@ def findings(tables: Iterable[StoredSheet]) -> list[Group]:
                 name: Answer = "mixed" if differ and verdict != "missing" else verdict
                 groups[name].append(Finding(question, verdict, mine, len(rows)))
     return [Group(name, _HEADS[name], found) for name, found in groups.items() if found]
+
+
+def _told_once(rows: Iterable[tuple[str, Reply]]) -> list[tuple[str, Reply]]:
+    """The rows that a question is answered by, without those that an earlier table has told already.
+
+    Where a whole table cannot answer, that is told only if no other row answers.
+    """
+    found: dict[Any, tuple[str, Reply]] = {}
+    for number, (table, reply) in enumerate(rows):
+        key = (*reply.place.items(), reply.said) if reply.place else number
+        found.setdefault(key, (table, reply))
+    told = list(found.values())
+    answered = any(reply.verdict != "missing" for _, reply in told)
+    return [row for row in told if not answered or row[1].place or row[1].verdict != "missing"]
 
 
 def summary(groups: Sequence[Group]) -> str:

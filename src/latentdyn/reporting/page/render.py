@@ -7,7 +7,7 @@ nothing and run this one script only. All that comes from results is escaped.
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from latentdyn.reporting.origins import Origins
 from latentdyn.reporting.page.audio import Heard
 from latentdyn.reporting.page.findings import Group, summary
 from latentdyn.reporting.page.judge import Judge
+from latentdyn.reporting.page.names import Named
 from latentdyn.reporting.page.tables import PageTable
 
 FOLDER = Path(__file__).parent
@@ -31,7 +32,8 @@ class Page:
     tables: in order. figures: data URLs, by table. groups: what the tables say. certificates: what tables of known
     answers say, by corpus and table. missing: tables that are not there, and why. left_out: what did not fit to be
     heard. facts: of this file, by name. settings: JSON of each table's section and plan, by table; digests: of its CSV.
-    rulegraph: an SVG; empty where no job is known. judge: of learned representations, where a table asks it.
+    rulegraph: an SVG; empty where no job is known. judge: of learned representations, where a table asks it. meanings:
+    of names, by family.
     """
 
     corpus: str
@@ -48,6 +50,7 @@ class Page:
     digests: Mapping[str, str]
     rulegraph: str = ""
     judge: Judge | None = None
+    meanings: Mapping[str, Sequence[Named]] = field(default_factory=dict)
 
 
 def render(page: Page) -> str:

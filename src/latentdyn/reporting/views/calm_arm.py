@@ -85,7 +85,7 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     rows = rows.astype({name: "Int64" for name in ("seed", "n", "nfe", "clean_frames") if name in rows})
     decimals = {str(name): _decimals(str(name)) for name in rows if pd.api.types.is_float_dtype(rows[name])}
     notes = [
-        *_notes(arms, plan), *_on_tricks(arms), *_on_parameters(arms), *arm_cautions(measured, table, plan)
+        *_notes(arms, plan), *_on_tricks(arms), *_on_parameters(arms), *arm_cautions(arms, measured, table, plan)
     ]  # fmt: skip
     return Sheet(
         rows,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DECIMALS = {name: 3 for name in ("measured", "ci_low", "ci_high", "ceiling")}
-_COLORS = {"met": "C2", "not met": "C3"}
+_COLORS = {"met": "C2", "not met": "C3", "not comparable": "0.5"}
 
 
 def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> Sheet:
@@ -44,8 +44,9 @@ def _notes(rows: pd.DataFrame, elsewhere: list[str], table: dict[str, Any], plan
     notes = [
         f"Corpus `{plan['corpus']}`. Each gate was set in the seed documents before its answer was known. `published` "
         "is the answer that they gave themselves, on other speech and splits. The verdict is about the value. "
-        "`decided` says whether its 95 % interval over speakers lies on one side of the threshold. An `overflow` meets "
-        "no gate. If one part of a joint question is not met, the whole is not met, whatever was not measured.",
+        "`decided` says whether its 95 % interval over speakers lies on one side of the threshold. `against` is what "
+        "the value is a difference from, or a ratio to. An `overflow` meets no gate. If one part of a joint question "
+        "is not met, the whole is not met, whatever was not measured.",
         "`ceiling` is the cosine of the lagged predictor at the latest step that has one, up to the step of the gate. "
         "A forecast from the same start knows no more. Where the threshold is above the ceiling, the gate may ask for "
         "what the start does not tell.",
@@ -65,14 +66,15 @@ def _notes(rows: pd.DataFrame, elsewhere: list[str], table: dict[str, Any], plan
         of_mimi = " and ".join(f"`{gate.name}`" for gate in asked if gate.in_mimi_units)
         notes.append(
             f"**Not comparable:** the thresholds of {of_mimi} were set on Mimi's latents at 12.5 Hz, in their nats a "
-            f"frame and their units. They mean little beside {named}: `comparable` is no."
+            f"frame and their units. They mean little beside {named}: no verdict is given."
         )
     return notes
 
 
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
-    """A panel for each gate that was measured, a line a representation, predictor and split; met is green, else red.
+    """A panel for each gate that was measured, a line a representation, predictor and split.
 
+    Met is green, not met red, not comparable grey.
     The threshold is dashed. An overflow has a line without a point.
     """
     from matplotlib.figure import Figure
@@ -108,14 +110,23 @@ def gate_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any
             keys = {"representation": row[0], "predictor": row[1], "split": split}
             of_row = here.of_row(**keys, measurement="injection")
             units = _in_mimi_units() if _is_elsewhere(row[0], measured, plan) else set()
-            rows += [
-                _row(gate, keys, answer, _ceiling(gate, of_row)) | {"comparable": "no" if gate.name in units else "yes"}
-                for gate, answer in answers.of_row(row)
-            ]
+            for gate, answer in answers.of_row(row):
+                found = _row(gate, keys, answer, _ceiling(gate, of_row)) | {"against": _against(gate, row, answers)}
+                if gate.name in units and answer.verdict != "not measured":
+                    found |= {"verdict": "not comparable", "decided": ""}
+                rows.append(found)
         everywhere = {"representation": None, "predictor": None, "split": split}
         decided = answers.decisions(table["representations"], plan["kinds"]["predictors"])
         rows += [_row(gate, everywhere, answer, None) for gate, answer in (*answers.of_no_row(), *decided)]
-    return pd.DataFrame(rows).fillna({"comparable": "yes"})
+    return pd.DataFrame(rows)
+
+
+def _against(question: Question, row: Row, answers: Answers) -> str:
+    """What the value of a row is compared with, where it is a difference or a ratio."""
+    other = answers.asked[question.name].rows[row]
+    if not other or not isinstance(question, Gate):
+        return ""
+    return ", ".join(str(name) for name, own in zip(other, row, strict=True) if name != own) or "no correction"
 
 
 def _in_mimi_units() -> set[str]:
@@ -150,6 +161,7 @@ def _row(question: Question, keys: dict[str, Any], answer: Judgement, ceiling: f
         "ci_high": answer.ci_high,
         "comparison": gate and gate.comparison,
         "threshold": gate and float(gate.threshold),
+        "against": "",
         "verdict": answer.verdict,
         "decided": "" if answer.verdict == "not measured" else "yes" if answer.decided else "no",
         "why": answer.why,

@@ -135,8 +135,8 @@ def _notes(plan: dict[str, Any]) -> Iterator[str]:
     )
     yield (
         f"Rows `..__{CONTROL}` are the positive control: frames about 64 anchors, of which a random table of the last "
-        "two tells the next. `helps` is `yes` where both intervals lie below 0. It is `no` only where the same memory "
-        "gains on the control of these latents; otherwise it is `unknown`."
+        "two tells the next. `helps` is `yes` where both intervals lie below 0, whatever the control says. It is `no` "
+        "only where the same memory gains on the control of these latents; otherwise it is `unknown`."
     )
 
 

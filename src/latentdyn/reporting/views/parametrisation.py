@@ -70,7 +70,7 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     decimals = {str(name): arm_decimals(str(name)) for name in rows if pd.api.types.is_float_dtype(rows[name])}
     return Sheet(
         rows,
-        [*_notes(rows, plan), *arm_cautions(measured, table, plan)],
+        [*_notes(rows, plan), *arm_cautions(rows, measured, table, plan)],
         decimals,
         caption=f"What heads describe and start from, corpus {plan['corpus']}.",
         columns=["representation", *(name for name in _SHOWN if name in rows)],
@@ -110,10 +110,28 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     return figure
 
 
-def arm_cautions(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> list[str]:
-    """What the Phase 1 table would warn of, of the same rows."""
+def arm_cautions(rows: pd.DataFrame, measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> list[str]:
+    """What the Phase 1 table would warn of, and what arms lose on their own forecasts.
+
+    Args:
+        rows: of the table; the others as for `tabulate`.
+    """
     asked = {**table, "splits": [_SPLIT], "slices": ["all"], "horizons": [1]}
-    return cautions(lagged_rows(measured, asked, plan))
+    return [*cautions(lagged_rows(measured, asked, plan)), *_lost_on_forecasts(rows)]
+
+
+def _lost_on_forecasts(rows: pd.DataFrame) -> Iterator[str]:
+    """Which arms lose on their own forecasts what they gain on true contexts."""
+    values = pd.to_numeric(rows["forecast_dnll"])
+    said = [
+        f"`{predictor}` of `{representation}` (up to {values[mine.index].max():.4g})"
+        for (representation, predictor), mine in rows[values > 0].groupby(["representation", "predictor"], sort=False)
+    ]
+    if said:
+        yield (
+            f"**Caution:** `forecast_dnll` is above 0 for {', '.join(said)}. On its own forecasts such a model is less "
+            "likely than the baseline, which knows no context, however low its `dnll` on true contexts is."
+        )
 
 
 def parametrisation_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> pd.DataFrame:

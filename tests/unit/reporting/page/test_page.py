@@ -143,10 +143,11 @@ def test_a_table_that_is_too_large_for_a_page_is_cut_and_says_so(monkeypatch):
 
 def test_answers_that_differ_from_row_to_row_stand_together_and_are_counted():
     (group,) = groups = findings([stored("a"), stored("b")])
-    assert (group.name, group.head) == ("mixed", "Differs from row to row")
+    assert (group.name, group.head) == ("mixed", "Answered differently from row to row")
     assert [(finding.word, finding.extent) for finding in group.findings] == [
-        ("Yes", "in 2 of 4 rows that are asked"), ("No", "in 2 of 4 rows that are asked")
+        ("Yes", "in 1 of 2 rows that are asked"), ("No", "in 1 of 2 rows that are asked")
     ]  # fmt: skip
+    assert {table for finding in group.findings for table, _ in finding.rows} == {"a"}, "b has the very same rows"
     assert summary(groups).startswith("1 question is asked") and "0 are answered by yes in every row" in summary(groups)
     assert findings([]) == [] and summary([]).startswith("None of the questions")
 
@@ -160,6 +161,23 @@ def test_a_question_that_all_rows_answer_alike_stands_under_its_answer():
             (name, ["in the one row that is asked"])
         ]
         assert words.replace("1 are", "1 is") in summary(groups)
+
+
+def gates_of(name: str, **columns: object) -> StoredSheet:
+    rows = {"gate": "g", "representation": None, "predictor": None, "split": "eval", "measured": None, "ci_low": None,
+            "ci_high": None, "comparison": ">", "threshold": 0.6, "verdict": "not measured", "decided": "",
+            "why": "no forecasts", "question": "Is it?", **columns}  # fmt: skip
+    return StoredSheet(name, "0" * 64, {"kind": "gates"}, {}, Sheet(pd.DataFrame([rows]), [], {"measured": 1}))
+
+
+def test_that_a_table_cannot_answer_is_told_only_where_none_answers():
+    lacking = gates_of("lacking")
+    answered = gates_of("answered", representation="x", measured=0.9, ci_low=0.8, ci_high=1.0, verdict="met",
+                        decided="yes", why="")  # fmt: skip
+    (group,) = findings([lacking, answered])
+    assert group.name == "yes" and [table for table, _ in group.findings[0].rows] == ["answered"]
+    (group,) = findings([lacking])
+    assert group.name == "missing" and group.findings[0].rows[0][1].said == "no forecasts"
 
 
 @pytest.mark.parametrize(

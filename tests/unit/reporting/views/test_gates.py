@@ -89,8 +89,8 @@ def test_verdicts_by_hand(evaluated):
         "something_to_forecast": "met", "more_stable_than_mixture": "not met",
     }  # fmt: skip
     assert answers(rows, representation="other", predictor="net") == {
-        "direction_sustained": "not met", "horizon_extended": "not met", "nats_beyond_pca": "met",
-        "state_error_below_mimi": "met", "pesq_above_2": "not measured", "representation_gain": "met",
+        "direction_sustained": "not met", "horizon_extended": "not met", "nats_beyond_pca": "not comparable",
+        "state_error_below_mimi": "not comparable", "pesq_above_2": "not measured", "representation_gain": "met",
         "full_sweep": "not measured", "something_to_forecast": "met",
     }  # fmt: skip
     # no vMF forecast works, another representation gains more than twice (by net), and one forecast works (by net)
@@ -143,9 +143,11 @@ def test_thresholds_of_mimi_are_flagged_elsewhere(evaluated):
         return " ".join(n for n in gates.tabulate(evaluated.measured, TABLE, plan).notes if "Not comparable" in n)
 
     rows = gates.tabulate(evaluated.measured, TABLE, PLAN).rows
-    flagged = rows[rows["comparable"] == "no"]
-    assert set(flagged["representation"]) == {"other"}
-    assert set(flagged["gate"]) == {"nats_beyond_pca", "state_error_below_mimi", "full_sweep"}
+    flagged = rows[rows["verdict"] == "not comparable"]
+    assert set(flagged["representation"]) == {"other"} and set(flagged["decided"]) == {""}
+    assert set(flagged["gate"]) == {"nats_beyond_pca", "state_error_below_mimi"}
+    joint = rows[(rows["gate"] == "full_sweep") & (rows["representation"] == "other")]
+    assert set(joint["verdict"]) == {"not measured"}, "PESQ was not"
     assert "beside `other`:" in note(PLAN) and "`nats_beyond_pca` and `state_error_below_mimi`" in note(PLAN)
     kinds = PLAN["kinds"] | {"representations": {"mimi": "mimi", "other": "mimi"}}
     assert note({**PLAN, "kinds": kinds}) == ""
@@ -155,7 +157,8 @@ def test_thresholds_of_mimi_are_flagged_elsewhere(evaluated):
 
 def test_an_overflow_meets_nothing_and_is_shown(evaluated):
     add(evaluated, math.inf, 2, -20, math.inf, representation="far", predictor="net")
-    table, plan = {**TABLE, "predictors": ["net"]}, {**PLAN, "rows": ["far"]}
+    kinds = PLAN["kinds"] | {"representations": {"far": "mimi"}}
+    table, plan = {**TABLE, "predictors": ["net"]}, {**PLAN, "rows": ["far"], "kinds": kinds}
     rows = gates.tabulate(evaluated.measured, table, plan).rows.set_index("gate")
     for gate in ("direction_sustained", "state_error_below_mimi"):
         assert (rows.loc[gate, "measured"], rows.loc[gate, "verdict"]) == (math.inf, "not met")
@@ -190,6 +193,7 @@ def test_parts_are_compared_by_paired_differences_and_decide(evaluated):
     found = compared.set_index(["predictor", "gate"])["measured"]
     assert found["vmf", "vae_beats_projection"] == 90 and found["net", "vae_beats_projection"] == -30
     assert found["net", "vae_as_stable_as_projection"] == pytest.approx(-0.1)
+    assert set(compared["against"]) == {"mimi"}, "the representation that plays the other part"
     verdicts = answers(rows[rows["representation"].isna()])
     assert verdicts["vae_recovers"] == "met", "by the forecasts of net"
     assert verdicts["prediction_term_helps"] == verdicts["terms_add_nothing"] == "not measured"

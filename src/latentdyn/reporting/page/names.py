@@ -1,0 +1,30 @@
+"""What the names on a page stand for, so that it can be read without the configuration."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Named:
+    """One name. kind: its word in the configuration. about: what that is, in a sentence. settings: that are not the
+    kind's defaults, in words; "" if all are."""
+
+    name: str
+    kind: str
+    about: str
+    settings: str
+
+
+def named(meanings: Mapping[str, Any]) -> dict[str, Sequence[Named]]:
+    """The names of each family, in order.
+
+    Args:
+        meanings: as `config.meanings` gives them; empty where nobody told.
+    """
+    return {
+        family: [
+            Named(name, kind, meanings["kinds"][family][kind], settings) for name, (kind, settings) in mine.items()
+        ]
+        for family, mine in meanings.get("names", {}).items()
+    }
