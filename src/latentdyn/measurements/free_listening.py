@@ -1,7 +1,7 @@
 """Free runs as they sound: draws of a predictor go on from true frames, and are decoded.
 
-Modes: `sampled`, the runs; `reconstruction`, the true frames of the same stretch; `original`, its recording. DNSMOS
-needs no original. The Fréchet distance is that of log-mel frames to recordings of training speakers; that of the mode
+Modes: `sampled`, the runs; `true`, the true frames of the same stretch, which is the best that a run can sound;
+`reconstruction`, the codec's own frames of it; `original`, its recording. DNSMOS needs no original. The Fréchet distance is that of log-mel frames to recordings of training speakers; that of the mode
 `original` is the smallest to expect of as many frames of these speakers.
 """
 
@@ -65,8 +65,11 @@ def _presentations(
         draws = by_draws(torch_generator("free listening", name, device=device), settings["temperature"])
         run = free_run(predictor, history, steps, 1, draws)[0, -steps:].cpu().numpy()
         spliced = np.concatenate([utterance.latents[:first], run])
-        sampled = experiment.decoded(utterance, spliced, "sampled", whole)
-        for presentation in (*experiment.references(utterance, whole), sampled):
+        of_frames = (
+            experiment.decoded(utterance, frames, mode, whole)
+            for mode, frames in (("true", utterance.latents), ("sampled", spliced))
+        )
+        for presentation in (*experiment.references(utterance, whole), *of_frames):
             yield replace(presentation, only=(first / rate, (first + steps) / rate))
 
 

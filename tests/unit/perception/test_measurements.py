@@ -282,10 +282,18 @@ def test_free_runs_are_heard_beside_the_truth_of_the_same_stretch(subject, quick
     asked = settings("free_listening", duration_s=1.0, reference_utterances=2)
     measured = free_listening.measure(by(subject(), Still(80, 1.0)), asked)
     frechet = values(measured, "frechet_mel").set_index("mode")
-    assert set(frechet.index) == {"original", "reconstruction", "sampled"}
-    assert frechet["n"].tolist() == [3 * 62] * 3  # a second at hops of 16 ms, of three utterances
+    assert set(frechet.index) == {"original", "reconstruction", "true", "sampled"}
+    assert frechet["n"].tolist() == [3 * 62] * 4  # a second at hops of 16 ms, of three utterances
+    assert frechet.loc["true", "value"] == frechet.loc["reconstruction", "value"]  # these are the codec's own frames
     assert frechet.loc["sampled", "value"] > frechet.loc["reconstruction", "value"] > 0
     assert set(values(measured, "dnsmos")["n"]) == {3}
+
+
+def test_true_frames_of_a_derived_representation_are_the_ceiling_of_its_runs(subject, quick_dnsmos):
+    asked = settings("free_listening", duration_s=1.0, reference_utterances=2)
+    made = by(subject({"kind": "pooled", "frame_rate_hz": 100.0}), Still(80, 1.0))
+    frechet = values(free_listening.measure(made, asked), "frechet_mel").set_index("mode")["value"]
+    assert frechet["reconstruction"] < frechet["true"] < frechet["sampled"]
 
 
 def arm(kind: str, network: str) -> Predictor:

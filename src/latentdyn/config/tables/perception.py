@@ -143,9 +143,10 @@ class FreeListeningTable(HeardPredictors):
     """Sampled free runs as they sound."""
 
     shown = Shown(
-        about="A row is speech of one kind, all of equal duration: free runs by draws (`sampled`), the true frames of "
-        "the same stretch decoded (`reconstruction`), its recording (`original`). `frechet_mel` compares with "
-        "recordings of training speakers; that of `original` is the smallest to expect. n: runs.",
+        about="A row is speech of one kind, all of equal duration: free runs by draws (`sampled`), true frames of "
+        "the same stretch decoded (`true`: what this representation can sound like at best), the codec's own frames of "
+        "it decoded (`reconstruction`), its recording (`original`). `frechet_mel` compares with recordings of training "
+        "speakers; that of `original` is the smallest to expect. n: runs.",
         caption="Free runs, decoded",
         drawn=("dnsmos", "frechet_mel"),
     )
