@@ -1,8 +1,9 @@
 """Free runs as they sound: draws of a predictor go on from true frames, and are decoded.
 
 Modes: `sampled`, the runs; `true`, the true frames of the same stretch, which is the best that a run can sound;
-`reconstruction`, the codec's own frames of it; `original`, its recording. DNSMOS needs no original. The Fréchet distance is that of log-mel frames to recordings of training speakers; that of the mode
-`original` is the smallest to expect of as many frames of these speakers.
+`reconstruction`, the codec's own frames of it; `original`, its recording. DNSMOS needs no original. The Fréchet
+distance is that of log-mel frames to recordings of training speakers; that of the mode `original` is the smallest to
+expect of as many frames of these speakers.
 """
 
 from collections.abc import Iterator

@@ -14,6 +14,13 @@ _HEAD = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
 \usepackage[margin=2cm]{geometry}
 \usepackage{booktabs,graphicx,longtable,pdflscape}
+\makeatletter
+\newcommand{\shown}[2]{\begin{center}\def\@captype{figure}%%
+\includegraphics[width=\linewidth,height=.8\textheight,keepaspectratio]{#1}\caption{#2}\end{center}}
+\makeatother
+%% what is more than twice as wide as high stands on a page on its side
+\newcommand{\drawn}[2]{\sbox0{\includegraphics{#1}}\ifdim\wd0>2\ht0%%
+\begin{landscape}\shown{#1}{#2}\end{landscape}\else\shown{#1}{#2}\fi}
 \title{%s}
 \author{}
 \date{}
@@ -23,10 +30,7 @@ _HEAD = r"""\documentclass{article}
 \listoffigures
 """
 _FIGURE = r"""\clearpage
-\begin{center}\makeatletter\def\@captype{figure}\makeatother
-\includegraphics[width=\linewidth,height=.8\textheight,keepaspectratio]{%s.png}
-\caption{%s}
-\end{center}
+\drawn{%s.png}{%s}
 """
 _LONGEST = 100  # rows of a table that is printed though it is drawn: about three pages
 _PASSES = 3  # a longtable knows the widths of its columns at the second, the list of tables their pages at the third
@@ -50,7 +54,7 @@ def document(title: str, tables: Sequence[Shown]) -> str:
     """
     parts = [_HEAD % latex_text(title)]
     for table in tables:
-        told = f"Table~\\ref{{tab:{table.name}}}, drawn."
+        told = latex_text(f"{table.name}, drawn: Table ") + f"\\ref{{tab:{table.name}}}."
         if table.drawn and table.n_rows > _LONGEST:
             rows = f"Its {table.n_rows} rows are in {table.name}.csv and in {table.name}.tex."
             told = latex_text(f"{table.caption} {rows}")

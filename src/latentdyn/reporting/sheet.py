@@ -26,8 +26,8 @@ class Sheet:
 
     columns: those of the forms for people, in order; all of them where it is empty. Where a column is followed by its
     `ci_low` and `ci_high`, or `{column}_ci_low` and `{column}_ci_high`, the three are one.
-    by: columns whose values head a block of rows. heads: of columns, what stands before their value above the block,
-    where a block has one value of them; elsewhere they stay columns.
+    by: columns whose values head a block of rows; a block without any of them is of the whole table. heads: of columns,
+    what stands before their value above the block, where a block has one value of them; elsewhere they stay columns.
     """
 
     rows: pd.DataFrame
@@ -66,7 +66,7 @@ def _blocks(sheet: Sheet) -> Iterator[Block]:
         for column in columns_of(rows, [name for name in shown if name in {*above, *bounds}], sheet.decimals):
             if values := [cell for cell in column.cells if cell]:
                 facts[sheet.heads[column.name]] = values[0]
-        names = [str(rows[name].iloc[0]) for name in by]
+        names = [str(value) for value in rows[by].iloc[0] if not pd.isna(value)] or ["the whole table"] * bool(by)
         yield Block(columns_of(rows, below, sheet.decimals), names, facts)
 
 

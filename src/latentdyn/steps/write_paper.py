@@ -4,6 +4,7 @@ import argparse
 import logging
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from latentdyn.files import write_text
@@ -35,6 +36,7 @@ def step(arguments: argparse.Namespace) -> None:
     sheets = {table.name: with_verdicts(table, arguments.corpus_kind == _SPEECH) for table in tables}
     sheets.setdefault("compute", compute_sheet(origins(arguments.results)))
     sheets.setdefault("forecasts", forecasts_sheet())
+    sheets = {name: replace(sheet, caption=f"{name}: {sheet.caption or name}") for name, sheet in sheets.items()}
     folder.mkdir(parents=True, exist_ok=True)
     for name, sheet in sheets.items():
         write_sheet(sheet, *(folder / f"{name}.{form}" for form in ("csv", "md", "tex")))
@@ -43,7 +45,7 @@ def step(arguments: argparse.Namespace) -> None:
     title = f"Tables of corpus {arguments.corpus}"
     source = folder / "paper.tex"
     drawn = {figure.stem for figure in arguments.figures}
-    shown = [Shown(name, sheet.caption or name, len(sheet.rows), name in drawn) for name, sheet in sheets.items()]
+    shown = [Shown(name, sheet.caption, len(sheet.rows), name in drawn) for name, sheet in sheets.items()]
     write_text(source, document(title, shown))
     told = compile_pdf(source)
     logging.info(told)

@@ -60,4 +60,4 @@ def test_a_long_table_that_is_drawn_is_a_figure_and_says_where_its_rows_are():
     text = document("t", tables)
     assert "\\input{short}" in text and "\\input{c}" in text and "\\input{a_b}" not in text
     assert "a_b.png" in text and "Long $\\Delta$ \\& more. Its 101 rows are in a\\_b.csv and in a\\_b.tex." in text
-    assert "\\caption{Table~\\ref{tab:short}, drawn.}" in text
+    assert "\\drawn{short.png}{short, drawn: Table \\ref{tab:short}.}" in text

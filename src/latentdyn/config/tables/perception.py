@@ -96,9 +96,7 @@ class Exp3BSyntheticTable(HeardTable):
         "0 it is the truth one frame late, which PESQ allows for; halfway it is a blur); shuffled_magnitudes, true "
         "directions; rotated_c, directions turned to this cosine at true magnitudes; C_at_B_error_a, C's error, in "
         "every frame as long as B_slow's. If direction is what is heard, B_slow beats C_at_B_error at the same state "
-        "error. "
-        + _REFERENCES
-        + _STATE_ERRORS,
+        "error. " + _REFERENCES + _STATE_ERRORS,
         caption="Synthetic movements of latents, decoded (Exp 3B)",
         drawn=("pesq", "stoi", "mel_distance"),
     )

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DECIMALS = {name: 3 for name in ("measured", "ci_low", "ci_high", "ceiling")}
+_BY = ("representation", "predictor")
+_SHOWN = ("gate", *_BY, "split", "measured", "ci_low", "ci_high", "comparison", "threshold", "against", "verdict",
+          "decided", "ceiling", "why")  # fmt: skip
 _COLORS = {"met": "C2", "not met": "C3", "not comparable": "0.5"}
 
 
@@ -35,6 +38,9 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         _notes(rows, _elsewhere(measured, plan), table, plan),
         _DECIMALS,
         caption=f"Thresholds that were set beforehand, and what was measured, corpus {plan['corpus']}.",
+        columns=_SHOWN,
+        by=_BY,
+        heads={"split": "split"},
     )
 
 
@@ -68,7 +74,11 @@ def _notes(rows: pd.DataFrame, elsewhere: list[str], table: dict[str, Any], plan
             f"**Not comparable:** the thresholds of {of_mimi} were set on Mimi's latents at 12.5 Hz, in their nats a "
             f"frame and their units. They mean little beside {named}: no verdict is given."
         )
-    return notes
+    every = rows.drop_duplicates("gate")[["gate", "source", "question", "published"]].itertuples(index=False, name=None)
+    told = " ".join(
+        f"`{gate}` ({source}): {question} Published: {published}." for gate, source, question, published in every
+    )
+    return [*notes, f"The questions: {told}"]
 
 
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 _SCORED = ("langevin", "score_only")  # the variants that the gate is about; the others are controls
 _WITH_INTERVALS = ("dnll", "cosine", "magnitude_ratio", "state_error_normalised", "skill", "divergence_horizon",
                    "correction_cosine", "correction_ratio")  # fmt: skip
+_BY = ("representation", "predictor", "split", "forecast")
+_SHOWN = (  # in the forms for people; the CSV has all
+    *_BY, "variant", "n_steps", "sigma", "n",
+    *(f"{name}{end}" for name in ("state_error_normalised", "skill", "cosine", "cosine_change", "divergence_horizon")
+      for end in ("", "_ci_low", "_ci_high")), "nonfinite", "denoising_loss", "denoising_loss_gaussian",
+)  # fmt: skip
 _GATE = "horizon_extended"  # of gates.yaml
 _DENOISING = ("denoising_loss", "denoising_loss_gaussian")
 _PANELS = ("cosine", "state_error_normalised")
@@ -67,7 +73,14 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     decimals = {
         name: listed(name).decimals for name in rows if pd.api.types.is_float_dtype(rows[name]) and name != "sigma"
     }
-    return Sheet(rows, notes, decimals, caption=f"Forecasts with corrected states, corpus {plan['corpus']}.")
+    return Sheet(
+        rows,
+        notes,
+        decimals,
+        caption=f"Forecasts with corrected states, corpus {plan['corpus']}.",
+        columns=[name for name in _SHOWN if name in rows],
+        by=_BY,
+    )
 
 
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":

@@ -102,7 +102,7 @@ def test_it_is_written_with_blanks_and_overflows(tmp_path):
     modes = {D: {}, LANGEVIN: {"state_error_normalised": math.inf, "nonfinite": 3.0}}
     paths = [tmp_path / f"t.{suffix}" for suffix in ("csv", "md", "tex")]
     write_sheet(score_correction.tabulate(measurements(modes), TABLE, PLAN), *paths)
-    none, corrected = paths[1].read_text(encoding="utf-8").splitlines()[2:4]
+    none, corrected = paths[1].read_text(encoding="utf-8").splitlines()[4:6]  # below the heading of the block
     assert "overflow" in corrected and "overflow" not in none and "NA" not in none
     written = pd.read_csv(paths[0], keep_default_na=False)
     assert written["n_steps"].tolist() == ["", "2"] and written["nonfinite"].tolist() == [0, 3]
