@@ -145,7 +145,8 @@ class Training:
                     "training.select to last",
                 )
             self.model.load_state_dict(state.best)
-            log.info("%sstep %d of %d is best on held-out speakers", name, state.best_step, state.step)
+            end = "" if state.best_step else ": no update made it better than the start, which is kept"
+            log.info("%sstep %d of %d is best on held-out speakers%s", name, state.best_step, state.step, end)
         self.objective.keep(state.step if self.settings.select == "last" else state.best_step)
         self.model.eval()
 

@@ -86,11 +86,13 @@ def test_the_best_step_on_held_out_speakers_is_kept(data, tmp_path, monkeypatch)
     assert kept["kept_step"] == 20
 
 
-def test_weights_that_no_step_improved_say_so(data, tmp_path, monkeypatch):
+def test_weights_that_no_step_improved_say_so(data, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
     held_out = iter([1.0, 3.0, 2.0, 2.0, 1.5])
     monkeypatch.setattr(likelihood, "mean_nll", lambda *_: next(held_out))
     kept, _ = run(data, tmp_path / "whole.pt")
     assert kept["kept_step"] == 0
+    assert "step 0 of 40 is best on held-out speakers: no update made it better than the start" in caplog.text
 
 
 def test_a_module_may_have_a_learning_rate_of_its_own_for_what_is_directly_its_own():

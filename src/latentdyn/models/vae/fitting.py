@@ -100,7 +100,13 @@ class Evidence(SequenceObjective):
         objective = settings["objective"]
         self.beta, self.warmup = objective["beta"], objective["beta_warmup_steps"]
         self.terms = [term["kind"] for term in objective["terms"]]
-        weights = f"a weight of {' and '.join(self.terms)}" if self.terms else ""
+        reconstruction = objective["reconstruction"]
+        lowered = {
+            f"a weight of {' and '.join(self.terms)}": bool(self.terms),
+            "objective.reconstruction.decoder_learning_rate": reconstruction.get("decoder") == "trained",
+            "objective.reconstruction.adversary.weight": bool(reconstruction.get("adversary")),
+        }
+        weights = ", or ".join(name for name, used in lowered.items() if used)
         super().__init__(model, sequences, looked_at, settings["training"]["batch_size"], seed_names, weights)
 
     def loss_of(self, seen: Seen, step: int | None) -> Tensor:
