@@ -35,6 +35,11 @@ class Training(_GradientDescent):
     """Maximum likelihood (seed 001, Appendix B)."""
 
     steps: Count = Field(25000, description="parameter updates")
+    max_frames: Count | None = Field(
+        None,
+        description="frames that the predictor is fitted to at most: whole utterances, one of each training speaker in "
+        "turn. null: all. What its scores are compared with (baselines) sees all of them",
+    )
     batch_size: Size = Field(256, description="frames in an update; of rollouts, frames to start from")
     sequence_frames: int = Field(
         64,

@@ -185,6 +185,30 @@ def subsample_split(frames: pd.DataFrame, split: str, limit: int, names: tuple[o
     return frames.iloc[places if len(places) <= limit else places[_subsample(len(places), limit, names)]]
 
 
+def share_of_speakers(frames: pd.DataFrame, speaker_of: pd.Series, limit: int, names: tuple[object, ...]) -> np.ndarray:
+    """Which frames to take, so that they are at most `limit`: whole utterances, one of each speaker in turn.
+
+    The last utterance is cut, so that they are exactly so many if there are so many. Whole utterances lie together in
+    the store: fewer of its files are read.
+
+    Args:
+        frames: with `utterance_id`; the frames of an utterance stand in their order. speaker_of: by utterance_id.
+        names: of the draw.
+
+    Returns:
+        A mask over the rows of `frames`.
+    """
+    owner, utterances = pd.factorize(frames["utterance_id"])
+    lengths, speakers = np.bincount(owner), speaker_of[utterances].to_numpy()
+    drawn = numpy_generator(*names, "share of speakers").permutation(len(utterances))
+    turn = pd.Series(speakers[drawn]).groupby(speakers[drawn]).cumcount().to_numpy()
+    drawn = drawn[np.argsort(turn, kind="stable")]
+    before = np.zeros(len(utterances), np.int64)
+    before[drawn] = np.cumsum(lengths[drawn]) - lengths[drawn]
+    taken: np.ndarray = before[owner] + pd.Series(owner).groupby(owner).cumcount().to_numpy() < limit
+    return taken
+
+
 def _subsample(n: int, limit: int, names: tuple[object, ...]) -> np.ndarray:
     """`limit` of n places, ascending."""
     return np.sort(numpy_generator(*names, "subsample").choice(n, limit, replace=False))

@@ -280,7 +280,7 @@ def test_the_sums_of_speakers_give_the_means_and_their_intervals(make_store, var
 def test_training_and_evaluation_score_the_same_frames_alike(make_store, var_process, tmp_path):
     training = {"steps": 5, "batch_size": 64, "learning_rate": 1e-2, "weight_decay": 0.0, "gradient_clip_norm": 1.0,
                 "validate_every_steps": 5, "select": "last", "patience_validations": None,
-                "regime": {"kind": "teacher_forced"}}  # fmt: skip
+                "max_frames": None, "regime": {"kind": "teacher_forced"}}  # fmt: skip
     network = {"kind": "mlp", "width": 8, "layers": 1, "dropout": 0.5}  # dropout must be off in both
     small = {"window_frames": 2, "horizons": [1], "n_components": 2, "network": network}
     mdn = settings_of("predictors", "mdn", **small, training=training)

@@ -15,6 +15,7 @@ from latentdyn.models.fit import fit_model
 from latentdyn.predictors.base import build_predictor
 from latentdyn.predictors.linear_skip import LINE
 from latentdyn.stores.latents import open_latents
+from latentdyn.stores.windows import Scaling
 from latentdyn.training.loop import Training
 from latentdyn.training.updates import Objective
 from tests.settings import settings_of
@@ -26,8 +27,8 @@ from .vae.examples import settings as vae_settings
 
 TRAINING = {"steps": 20, "batch_size": 8, "learning_rate": 1e-2, "weight_decay": 0.0, "gradient_clip_norm": 1.0,
             "validate_every_steps": 10, "select": "best_validation", "patience_validations": None}  # fmt: skip
-FORCED = {**TRAINING, "regime": {"kind": "teacher_forced"}}
-UNROLLED = {**TRAINING, "steps": 1, "learning_rate": 1e-6, "regime": {
+FORCED = {**TRAINING, "max_frames": None, "regime": {"kind": "teacher_forced"}}
+UNROLLED = {**FORCED, "steps": 1, "learning_rate": 1e-6, "regime": {
     "kind": "unrolled", "unroll_steps": 3, "target": "step", "backpropagate": True, "first_unroll_steps": 2,
     "grow_steps": 100,
 }}  # fmt: skip
@@ -191,6 +192,17 @@ def test_a_kind_says_what_it_is_and_the_rest_follows(fit, tmp_path, monkeypatch)
 
 
 # --------------------------------------------------------------------------------------------- starting from another
+
+
+def test_it_is_fitted_to_no_more_frames_than_are_allowed_and_to_the_same_with_each_seed(fit, monkeypatch):
+    seen = []
+    whole = Scaling.fit.__func__
+    monkeypatch.setattr(Scaling, "fit", classmethod(lambda cls, windows: seen.append(windows) or whole(cls, windows)))
+    few = MDN | {"training": FORCED | {"max_frames": 50}}
+    for settings, seed in ((MDN, 0), (few, 0), (few, 1)):
+        fit("predictor", settings, state=f"{seed}", seed=seed)
+    every, *some = (windows.rows.tolist() for windows in seen)
+    assert len(every) > 50 and len(some[0]) == 50 and some[0] == some[1] and set(some[0]) < set(every)
 
 
 def test_a_model_is_trained_on_from_the_weights_and_the_scaling_of_another(fit):

@@ -6,7 +6,7 @@ import pytest
 
 from latentdyn.errors import UserError
 from latentdyn.parquet import write_parquet
-from latentdyn.stores.frames import index_frames, open_frames, write_frames
+from latentdyn.stores.frames import index_frames, open_frames, share_of_speakers, write_frames
 from latentdyn.stores.latents import open_latents
 from latentdyn.stores.latents_writer import LatentsWriter
 
@@ -74,3 +74,35 @@ def test_an_index_of_other_latents_is_refused(store, tmp_path):
     other.close()
     with pytest.raises(UserError, match="other latents"):
         open_frames(tmp_path / "frames.json", open_latents(tmp_path / "other.json"))
+
+
+@pytest.fixture
+def of_three():
+    """Frames of a speaker with 50 utterances of 4 frames, of one with 3 of 10, and of one with 1 of 20."""
+    counts = [*(("a", f"a{i}", 4) for i in range(50)), *(("b", f"b{i}", 10) for i in range(3)), ("c", "c0", 20)]
+    rows = [(utterance, t) for _, utterance, n in counts for t in range(n)]
+    return pd.DataFrame(rows, columns=["utterance_id", "t"]), pd.Series({u: s for s, u, _ in counts})
+
+
+@pytest.mark.parametrize("limit", [1, 34, 35, 100, 249, 250, 10_000])
+def test_speakers_take_turns_with_whole_utterances_until_there_are_enough(of_three, limit):
+    frames, speaker_of = of_three
+    taken = frames[share_of_speakers(frames, speaker_of, limit, ("x",))]
+    assert len(taken) == min(limit, 250)
+    whole = frames.groupby("utterance_id").size()
+    lengths = taken.groupby("utterance_id").size()
+    assert (lengths < whole[lengths.index]).sum() <= 1, "the last one alone is cut"
+    assert (taken.groupby("utterance_id")["t"].max() == lengths - 1).all(), "and it keeps its first frames"
+    turns = speaker_of[lengths.index].value_counts()
+    most = turns.max()
+    for speaker, there in {"a": 50, "b": 3, "c": 1}.items():
+        assert turns.get(speaker, 0) >= min(there, most - 1), "nobody is a turn behind who had one to give"
+
+
+def test_a_share_is_drawn_by_name_and_a_larger_one_holds_the_smaller(of_three):
+    frames, speaker_of = of_three
+    small, large, other = (
+        share_of_speakers(frames, speaker_of, limit, (name,)) for limit, name in ((40, "x"), (120, "x"), (40, "y"))
+    )
+    assert (large | ~small).all() and (small != other).any()
+    assert (small == share_of_speakers(frames, speaker_of, 40, ("x",))).all()

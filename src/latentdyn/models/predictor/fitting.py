@@ -13,6 +13,7 @@ from latentdyn.errors import UserError
 from latentdyn.models.base import Fitting, Part
 from latentdyn.predictors.base import Predictor, SolvedPredictor, TrainedPredictor, build_predictor
 from latentdyn.predictors.widths import matched_facts
+from latentdyn.stores.frames import share_of_speakers
 from latentdyn.stores.latents import LatentsStore
 from latentdyn.stores.windows import Scaling, Sequences, Windows, common_frames, only
 from latentdyn.training.likelihood import Likelihood
@@ -38,9 +39,14 @@ class PredictorFitting(Fitting[Predictor]):
         self.parts = [Part(f"k{k}", {"k": k}) for k in horizons]
         self.regime = build_regime(settings["training"]["regime"]) if "training" in settings else TeacherForced()
         usable = common_frames(frames, store.n_rows, window, horizons, ahead=self.regime.longest - 1)
-        train, held_out = (
-            only(usable[["row", "t"]], (usable["split"] == split).to_numpy()) for split in ("train", "validation")
-        )
+        chosen = {split: (usable["split"] == split).to_numpy(copy=True) for split in ("train", "validation")}
+        most = settings["training"]["max_frames"] if "training" in settings else None
+        if most is not None:
+            speaker_of = store.utterances.set_index("utterance_id")["speaker_id"]
+            chosen["train"][chosen["train"]] = share_of_speakers(
+                usable[chosen["train"]], speaker_of, most, ("training",)
+            )
+        train, held_out = (only(usable[["row", "t"]], mask) for mask in chosen.values())
         if train.empty:
             raise UserError(
                 "no training speaker has a usable frame",
