@@ -111,7 +111,7 @@ def _of_gates(sheet: Sheet) -> Iterator[Reply]:
         asked += f" beside {against}" if isinstance(against, str) and against else ""
         if ceiling is not None and not pd.isna(ceiling):
             asked += f" (a predictor that is fitted so far ahead reaches {ceiling:.3f})"
-        said = f"{_shown(sheet, row, 'measured')}{asked}".lstrip(", ") or "it follows from other gates"
+        said = f"{_shown(sheet, row, 'measured')}{asked}".lstrip(", ") or str(row["why"])
         said = str(row["why"]) if not measured else said if comparable else f"{said}, which is of other latents"
         value = float(row["measured"]) if measured else math.nan
         place = {} if pd.isna(row["representation"]) else _place(row)

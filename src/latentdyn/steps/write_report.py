@@ -7,6 +7,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from latentdyn.steps.cli import run_step
 _ENDING = ".sheet.json"
 _ABSENT = "it has not been made yet"
 _MB = 1_000_000
+_LISTS_MB = 0.2  # of the page, for the names of what is heard and of what does not fit
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--meanings", type=json.loads, default={}, help="JSON: what names stand for, of config.meanings"
     )
     parser.add_argument("--splits", type=Path, help="splits.parquet of the corpus, whose speakers are counted")
-    parser.add_argument("--most-audio-mb", type=float, default=14.0, help="of the sounds together (default 14)")
+    parser.add_argument("--most-mb", type=float, default=25.0, help="of the page; sounds get what is left (default 25)")
     parser.add_argument("--page", type=Path, required=True, help="HTML to write")
 
 
@@ -50,7 +52,6 @@ def step(arguments: argparse.Namespace) -> None:
     started = time.time()
     tables, missing = _read(arguments.sheets)
     certificates, _ = _read(arguments.certificates)
-    sounds, left_out = heard(arguments.heard, arguments.results, int(_MB * arguments.most_audio_mb))
     facts = {"written": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "latentdyn": latentdyn.__version__}
     if commit := source_commit():
         facts["commit"] = commit
@@ -63,8 +64,8 @@ def step(arguments: argparse.Namespace) -> None:
         groups=findings(tables),
         certificates={table.name: findings([table]) for table in certificates},
         missing=missing,
-        heard=sounds,
-        left_out=left_out,
+        heard=[],
+        left_out=[],
         origins=origins(arguments.results),
         facts=facts,
         settings={table.name: _settings(table) for table in tables},
@@ -73,7 +74,9 @@ def step(arguments: argparse.Namespace) -> None:
         judge=judge(tables, certificates),
         meanings=named(arguments.meanings),
     )
-    write_text(arguments.page, render(page))
+    room = _MB * (arguments.most_mb - _LISTS_MB) - len(render(page).encode())
+    sounds, left_out = heard(arguments.heard, arguments.results, max(0, int(room)))
+    write_text(arguments.page, render(replace(page, heard=sounds, left_out=left_out)))
     write_run_record(arguments.page.with_suffix(".run.json"), started=started, files=[arguments.page])
 
 

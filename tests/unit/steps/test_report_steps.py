@@ -3,8 +3,10 @@
 import base64
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from latentdyn.errors import UserError
 from latentdyn.files import read_json
@@ -55,6 +57,26 @@ def test_the_page_says_what_speech_it_is_of_and_what_its_names_mean(corpus, call
     assert "eval 1 speakers, 3 utterances of 1 hours; train 2 speakers, 6 utterances of 1 hours" in text
     row = text[text.index("one&lt;b&gt;") :]
     assert row.index("<code>mdn</code>") < row.index("A mixture.") < row.index("training.steps 10")
+
+
+def test_sounds_get_the_room_that_the_rest_of_the_page_leaves(corpus, call):
+    folder = corpus / "x/free_listening.heard"
+    folder.mkdir(parents=True)
+    noise = np.random.default_rng(0).normal(0, 0.1, 64_000)
+    for utterance in ("u1", "u2"):
+        soundfile.write(folder / f"{utterance}.original.wav", noise, 16_000)
+
+    def page_of(most_mb: float) -> str:
+        call("write_report", corpus="c", results=corpus, sheets=[corpus / "tables/t.sheet.json"], heard=[folder],
+             page=corpus / "report.html", most_mb=most_mb)  # fmt: skip
+        return (corpus / "report.html").read_text(encoding="utf-8")
+
+    whole, silent = page_of(25), page_of(0)
+    assert (whole.count("<audio"), silent.count("<audio")) == (2, 0)
+    lists = 0.2e6  # kept for names
+    room_for_one = lists + len(silent) + 0.75 * (len(whole) - len(silent))
+    half = page_of(room_for_one / 1e6)
+    assert half.count("<audio") == 1 and len(half) < room_for_one and "x, u2" in half
 
 
 def test_a_table_that_is_not_as_it_was_written_is_refused(corpus, call):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from latentdyn.reporting.asked import Answers, Row, judged
-from latentdyn.reporting.criteria import Gate, Joint, Question, criteria
+from latentdyn.reporting.criteria import Decision, Gate, Joint, Question, criteria
 from latentdyn.reporting.gates import Judgement
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.published import MIMI
@@ -67,6 +67,9 @@ def _notes(rows: pd.DataFrame, elsewhere: list[str], table: dict[str, Any], plan
         ratios = ", ".join(f"`{gate.name}`" for gate in asked if gate.by == "ratio")
         notes.append(f"{ratios} is the ΔNLL of a representation over that of "
                      f"`{table['reference']}`, each in nats/frame at its own frame rate.")  # fmt: skip
+    if table["parts"]:
+        notes.append("**Caution:** a gate of learned representations compares one training of each. What chance does, "
+                     "only entries that differ in `seed` alone would show.")  # fmt: skip
     if elsewhere:
         named = ", ".join(f"`{name}`" for name in elsewhere)
         of_mimi = " and ".join(f"`{gate.name}`" for gate in asked if gate.in_mimi_units)
@@ -174,12 +177,20 @@ def _row(question: Question, keys: dict[str, Any], answer: Judgement, ceiling: f
         "against": "",
         "verdict": answer.verdict,
         "decided": "" if answer.verdict == "not measured" else "yes" if answer.decided else "no",
-        "why": answer.why,
+        "why": answer.why or _follows_from(question),
         "ceiling": ceiling,
         "published": question.published,
         "source": question.source,
         "question": question.question,
     }
+
+
+def _follows_from(question: Question) -> str:
+    """Of what other gates answer together, their names."""
+    parts = question.every if isinstance(question, Joint) else ()
+    if isinstance(question, Decision):
+        parts = tuple(dict.fromkeys(name for part in question.every for name in (*part.some, *part.none)))
+    return f"it follows from {', '.join(parts)}" if parts else ""
 
 
 def _ceiling(question: Question, here: Measurements) -> float | None:
