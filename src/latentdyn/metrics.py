@@ -497,6 +497,10 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
         UNBOUNDED, ENERGY, STEP_LENGTH, AUTOCORRELATION_LATENTS, AUTOCORRELATION_DELTAS, FRECHET_LATENTS,
         FRECHET_DELTAS, CLASSIFIER_ACCURACY, ENERGY_SCORE_STATE, R2_LENGTHS,
     ),
+    "state_generation": (
+        UNBOUNDED, ENERGY, STEP_LENGTH, AUTOCORRELATION_LATENTS, AUTOCORRELATION_DELTAS, FRECHET_LATENTS,
+        FRECHET_DELTAS, CLASSIFIER_ACCURACY, ENERGY_SCORE_STATE, INNOVATION_NATS, INNOVATION_KBIT_PER_S,
+    ),
 }
 # follow from records, are in the certificate only (`latentdyn.measure`), or are only planned
 _OF_TABLES = (

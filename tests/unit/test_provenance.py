@@ -477,7 +477,8 @@ def test_a_constant_of_a_heads_log_density_re_runs_what_uses_it(unedited, edited
 def test_a_constant_of_one_diagnostic_changes_what_measures_by_it_and_no_other(unedited, edited):
     after = digests(edited("diagnostics/free_runs/comparison.py", "_LAGS = (1, 2, 4, 8)", "_LAGS = (1, 2, 4, 9)"))
     changed = {entry for entry, before in unedited.items() if after[entry] != before}
-    assert changed == {("latentdyn.steps.measure", MEASUREMENTS.module(name)) for name in ("free_runs", "two_stage")}
+    using = ("free_runs", "two_stage", "state_generation")
+    assert changed == {("latentdyn.steps.measure", MEASUREMENTS.module(name)) for name in using}
 
 
 def test_training_does_not_depend_on_codecs_and_encoding_not_on_predictors():

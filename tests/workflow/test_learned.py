@@ -82,3 +82,26 @@ def test_a_change_trains_the_model_again_where_the_model_depends_on_it(learned, 
     planned = learned.planned()
     learned.configure(with_vae)
     assert planned == expected
+
+
+def test_another_way_back_of_a_factorizer_trains_no_model_again(learned):
+    learned.configure(with_factorizer)
+    learned.snakemake()
+
+    def with_flow(config: dict) -> None:
+        with_factorizer(config)
+        config["representations"]["learned"]["way_back"] = {"kind": "flow", "steps": 5}
+        config["tables"]["generated"] = {
+            "kind": "state_generation", "corpora": ["tiny"], "representations": ["learned"], "predictors": ["line"],
+        }  # fmt: skip
+        config["free_runs"] = {"runs": 4, "steps": 12, "at_steps": [1]}
+
+    learned.configure(with_flow)
+    assert learned.planned() == AFTER | {"measure_state_generation": 1, "collect_metrics": 2, "tabulate_metrics": 2,
+                                         "plot_metrics": 2}  # fmt: skip
+    learned.snakemake()
+    table = pd.read_csv(learned.folder / "results/tiny/tables/generated.csv")
+    assert {"sampled", "true_states", "data", "marginal"} <= set(table["mode"])
+    assert learned.planned() == {}
+    learned.configure(with_vae)
+    learned.snakemake()

@@ -48,7 +48,6 @@ from latentdyn.representations.factorizer import Factorizer as FactorizerTransfo
 from latentdyn.representations.inversion import open_links
 from latentdyn.seeds import torch_generator
 from latentdyn.stores.frames import subsample_frames
-from latentdyn.stores.latents import open_latents
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +71,7 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
     links = open_links(chain)
     if not links or not isinstance(links[-1], FactorizerTransform):
         raise UserError("these latents are not the state of a factorizer", chain[-1], "give latents of that kind")
-    model, source = links[-1].model, open_latents(chain[-2]).load()
+    model, source = links[-1].model, subject.frames_of(chain[-2])
     starts = {split: _starts(subject, model, split, settings["max_frames"]) for split in ("train", "eval")}
     seen = {split: list(_look(model, source, mine, split)) for split, mine in starts.items()}
     found = measure_health(model, seen["eval"], seen["train"])

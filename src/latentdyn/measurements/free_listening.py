@@ -3,7 +3,8 @@
 Modes: `sampled`, the runs; `true`, the true frames of the same stretch, which is the best that a run can sound;
 `reconstruction`, the codec's own frames of it; `original`, its recording. DNSMOS needs no original. The Fréchet
 distance is that of log-mel frames to recordings of training speakers; that of the mode `original` is the smallest to
-expect of as many frames of these speakers.
+expect of as many frames of these speakers. Where the way back leaves something to be drawn (a factorizer's innovation),
+both `sampled` and `true` draw it.
 """
 
 from collections.abc import Iterator
@@ -67,7 +68,8 @@ def _presentations(
         run = free_run(predictor, history, steps, 1, draws)[0, -steps:].cpu().numpy()
         spliced = np.concatenate([utterance.latents[:first], run])
         of_frames = (
-            experiment.decoded(utterance, frames, mode, whole)
+            # the same noise for both, so that they differ in what they take back alone
+            experiment.decoded(utterance, frames, mode, whole, torch_generator("free listening", name, "way back"))
             for mode, frames in (("true", utterance.latents), ("sampled", spliced))
         )
         for presentation in (*experiment.references(utterance, whole), *of_frames):

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from latentdyn.diagnostics.learned.decoding import decoded_skill, line_back, reconstruction
@@ -10,11 +9,9 @@ from latentdyn.diagnostics.learned.information import state_information
 from latentdyn.diagnostics.learned.innovation_rate import innovation_rate
 from latentdyn.diagnostics.learned.pair import Pair
 from latentdyn.diagnostics.records import record
-from latentdyn.errors import UserError
 from latentdyn.measurements.subject import Measured, Subject
 from latentdyn.metrics import DIM, FRAME_RATE_HZ, NONFINITE, SPEAKERS
 from latentdyn.representations.way import open_way
-from latentdyn.stores.latents import LatentsStore, open_latents
 
 _SEED_NAMES = ("learned",)
 LINE = "line"  # the way back where no link leads back
@@ -31,7 +28,7 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
     """
     way = open_way(subject.chain_to("own"), subject.chain_to("reference"))
     store, frames = subject.store, subject.frames
-    aligned = _aligned(store, open_latents(subject.chain_to("reference")[-1]))
+    aligned = subject.frames_of(subject.chain_to("reference")[-1])
     ahead = max(*settings["horizons"], *settings["information_horizons"])
     pair = Pair.of(subject.latents.cpu().numpy(), aligned, frames, settings["window_frames"], ahead)
     resamples, most = settings["bootstrap_resamples"], settings["max_frames"]
@@ -55,25 +52,3 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
     ]  # fmt: skip
     records = [*facts, *skill.records, *kept.records, *told.records, *rates]
     return Measured(records, pd.concat([skill.sums, kept.sums, told.sums, rate_sums], ignore_index=True))
-
-
-def _aligned(store: LatentsStore, reference: LatentsStore) -> np.ndarray:
-    """Frames of the reference at the rows of a store, (n_rows, D) float32; NaN where it has none.
-
-    Raises:
-        UserError: the reference lacks an utterance.
-    """
-    starts = reference.utterances.set_index("utterance_id")
-    lacking = [name for name in store.utterances["utterance_id"] if name not in starts.index]
-    if lacking:
-        raise UserError(
-            f"the reference lacks {len(lacking)} of {len(store.utterances)} utterances, the first is {lacking[0]}",
-            reference.path,
-            "take a reference of the same corpus",
-        )
-    frames, found = reference.load(), np.full((store.n_rows, reference.dim), np.nan, np.float32)
-    for one in store.utterances.itertuples():
-        there = starts.loc[one.utterance_id]
-        n = min(int(one.n_frames), int(there.n_frames))
-        found[one.start : one.start + n] = frames[there.start : there.start + n]
-    return found

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -73,6 +74,30 @@ class Subject:
     def latents(self) -> Tensor:
         """(n_rows, D), resident on the device."""
         return torch.from_numpy(self.store.load()).to(self.device)
+
+    def frames_of(self, handle: Path) -> np.ndarray:
+        """Frames of another store of the same utterances at the rows of this one, (n_rows, D) float32; NaN where it has
+        none. (Rows differ: those of a store that was made in parts have gaps.)
+
+        Raises:
+            UserError: the other store lacks an utterance.
+        """
+        other = open_latents(handle)
+        starts = other.utterances.set_index("utterance_id")
+        lacking = [name for name in self.store.utterances["utterance_id"] if name not in starts.index]
+        if lacking:
+            raise UserError(
+                f"the reference lacks {len(lacking)} of {len(self.store.utterances)} utterances, the first is "
+                f"{lacking[0]}",
+                other.path,
+                "take a reference of the same corpus",
+            )
+        frames, found = other.load(), np.full((self.store.n_rows, other.dim), np.nan, np.float32)
+        for one in self.store.utterances.itertuples():
+            there = starts.loc[one.utterance_id]
+            n = min(int(one.n_frames), int(there.n_frames))
+            found[one.start : one.start + n] = frames[there.start : there.start + n]
+        return found
 
     def facts(self) -> list[Record]:
         """What the store and its frames say of the latents that weakens every number of them; most say nothing."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
+from torch import Generator, Tensor
 
 from latentdyn.diagnostics.records import Record
 from latentdyn.metrics import COSINE, MAGNITUDE_RATIO, STATE_ERROR, STATE_ERROR_NORMALISED, Metric
@@ -79,10 +79,11 @@ class Experiment:
             yield present(utterance, own, parts or self.whole, self.session, mode, by_codec=True)
 
     def decoded(
-        self, utterance: Utterance, latents: np.ndarray, mode: str, parts: tuple[Part, ...] | None = None, **more: Any
-    ) -> Presentation:
-        """Latents of the representation (T, D), decoded."""
-        own = self.source.to_root(latents, utterance.utterance_id)
+        self, utterance: Utterance, latents: np.ndarray, mode: str, parts: tuple[Part, ...] | None = None,
+        noise: Generator | None = None, **more: Any,
+    ) -> Presentation:  # fmt: skip
+        """Latents of the representation (T, D), decoded; `noise` of what links of its chain draw on the way."""
+        own = self.source.to_root(latents, utterance.utterance_id, noise)
         return present(utterance, own, parts or self.whole, self.session, mode, **more)
 
     def measured(self, heard: Iterable[Heard], deviations: list[pd.DataFrame]) -> tuple[list[Record], pd.DataFrame]:

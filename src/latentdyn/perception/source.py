@@ -32,6 +32,7 @@ from latentdyn.seeds import numpy_generator
 from latentdyn.stores.latents import LatentsStore, open_latents
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 
@@ -140,10 +141,14 @@ class Source:
         """Samples of the codec's audio for each frame of the representation."""
         return self.decoder.sample_rate_hz / self.store.frame_rate_hz
 
-    def to_root(self, latents: np.ndarray, utterance_id: str) -> np.ndarray:
-        """The codec's own frames for (T, D) frames of the representation: stored ones, or others."""
+    def to_root(self, latents: np.ndarray, utterance_id: str, noise: "torch.Generator | None" = None) -> np.ndarray:
+        """The codec's own frames for (T, D) frames of the representation: stored ones, or others.
+
+        Args:
+            noise: of what links draw, as of `invert_chain`.
+        """
         with np.errstate(over="ignore", invalid="ignore"):  # of forecasts that grow without bound
-            return invert_chain(self.transforms, latents.astype(np.float32), utterance_id)
+            return invert_chain(self.transforms, latents.astype(np.float32), utterance_id, noise)
 
     def utterance(self, utterance_id: str, max_duration_s: float) -> Utterance:
         """An utterance, or its beginning where it is longer.

@@ -12,7 +12,7 @@ in the config. Three rules hold for every kind, and one test holds every kind to
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,9 @@ from latentdyn.errors import UserError
 from latentdyn.families import TRANSFORMS
 from latentdyn.progress import progress
 from latentdyn.stores.latents import LatentsStore
+
+if TYPE_CHECKING:
+    import torch
 
 Inverse = Literal["none", "approximate", "exact"]
 
@@ -109,11 +112,12 @@ class Transform:
             UserError: there is too little to learn from.
         """
 
-    def load_model(self, handle: Path, source: LatentsStore) -> None:
-        """Take the model that another job has trained, in place of `fit`.
+    def load_model(self, handle: Path, training: Utterances) -> None:
+        """Take the model that another job has trained, and learn what its use needs beside it, in place of `fit`.
 
         Args:
-            handle: of its checkpoint. source: what it must have been trained on.
+            handle: of its checkpoint. training: utterances of training speakers, of the store that it must have been
+                trained on.
 
         Raises:
             UserError: this kind has no such model, or the checkpoint is of other settings or other latents.
@@ -161,6 +165,13 @@ class Transform:
         Source frames at the end that no derived frame stands for are missing.
         """
         raise NotImplementedError  # where `inverse` is "none"
+
+    def draw(self, latents: np.ndarray, utterance_id: str, noise: "torch.Generator") -> np.ndarray:
+        """As `invert`, but what frames of the source have beyond the derived ones is drawn where this kind can draw it.
+
+        What is generated is led back so. What is judged by its error is led back by `invert`, which knows no chance.
+        """
+        return self.invert(latents, utterance_id)
 
 
 def build_transform(settings: Mapping[str, Any], source: Source) -> Transform:

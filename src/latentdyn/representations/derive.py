@@ -34,10 +34,11 @@ def derive_store(
     """
     utterances = Utterances(source, speaker_splits(source, splits))
     transform = build_transform(settings, Source(source.dim, source.frame_rate_hz))
+    training = Utterances(source, utterances.split_of, only="train")
     if model is None:
-        transform.fit(Utterances(source, utterances.split_of, only="train"))
+        transform.fit(training)
     else:
-        transform.load_model(model, source)
+        transform.load_model(model, training)
     facts = {
         **derived_facts(settings, source.handle),
         **transform.facts(utterances.table),

@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from latentdyn.errors import UserError
 from latentdyn.representations.base import Inverse, Source, Transform, build_transform
@@ -50,17 +51,23 @@ def chain_inverse(transforms: Sequence[Transform]) -> Inverse:
     return "exact" if all(transform.inverse == "exact" for transform in transforms) else "approximate"
 
 
-def invert_chain(transforms: Sequence[Transform], latents: np.ndarray, utterance_id: str) -> np.ndarray:
+def invert_chain(
+    transforms: Sequence[Transform], latents: np.ndarray, utterance_id: str, noise: torch.Generator | None = None
+) -> np.ndarray:
     """Frames of the root for frames of the derived representation at the chain's end.
 
     Args:
         transforms: as `open_chain` gives them. latents: (T', D'), stored or predicted. utterance_id: whose they are.
+        noise: of what links draw (`Transform.draw`); None draws nothing.
 
     Returns:
         (T, D) float32 in the root's own units and at its frame rate.
     """
     for transform in reversed(transforms):
-        latents = transform.invert(latents, utterance_id)
+        if noise is None:
+            latents = transform.invert(latents, utterance_id)
+        else:
+            latents = transform.draw(latents, utterance_id, noise)
     return latents
 
 

@@ -13,7 +13,6 @@ from latentdyn.errors import UserError
 from latentdyn.models.checkpoint import WHOLE, read_checkpoint
 from latentdyn.models.sequences import HEALTH_OF, RepresentationModel
 from latentdyn.representations.base import Transform, Utterances
-from latentdyn.stores.latents import LatentsStore
 
 
 class LearnedTransform(Transform):
@@ -39,7 +38,8 @@ class LearnedTransform(Transform):
             f"run rule train_{self.model_kind} first, and give the checkpoint that it writes",
         )
 
-    def load_model(self, handle: Path, source: LatentsStore) -> None:
+    def load_model(self, handle: Path, training: Utterances) -> None:
+        source = training.store
         data = {"latents": source.handle["digest"]}
         checkpoint = read_checkpoint(handle, self.model_kind, self.trained_with, source.dim, data)
         self.model.load_state_dict(checkpoint.weights[WHOLE])

@@ -187,10 +187,25 @@ def test_factorizers_are_measured_in_the_frames_of_their_source():
     values["representations"]["z"] = {"kind": "factorizer", "source": "hidden", "dim": 4}
     values["tables"]["exact"]["factorizers"] = {"hidden": "z"}
     values["tables"]["health"] = {"kind": "factorizer_health", "corpora": ["known"], "representations": ["z"]}
+    values["tables"]["runs"] = {
+        "kind": "state_generation", "corpora": ["known"], "representations": ["z"], "predictors": ["line"],
+    }  # fmt: skip
     config = load_config(values)
     for table in ("exact", "health"):
         (found,) = (m for m in config.tables[table].measurements(config, "known") if m.kind == "factorizer")
         assert (found.representation, found.variant, found.metrics) == ("z", "hidden", "factorizer_hidden.json")
+    (found,) = config.tables["runs"].measurements(config, "known")
+    assert (found.by, found.variant, found.metrics) == ("line", "hidden", "state_generation_hidden.json")
+
+
+def test_the_way_back_of_a_factorizer_is_not_what_its_model_is_trained_with():
+    values = edited("representations.hidden", {"kind": "state_space"})
+    ways = {name: {"way_back": {"kind": name}} for name in ("mean", "prior", "flow")}
+    for name, way in ways.items():
+        values["representations"][name] = {"kind": "factorizer", "source": "hidden", "dim": 4, **way}
+    config = load_config(values)
+    trained = [config.representations[name].model_settings() for name in ways]
+    assert trained[0] == trained[1] == trained[2] and "way_back" not in trained[0]
 
 
 def test_a_predictor_that_starts_from_another_keeps_its_origin_and_names_its_regime():

@@ -13,6 +13,7 @@ from latentdyn.config.measurements import measurement_kinds
 from latentdyn.distributions.density import Density
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.errors import UserError
+from latentdyn.families import TRANSFORMS
 from latentdyn.measurements import (
     decoder_tolerance,
     exp3b_synthetic,
@@ -294,6 +295,25 @@ def test_true_frames_of_a_derived_representation_are_the_ceiling_of_its_runs(sub
     made = by(subject({"kind": "pooled", "frame_rate_hz": 100.0}), Still(80, 1.0))
     frechet = values(free_listening.measure(made, asked), "frechet_mel").set_index("mode")["value"]
     assert frechet["reconstruction"] < frechet["true"] < frechet["sampled"]
+
+
+def test_what_a_way_back_draws_is_heard_in_runs_and_in_their_true_frames(subject, quick_dnsmos, monkeypatch):
+    asked = settings("free_listening", duration_s=1.0, reference_utterances=2)
+    made = by(subject({"kind": "pooled", "frame_rate_hz": 100.0}), Still(80, 1.0))
+
+    def measured():
+        return values(free_listening.measure(made, asked), "frechet_mel").set_index("mode")["value"]
+
+    before = measured()
+
+    def draw(self, latents, utterance_id, noise):
+        there = self.invert(latents, utterance_id)
+        return there + 0.1 * torch.randn(there.shape, generator=noise).numpy()
+
+    monkeypatch.setattr(TRANSFORMS.load("pooled"), "draw", draw)
+    noisy = measured()
+    assert (noisy == before).to_dict() == {"original": True, "reconstruction": True, "true": False, "sampled": False}
+    assert (measured() == noisy).all(), "draws are named"
 
 
 def arm(kind: str, network: str) -> Predictor:

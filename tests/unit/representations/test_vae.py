@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from latentdyn.errors import UserError
-from latentdyn.representations.base import Source, Utterance, build_transform
+from latentdyn.representations.base import Source, Utterance, Utterances, build_transform
 from latentdyn.representations.inversion import chain_inverse, invert_chain, open_chain
 from latentdyn.representations.way import open_way
 from tests.unit.models.vae.examples import PRIOR, TERMS, section
@@ -110,14 +110,16 @@ def test_a_model_of_other_settings_or_other_latents_is_refused(speech, derive, m
     model = tmp_path / "vae_model.json"
     transform = build_transform(entry(dim=1), Source(3, 12.5))
     with pytest.raises(UserError, match=r"trained with other settings \(dim\)"):
-        transform.load_model(model, speech)
+        transform.load_model(model, Utterances(speech, {}))
     other, _ = make_store({("u", "t"): np.ones((20, 3))}, "other")
     with pytest.raises(UserError, match="fitted to other latents"):
-        build_transform(entry(), Source(3, 12.5)).load_model(model, other)
+        build_transform(entry(), Source(3, 12.5)).load_model(model, Utterances(other, {}))
 
 
 def test_a_model_is_needed_here_and_nowhere_else(speech, tmp_path):
     with pytest.raises(UserError, match=r"need a trained model, and none is given.*--model.*rule train_vae"):
         build_transform(entry(), Source(3, 12.5)).fit(None)
     with pytest.raises(UserError, match=r"has no trained model.*leave out --model"):
-        build_transform({**POOLED, "dtype": "float32"}, Source(3, 12.5)).load_model(tmp_path / "m.json", speech)
+        build_transform({**POOLED, "dtype": "float32"}, Source(3, 12.5)).load_model(
+            tmp_path / "m.json", Utterances(speech, {})
+        )

@@ -94,6 +94,53 @@ class Future(Strict):
     network: Network = Field(MLPNetwork(kind="mlp", width=64, layers=1), description="one for each horizon")
 
 
+class WayBackKind(Strict):
+    """What generated frames take as their innovation (seed 002 §4). It trains no model again."""
+
+    kind: str  # each kind's own word
+
+
+class MeanWayBack(WayBackKind):
+    """The mean of the prior: no innovation at all (option A)."""
+
+    kind: Literal["mean"]
+
+
+class DrawnWayBack(WayBackKind):
+    """A draw."""
+
+    noise: bool = Field(False, description="the noise σ of frames is drawn, too, which the seed leaves out")
+
+
+class PriorWayBack(DrawnWayBack):
+    """A draw of the model's own prior: option C where `innovation.prior` is conditional, D where it is standard."""
+
+    kind: Literal["prior"]
+
+
+class FlowWayBack(DrawnWayBack):
+    """A draw of a flow that is fitted to the posterior of training frames, given the state (option B)."""
+
+    kind: Literal["flow"]
+    nfe: Size = Field(16, description="evaluations of the velocity for a draw; an even number")
+    hidden_width: Size = Field(128, description="units of each of the velocity's two layers")
+    steps: int = Field(2000, ge=1, le=1_000_000_000, description="updates of the flow")
+    batch_size: Size = Field(512, description="frames of an update")
+    learning_rate: float = Field(1e-3, gt=0, le=10, description="of Adam; it falls to 0 along half a cosine")
+
+    @model_validator(mode="after")
+    def _whole_steps(self) -> "FlowWayBack":
+        if self.nfe % 2:
+            raise ValueError(f"nfe: {self.nfe} is odd, and a midpoint step takes two evaluations; make it even")
+        return self
+
+
+if TYPE_CHECKING:
+    WayBack = WayBackKind
+else:
+    WayBack = any_kind_of(WayBackKind)
+
+
 class Factorizer(LearnedRepresentation):
     """The predictable state of another representation's frames, trained beside an innovation (seed 002 §4)."""
 
@@ -117,6 +164,9 @@ class Factorizer(LearnedRepresentation):
     dynamics: Dynamics = Field(Dynamics(), description="how predictable the state is")
     training: FactorizerTraining = Field(FactorizerTraining(), description="how it is fitted")
     future: Future = Field(Future(), description="what the state alone tells of later frames")
+    way_back: WayBack = Field(
+        MeanWayBack(kind="mean"), description="what generated frames take as their innovation; it trains nothing again"
+    )
 
     def shape_of(self, source: Shape) -> Shape:
         if source.dim is not None:

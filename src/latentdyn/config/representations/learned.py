@@ -228,7 +228,7 @@ class LearnedRepresentation(Derived):
         return shape
 
 
-_NOT_TRAINED = {"kind", "source", "dtype", "posterior", "seed"}
+_NOT_TRAINED = {"kind", "source", "dtype", "posterior", "way_back", "seed"}
 
 
 class VAE(LearnedRepresentation):

@@ -1,7 +1,7 @@
 """Long free runs beside the data: their motion, moments and autocorrelations."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,7 @@ from latentdyn.stores.frames import subsample_frames
 from latentdyn.stores.windows import Scaling, Windows, common_frames
 
 _LAGS = (1, 2, 4, 8)
+_REACH = max(_LAGS) + 1  # frames before one that it is compared by
 # draws runs (R, 1 + steps, D) from histories (R, H, D) and the rows of the frame index where they end
 Sample = Callable[[Tensor, pd.DataFrame, torch.Generator], Tensor]
 _FRECHET_RESAMPLES = 40  # each takes eigenvalues
@@ -99,24 +100,9 @@ def measure_free_runs(
     Raises:
         UserError: training or the split has no frame with enough finite ones before it.
     """
-    window, reach = predictor.window_frames, max(_LAGS) + 1
-    usable = common_frames(frames, len(latents), max(window, reach), [1])
-    train, own = (usable[usable["split"] == split] for split in ("train", settings.split))
-    if train.empty or own.empty:
-        raise UserError(
-            f"no utterance of split {settings.split if own.empty else 'train'} has {max(window, reach) + 1} finite "
-            "frames in a row",
-            "split of the free_runs section",
-            "use longer utterances, or another split",
-        )
-    names = (*seed_names, settings.split)
-    windows = Windows.of(latents, train, window)
-    scaling = Scaling.fit(windows)
-    mean = scaling.frame_mean.to(latents)
-    farthest = max(float((latents[block] - mean).norm(dim=1).max()) for block in windows.rows.split(2048))
-    data = LaggedFrames.of(latents, subsample_frames(own, settings.max_frames, (*names, "data")))
+    window, names = predictor.window_frames, (*seed_names, settings.split)
+    train, own = usable_frames(frames, len(latents), window, settings.split)
     contexts = subsample_frames(own, settings.runs, (*names, "contexts"))
-    speakers = contexts["speaker_id"].cat.codes.to_numpy()
     history = predictor.history(Windows.of(latents, contexts, window), slice(None), window)
 
     def run(step: Step) -> Tensor:
@@ -132,11 +118,56 @@ def measure_free_runs(
     density = predictor.density(history[:1])
     runs = {"sampled": sampled}
     runs |= {name: run(step) for name, step in (("mean", by_mean), ("median", by_median)) if density.gives(name)}
+    scaling = Scaling.fit(Windows.of(latents, train, window))
+    return compare_runs(runs, contexts, latents, frames, (train, own), scaling, settings, names)
+
+
+def usable_frames(
+    frames: pd.DataFrame, n_rows: int, window_frames: int, split: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The frames of training and of a split that have the contexts and lags before them that runs are compared by.
+
+    Args:
+        frames: the frame index. n_rows: of the store.
+
+    Raises:
+        UserError: training or the split has none.
+    """
+    reach = max(window_frames, _REACH)
+    usable = common_frames(frames, n_rows, reach, [1])
+    train, own = (usable[usable["split"] == of] for of in ("train", split))
+    if train.empty or own.empty:
+        raise UserError(
+            f"no utterance of split {split if own.empty else 'train'} has {reach + 1} finite frames in a row",
+            "split of the free_runs section",
+            "use longer utterances, or another split",
+        )
+    return train, own
+
+
+def compare_runs(
+    runs: Mapping[str, Tensor], contexts: pd.DataFrame, latents: Tensor, frames: pd.DataFrame,
+    usable: tuple[pd.DataFrame, pd.DataFrame], scaling: Scaling, settings: FreeRunSettings, names: tuple[object, ...],
+    others: Mapping[str, Tensor] | None = None,
+) -> list[Record]:  # fmt: skip
+    """The records of `measure_free_runs`.
+
+    Args:
+        runs: (R, 1 + steps, D) by mode, `sampled` among them: the newest true frame, then the run. contexts: rows of
+            the frame index where they start. latents: (n_rows, D), the data. usable: as of `usable_frames`. scaling:
+            of training. others: latents (n_rows, D) that stand in for those of the split, by mode.
+    """
+    (train, own), sampled = usable, runs["sampled"]
+    speakers = contexts["speaker_id"].cat.codes.to_numpy()
+    data = LaggedFrames.of(latents, subsample_frames(own, settings.max_frames, (*names, "data")))
+    mean = scaling.frame_mean.to(latents)
+    rows = torch.from_numpy(train["row"].to_numpy(np.int64, copy=True)).to(latents.device)
+    farthest = max(float((latents[block] - mean).norm(dim=1).max()) for block in rows.split(2048))
     records: list[Record] = []
     for mode, states in runs.items():
         where = {"split": settings.split, "mode": mode}
         records += _motion_records(states, mean, LEFT_BEHIND * farthest, data, speakers, settings, names, where)
-    drawn = LaggedFrames.of_runs(sampled, speakers, reach)
+    drawn = LaggedFrames.of_runs(sampled, speakers, _REACH)
     n = len(drawn.speakers)
     floor = LaggedFrames.of(latents, subsample_frames(train, n, (*names, "floor")))
     for mode, described, beside_data in (("sampled", drawn, drawn), ("data", data, floor)):
@@ -146,9 +177,11 @@ def measure_free_runs(
         records += _classifier_records(beside_data, data, scaling, settings.bootstrap_resamples, names, where)
     stand_ins = {
         "marginal": (marginal(latents, train, n, names), data),
-        "phase_randomised": (phase_randomised(latents, frames, "train", reach, n, names), data),
+        "phase_randomised": (phase_randomised(latents, frames, "train", _REACH, n, names), data),
         "half": halves(latents, own, min(n, settings.max_frames), names),
     }
+    for mode, of_split in (others or {}).items():
+        stand_ins[mode] = (LaggedFrames.of(of_split, subsample_frames(own, n, (*names, mode))), data)
     for mode, pair in stand_ins.items():
         if pair is not None and len(pair[0].speakers) > 1:
             records += _stand_in_records(*pair, scaling, settings, names, {"split": settings.split, "mode": mode})

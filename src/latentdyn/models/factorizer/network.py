@@ -4,6 +4,7 @@ The state that is stored has mean 0 and covariance I over the training frames, e
 are mapped to it once, when training is over. No part depends on that map.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from latentdyn.errors import UserError
 from latentdyn.models.factorizer.dynamics import Dynamics, FutureHeads
-from latentdyn.models.factorizer.innovation import Innovation
+from latentdyn.models.factorizer.innovation import Gaussian, Innovation
 from latentdyn.models.factorizer.objective import Seen, innovation_cost, see
 from latentdyn.models.factorizer.reconstructor import Reconstructor
 from latentdyn.models.factorizer.state_encoder import StateEncoder
@@ -22,6 +23,8 @@ HEALTH = (
     "window_information", "dynamics_skill", "nll", "window_nll", "leaks", "dynamics_mse", "state_variance",
     "prior_over_posterior",
 )  # fmt: skip
+# innovations (1, T, r) of stored states (T, d) and their prior
+Draw = Callable[[Tensor, Gaussian], Tensor]
 _LEAST_VARIANCE = 1e-6  # of the state's largest: a direction below it is not blown up
 
 
@@ -111,13 +114,17 @@ class Factorizer(RepresentationModel):
         """States as they are stored, for those of the encoder (..., d)."""
         return (states - self.state_mean) @ self.state_whitening
 
-    def rebuilt(self, stored: Tensor) -> Tensor:
-        """Frames of the source (T, D) from stored states (T, d) alone, with the mean of the innovation's prior.
+    def rebuilt(self, stored: Tensor, draw: Draw | None = None) -> Tensor:
+        """Frames of the source (T, D) from stored states (T, d) alone: g(z, u), without the noise σ of the frames.
 
         A strict state rebuilds the frame after it, so that the first frame is the mean.
+
+        Args:
+            draw: of the innovation; None takes the mean of its prior.
         """
         states = (stored @ self.state_colouring + self.state_mean)[None]
-        frames = self.reconstructor(states, self.innovation.prior(states).mean)[0]
+        prior = self.innovation.prior(states)
+        frames = self.reconstructor(states, prior.mean if draw is None else draw(stored, prior))[0]
         if self.strict:
             frames = torch.cat([torch.zeros_like(frames[:1]), frames[:-1]])
         return self.frames_of(frames)
