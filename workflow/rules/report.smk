@@ -25,7 +25,7 @@ rule write_report:
         code=code_digest("latentdyn.steps.write_report", presentation=True),
         looks=looks(),
         meanings=lambda w: canonical_json(meanings(CONFIG, w.corpus)),
-        results="results/{corpus}",
+        results=lambda w, input: os.path.dirname(input.splits),
         heard=lambda w: list(heard_for(w.corpus).values()),
     shell:
         "python -m latentdyn.steps.write_report --corpus {wildcards.corpus:q} --results {params.results:q}"
