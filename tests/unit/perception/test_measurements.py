@@ -297,6 +297,25 @@ def test_true_frames_of_a_derived_representation_have_lost_what_it_loses(subject
     assert abs(frechet["true"] / frechet["reconstruction"] - 1) > 0.01
 
 
+def test_what_a_way_back_draws_is_heard_in_runs_and_in_their_true_frames(subject, quick_dnsmos, monkeypatch):
+    asked = settings("free_listening", duration_s=1.0, reference_utterances=2)
+    made = by(subject({"kind": "pooled", "frame_rate_hz": 100.0}), Still(80, 1.0))
+
+    def measured():
+        return values(free_listening.measure(made, asked), "frechet_mel").set_index("mode")["value"]
+
+    before = measured()
+
+    def draw(self, latents, utterance_id, noise):
+        there = self.invert(latents, utterance_id)
+        return there + 0.1 * torch.randn(there.shape, generator=noise).numpy()
+
+    monkeypatch.setattr(TRANSFORMS.load("pooled"), "draw", draw)
+    noisy = measured()
+    assert (noisy == before).to_dict() == {"original": True, "reconstruction": True, "true": False, "sampled": False}
+    assert (measured() == noisy).all(), "draws are named"
+
+
 def arm(kind: str, network: str) -> Predictor:
     """One of CALM's parts: a memory of the whole past under a head that is trained to draw; untrained, and tiny."""
     torch.manual_seed(0)
