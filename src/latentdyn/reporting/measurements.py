@@ -89,8 +89,26 @@ class Measurements:
         """
         if unknown := names.keys() - RECORDS.keys():
             raise KeyError(f"records have no column {', '.join(sorted(unknown))}")
-        records, speakers, worst = (_where(t, names) for t in (self.records, self.speakers, self.worst_frames))
-        return replace(self, records=records, speakers=speakers, worst_frames=worst)
+        parts = {part: getattr(self, part) for part in ("records", "speakers", "worst_frames")}
+        return replace(self, **{part: table[self._kept(part, names)] for part, table in parts.items()})
+
+    def _kept(self, part: str, names: dict[str, Any]) -> np.ndarray:
+        """Which rows of a part are of these names."""
+        table: pd.DataFrame = getattr(self, part)
+        keep = np.ones(len(table), bool)
+        for name, value in names.items():
+            if value is not None and name in table:
+                key = (part, name, tuple(value) if isinstance(value, list) else value)
+                if key not in self._same:
+                    same = table[name].isin(value) if isinstance(value, list) else table[name] == value
+                    self._same[key] = same.to_numpy(bool, na_value=False)  # a record without a horizon is of no horizon
+                keep &= self._same[key]
+        return keep
+
+    @cached_property
+    def _same(self) -> dict[tuple[Any, ...], np.ndarray]:
+        """By part, column and value, the rows of that value: a table asks for the same ones again and again."""
+        return {}
 
     def of_row(
         self, representation: str | None, predictor: str | None, split: str | None, **names: Any
@@ -183,15 +201,6 @@ def unmeasured(row: dict[str, Any]) -> UserError:
         "the table's splits and slices",
         "leave out splits without speakers, and high_energy where the latents came without audio",
     )
-
-
-def _where(table: pd.DataFrame, names: dict[str, Any]) -> pd.DataFrame:
-    keep = np.ones(len(table), bool)
-    for name, value in names.items():
-        if value is not None and name in table:
-            same = table[name].isin(value) if isinstance(value, list) else table[name] == value
-            keep &= same.to_numpy(bool, na_value=False)  # a record without a horizon is of no horizon
-    return table[keep]
 
 
 def _at_step(table: pd.DataFrame, step: int | None) -> pd.DataFrame:
