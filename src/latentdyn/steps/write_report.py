@@ -19,7 +19,7 @@ from latentdyn.reporting.origins import origins, speech
 from latentdyn.reporting.page.audio import heard
 from latentdyn.reporting.page.findings import findings
 from latentdyn.reporting.page.judge import judge
-from latentdyn.reporting.page.names import named
+from latentdyn.reporting.page.names import names_of
 from latentdyn.reporting.page.render import Page, image_url, render
 from latentdyn.reporting.page.rulegraph import rulegraph
 from latentdyn.reporting.page.tables import page_table
@@ -72,7 +72,7 @@ def step(arguments: argparse.Namespace) -> None:
         digests={table.name: table.sha256 for table in tables},
         rulegraph=rulegraph(_jobs(arguments.results, arguments.corpus)),
         judge=judge(tables, certificates),
-        meanings=named(arguments.meanings),
+        meanings=names_of(arguments.meanings),
     )
     room = _MB * (arguments.most_mb - _LISTS_MB) - len(render(page).encode())
     sounds, left_out = heard(arguments.heard, arguments.results, max(0, int(room)))

@@ -6,7 +6,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Named:
+class Name:
     """One name. kind: its word in the configuration. about: what that is, in a sentence. settings: that are not the
     kind's defaults, in words; "" if all are."""
 
@@ -16,15 +16,13 @@ class Named:
     settings: str
 
 
-def named(meanings: Mapping[str, Any]) -> dict[str, Sequence[Named]]:
+def names_of(meanings: Mapping[str, Any]) -> dict[str, Sequence[Name]]:
     """The names of each family, in order.
 
     Args:
         meanings: as `config.meanings` gives them; empty where nobody told.
     """
     return {
-        family: [
-            Named(name, kind, meanings["kinds"][family][kind], settings) for name, (kind, settings) in mine.items()
-        ]
+        family: [Name(name, kind, meanings["kinds"][family][kind], settings) for name, (kind, settings) in mine.items()]
         for family, mine in meanings.get("names", {}).items()
     }

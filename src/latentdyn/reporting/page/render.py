@@ -17,7 +17,7 @@ from latentdyn.reporting.origins import Origins
 from latentdyn.reporting.page.audio import Heard
 from latentdyn.reporting.page.findings import Group, summary
 from latentdyn.reporting.page.judge import Judge
-from latentdyn.reporting.page.names import Named
+from latentdyn.reporting.page.names import Name
 from latentdyn.reporting.page.tables import PageTable
 
 FOLDER = Path(__file__).parent
@@ -50,7 +50,7 @@ class Page:
     digests: Mapping[str, str]
     rulegraph: str = ""
     judge: Judge | None = None
-    meanings: Mapping[str, Sequence[Named]] = field(default_factory=dict)
+    meanings: Mapping[str, Sequence[Name]] = field(default_factory=dict)
 
 
 def render(page: Page) -> str:
