@@ -74,10 +74,12 @@ def compile_pdf(source: Path) -> str:
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(source.parent, folder, dirs_exist_ok=True)
         environment = {**os.environ, "SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1"}  # equal files of equal texts
-        for _ in range(_PASSES if name == "pdflatex" else 1):
+        passes = _PASSES if name == "pdflatex" else 1
+        for left in reversed(range(passes)):
+            quick = ["-draftmode"] if left else []  # what is read from the last pass alone need not be written before
             try:
-                done = subprocess.run([compiler, *options, source.name], cwd=folder, env=environment, timeout=_LIMIT_S,
-                                      capture_output=True, text=True, errors="replace")  # fmt: skip
+                done = subprocess.run([compiler, *options, *quick, source.name], cwd=folder, env=environment,
+                                      timeout=_LIMIT_S, capture_output=True, text=True, errors="replace")  # fmt: skip
             except subprocess.TimeoutExpired:
                 return f"No PDF: {name} took more than {_LIMIT_S} s."
             if done.returncode:
