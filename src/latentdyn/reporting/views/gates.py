@@ -186,11 +186,14 @@ def _row(question: Question, keys: dict[str, Any], answer: Judgement, ceiling: f
 
 
 def _follows_from(question: Question) -> str:
-    """Of what other gates answer together, their names."""
-    parts = question.every if isinstance(question, Joint) else ()
-    if isinstance(question, Decision):
-        parts = tuple(dict.fromkeys(name for part in question.every for name in (*part.some, *part.none)))
-    return f"it follows from {', '.join(parts)}" if parts else ""
+    """Of what other gates answer together, what is asked of them."""
+    if isinstance(question, Joint):
+        return f"asked: all of {', '.join(question.every)}"
+    if not isinstance(question, Decision):
+        return ""
+    asked = [f"{'some' if part.some else 'no'} row meets {' and '.join(part.some or part.none)}"
+             for part in question.every if not part.unknown]  # fmt: skip
+    return f"asked: {'; '.join(asked)}" if asked else ""
 
 
 def _ceiling(question: Question, here: Measurements) -> float | None:
