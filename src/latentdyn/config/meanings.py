@@ -9,7 +9,8 @@ from latentdyn.config.values import Strict
 
 
 def meanings(config: Root, corpus: str) -> dict[str, Any]:
-    """What a corpus's tables show: the corpus itself, the representations with their sources, and the predictors.
+    """What a corpus's tables show: the corpus itself, the representations with their sources, and the predictors
+    with those that their training starts from.
 
     Args:
         corpus: its name.
@@ -20,11 +21,14 @@ def meanings(config: Root, corpus: str) -> dict[str, Any]:
     """
     plans = [table.plan(config, corpus) for table in config.tables.values() if corpus in table.corpora]
     links = dict.fromkeys(link for plan in plans for name in plan["rows"] for link in config.chain(name))
-    predictors = dict.fromkeys(name for plan in plans for name in plan["kinds"]["predictors"])
+    known = config.predictors
+    predictors = [name for plan in plans for name in plan["kinds"]["predictors"] if name in known]
+    for name in predictors:  # the list grows: a start may have one, too
+        predictors += [start] if (start := known[name].start) and start not in predictors else []
     sections: dict[str, Mapping[str, Any]] = {
         "corpus": {corpus: config.corpora[corpus]},
         "representations": {name: config.all_representations[name] for name in links},
-        "predictors": {name: config.predictors[name] for name in predictors if name in config.predictors},
+        "predictors": {name: known[name] for name in predictors},
     }
     return {
         "names": {

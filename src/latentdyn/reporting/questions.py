@@ -28,8 +28,7 @@ QUESTIONS = Path(__file__).with_suffix(".yaml")
 PLACES = ("process", "representation", "predictor", "seed", "by", "a", "b", "metric", "diagnostic", "split", "slice",
           "k", "mode", "step", "sigma", "clusters", "correction", "variant", "forecast", "n_steps", "langevin_steps",
           "target", "linear_skip", "target_axes", "regime", "gate")  # fmt: skip
-_SIGNS = {"k": "k", "sigma": "σ", "clusters": "K"}
-_NUMBERS = {"n_steps": "steps", "langevin_steps": "steps"}
+_BEFORE = {"k": "k =", "sigma": "σ =", "clusters": "K =", "n_steps": "steps", "langevin_steps": "steps"}
 _GATES: dict[tuple[str, str], Verdict] = {("met", "yes"): "yes", ("not met", "yes"): "no"}
 _TOLD: dict[str, Verdict] = {"yes": "yes", "no": "no"}
 
@@ -124,8 +123,10 @@ def _of_rows(question: Question, column: str, sheet: Sheet) -> Iterator[Reply]:
         if not _asked(question, row):
             continue
         if question.is_ in ("not", "told"):
-            verdict = _TOLD.get(row[column], "undecided")
-            verdict = verdict if question.is_ == "told" else "yes" if row[column] != question.than else "no"
+            if question.is_ == "told":
+                verdict = _TOLD.get(row[column], "undecided")
+            else:
+                verdict = "no" if row[column] == question.than else "yes"
             told = ", ".join(
                 f"{name} {_shown(sheet, row, name)}{_unit(name)}" if question.shows else _shown(sheet, row, name)
                 for name in question.shows or ("measured",)
@@ -217,9 +218,7 @@ def _named(sheet: Sheet, row: Mapping[str, Any]) -> str:
 
 def _in_words(place: str, value: Any) -> str:
     """One place of a row; a number is named."""
-    if isinstance(value, str):
-        return value
-    return f"{_NUMBERS.get(place, place)} {value:g}" if place not in _SIGNS else f"{_SIGNS[place]} = {value:g}"
+    return value if isinstance(value, str) else f"{_BEFORE.get(place, place)} {value:g}"
 
 
 def _place(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from latentdyn.config import load_config
 from latentdyn.config.meanings import meanings
 
-from .examples import SMALL, edited
+from .examples import ARM, SMALL, edited
 
 
 def test_a_name_has_its_kind_and_what_differs_from_the_defaults():
@@ -23,3 +23,10 @@ def test_settings_inside_settings_have_dotted_paths_and_defaults_are_left_out():
     config = edited("predictors.net", {"kind": "mdn", "network": {"kind": "mlp", "width": 77}, "window_frames": 8})
     settings = meanings(load_config(config), "speech")["names"]["predictors"]["net"][1]
     assert "network.width 77" in settings and "window_frames" not in settings
+
+
+def test_what_a_training_starts_from_has_an_entry_though_no_table_shows_it():
+    config = edited("predictors.arm", ARM)
+    config["predictors"]["far"] = {"kind": "mdn", "starts_from": "arm", "horizons": [1]}
+    config["tables"] = {"t": {**config["tables"]["t"], "predictors": ["far"], "horizons": [1]}}
+    assert list(meanings(load_config(config), "speech")["names"]["predictors"]) == ["far", "arm", "net"]

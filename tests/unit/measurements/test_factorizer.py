@@ -1,6 +1,5 @@
 """The health of a factorizer on held-out speakers: exact values of a hidden linear state, through stores and chains."""
 
-import pandas as pd
 import pytest
 import torch
 
@@ -10,27 +9,19 @@ from latentdyn.measurements.subject import Subject
 from latentdyn.metrics import MEASURED
 from latentdyn.models.checkpoint import save_checkpoint
 from latentdyn.models.fit import fit_model
-from latentdyn.processes.base import write_process
 from latentdyn.representations.derive import derive_store
 from latentdyn.stores.frames import index_frames, write_frames
 from latentdyn.stores.latents import open_latents
-from tests.settings import settings_of
 from tests.unit.models.factorizer.examples import PROCESS, section
 
-SETTINGS = {"ridges": [1e-6, 1e-3], "max_frames": 20_000, "bootstrap_resamples": 40}
-SPEAKERS = [f"{'tttve'[i % 5]}{i}" for i in range(60)]
-SPLITS = pd.DataFrame(
-    {"speaker_id": SPEAKERS, "split": [{"t": "train", "v": "validation", "e": "eval"}[s[0]] for s in SPEAKERS]}
-)
+from .state_space import HEALTH, SPLITS, write_source
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Latents of the process, and the states of a strict and of an inclusive factorizer."""
     folder = tmp_path_factory.mktemp("factorizer")
-    manifest = pd.DataFrame({"utterance_id": [f"u{s}" for s in SPEAKERS], "speaker_id": SPEAKERS, "n_frames": 200})
-    write_process(settings_of("representations", "state_space", dim=4), manifest, folder / "x.json", 12.5, ("t",))
-    source = open_latents(folder / "x.json")
+    source = write_source(folder)
     for timing in ("strict", "inclusive"):
         own = section({"steps": 10, "batch_size": 16}, window_frames=8, timing=timing, dynamics={"weight": 0.0})
         settings, index = own.model_settings(), index_frames(source, SPLITS)
@@ -57,7 +48,7 @@ def subject(folder, name):
 
 
 def test_rate_nll_and_information_are_the_exact_ones_within_their_intervals(folder):
-    measured = measure(subject(folder, "strict"), SETTINGS)
+    measured = measure(subject(folder, "strict"), HEALTH)
     found, given = {r.metric: r for r in measured.records}, PROCESS.given_past()
     assert found.keys() == {metric.name for metric in MEASURED["factorizer"]}
     exact = {"innovation_nats": PROCESS.rate(), "frame_nll": PROCESS.nll(given),
@@ -75,11 +66,11 @@ def test_rate_nll_and_information_are_the_exact_ones_within_their_intervals(fold
 
 
 def test_of_an_inclusive_state_no_nll_is_told_and_its_alarm_rings(folder):
-    found = {r.metric: r.value for r in measure(subject(folder, "inclusive"), SETTINGS).records}
+    found = {r.metric: r.value for r in measure(subject(folder, "inclusive"), HEALTH).records}
     assert "frame_nll" not in found
     assert found["alarm_leak"] == 1 and found["alarms"] >= 1
 
 
 def test_latents_of_another_kind_are_refused(folder):
     with pytest.raises(UserError, match="not the state of a factorizer"):
-        measure(subject(folder, "x"), SETTINGS)
+        measure(subject(folder, "x"), HEALTH)

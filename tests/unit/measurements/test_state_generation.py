@@ -7,7 +7,6 @@ with covariance V by the prior and the noise, V - σ² I by the prior alone, and
 import dataclasses
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -18,14 +17,15 @@ from latentdyn.measurements.subject import Subject
 from latentdyn.metrics import MEASURED
 from latentdyn.models.checkpoint import save_checkpoint
 from latentdyn.models.fit import fit_model
-from latentdyn.processes.base import write_process
 from latentdyn.representations.derive import derive_store
 from latentdyn.representations.inversion import invert_chain, open_chain
 from latentdyn.stores.frames import index_frames, write_frames
 from latentdyn.stores.latents import open_latents
 from latentdyn.stores.windows import Scaling, Windows, common_frames
-from tests.settings import predictor_of, settings_of
+from tests.settings import predictor_of
 from tests.unit.models.factorizer.examples import PROCESS, section
+
+from .state_space import HEALTH, SPLITS, write_source
 
 V, S, NOISE = PROCESS.given_past(), PROCESS.frame_covariance, PROCESS.noise**2 * np.eye(4)
 WAYS = {"mean": {"kind": "mean"}, "prior": {"kind": "prior"}, "flow": {"kind": "flow", "steps": 200},
@@ -33,20 +33,13 @@ WAYS = {"mean": {"kind": "mean"}, "prior": {"kind": "prior"}, "flow": {"kind": "
 DRAWN = {"mean": 0 * V, "prior": V - NOISE, "flow": V - NOISE, "noisy": V}  # covariances
 SETTINGS = {"split": "eval", "runs": 60, "steps": 100, "at_steps": [1], "temperature": 1.0, "max_frames": 4000,
             "bootstrap_resamples": 40, "energy_draws": 8}  # fmt: skip
-HEALTH = {"ridges": [1e-6, 1e-3], "max_frames": 20_000, "bootstrap_resamples": 40}
-SPEAKERS = [f"{'tttve'[i % 5]}{i}" for i in range(60)]
-SPLITS = pd.DataFrame(
-    {"speaker_id": SPEAKERS, "split": [{"t": "train", "v": "validation", "e": "eval"}[s[0]] for s in SPEAKERS]}
-)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Latents of the process, one trained factorizer, and its states with every way back."""
     folder = tmp_path_factory.mktemp("generation")
-    manifest = pd.DataFrame({"utterance_id": [f"u{s}" for s in SPEAKERS], "speaker_id": SPEAKERS, "n_frames": 200})
-    write_process(settings_of("representations", "state_space", dim=4), manifest, folder / "x.json", 12.5, ("t",))
-    source, model = open_latents(folder / "x.json"), folder / "model.json"
+    source, model = write_source(folder), folder / "model.json"
     own = section({"steps": 10, "batch_size": 16}, window_frames=8, dynamics={"weight": 0.0})
     settings, device = own.model_settings(), torch.device("cpu")
     index = index_frames(source, SPLITS)

@@ -102,11 +102,13 @@ def summary(groups: Sequence[Group]) -> str:
     n = len(by_question)
     if n == 0:
         return "None of the questions that are asked of tables can be asked of these."
-    yes, no, missing = (sum(v == {name} for v in by_question.values()) for name in ("yes", "no", "missing"))
+    told = [verdicts - {"missing"} or verdicts for verdicts in by_question.values()]  # as groups are told apart
+    yes, no, missing = (told.count({name}) for name in ("yes", "no", "missing"))
     others = n - yes - no - missing
     return (
         f"{_count(n, 'question is', 'questions are')} asked of these tables. Of {'it' if n == 1 else 'them'}, {yes} "
-        f"{'is' if yes == 1 else 'are'} answered by yes in every row, {no} by no in every row, and {others} "
+        f"{'is' if yes == 1 else 'are'} answered by yes in every row that has an answer, "
+        f"{no} by no in every row that has one, and {others} "
         "differently from row to row, or not firmly. "
         f"{missing} {'is' if missing == 1 else 'are'} not answered: nothing was measured, or nothing that compares."
     )

@@ -4,6 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
+from latentdyn.reporting.page.tables import as_html
+
 
 @dataclass(frozen=True)
 class Name:
@@ -12,7 +16,7 @@ class Name:
 
     name: str
     kind: str
-    about: str
+    about: Markup
     settings: str
 
 
@@ -23,6 +27,9 @@ def names_of(meanings: Mapping[str, Any]) -> dict[str, Sequence[Name]]:
         meanings: as `config.meanings` gives them; empty where nobody told.
     """
     return {
-        family: [Name(name, kind, meanings["kinds"][family][kind], settings) for name, (kind, settings) in mine.items()]
+        family: [
+            Name(name, kind, as_html(meanings["kinds"][family][kind]), settings)
+            for name, (kind, settings) in mine.items()
+        ]
         for family, mine in meanings.get("names", {}).items()
     }
