@@ -141,16 +141,19 @@ def measurement_of(kind, wildcards):
     return kind.of(CONFIG, wildcards.corpus, wildcards.representation, by, int(wildcards.get("seed", 0)), variant)
 
 
-def gates_of_tables():
-    """Digests of the gates that tables are judged by, by the name of the table."""
-    if not any(table.gates for table in CONFIG.tables.values()):
-        return {}
+def gates_digest(names):
+    """A digest of what these gates ask; "all" is every gate."""
     from latentdyn.reporting.criteria import digest_of
 
     try:
-        return {name: digest_of(table.gates) for name, table in CONFIG.tables.items() if table.gates}
+        return digest_of(names)
     except UserError as error:
         raise WorkflowError(str(error)) from None
+
+
+def gates_of_tables():
+    """Digests of the gates that tables are judged by, by the name of the table."""
+    return {name: gates_digest(table.gates) for name, table in CONFIG.tables.items() if table.gates}
 
 
 GATES = gates_of_tables()

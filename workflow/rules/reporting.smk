@@ -55,10 +55,10 @@ def heard_for(corpus):
 
 
 def looks():
-    """Digests of what a page is made of beside code: its template, styles and script, and the questions."""
+    """Digests of what a page is made of beside code: its template, styles and script, the questions and the gates."""
     reporting = Path(_SOURCE) / "latentdyn/reporting"
     files = [reporting / "questions.yaml", *sorted((reporting / "page").glob("report.*"))]
-    return {file.name: file_sha256(file) for file in files}
+    return {file.name: file_sha256(file) for file in files} | {"gates": gates_digest(["all"])}
 
 
 def paper_tables(corpus):

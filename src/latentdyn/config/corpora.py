@@ -196,7 +196,8 @@ Speaker = Annotated[Annotated[int, Field(ge=1, le=100)] | str, AfterValidator(_n
 
 
 class LibriSpeech(AudioCorpus):
-    """LibriSpeech in its own layout: an existing tree (`root`), or downloaded (`url` and `checksum`)."""
+    """LibriSpeech (V. Panayotov, G. Chen, D. Povey and S. Khudanpur, CC BY 4.0) in its own layout: an existing tree
+    (`root`), or downloaded (`url` and `checksum`)."""
 
     kind: Literal["librispeech"]
     subset: Subset = Field(

@@ -3,8 +3,8 @@
 A row is a representation and a predictor; of what does not depend on a predictor, the predictor is None.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -77,17 +77,22 @@ def judged(criteria: Criteria, measured: Measurements, table: Mapping[str, Any],
             }
             continue
         parts = [asked[part] for part in question.every]
-        shared = [row for row in parts[0].rows if all(row in part.rows for part in parts)]
+        shared = [row for part in parts for row in part.rows if all(_said(row, other.rows) for other in parts)]
         asked[name] = Asked(dict.fromkeys(shared), next((part.why for part in parts if part.why), ""))
         found[name] = {row: _jointly(question, of_row, row, found) for row in shared}
     return Answers(found, asked, criteria)
+
+
+def _said(row: Row, rows: Collection[Row]) -> Row | None:
+    """Which of these rows speaks for a row: itself, or its representation, of what no predictor changes."""
+    return next((one for one in (row, (row[0], None)) if one in rows), None)
 
 
 def _jointly(
     joint: Joint, of_row: Callable[[Row], Measurements], row: Row, found: Mapping[str, Mapping[Row, Judgement]]
 ) -> Judgement:
     if not joint.some:
-        return every([found[name][row] for name in joint.every])
+        return every([found[name][_said(row, found[name]) or row] for name in joint.every])
     parts = [gate(name) for name in joint.every]
     here = of_row(row).where(measurement=parts[0].measurement)
     return some([every([judge(g, here.where(**place)) for g in parts]) for place in settings_of(joint.some, here)])
@@ -126,7 +131,9 @@ class Answers:
             real: the representations that count; surrogates are none. kinds: of the predictors.
         """
         for decision in self.criteria.decisions.root:
-            yield decision, every([self._holds(part, real, kinds) for part in decision.every])
+            parts = [self._holds(part, real, kinds) for part in decision.every]
+            joint = every(parts)
+            yield decision, replace(joint, why=joint.why or "; ".join(part.why for part in parts))
 
     def _holds(self, part: Part, real: list[str], kinds: Mapping[str, str]) -> Judgement:
         if part.unknown:
@@ -140,8 +147,21 @@ class Answers:
         ]  # fmt: skip
         if not rows:
             return unmeasured(part.without)
-        met = some([every([self.judgements[name][row] for name in names]) for row in rows])
-        return met if part.some else negation(met)
+        answers = {row: every([self.judgements[name][row] for name in names]) for row in rows}
+        met = some(list(answers.values()))
+        return replace(met if part.some else negation(met), why=self._told(part, names, answers))
+
+    def _told(self, part: Part, names: Sequence[str], answers: Mapping[Row, Judgement]) -> str:
+        """What is asked of rows, and which meet it; the value, where one gate is asked."""
+        met = [row for row, answer in answers.items() if answer.verdict == "met"]
+        told = f"asked: {'some' if part.some else 'no'} row meets {' and '.join(names)}; {len(met) or 'none'} of "
+        told += f"{len(answers)} {'do' if len(met) > 1 else 'does'}"
+        open_ = [answer.verdict for answer in answers.values()].count("undecided")
+        told += f", {open_} undecided" if open_ else ""
+        values = [self.judgements[names[0]][row].value if len(names) == 1 else None for row in met]
+        shown = [", ".join(filter(None, row)) + (f" {value:.3g}" if value is not None else "")
+                 for row, value in zip(met, values, strict=True)]  # fmt: skip
+        return told + (f" ({'; '.join(shown[:3])}{', ...' if len(met) > 3 else ''})" if met else "")
 
     def _compares(self, name: str, row: Row) -> bool:
         """Whether what a gate compares with is there for a row."""

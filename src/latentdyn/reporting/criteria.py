@@ -5,6 +5,7 @@ keys mean, the file says at its top. How a gate is judged, `gates` says.
 """
 
 import hashlib
+import math
 from collections.abc import Collection
 from functools import cache
 from pathlib import Path
@@ -19,12 +20,14 @@ CRITERIA = Path(__file__).with_name("gates.yaml")
 
 
 class Question(Entry):
-    """Who asked what, and what they answered themselves."""
+    """Who asked what, and what they answered themselves. topic, leads: as in questions.yaml."""
 
     name: str
     source: str
     question: str
     published: str
+    topic: str
+    leads: bool = False
 
 
 class Place(Entry):
@@ -61,6 +64,10 @@ class Gate(Question):
     once: bool = False
     optional: bool = False
     in_mimi_units: bool = False
+
+    def met_by(self, value: float) -> bool:
+        """Whether this value is on the right side of the threshold; an overflow never is."""
+        return math.isfinite(value) and (value > self.threshold if self.comparison == ">" else value < self.threshold)
 
     @model_validator(mode="after")
     def _of_a_metric(self) -> Self:

@@ -1,9 +1,9 @@
 """How a gate is judged: what measurements answer to a question whose threshold was set before the answer was known.
 
-A gate is met, not met or not measured; a missing number is never taken for an answer. Several gates are joined by
-Kleene's logic: if one part is not met, the whole is not met, whatever was not measured. An overflow meets no gate.
-
-The verdict is about the value. `decided` says whether the 95 % interval lies on one side of the threshold.
+A gate is met or not met where the 95 % interval of the value lies on one side of the threshold, and undecided where it
+does not, or where there is no interval. A missing number is never taken for an answer: it is not measured. An overflow
+meets no gate. Several gates are joined by Kleene's logic: if one part is not met, the whole is not met, whatever else
+is open; what is not measured comes before what is undecided.
 """
 
 import math
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from latentdyn.reporting.criteria import Gate
 from latentdyn.reporting.measurements import Measurements
 
-Verdict = Literal["met", "not met", "not measured"]
+Verdict = Literal["met", "not met", "undecided", "not measured"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,6 @@ class Judgement:
     it is not measured."""
 
     verdict: Verdict
-    decided: bool = False
     value: float | None = None
     ci_low: float | None = None
     ci_high: float | None = None
@@ -99,9 +98,12 @@ def compare(
     """The verdict on a value and its interval. An overflow (+inf) meets no gate; NaN counts as not measured."""
     if math.isnan(value):
         return unmeasured("undefined")
-    met = math.isfinite(value) and (value > threshold if comparison == ">" else value < threshold)
-    decided = ci_low is not None and ci_high is not None and (ci_low > threshold or ci_high < threshold)
-    return Judgement("met" if met else "not met", decided, value, ci_low, ci_high)
+    verdict: Verdict = "undecided"
+    if math.isinf(value):
+        verdict = "not met"
+    elif ci_low is not None and ci_high is not None and (ci_low > threshold or ci_high < threshold):
+        verdict = "met" if (ci_low > threshold) == (comparison == ">") else "not met"
+    return Judgement(verdict, value, ci_low, ci_high)
 
 
 def unmeasured(why: str) -> Judgement:
@@ -115,26 +117,24 @@ def best(judgements: Sequence[Judgement]) -> Judgement:
     No interval is widened for the choice.
     """
     joint = some(judgements)
-    shown = [j for j in judgements if j.verdict == joint.verdict]
-    of = next((j for j in shown if j.decided == joint.decided), None)
-    return replace(of, decided=joint.decided) if of and joint.verdict != "not measured" else joint
+    return next((j for j in judgements if j.verdict == joint.verdict), joint)
 
 
 def every(judgements: Sequence[Judgement]) -> Judgement:
     """Whether all are met (Kleene's conjunction); of none, not measured."""
-    failed = [j for j in judgements if j.verdict == "not met"]
-    if failed:
-        return Judgement("not met", any(j.decided for j in failed))
-    missing = [j.why for j in judgements if j.verdict == "not measured"]
-    if missing or not judgements:
-        return unmeasured("; ".join(dict.fromkeys(missing)) or "nothing to judge")
-    return Judgement("met", all(j.decided for j in judgements))
+    verdicts = {j.verdict for j in judgements}
+    if "not met" in verdicts:
+        return Judgement("not met")
+    if "not measured" in verdicts or not judgements:
+        missing = dict.fromkeys(j.why for j in judgements if j.verdict == "not measured")
+        return unmeasured("; ".join(missing) or "nothing to judge")
+    return Judgement("undecided" if "undecided" in verdicts else "met")
 
 
 def negation(judgement: Judgement) -> Judgement:
-    """Whether it is not met; what was not measured remains so."""
-    opposite: dict[Verdict, Verdict] = {"met": "not met", "not met": "met", "not measured": "not measured"}
-    return replace(judgement, verdict=opposite[judgement.verdict])
+    """Whether it is not met; what is open remains so."""
+    opposite: dict[Verdict, Verdict] = {"met": "not met", "not met": "met"}
+    return replace(judgement, verdict=opposite.get(judgement.verdict, judgement.verdict))
 
 
 def some(judgements: Sequence[Judgement]) -> Judgement:

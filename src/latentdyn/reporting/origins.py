@@ -12,7 +12,7 @@ import pandas as pd
 from latentdyn.files import read_own_json
 from latentdyn.parquet import read_parquet
 
-_MADE_BY = "split_speakers"
+_MADE_BY, _LISTED_BY = "split_speakers", "build_manifest"
 _SKIPPED = {".snakemake", ".state", "audio", "logs"}
 
 
@@ -78,6 +78,27 @@ def speech(splits: Path) -> str:
         long = f" of {hours:.3g} hours" if hours > 0 else ""
         told.append(f"{split} {len(mine)} speakers, {mine['n_utterances'].sum()} utterances{long}")
     return "; ".join(told)
+
+
+def material(folder: Path) -> dict[str, str]:
+    """What results are made of, as far as it is recorded below a corpus's folder: which utterances, and the weights of
+    each codec. By name, in words."""
+    told = {}
+    listed = read_own_json(folder / "manifest.json")
+    table = folder / "manifest.parquet"
+    if listed and table.exists():
+        paths = read_parquet(table, ["path"], made_by=_LISTED_BY)["path"].dropna()
+        tops = paths.str.split("/").str[0].value_counts().sort_index()
+        of = ", ".join(f"{n} in {top}" for top, n in tops.items())
+        told["utterances"] = (
+            f"{of or listed['n_utterances']}; each with the sha256 of its file in manifest.parquet, whose digest is "
+            f"{listed['digest']}"
+        )
+    for path in sorted(folder.glob("*/latents.json")):
+        facts = read_own_json(path) or {}
+        if len(facts.get("lineage", ())) == 1 and facts.get("weights_sha256"):
+            told[f"weights of {path.parent.name}"] = f"sha256 {facts['weights_sha256']}"
+    return told
 
 
 def _files(folder: Path, ending: str) -> Iterator[Path]:

@@ -3,12 +3,13 @@
 An answer is yes or no where the row's 95 % interval lies on one side of what it is compared with. Where it does not, or
 where there is no interval, the question is undecided; where there is no number, the answer is missing. An overflow is
 never a yes. Rows of surrogates and of published values are compared with, and are not asked. A table that has answered
-a question in a column of its own is asked what stands there.
+a question in a column of its own is asked what stands there. Rows that a question names as its controls are shown
+beside its answers.
 """
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,7 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from latentdyn.metrics import metric
+from latentdyn.reporting.criteria import criteria
 from latentdyn.reporting.entries import Entry, Named, read_entries
 from latentdyn.reporting.sheet import Sheet, cell
 
@@ -29,8 +31,15 @@ PLACES = ("process", "representation", "predictor", "seed", "by", "a", "b", "met
           "k", "mode", "step", "sigma", "clusters", "correction", "variant", "forecast", "n_steps", "langevin_steps",
           "target", "linear_skip", "target_axes", "regime", "gate")  # fmt: skip
 _BEFORE = {"k": "k =", "sigma": "σ =", "clusters": "K =", "n_steps": "steps", "langevin_steps": "steps"}
-_GATES: dict[tuple[str, str], Verdict] = {("met", "yes"): "yes", ("not met", "yes"): "no"}
+_GATES: dict[str, Verdict] = {"met": "yes", "not met": "no", "undecided": "undecided"}
 _TOLD: dict[str, Verdict] = {"yes": "yes", "no": "no"}
+
+
+class Topic(Entry):
+    """What some questions are about. head: in words."""
+
+    name: str
+    head: str
 
 
 class Question(Entry):
@@ -38,6 +47,8 @@ class Question(Entry):
 
     name: str
     question: str
+    topic: str
+    leads: bool = False
     kinds: tuple[str, ...] = ()
     column: str
     columns: Mapping[str, str] = {}  # by kind of table, where it has another name
@@ -47,6 +58,7 @@ class Question(Entry):
     where: Mapping[str, Value | tuple[Value, ...]] = {}
     unless: Mapping[str, Value | tuple[Value, ...]] = {}
     shows: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _compares(self) -> "Question":
@@ -58,17 +70,57 @@ class Question(Entry):
         return self
 
 
+class Asked(Entry):
+    """All that questions.yaml holds."""
+
+    topics: Named[Topic]
+    questions: Named[Question]
+
+    @model_validator(mode="after")
+    def _topics_are_there(self) -> "Asked":
+        known = {topic.name for topic in self.topics.root}
+        if lost := [question.name for question in self.questions.root if question.topic not in known]:
+            raise ValueError(f"no topic is there for {', '.join(lost)}")
+        return self
+
+
 @dataclass(frozen=True)
 class Reply:
-    """What one row answers. row: which one, in words. said: the value, and what it is compared with. value: NaN where
-    there is none. place: all that says what the row is of; empty if it is of the whole table."""
+    """What one row answers.
+
+    topic, leads: of the question. row: which one, in words. verdict: None of a control, which is shown and not asked.
+    column: of the value, where its name tells something. said: the value as people read it, or what else is told.
+    asked: what it is compared with, and what stands beside. value, low, high: NaN where there is none. place: all that
+    says what the row is of; empty if it is of the whole table.
+    """
 
     question: str
+    topic: str
+    leads: bool
     row: str
-    verdict: Verdict
+    verdict: Verdict | None
     said: str
+    asked: str = ""
+    column: str = ""
     value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
     place: Mapping[str, Any] = field(default_factory=dict)
+
+    def of(self, bounds: "_Bounds | None") -> "Reply":
+        """The same, of this number."""
+        return self if bounds is None else replace(self, value=bounds.value, low=bounds.low, high=bounds.high)
+
+    @property
+    def number(self) -> str:
+        """The value without its interval."""
+        return self.said.split(" [")[0]
+
+    @property
+    def text(self) -> str:
+        """The value with its name, and what it is compared with."""
+        value = f"{self.column} {self.said}" if self.column else self.said
+        return f"{value}, {self.asked}" if self.asked else value
 
 
 @dataclass(frozen=True)
@@ -81,19 +133,19 @@ class _Bounds:
 
 
 @cache
-def questions() -> tuple[Question, ...]:
-    """Every question of questions.yaml.
+def asked() -> Asked:
+    """Every topic and question of questions.yaml.
 
     Raises:
         UserError: the file is not of the form; its mistakes are told with their dotted paths.
     """
-    return read_entries(QUESTIONS, Named[Question]).root
+    return read_entries(QUESTIONS, Asked)
 
 
 def replies(kind: str, sheet: Sheet) -> list[Reply]:
     """What the rows of a table of this kind answer, in the order of the questions."""
     found = list(_of_gates(sheet)) if kind == "gates" else []
-    for question in questions():
+    for question in asked().questions.root:
         column = question.columns.get(kind, question.column)
         if column in sheet.rows and (not question.kinds or kind in question.kinds):
             found += _of_rows(question, column, sheet)
@@ -101,57 +153,80 @@ def replies(kind: str, sheet: Sheet) -> list[Reply]:
 
 
 def _of_gates(sheet: Sheet) -> Iterator[Reply]:
-    """Gates have their verdict already."""
+    """Gates have their verdict already. Of a gate that is gone, no question is told."""
+    entries = {entry.name: entry for entry in (*criteria().gates.root, *criteria().decisions.root)}
     for row in sheet.rows.to_dict("records"):
-        measured, comparable = row["verdict"] != "not measured", row["verdict"] != "not comparable"
-        verdict = _GATES.get((row["verdict"], row["decided"]), "undecided") if measured and comparable else "missing"
-        asked = "" if pd.isna(row["threshold"]) else f", asked: {row['comparison']} {row['threshold']:g}"
-        against, ceiling = row.get("against"), row.get("ceiling")
-        asked += f" beside {against}" if isinstance(against, str) and against else ""
-        if ceiling is not None and not pd.isna(ceiling):
-            asked += f" (a predictor that is fitted so far ahead reaches {ceiling:.3f})"
-        said = f"{_shown(sheet, row, 'measured')}{asked}".lstrip(", ") or str(row["why"])
-        said = str(row["why"]) if not measured else said if comparable else f"{said}, which is of other latents"
-        value = float(row["measured"]) if measured else math.nan
-        place = {} if pd.isna(row["representation"]) else _place(row)
-        yield Reply(row["question"], _named(sheet, row), verdict, said, value, place)
+        if (entry := entries.get(row["gate"])) is None:
+            continue
+        measured = not pd.isna(row["measured"])
+        of = [str(row[name]) for name in ("representation", "predictor") if not pd.isna(row[name])]
+        reply = Reply(
+            row["question"],
+            entry.topic,
+            entry.leads,
+            ", ".join(of) or entry.name,
+            _GATES.get(row["verdict"], "missing"),
+            "" if pd.isna(row["why"]) else str(row["why"]),
+            place=_place(row) if of else {},
+        )
+        if measured:
+            reply = replace(reply, said=_shown(sheet, row, "measured"), asked=_threshold(row))
+        yield reply.of(_bounds(row, "measured"))
+
+
+def _threshold(row: Mapping[str, Any]) -> str:
+    """What the value of a gate is asked for, in words."""
+    told = f"asked: {row['comparison']} {row['threshold']:g}"
+    against, ceiling = row.get("against"), row.get("ceiling")
+    told += f" beside {against}" if isinstance(against, str) and against else ""
+    if ceiling is not None and not pd.isna(ceiling):
+        told += f" (a predictor that is fitted so far ahead reaches {ceiling:.3f}"
+        out_of_reach = row["comparison"] == ">" and ceiling < row["threshold"]
+        told += ", so that no forecast can be expected to)" if out_of_reach else ")"
+    return told + (", which is of other latents" if row["verdict"] == "not comparable" else "")
 
 
 def _of_rows(question: Question, column: str, sheet: Sheet) -> Iterator[Reply]:
     rows = sheet.rows.to_dict("records")
     for row in rows:
-        if not _asked(question, row):
+        control = next((row[name] for name in ("predictor", "mode") if row.get(name) in question.controls), None)
+        if control is None and not _is_asked(question, row):
             continue
-        if question.is_ in ("not", "told"):
-            if question.is_ == "told":
-                verdict = _TOLD.get(row[column], "undecided")
-            else:
-                verdict = "no" if row[column] == question.than else "yes"
-            told = ", ".join(
-                f"{name} {_shown(sheet, row, name)}{_unit(name)}" if question.shows else _shown(sheet, row, name)
-                for name in question.shows or ("measured",)
-            )
-            yield Reply(question.question, _named(sheet, row), verdict, told, place=_place(row))
+        reply = Reply(
+            question.question, question.topic, question.leads, _named(sheet, row), "missing", "", place=_place(row)
+        )
+        shown = ", ".join(f"{name} {_shown(sheet, row, name)}{_unit(name)}" for name in question.shows if name in row)
+        if question.is_ == "told":
+            yield replace(reply, verdict=_TOLD.get(row[column], "undecided"), said=shown)
             continue
-        other, text = _compared(question, column, sheet, row, rows)
-        if other is None:
+        if question.is_ == "not":
+            verdict: Verdict = "no" if row[column] == question.than else "yes"
+            yield replace(reply, verdict=verdict, said=_shown(sheet, row, "measured"))
             continue
         mine = _bounds(row, column, without=math.inf)
-        said = f"{column} {_shown(sheet, row, column)}{_unit(column)}, asked: {question.is_} {text}"
-        value = mine.value if mine else math.nan
-        told = said if mine else f"there is no {column}"
-        verdict = _verdict(question.is_, mine, other)
-        yield Reply(question.question, _named(sheet, row), verdict, told, value, _place(row))
+        if mine:
+            reply = replace(reply, column=column, said=f"{_shown(sheet, row, column)}{_unit(column)}").of(mine)
+        else:
+            reply = replace(reply, said=f"there is no {column}")
+        if control is not None:
+            named = f"{row['representation']}, {control}"
+            yield replace(reply, row=named, verdict=None, place={"control": named})
+            continue
+        other, text = _compared(question, column, sheet, row, rows)
+        if other is not None:
+            asked_for = f"asked: {question.is_} {text}" + (f"; {shown}" if shown else "")
+            yield replace(reply, verdict=_verdict(question.is_, mine, other), asked=asked_for if mine else "")
 
 
-def _asked(question: Question, row: Mapping[str, Any]) -> bool:
-    def fits(column: str, values: Value | tuple[Value, ...]) -> bool:
-        return row[column] in (values if isinstance(values, tuple) else (values,))
+def _fits(row: Mapping[str, Any], column: str, values: Value | tuple[Value, ...]) -> bool:
+    return row[column] in (values if isinstance(values, tuple) else (values,))
 
+
+def _is_asked(question: Question, row: Mapping[str, Any]) -> bool:
     if "__" in str(row.get("representation", "")) or row.get("origin") == "published":
         return False
-    return all(fits(c, v) for c, v in question.where.items() if c in row) and not any(
-        fits(c, v) for c, v in question.unless.items() if c in row
+    return all(_fits(row, c, v) for c, v in question.where.items() if c in row) and not any(
+        _fits(row, c, v) for c, v in question.unless.items() if c in row
     )
 
 
@@ -183,7 +258,7 @@ def _bounds(row: Mapping[str, Any], column: str, without: float = 0.0) -> _Bound
     value = row[column]
     if pd.isna(value):
         return None
-    bounds = [row.get(f"{column}_ci_{end}") for end in ("low", "high")]
+    bounds = [row.get(f"{_stem(column)}ci_{end}") for end in ("low", "high")]
     if any(bound is None or pd.isna(bound) for bound in bounds):
         bounds = [value - without, value + without]
     return _Bounds(*(float(number) for number in (value, *bounds)))
@@ -230,9 +305,13 @@ def _shown(sheet: Sheet, row: Mapping[str, Any], column: str) -> str:
     """A value as people read it, with its interval."""
     digits = sheet.decimals.get(column)
     text = _text(row[column], digits)
-    names = ("ci_low", "ci_high") if column == "measured" else (f"{column}_ci_low", f"{column}_ci_high")
-    low, high = (_text(row.get(name), digits) for name in names)
+    low, high = (_text(row.get(f"{_stem(column)}ci_{end}"), digits) for end in ("low", "high"))
     return f"{text} [{low}, {high}]" if low and high else text
+
+
+def _stem(column: str) -> str:
+    """What the names of an interval's columns begin with."""
+    return "" if column == "measured" else f"{column}_"
 
 
 def _unit(column: str) -> str:

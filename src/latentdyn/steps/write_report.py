@@ -15,7 +15,7 @@ import latentdyn
 from latentdyn.files import write_text
 from latentdyn.provenance import source_commit, write_run_record
 from latentdyn.provenance.jobs import FOLDER, MANIFEST, runs
-from latentdyn.reporting.origins import origins, speech
+from latentdyn.reporting.origins import material, origins, speech
 from latentdyn.reporting.page.audio import heard
 from latentdyn.reporting.page.findings import findings
 from latentdyn.reporting.page.judge import judge
@@ -57,11 +57,12 @@ def step(arguments: argparse.Namespace) -> None:
         facts["commit"] = commit
     if arguments.splits:
         facts["speech"] = speech(arguments.splits)
+    facts |= material(arguments.results)
     page = Page(
         corpus=arguments.corpus,
         tables=[page_table(table) for table in tables],
         figures={file.stem: image_url(file) for file in arguments.figures if file.exists()},
-        groups=findings(tables),
+        topics=findings(tables),
         certificates={table.name: findings([table]) for table in certificates},
         missing=missing,
         heard=[],

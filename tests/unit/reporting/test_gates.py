@@ -1,6 +1,5 @@
 """Gates: verdicts by hand, Kleene's logic, and that nothing missing or overflown ever passes."""
 
-import dataclasses
 import math
 from typing import get_args
 
@@ -18,28 +17,33 @@ from latentdyn.reporting.entries import read_entries
 from latentdyn.reporting.gates import Judgement, best, compare, every, judge, negation, some
 
 GATES = [gate for gate in criteria().gates.root[:7] if isinstance(gate, Gate)]
-MET, FAILED, MISSING = Judgement("met"), Judgement("not met"), gates.unmeasured("gone")
+MET, FAILED, OPEN, MISSING = *map(Judgement, ("met", "not met", "undecided")), gates.unmeasured("gone")
 
 
 @pytest.mark.parametrize(
     ("value", "interval", "comparison", "threshold", "expected"),
     [
-        (0.7, (0.65, 0.75), ">", 0.6, ("met", True)),
-        (0.7, (0.55, 0.75), ">", 0.6, ("met", False)),
-        (0.5, (0.45, 0.55), ">", 0.6, ("not met", True)),
-        (0.6, (0.5, 0.7), ">", 0.6, ("not met", False)),  # above means above
-        (0.5, (0.45, 0.55), "<", 0.6, ("met", True)),
-        (-20.0, (-25.0, -14.7), "<", -14.7, ("met", False)),  # an interval that ends there is not below it
-        (math.inf, (math.nan, math.nan), ">", 0.6, ("not met", False)),  # an overflow is no large value
-        (math.inf, (None, None), "<", 79, ("not met", False)),
-        (0.7, (None, None), ">", 0.6, ("met", False)),
-        (0.7, (math.nan, math.nan), ">", 0.6, ("met", False)),
-        (math.nan, (None, None), ">", 0.6, ("not measured", False)),
+        (0.7, (0.65, 0.75), ">", 0.6, "met"),
+        (0.7, (0.55, 0.75), ">", 0.6, "undecided"),
+        (0.5, (0.45, 0.55), ">", 0.6, "not met"),
+        (0.6, (0.5, 0.7), ">", 0.6, "undecided"),
+        (0.7, (0.65, 0.75), "<", 0.6, "not met"),
+        (0.5, (0.45, 0.55), "<", 0.6, "met"),
+        (-20.0, (-25.0, -14.7), "<", -14.7, "undecided"),  # an interval that ends there is not below it
+        (math.inf, (math.nan, math.nan), ">", 0.6, "not met"),  # an overflow is no large value
+        (math.inf, (None, None), "<", 79, "not met"),
+        (0.7, (None, None), ">", 0.6, "undecided"),
+        (0.7, (math.nan, math.nan), ">", 0.6, "undecided"),
+        (math.nan, (None, None), ">", 0.6, "not measured"),
     ],
 )
 def test_a_value_beside_its_threshold(value, interval, comparison, threshold, expected):
-    answer = compare(value, *interval, comparison, threshold)
-    assert (answer.verdict, answer.decided) == expected
+    assert compare(value, *interval, comparison, threshold).verdict == expected
+
+
+def test_a_value_alone_meets_a_threshold_if_it_is_beyond_it():
+    extends = gate("horizon_extended")  # above 8
+    assert [extends.met_by(value) for value in (9.0, 8.0, math.inf, math.nan)] == [True, False, False, False]
 
 
 @pytest.mark.parametrize(
@@ -48,6 +52,9 @@ def test_a_value_beside_its_threshold(value, interval, comparison, threshold, ex
         ([MET, MET], "met", "met"),
         ([MET, FAILED], "not met", "met"),
         ([FAILED, FAILED], "not met", "not met"),
+        ([MET, OPEN], "undecided", "met"),
+        ([FAILED, OPEN], "not met", "undecided"),
+        ([MISSING, OPEN], "not measured", "not measured"),
         ([MET, MISSING], "not measured", "met"),
         ([FAILED, MISSING], "not met", "not measured"),
         ([MISSING], "not measured", "not measured"),
@@ -59,14 +66,8 @@ def test_joint_verdicts_follow_kleene(parts, all_of_them, any_of_them):
     assert (every(parts[::-1]).verdict, some(parts[::-1]).verdict) == (all_of_them, any_of_them)
 
 
-def test_joint_verdicts_are_decided_where_what_they_rest_on_is():
-    def sure(part: Judgement) -> Judgement:
-        return dataclasses.replace(part, decided=True)
-
-    assert every([sure(MET), sure(MET)]).decided and not every([sure(MET), MET]).decided
-    assert every([FAILED, sure(FAILED)]).decided and not every([FAILED, sure(MET)]).decided
-    assert some([MET, sure(MET)]).decided and not some([FAILED, sure(FAILED)]).decided
-    assert negation(sure(FAILED)) == sure(MET)
+def test_what_is_open_stays_open_when_it_is_negated_and_every_reason_is_told_once():
+    assert [negation(part) for part in (FAILED, MET, OPEN, MISSING)] == [MET, FAILED, OPEN, MISSING]
     assert every([MISSING, MISSING, gates.unmeasured("away")]).why == "gone; away"
 
 
@@ -90,17 +91,17 @@ def forecasts(handmade):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "verdict", "decided"),
+    ("name", "value", "verdict"),
     [
-        ("direction_sustained", 0.2, "not met", True),
-        ("horizon_extended", 10, "met", True),
-        ("nats_beyond_pca", -20, "met", True),
-        ("state_error_below_mimi", 70, "met", False),
+        ("direction_sustained", 0.2, "not met"),
+        ("horizon_extended", 10, "met"),
+        ("nats_beyond_pca", -20, "met"),
+        ("state_error_below_mimi", 70, "undecided"),
     ],
 )
-def test_a_gate_takes_its_own_record(forecasts, name, value, verdict, decided):
+def test_a_gate_takes_its_own_record(forecasts, name, value, verdict):
     answer = judge(gate(name), forecasts.measured)
-    assert (answer.value, answer.verdict, answer.decided) == (pytest.approx(value), verdict, decided)
+    assert (answer.value, answer.verdict) == (pytest.approx(value), verdict)
 
 
 def test_thresholds_are_those_of_the_seed_documents():
@@ -132,7 +133,7 @@ def test_what_was_not_measured_says_why(handmade):
 def test_eight_steps_are_enough_to_say_that_eight_were_kept(handmade):
     for step in range(1, 9):
         handmade.add({"cosine": 0.9}, mode="D", step=step, horizon=None)
-    handmade.add({"divergence_horizon": 9.0}, mode="D", horizon=None)
+    handmade.add({"divergence_horizon": (9.0, 8.5, 9.0)}, mode="D", horizon=None)
     assert judge(gate("horizon_extended"), handmade.measured).verdict == "met"
 
 
@@ -140,25 +141,24 @@ def test_a_difference_without_sums_over_speakers_has_no_interval(handmade):
     for predictor, horizon in (("vmf", 5.0), ("net", 3.0)):
         handmade.add({"divergence_horizon": (horizon, 2.0, 6.0)}, predictor=predictor, mode="D", horizon=None)
     answer = judge(gate("more_stable_than_mixture"), *(handmade.measured.where(by=name) for name in ("vmf", "net")))
-    assert (answer.verdict, answer.value, answer.decided) == ("met", 2.0, False)
+    assert (answer.verdict, answer.value) == ("undecided", 2.0)
 
 
 def test_of_several_settings_one_that_meets_it_is_shown():
-    sure = Judgement("met", True, 0.9)
-    assert best([Judgement("not met", True, 0.1), Judgement("met", False, 0.8), sure]) == sure
-    assert best([Judgement("not met", True, 0.1), Judgement("not met", False, 0.2)]) == Judgement("not met", False, 0.2)
+    answers = [Judgement("not met", 0.1), Judgement("undecided", 0.8), Judgement("met", 0.9)]
+    assert [best(answers[:n]) for n in (1, 2, 3)] == answers
     assert best([MISSING, FAILED]).verdict == "not measured"
 
 
 @pytest.mark.parametrize(
     ("mine", "theirs", "expected"),
     [
-        ((-30.0, -30.0), (-10.0, -10.0), ("met", 3, True)),
-        ((-60.0, -30.0), (-30.0, -10.0), ("met", 2.25, False)),  # by speaker 2 and 3
-        ((-5.0, -5.0), (-10.0, -10.0), ("not met", 0.5, True)),
-        ((5.0, 5.0), (-10.0, -10.0), ("not met", -0.5, True)),
-        ((30.0, 30.0), (10.0, 10.0), ("not measured", None, False)),  # worse than nothing, thrice
-        ((-30.0, -30.0), (0.0, 0.0), ("not measured", None, False)),
+        ((-30.0, -30.0), (-10.0, -10.0), ("met", 3)),
+        ((-60.0, -30.0), (-30.0, -10.0), ("undecided", 2.25)),  # by speaker 2 and 3
+        ((-5.0, -5.0), (-10.0, -10.0), ("not met", 0.5)),
+        ((5.0, 5.0), (-10.0, -10.0), ("not met", -0.5)),
+        ((30.0, 30.0), (10.0, 10.0), ("not measured", None)),  # worse than nothing, thrice
+        ((-30.0, -30.0), (0.0, 0.0), ("not measured", None)),
     ],
 )
 def test_a_gain_is_a_ratio_to_that_of_the_reference(handmade, mine, theirs, expected):
@@ -167,7 +167,7 @@ def test_a_gain_is_a_ratio_to_that_of_the_reference(handmade, mine, theirs, expe
         handmade.add({"dnll": sum(means) / 2}, representation=representation, speakers=sums)
     measured = handmade.measured
     answer = judge(gate("representation_gain"), *(measured.where(representation=name) for name in ("r", "ref")))
-    assert (answer.verdict, answer.value, answer.decided) == expected
+    assert (answer.verdict, answer.value) == expected
 
 
 def test_gains_on_different_speakers_are_refused(handmade):
@@ -219,7 +219,7 @@ def test_the_matrix_says_what_it_lacks():
         "no predictor is of kind vmf_lognormal; no other representation is compared with a reference",
         "no predictor is of kind vmf_lognormal; no other representation is compared with a reference; "
         "no representation is a linear projection of another",
-        "",
+        "asked: no row meets direction_sustained and horizon_extended; none of 1 does",
         "it needs listeners",
     ]
 
@@ -239,7 +239,8 @@ def test_every_gate_asks_for_what_a_table_of_gates_can_measure():
 
 
 GATE = (
-    "{name: a, source: s, question: q, published: p, measurement: lagged, metric: dnll, comparison: '>', threshold: 1.0"
+    "{name: a, source: s, question: q, topic: t, published: p, measurement: lagged, metric: dnll, comparison: '>', "
+    "threshold: 1.0"
 )
 
 
@@ -252,9 +253,10 @@ GATE = (
         (f"gates: [{GATE.replace('dnll', 'dnl')}}}]\ndecisions: []", r"gates\.a: there is no metric 'dnl'"),
         (f"gates: [{GATE}, name: b}}]\ndecisions: []", r"the key 'name' stands twice.*line 1"),
         ("gates: [\ndecisions: []", r"cannot be read .*line 2"),
-        ("gates: []\ndecisions: [{name: d, source: s, question: q, published: p, every: [{some: [x], without: w}]}]",
+        ("gates: []\ndecisions: [{name: d, source: s, question: q, topic: t, published: p, "
+         "every: [{some: [x], without: w}]}]",
          r"decisions\.d\.every: no gate has the name x"),
-        ("gates: [{name: j, source: s, question: q, published: p, every: [x]}]\ndecisions: []",
+        ("gates: [{name: j, source: s, question: q, topic: t, published: p, every: [x]}]\ndecisions: []",
          r"gates\.j\.every: no gate before it has the name x"),
     ],
 )  # fmt: skip

@@ -9,7 +9,8 @@ from latentdyn.config.kinds import kinds_of
 from latentdyn.config.tables import TableKind
 from latentdyn.errors import UserError
 from latentdyn.reporting import questions as module
-from latentdyn.reporting.questions import questions, replies
+from latentdyn.reporting.criteria import criteria
+from latentdyn.reporting.questions import asked, replies
 from latentdyn.reporting.sheet import Sheet
 
 
@@ -21,7 +22,7 @@ def lagged(**columns: object) -> Sheet:
 
 
 def said(sheet: Sheet, kind: str = "lagged") -> list[tuple[str, str, str]]:
-    return [(reply.row, reply.verdict, reply.said) for reply in replies(kind, sheet)]
+    return [(reply.row, reply.verdict, reply.text) for reply in replies(kind, sheet)]
 
 
 def test_a_row_is_compared_with_that_of_frames_in_random_order():
@@ -79,22 +80,49 @@ def test_rows_of_a_certificate_agree_or_not():
     ]  # fmt: skip
 
 
+def test_controls_are_shown_and_not_asked():
+    rows = pd.DataFrame(
+        {"representation": "x", "predictor": ["p", "p", "p"], "mode": ["sampled", "phase_randomised", "data"],
+         "classifier_accuracy": [0.6, 0.7, 0.5], "classifier_accuracy_ci_low": [0.55, 0.65, 0.4],
+         "classifier_accuracy_ci_high": [0.65, 0.75, 0.6]}
+    )  # fmt: skip
+    found = said(Sheet(rows, [], {"classifier_accuracy": 2}), "free_runs")
+    assert found == [
+        ("sampled", "yes", "classifier_accuracy 0.60 [0.55, 0.65], asked: below 0.75"),
+        ("x, phase_randomised", None, "classifier_accuracy 0.70 [0.65, 0.75]"),
+    ]
+
+
+def test_what_an_answer_would_hide_stands_beside_it():
+    rows = pd.DataFrame(
+        {"representation": "x", "predictor": "p", "split": "eval", "regime": "unrolled", "shrinkage": 0.62,
+         "d_state_error_normalised_D": -0.1, "d_state_error_normalised_D_ci_low": -0.2,
+         "d_state_error_normalised_D_ci_high": -0.05}, index=[0]
+    )  # fmt: skip
+    ((_, verdict, text),) = said(Sheet(rows, [], {"shrinkage": 2, "d_state_error_normalised_D": 2}), "regimes")
+    assert verdict == "yes"
+    assert text == "d_state_error_normalised_D -0.10 [-0.20, -0.05], asked: below 0; shrinkage 0.62"
+
+
 def test_gates_keep_their_verdict_and_one_whose_interval_holds_the_threshold_is_undecided():
     rows = pd.DataFrame(
-        {"gate": "g", "representation": ["a", "b", "c", "d"], "measured": [1.0, 0.2, 0.6, None], "threshold": 0.5,
-         "comparison": ">", "verdict": ["met", "not met", "met", "not measured"], "decided": ["yes", "yes", "no", ""],
+        {"gate": "direction_sustained", "representation": ["a", "b", "c", "d"], "predictor": "p",
+         "measured": [1.0, 0.2, 0.6, None], "threshold": 0.5, "comparison": ">",
+         "verdict": ["met", "not met", "undecided", "not measured"],
          "why": ["", "", "", "no forecasts"], "question": "Is it?", "against": ["", "q", "", ""],
-         "ceiling": [None, None, 0.7, None],
+         "ceiling": [None, 0.4, 0.7, None],
          "ci_low": [0.9, 0.1, 0.4, None],
          "ci_high": [1.1, 0.3, 0.8, None]}
     )  # fmt: skip
     found = said(Sheet(rows, [], {"measured": 1}), "gates")
     assert [verdict for _, verdict, _ in found] == ["yes", "no", "undecided", "missing"]
-    assert found[0] == ("a", "yes", "1.0 [0.9, 1.1], asked: > 0.5") and found[3][2] == "no forecasts"
-    assert found[1][2] == "0.2 [0.1, 0.3], asked: > 0.5 beside q"
+    assert found[0] == ("a, p", "yes", "1.0 [0.9, 1.1], asked: > 0.5") and found[3][2] == "no forecasts"
+    reaches = "a predictor that is fitted so far ahead reaches 0.400, so that no forecast can be expected to"
+    assert found[1][2] == f"0.2 [0.1, 0.3], asked: > 0.5 beside q ({reaches})"
     assert found[2][2] == "0.6 [0.4, 0.8], asked: > 0.5 (a predictor that is fitted so far ahead reaches 0.700)"
-    elsewhere = said(Sheet(rows.assign(verdict="not comparable", decided=""), [], {"measured": 1}), "gates")
-    assert elsewhere[0] == ("a", "missing", "1.0 [0.9, 1.1], asked: > 0.5, which is of other latents")
+    elsewhere = said(Sheet(rows.assign(verdict="not comparable"), [], {"measured": 1}), "gates")
+    assert elsewhere[0] == ("a, p", "missing", "1.0 [0.9, 1.1], asked: > 0.5, which is of other latents")
+    assert said(Sheet(rows.assign(gate="of_old"), [], {}), "gates") == [], "nobody asks it any more"
 
 
 @pytest.mark.parametrize(
@@ -139,20 +167,28 @@ def test_a_row_beside_may_lack_what_the_row_has():
 
 def test_every_question_is_of_kinds_of_tables_that_there_are():
     kinds = {kind.model_fields["kind"].annotation.__args__[0] for kind in kinds_of(TableKind)}
-    assert questions() and all(set(question.kinds) <= kinds for question in questions())
+    questions = asked().questions.root
+    assert questions and all(set(question.kinds) <= kinds for question in questions)
+    topics = {topic.name for topic in asked().topics.root}
+    gates = (*criteria().gates.root, *criteria().decisions.root)
+    assert topics == {entry.topic for entry in (*questions, *gates)}
+    assert {entry.topic for entry in (*questions, *gates) if entry.leads} | {"measuring"} == topics
 
 
 @pytest.mark.parametrize(
     "text",
-    ["- {name: a, question: A, column: c, is: above, than: 1, colour: red}",
-     "- {name: a, question: A, column: c, is: near, than: 1}", "- {name: a, question: A, column: c, is: above}",
-     "- {name: a, question: A, column: c, is: within, than: 1}",
-     "- {name: a, question: A, column: c, is: told, than: 1}",
-     "- {name: a, question: A, column: c, is: above, than: [1, 2]}",
-     2 * "- {name: a, question: A, column: c, is: above, than: 1}\n"],
+    ["is: above, than: 1, colour: red", "is: near, than: 1", "is: above", "is: within, than: 1", "is: told, than: 1",
+     "is: above, than: [1, 2]", "is: above, than: 1, topic: u",
+     "is: above, than: 1}, {name: a, question: A, topic: t, column: c, is: above, than: 1"],
 )  # fmt: skip
 def test_a_question_of_another_form_is_refused(tmp_path, monkeypatch, text):
-    (tmp_path / "q.yaml").write_text(text)
+    def read(text: str) -> None:
+        topic = "" if "topic: u" in text else "topic: t, "
+        entry = f"{{name: a, question: A, {topic}column: c, {text}}}"
+        (tmp_path / "q.yaml").write_text(f"topics: [{{name: t, head: T}}]\nquestions: [{entry}]")
+        asked.__wrapped__()
+
     monkeypatch.setattr(module, "QUESTIONS", tmp_path / "q.yaml")
+    read("is: above, than: 1")
     with pytest.raises(UserError, match=r"q\.yaml"):
-        questions.__wrapped__()
+        read(text)

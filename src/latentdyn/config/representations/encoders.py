@@ -65,7 +65,7 @@ class HubEncoder(Encoder):
 
 
 class Mimi(HubEncoder):
-    """Mimi's encoder without its quantizer: 512 dimensions at 12.5 Hz."""
+    """Mimi's encoder without its quantizer (weights: CC BY 4.0): 512 dimensions at 12.5 Hz."""
 
     has_quantizer = True
     published = "kyutai/mimi", Shape(12.5, 512)
@@ -136,7 +136,7 @@ class VibeVoice(HubEncoder):
 
 
 class SoundStream(Encoder):
-    """Lyra v1.2.0's SoundStream encoder (TFLite): 64 dimensions at 50 Hz."""
+    """SoundStream's encoder of google/lyra v1.2.0 (TFLite; Apache-2.0): 64 dimensions at 50 Hz."""
 
     has_quantizer = True
     differentiable = True

@@ -1,40 +1,30 @@
-"""What tables say, in sentences: each question with the rows that answer yes, no, or neither.
+"""What tables say, in sentences: by topic, each question with the rows that answer yes, no, or neither.
 
-A question stands under its answer where all rows agree. Where they do not, its answers stand together. A row that
-several tables have is told once.
+A row that several tables have is told once. What one table cannot answer is told only if no other does.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from latentdyn.reporting.questions import Reply, Verdict, replies
+from latentdyn.reporting.questions import Reply, Verdict, asked, replies
 from latentdyn.reporting.stored import StoredSheet
 
-Answer = Literal[Verdict, "mixed"]
-
-_HEADS: dict[Answer, str] = {
-    "yes": "Answered by yes",
-    "no": "Answered by no",
-    "mixed": "Answered differently from row to row",
-    "undecided": "Undecided: the 95 % interval holds the threshold, or there is none",
-    "missing": "Not measured, or not comparable",
-}
+Row = tuple[str, Reply]  # the name of a table, and what one row of it answers
 _WORDS: dict[Verdict, str] = {"yes": "Yes", "no": "No", "undecided": "Undecided", "missing": "Not answered"}
+_FOLLOWS = ("gate", "mode", "slice", "target", "linear_skip", "target_axes", "regime")  # from what else a row is of
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One question with the rows that give one answer. of: how many rows were asked in all."""
+class Answer:
+    """The rows that give one answer to a question. of: how many were asked in all."""
 
-    question: str
     verdict: Verdict
-    rows: Sequence[tuple[str, Reply]]
+    rows: Sequence[Row]
     of: int
 
     @property
     def word(self) -> str:
-        """The answer."""
         return _WORDS[self.verdict]
 
     @property
@@ -42,73 +32,101 @@ class Finding:
         """Of how many rows it is the answer."""
         n = len(self.rows)
         if n == self.of:
-            return "in the one row that is asked" if n == 1 else f"in all {n} rows that are asked"
-        return f"in {n} of {self.of} rows that are asked"
+            return "in the one row" if n == 1 else f"in all {n} rows"
+        return f"in {n} of {self.of} rows"
 
     @property
-    def ends(self) -> list[tuple[str, Reply]]:
+    def ends(self) -> list[Row]:
         """The rows of the lowest and of the highest value, where these differ."""
         numbers = sorted((row for row in self.rows if row[1].value == row[1].value), key=lambda row: row[1].value)
         return [numbers[0], numbers[-1]] if numbers and numbers[0][1].value < numbers[-1][1].value else []
 
+    @property
+    def brief(self) -> str:
+        """The lowest and the highest number with their rows, without intervals; "" of what is not decided."""
+        if self.verdict not in ("yes", "no"):
+            return ""
+        shown = [reply for _, reply in self.ends or self.rows[:1]]
+        told = " to ".join(f"{reply.number} ({reply.row})" for reply in shown)
+        return f"{shown[0].column} {told}".lstrip()
+
 
 @dataclass(frozen=True)
-class Group:
-    """The findings of one answer. name: of the answer, one word."""
+class Finding:
+    """One question with its answers. controls: rows that are not asked, and stand beside them."""
 
-    name: Answer
+    question: str
+    answers: Sequence[Answer]
+    controls: Sequence[Row]
+    leads: bool
+
+    @property
+    def kind(self) -> str:
+        """The answer of all rows that have one, `mixed` where these differ, `missing` where none has."""
+        given = {answer.verdict for answer in self.answers} - {"missing"}
+        return "missing" if not given else given.pop() if len(given) == 1 else "mixed"
+
+
+@dataclass(frozen=True)
+class Topic:
+    """What questions of one topic find."""
+
+    name: str
     head: str
     findings: Sequence[Finding]
 
 
-def findings(tables: Iterable[StoredSheet]) -> list[Group]:
-    """All answers of some tables, by answer and question; answers that no question has are left out."""
-    asked: dict[str, list[tuple[str, Reply]]] = {}
+def findings(tables: Iterable[StoredSheet]) -> list[Topic]:
+    """All answers of some tables by topic: questions that lead first, then those that have an answer."""
+    found: dict[str, list[Row]] = {}
     for table in tables:
         for reply in replies(str(table.settings.get("kind")), table.sheet):
-            asked.setdefault(reply.question, []).append((table.name, reply))
-    groups: dict[Answer, list[Finding]] = {name: [] for name in _HEADS}
-    for question, every in asked.items():
-        rows = _told_once(every)
-        given = {verdict: [row for row in rows if row[1].verdict == verdict] for verdict in _WORDS}
-        differ = len({verdict for verdict, mine in given.items() if mine and verdict != "missing"}) > 1
-        for verdict, mine in given.items():
-            if mine:
-                name: Answer = "mixed" if differ and verdict != "missing" else verdict
-                groups[name].append(Finding(question, verdict, mine, len(rows)))
-    return [Group(name, _HEADS[name], found) for name, found in groups.items() if found]
+            found.setdefault(reply.question, []).append((table.name, reply))
+    by_topic: dict[str, list[Finding]] = {}
+    for question, rows in found.items():
+        if finding := _finding(question, rows):
+            by_topic.setdefault(rows[0][1].topic, []).append(finding)
+    return [
+        Topic(topic.name, topic.head, sorted(mine, key=lambda one: (one.kind == "missing", not one.leads)))
+        for topic in asked().topics.root
+        if (mine := by_topic.get(topic.name))
+    ]
 
 
-def _told_once(rows: Iterable[tuple[str, Reply]]) -> list[tuple[str, Reply]]:
+def _finding(question: str, rows: Sequence[Row]) -> Finding | None:
+    told = _told_once(row for row in rows if row[1].verdict)
+    given = {verdict: [row for row in told if row[1].verdict == verdict] for verdict in _WORDS}
+    answers = [Answer(verdict, mine, len(told)) for verdict, mine in given.items() if mine]
+    controls = _told_once(row for row in rows if not row[1].verdict)
+    return Finding(question, answers, controls, rows[0][1].leads) if answers else None
+
+
+def _told_once(rows: Iterable[Row]) -> list[Row]:
     """The rows that a question is answered by, without those that an earlier table has told already.
 
     Where a whole table cannot answer, that is told only if no other row answers.
     """
-    found: dict[Any, tuple[str, Reply]] = {}
+    found: dict[Any, Row] = {}
     for number, (table, reply) in enumerate(rows):
-        key = (*reply.place.items(), reply.said) if reply.place else number
-        found.setdefault(key, (table, reply))
+        place = {name: value for name, value in reply.place.items() if name not in _FOLLOWS}
+        numbers = (reply.value, reply.low, reply.high) if reply.value == reply.value else (reply.said,)
+        found.setdefault((*place.items(), *numbers) if place else number, (table, reply))
     told = list(found.values())
     answered = any(reply.verdict != "missing" for _, reply in told)
     return [row for row in told if not answered or row[1].place or row[1].verdict != "missing"]
 
 
-def summary(groups: Sequence[Group]) -> str:
+def summary(topics: Sequence[Topic]) -> str:
     """How the questions came out, in one sentence."""
-    by_question: dict[str, set[str]] = {}
-    for group in groups:
-        for finding in group.findings:
-            by_question.setdefault(finding.question, set()).add(finding.verdict)
-    n = len(by_question)
+    kinds = [finding.kind for topic in topics for finding in topic.findings]
+    n = len(kinds)
     if n == 0:
         return "None of the questions that are asked of tables can be asked of these."
-    told = [verdicts - {"missing"} or verdicts for verdicts in by_question.values()]  # as groups are told apart
-    yes, no, missing = (told.count({name}) for name in ("yes", "no", "missing"))
-    others = n - yes - no - missing
+    yes, no, missing = (kinds.count(name) for name in ("yes", "no", "missing"))
     return (
         f"{_count(n, 'question is', 'questions are')} asked of these tables. Of {'it' if n == 1 else 'them'}, {yes} "
         f"{'is' if yes == 1 else 'are'} answered by yes in every row that has an answer, "
-        f"{no} by no in every row that has one, and {others} "
+        f"{no} by no in every row that has one, and {n - yes - no - missing} "
         "differently from row to row, or not firmly. "
         f"{missing} {'is' if missing == 1 else 'are'} not answered: nothing was measured, or nothing that compares."
     )

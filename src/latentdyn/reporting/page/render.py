@@ -15,7 +15,7 @@ import jinja2
 
 from latentdyn.reporting.origins import Origins
 from latentdyn.reporting.page.audio import Heard
-from latentdyn.reporting.page.findings import Group, summary
+from latentdyn.reporting.page.findings import Topic, summary
 from latentdyn.reporting.page.judge import Judge
 from latentdyn.reporting.page.names import Name
 from latentdyn.reporting.page.tables import PageTable
@@ -29,7 +29,7 @@ _TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 class Page:
     """What a page shows.
 
-    tables: in order. figures: data URLs, by table. groups: what the tables say. certificates: what tables of known
+    tables: in order. figures: data URLs, by table. topics: what the tables say. certificates: what tables of known
     answers say, by corpus and table. missing: tables that are not there, and why. left_out: what did not fit to be
     heard. facts: of this file, by name. settings: JSON of each table's section and plan, by table; digests: of its CSV.
     rulegraph: an SVG; empty where no job is known. judge: of learned representations, where a table asks it. meanings:
@@ -39,8 +39,8 @@ class Page:
     corpus: str
     tables: Sequence[PageTable]
     figures: Mapping[str, str]
-    groups: Sequence[Group]
-    certificates: Mapping[str, Sequence[Group]]
+    topics: Sequence[Topic]
+    certificates: Mapping[str, Sequence[Topic]]
     missing: Mapping[str, str]
     heard: Sequence[Heard]
     left_out: Sequence[str]
@@ -62,7 +62,7 @@ def render(page: Page) -> str:
     sha256 = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     shown: dict[str, Any] = {
         "page": page,
-        "summary": summary(page.groups),
+        "summary": summary(page.topics),
         "rulegraph": page.rulegraph and _svg_url(page.rulegraph),
         "style": style,
         "script": script,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from latentdyn.reporting.asked import Answers, Row, judged
-from latentdyn.reporting.criteria import Decision, Gate, Joint, Question, criteria
+from latentdyn.reporting.criteria import Gate, Joint, Question, criteria
 from latentdyn.reporting.gates import Judgement
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.published import MIMI
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _DECIMALS = {name: 3 for name in ("measured", "ci_low", "ci_high", "ceiling")}
 _BY = ("representation", "predictor")
 _SHOWN = ("gate", *_BY, "split", "measured", "ci_low", "ci_high", "comparison", "threshold", "against", "verdict",
-          "decided", "ceiling", "why")  # fmt: skip
-_COLORS = {"met": "C2", "not met": "C3", "not comparable": "0.5"}
+          "ceiling", "why")  # fmt: skip
+_COLORS = {"met": "C2", "not met": "C3", "undecided": "C1", "not comparable": "0.5"}
 
 
 def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> Sheet:
@@ -49,10 +49,10 @@ def _notes(rows: pd.DataFrame, elsewhere: list[str], table: dict[str, Any], plan
     asked = [gate for gate in criteria().gates.root if isinstance(gate, Gate) and (rows["gate"] == gate.name).any()]
     notes = [
         f"Corpus `{plan['corpus']}`. Each gate was set in the seed documents before its answer was known. `published` "
-        "is the answer that they gave themselves, on other speech and splits. The verdict is about the value. "
-        "`decided` says whether its 95 % interval over speakers lies on one side of the threshold. `against` is what "
-        "the value is a difference from, or a ratio to. An `overflow` meets no gate. If one part of a joint question "
-        "is not met, the whole is not met, whatever was not measured.",
+        "is the answer that they gave themselves, on other speech and splits. A gate is met or not met where "
+        "the 95 % interval over speakers lies on one side of the threshold, and undecided where it does not, or where "
+        "the value has no interval. `against` is what the value is a difference from, or a ratio to. An `overflow` "
+        "meets no gate. If one part of a joint question is not met, the whole is not met, whatever else is open.",
         "`ceiling` is the cosine of the lagged predictor at the latest step that has one, up to the step of the gate. "
         "A forecast from the same start knows no more. Where the threshold is above the ceiling, the gate may ask for "
         "what the start does not tell.",
@@ -87,7 +87,7 @@ def _notes(rows: pd.DataFrame, elsewhere: list[str], table: dict[str, Any], plan
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
     """A panel for each gate that was measured, a line a representation, predictor and split.
 
-    Met is green, not met red, not comparable grey.
+    Met is green, not met red, undecided orange, not comparable grey.
     The threshold is dashed. An overflow has a line without a point.
     """
     from matplotlib.figure import Figure
@@ -124,9 +124,10 @@ def gate_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any
             of_row = here.of_row(**keys, measurement="injection")
             units = _in_mimi_units() if _is_elsewhere(row[0], measured, plan) else set()
             for gate, answer in answers.of_row(row):
-                found = _row(gate, keys, answer, _ceiling(gate, of_row)) | {"against": _against(gate, row, answers)}
+                found = _row(gate, keys, answer, _ceiling(gate, of_row))
+                found["against"] = _against(gate, row, answers, measured)
                 if gate.name in units and answer.verdict != "not measured":
-                    found |= {"verdict": "not comparable", "decided": ""}
+                    found["verdict"] = "not comparable"
                 rows.append(found)
         everywhere = {"representation": None, "predictor": None, "split": split}
         decided = answers.decisions(table["representations"], plan["kinds"]["predictors"])
@@ -134,12 +135,15 @@ def gate_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any
     return pd.DataFrame(rows)
 
 
-def _against(question: Question, row: Row, answers: Answers) -> str:
-    """What the value of a row is compared with, where it is a difference or a ratio."""
+def _against(question: Question, row: Row, answers: Answers, measured: Measurements) -> str:
+    """What the value of a row is compared with, where it is a difference or a ratio; and the dimensions, if they
+    differ."""
     other = answers.asked[question.name].rows[row]
     if not other or not isinstance(question, Gate):
         return ""
-    return ", ".join(str(name) for name, own in zip(other, row, strict=True) if name != own) or "no correction"
+    told = ", ".join(str(name) for name, own in zip(other, row, strict=True) if name != own) or "no correction"
+    own, theirs = (measured.where(representation=name).over_seeds("dim") for name, _ in (row, other))
+    return told if own == theirs else f"{told} ({theirs:g} dimensions, here {own:g})"
 
 
 def _in_mimi_units() -> set[str]:
@@ -176,7 +180,6 @@ def _row(question: Question, keys: dict[str, Any], answer: Judgement, ceiling: f
         "threshold": gate and float(gate.threshold),
         "against": "",
         "verdict": answer.verdict,
-        "decided": "" if answer.verdict == "not measured" else "yes" if answer.decided else "no",
         "why": answer.why or _follows_from(question),
         "ceiling": ceiling,
         "published": question.published,
@@ -186,14 +189,8 @@ def _row(question: Question, keys: dict[str, Any], answer: Judgement, ceiling: f
 
 
 def _follows_from(question: Question) -> str:
-    """Of what other gates answer together, what is asked of them."""
-    if isinstance(question, Joint):
-        return f"asked: all of {', '.join(question.every)}"
-    if not isinstance(question, Decision):
-        return ""
-    asked = [f"{'some' if part.some else 'no'} row meets {' and '.join(part.some or part.none)}"
-             for part in question.every if not part.unknown]  # fmt: skip
-    return f"asked: {'; '.join(asked)}" if asked else ""
+    """Of what other gates answer together, what is asked of them; decisions say it with the rows that meet it."""
+    return f"asked: all of {', '.join(question.every)}" if isinstance(question, Joint) else ""
 
 
 def _ceiling(question: Question, here: Measurements) -> float | None:

@@ -104,7 +104,7 @@ def learned_rows(
         rows.append(row | {name: value for _, given in values.values() for name, value in given.items()})
         columns |= {column: metric for column, (metric, _) in values.items()}
     for row in rows:
-        for column, (metric, given) in _over_controls(judged, row, rows).items():
+        for column, (metric, given) in _over_controls(measured, row, rows).items():
             row |= given
             columns[column] = metric
     made = pd.DataFrame(rows).dropna(axis="columns", how="all")
@@ -138,9 +138,10 @@ def _judged(mine: Measurements, ceiling: Measurements, row: dict[str, Any]) -> _
     return found
 
 
-def _over_controls(judged: Measurements, row: dict[str, Any], rows: list[dict[str, Any]]) -> _Columns:
-    """What a row that is no control has more than controls of equal dimension, at the first horizon."""
+def _over_controls(measured: Measurements, row: dict[str, Any], rows: list[dict[str, Any]]) -> _Columns:
+    """What a row that is no control has more than controls of equal dimension: at the first horizon, and in PESQ."""
     found: _Columns = {}
+    judged = measured.where(measurement="learned", split="eval")
     if row["role"] != "judged":
         return found
     for other in rows:
@@ -152,6 +153,9 @@ def _over_controls(judged: Measurements, row: dict[str, Any], rows: list[dict[st
             column = f"{metric.name}_over_{other['kind']}"
             sides = (here.where(horizon=first), there.where(horizon=first))
             found.setdefault(column, (metric, _difference(*sides, metric, column)))
+        column = f"{PESQ.name}_over_{other['kind']}"
+        here, there = (_decoded(measured, r["representation"]) for r in (row, other))
+        found.setdefault(column, (PESQ, _difference(here, there, PESQ, column)))
     return found
 
 
@@ -173,11 +177,16 @@ def _shape(measured: Measurements, name: str) -> _Columns:
 
 
 def _heard(measured: Measurements, name: str, plan: dict[str, Any]) -> _Columns:
-    here = measured.where(measurement="decoder_tolerance", representation=name, split="eval", slice="all")
-    true = here.where(mode="noisy", sigma=0.0)
+    true = _decoded(measured, name)
     if true.records.empty and name not in plan["unheard"]:
         raise unmeasured({"representation": name, "measurement": "decoder_tolerance", "split": "eval"})
     return {PESQ.name: (PESQ, _with_bounds(true, PESQ, PESQ.name))}
+
+
+def _decoded(measured: Measurements, name: str) -> Measurements:
+    """What is measured of a representation's decoded true frames."""
+    here = measured.where(measurement="decoder_tolerance", representation=name, split="eval", slice="all")
+    return here.where(mode="noisy", sigma=0.0)
 
 
 def _with_bounds(mine: Measurements, metric: Metric, column: str) -> dict[str, Any]:
@@ -233,8 +242,8 @@ def _notes(
         "this). Beside it, for comparison: `_window`, of W frames of the reference, and `_cca`, of the best straight "
         "combinations of these, as many as the row has dimensions. They are fitted as well, and can be below a row.",
         "`.._over_{control}`, of rows that are neither the reference nor a control (`role`): how much more they have "
-        "than the control of that kind and equal dimension, at the first horizon alone, with paired intervals. Look at "
-        "the other horizons too: an order of rows may turn.",
+        "than the control of that kind and equal dimension, at the first horizon alone, and by how much they sound "
+        "better (`pesq`), with paired intervals. Look at the other horizons too: an order of rows may turn.",
         "`reconstruction`: the share of the variance of the reference's frames that comes back from true frames. "
         "Compare rows at equal `reconstruction` (or `pesq`): a representation that keeps less can forecast less.",
         "`rate_kbit_per_s`: what frames cost to send with the help of their past, with noise that costs a set share of "

@@ -13,7 +13,6 @@ import pandas as pd
 from latentdyn.correction.variants import FORECASTS, KINDS, SamplingSettings
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.criteria import gate
-from latentdyn.reporting.gates import compare
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import in_frames
@@ -204,8 +203,7 @@ def _verdicts(rows: pd.DataFrame) -> Iterator[str]:
 
 
 def _far_enough(horizon: float) -> bool:
-    asked = gate(_GATE)
-    return compare(horizon, None, None, asked.comparison, asked.threshold).verdict == "met"
+    return gate(_GATE).met_by(horizon)
 
 
 def _keeps_the_cosine(row: pd.Series) -> bool:

@@ -11,7 +11,8 @@ import pytest
 import soundfile
 
 from latentdyn.files import write_json
-from latentdyn.reporting.origins import Origins, origins
+from latentdyn.parquet import write_parquet
+from latentdyn.reporting.origins import Origins, material, origins
 from latentdyn.reporting.page import tables
 from latentdyn.reporting.page.audio import heard
 from latentdyn.reporting.page.findings import findings, summary
@@ -38,7 +39,7 @@ def stored(name: str = "t", text: str = "x", n_columns: int = 0) -> StoredSheet:
 def page(*tables: StoredSheet, **facts: object) -> Page:
     shown = dict(
         corpus="c", tables=[page_table(table) for table in tables], figures={"t": "data:image/svg+xml;base64,PA=="},
-        groups=findings(tables), certificates={}, missing={}, heard=[], left_out=[], origins=Origins([], {}, []),
+        topics=findings(tables), certificates={}, missing={}, heard=[], left_out=[], origins=Origins([], {}, []),
         facts={"commit": "abc"}, settings={table.name: str(table.settings) for table in tables},
         digests={table.name: table.sha256 for table in tables},
     )  # fmt: skip
@@ -142,42 +143,42 @@ def test_a_table_that_is_too_large_for_a_page_is_cut_and_says_so(monkeypatch):
 
 
 def test_answers_that_differ_from_row_to_row_stand_together_and_are_counted():
-    (group,) = groups = findings([stored("a"), stored("b")])
-    assert (group.name, group.head) == ("mixed", "Answered differently from row to row")
-    assert [(finding.word, finding.extent) for finding in group.findings] == [
-        ("Yes", "in 1 of 2 rows that are asked"), ("No", "in 1 of 2 rows that are asked")
+    (topic,) = topics = findings([stored("a"), stored("b")])
+    (finding,) = topic.findings
+    assert (topic.name, finding.kind) == ("next", "mixed")
+    assert [(answer.word, answer.extent) for answer in finding.answers] == [
+        ("Yes", "in 1 of 2 rows"), ("No", "in 1 of 2 rows")
     ]  # fmt: skip
-    assert {table for finding in group.findings for table, _ in finding.rows} == {"a"}, "b has the very same rows"
-    assert summary(groups).startswith("1 question is asked") and "0 are answered by yes in every row" in summary(groups)
+    assert {table for answer in finding.answers for table, _ in answer.rows} == {"a"}, "b has the very same rows"
+    assert summary(topics).startswith("1 question is asked") and "0 are answered by yes in every row" in summary(topics)
     assert findings([]) == [] and summary([]).startswith("None of the questions")
 
 
-def test_a_question_that_all_rows_answer_alike_stands_under_its_answer():
+def test_a_question_that_all_rows_answer_alike_is_counted_with_its_answer():
     whole = stored("a")
     for name, i, words in (("yes", 0, "1 are answered by yes in every row"), ("no", 1, "1 by no in every row")):
         rows = whole.sheet.rows.iloc[[i]].reset_index(drop=True)
-        groups = findings([replace(whole, sheet=replace(whole.sheet, rows=rows))])
-        assert [(group.name, [f.extent for f in group.findings]) for group in groups] == [
-            (name, ["in the one row that is asked"])
-        ]
-        assert words.replace("1 are", "1 is") in summary(groups)
+        topics = findings([replace(whole, sheet=replace(whole.sheet, rows=rows))])
+        ((finding,),) = (topic.findings for topic in topics)
+        assert (finding.kind, [a.extent for a in finding.answers]) == (name, ["in the one row"])
+        assert words.replace("1 are", "1 is") in summary(topics)
 
 
 def gates_of(name: str, **columns: object) -> StoredSheet:
-    rows = {"gate": "g", "representation": None, "predictor": None, "split": "eval", "measured": None, "ci_low": None,
-            "ci_high": None, "comparison": ">", "threshold": 0.6, "verdict": "not measured", "decided": "",
-            "why": "no forecasts", "question": "Is it?", **columns}  # fmt: skip
+    rows = {"gate": "direction_sustained", "representation": None, "predictor": None, "split": "eval",
+            "measured": None, "ci_low": None, "ci_high": None, "comparison": ">", "threshold": 0.6,
+            "verdict": "not measured", "why": "no forecasts", "question": "Is it?", **columns}  # fmt: skip
     return StoredSheet(name, "0" * 64, {"kind": "gates"}, {}, Sheet(pd.DataFrame([rows]), [], {"measured": 1}))
 
 
 def test_that_a_table_cannot_answer_is_told_only_where_none_answers():
     lacking = gates_of("lacking")
     answered = gates_of("answered", representation="x", measured=0.9, ci_low=0.8, ci_high=1.0, verdict="met",
-                        decided="yes", why="")  # fmt: skip
-    (group,) = findings([lacking, answered])
-    assert group.name == "yes" and [table for table, _ in group.findings[0].rows] == ["answered"]
-    (group,) = findings([lacking])
-    assert group.name == "missing" and group.findings[0].rows[0][1].said == "no forecasts"
+                        why="")  # fmt: skip
+    ((finding,),) = (topic.findings for topic in findings([lacking, answered]))
+    assert finding.kind == "yes" and [table for table, _ in finding.answers[0].rows] == ["answered"]
+    ((finding,),) = (topic.findings for topic in findings([lacking]))
+    assert finding.kind == "missing" and finding.answers[0].rows[0][1].said == "no forecasts"
 
 
 @pytest.mark.parametrize(
@@ -253,3 +254,16 @@ def test_run_records_are_summed_up_by_rule(tmp_path):
     ]  # fmt: skip
     assert found.environment["commit"] == "abc" and found.environment["packages"] == "numpy 2"
     assert found.damaged == ["x/seed0/bad.run.json"]
+
+
+def test_what_results_are_made_of_is_told_with_its_digests(tmp_path):
+    assert material(tmp_path) == {}
+    paths = ["train/1/a.flac", "train/2/b.flac", "dev/3/c.flac"]
+    write_parquet(tmp_path / "manifest.parquet", pd.DataFrame({"path": paths}))
+    write_json(tmp_path / "manifest.json", {"n_utterances": 3, "digest": "0abc"})
+    for name, lineage in (("codec", [{}]), ("pca", [{}, {}])):  # weights are told once, of the codec
+        (tmp_path / name).mkdir()
+        write_json(tmp_path / name / "latents.json", {"lineage": lineage, "weights_sha256": "1def"})
+    told = material(tmp_path)
+    assert list(told) == ["utterances", "weights of codec"] and told["weights of codec"] == "sha256 1def"
+    assert told["utterances"].startswith("1 in dev, 2 in train;") and told["utterances"].endswith("0abc")
