@@ -15,6 +15,8 @@ _HEAD = r"""\documentclass{article}
 \usepackage[margin=2cm]{geometry}
 \usepackage{booktabs,graphicx,longtable,pdflscape}
 \makeatletter
+\renewcommand{\@pnumwidth}{2.5em} %% room for three digits
+\renewcommand{\@tocrmarg}{4em plus 1fil} %% long names are not broken within: lines end where they may
 \newcommand{\shown}[2]{\begin{center}\def\@captype{figure}%%
 \includegraphics[width=\linewidth,height=.8\textheight,keepaspectratio]{#1}\caption{#2}\end{center}}
 \makeatother

@@ -35,7 +35,7 @@ def step(arguments: argparse.Namespace) -> None:
     tables = [read_stored(path) for path in arguments.sheets]
     sheets = {table.name: with_verdicts(table, arguments.corpus_kind == _SPEECH) for table in tables}
     sheets.setdefault("compute", compute_sheet(origins(arguments.results)))
-    sheets.setdefault("forecasts", forecasts_sheet())
+    sheets.setdefault("forecasts", forecasts_sheet(tables))
     sheets = {name: replace(sheet, caption=f"{name}: {sheet.caption or name}") for name, sheet in sheets.items()}
     folder.mkdir(parents=True, exist_ok=True)
     for name, sheet in sheets.items():
