@@ -79,6 +79,8 @@ CONTEXT_GAIN_PER_DIM = Metric("context_gain_per_dim", "nats/frame/dim", decimals
     sentence="Context gain over the number of dimensions.")
 LEVEL_GAIN = Metric("level_gain", "nats/frame", decimals=2, better="lower",
     sentence="NLL of x given the context less that under a diagonal Gaussian of training frames; at k = 1 only.")
+LEVEL_GAIN_OVER_SHUFFLED = Metric("level_gain_over_shuffled", "nats/frame", decimals=2, better="lower",
+    sentence="Level gain less that of the same predictor on the frames of each utterance in random order.")
 PREDICTIVE_INFORMATION = Metric("predictive_information", "nats/frame", decimals=3, better="higher",
     sentence="NLL of x under one full Gaussian of training frames less that given the context, by linear regression.")
 DNLL_DIRECTION = Metric("dnll_direction", "nats/frame", decimals=2, better="lower",
@@ -203,6 +205,14 @@ DIVERGENCE_HORIZON = Metric("divergence_horizon", "steps", decimals=2, better="h
     "spread of the data.")
 SHRINKAGE = Metric("shrinkage", "1", decimals=4, better="neither",
     sentence="Magnitude ratio of a forecast over that of the control.")
+STATE_ERROR_CHANGE = Metric("state_error_change", "1", decimals=3, better="lower",
+    sentence="State error of a corrected forecast, in spreads of the data, less that of the uncorrected one.")
+STATE_ERROR_OVER_NOISE = Metric("state_error_over_noise", "1", decimals=3, better="lower",
+    sentence="State error of a corrected forecast, in spreads of the data, less that with the noise alone.")
+STATE_ERROR_OVER_GAUSSIAN = Metric("state_error_over_gaussian", "1", decimals=3, better="lower",
+    sentence="State error of a corrected forecast, in spreads of the data, less that by the score of a Gaussian.")
+STATE_ERROR_OVER_SHRINK = Metric("state_error_over_shrink", "1", decimals=3, better="lower",
+    sentence="State error of a corrected forecast, in spreads of the data, less that of states shrunk to the mean.")
 COSINE_CHANGE = Metric("cosine_change", "1", decimals=3, better="higher",
     sentence="Cosine of a corrected forecast less that of the uncorrected one.")
 DENOISING_LOSS = Metric("denoising_loss", "1", decimals=3, better="lower",
@@ -504,7 +514,8 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
 }
 # follow from records, are in the certificate only (`latentdyn.measure`), or are only planned
 _OF_TABLES = (
-    CONTEXT_GAIN, CONTEXT_GAIN_PER_DIM, MS_PER_STEP, SHRINKAGE, COSINE_CHANGE
+    CONTEXT_GAIN, CONTEXT_GAIN_PER_DIM, LEVEL_GAIN_OVER_SHUFFLED, MS_PER_STEP, SHRINKAGE, COSINE_CHANGE,
+    STATE_ERROR_CHANGE, STATE_ERROR_OVER_NOISE, STATE_ERROR_OVER_GAUSSIAN, STATE_ERROR_OVER_SHRINK
 )
 # every measurement records them, where a store says them or, of the last, where there are such frames
 OF_LATENTS = (LOOK_AHEAD_MS, GRID_VALUES, CODE_BITS_PER_S, FAR_OUT_FRAMES)
@@ -519,7 +530,8 @@ LAGGED_COLUMNS = {
     "dnll_full_ci_low": False, "dnll_full_ci_high": False, "dnll_direction": False, "dnll_length": False,
     "dnll_factored": False, "dnll_factored_ci_low": False, "dnll_factored_ci_high": False, "context_gain": True,
     "context_gain_ci_low": True, "context_gain_ci_high": True, "level_gain": True, "level_gain_ci_low": True,
-    "level_gain_ci_high": True, "cosine": True, "cosine_ci_low": False, "cosine_ci_high": False,
+    "level_gain_ci_high": True, "level_gain_over_shuffled": False, "level_gain_over_shuffled_ci_low": False,
+    "level_gain_over_shuffled_ci_high": False, "cosine": True, "cosine_ci_low": False, "cosine_ci_high": False,
     "cosine_white_noise": True, "r2_delta": False, "r2_mean": False, "r2_head": True, "kappa": False,
     "kappa_at_clamp": False, "sigma_at_clamp": False, "mu_logm_at_clamp": False, "rollout_gap": False,
     "rollout_gap_median": False, "rollout_gap_linear": False, "rollout_gap_linear_median": False,

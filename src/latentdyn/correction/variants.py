@@ -1,11 +1,11 @@
-"""How a state is corrected, by name: the full Langevin step, its controls, and none. Light: tables ask for names."""
+"""How a state is corrected, by name: the Langevin step, its parts, controls, and none. Light: tables ask for names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-KINDS = ("none", "langevin", "noise_only", "score_only")
+KINDS = ("none", "langevin", "noise_only", "score_only", "gaussian_only", "shrink_only")
 FORECASTS = ("D", "D_sampled")  # modes of injection that are corrected: by the mean, by draws
 
 

@@ -54,9 +54,10 @@ class Question(Entry):
     columns: Mapping[str, str] = {}  # by kind of table, where it has another name
     is_: Literal["above", "below", "within", "not", "told"] = Field(alias="is")
     than: Value | tuple[float, float] | None = None
-    beside: Mapping[str, str | None] = {}
+    beside: Mapping[str, str] = {}
     where: Mapping[str, Value | tuple[Value, ...]] = {}
     unless: Mapping[str, Value | tuple[Value, ...]] = {}
+    optional: bool = False
     shows: tuple[str, ...] = ()
     controls: tuple[str, ...] = ()
 
@@ -204,6 +205,8 @@ def _of_rows(question: Question, column: str, sheet: Sheet) -> Iterator[Reply]:
             yield replace(reply, verdict=verdict, said=_shown(sheet, row, "measured"))
             continue
         mine = _bounds(row, column, without=math.inf)
+        if mine is None and question.optional:
+            continue
         if mine:
             reply = replace(reply, column=column, said=f"{_shown(sheet, row, column)}{_unit(column)}").of(mine)
         else:
@@ -243,12 +246,12 @@ def _compared(
             return _Bounds((low + high) / 2, low, high), f"{low:g} to {high:g}"
         assert question.than is not None
         return _Bounds(question.than, question.than, question.than), f"{question.than:g}"
-    changed = {name: text and text.format(**row) for name, text in question.beside.items()}
+    changed = {name: text.format(**row) for name, text in question.beside.items()}
     wanted = {**{name: row[name] for name in PLACES if name in row and name not in changed}, **changed}
     for other in rows:
         if all(other[name] == value or (pd.isna(other[name]) and pd.isna(value)) for name, value in wanted.items()):
             bounds = _bounds(other, column)
-            return bounds, f"{_shown(sheet, other, column)} of {', '.join(filter(None, changed.values()))}"
+            return bounds, f"{_shown(sheet, other, column)} of {', '.join(changed.values())}"
     return None, ""
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from latentdyn.correction.forecasts import evaluate_corrections
-from latentdyn.correction.variants import SamplingSettings
+from latentdyn.correction.variants import KINDS, SamplingSettings
 from latentdyn.diagnostics.injection import InjectionSettings, Mode, evaluate_injection
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.errors import UserError
@@ -17,7 +17,7 @@ DIM = 4
 SETTINGS = InjectionSettings(splits=("eval",), utterances=12, segments=4, steps=5, injected_steps_b=(3,), draws=2,
                              temperature=1.0, bootstrap_resamples=100)  # fmt: skip
 SAMPLING = SamplingSettings(sigmas=[0.5], step_size=0.5, n_steps=[1, 2])
-VARIANTS = [(kind, n) for kind in ("langevin", "noise_only", "score_only") for n in (1, 2)]
+VARIANTS = [(kind, n) for kind in KINDS[1:] for n in (1, 2)]
 D, D_SAMPLED = Mode("D", "none"), Mode("D_sampled", "none")
 
 

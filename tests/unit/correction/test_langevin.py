@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from latentdyn.correction.langevin import corrector
-from latentdyn.correction.variants import SamplingSettings, Variant
+from latentdyn.correction.variants import KINDS, SamplingSettings, Variant
 from latentdyn.errors import UserError
 from latentdyn.models.score.network import ScoreModel
 
@@ -61,6 +61,18 @@ def test_one_whole_step_without_noise_is_the_mean_of_what_may_have_been(model):
     torch.testing.assert_close(z[0], VARIANCES / (VARIANCES + 0.25))  # E[x given x + σ ε]
 
 
+def test_the_controls_without_a_network_lead_back_as_a_gaussian_does_and_towards_the_mean_of_training(model):
+    sigma, step_size, states = 0.5, 0.3, torch.ones(1, 3)
+    torch.nn.init.ones_(model.leave.bias)  # what a network would add
+    gaussian = apply(model, Variant("gaussian_only", 2, sigma), step_size, states)
+    torch.testing.assert_close(gaussian[0], (1 - step_size * sigma**2 / (VARIANCES + sigma**2)) ** 2)
+    shrunk = apply(model, Variant("shrink_only", 2, sigma), step_size, states)
+    kept = (1 - step_size * sigma**2 / (1 + sigma**2)) ** 2
+    torch.testing.assert_close(shrunk, kept * states)  # in deviations from the mean of the training frames
+    model.variances.fill_(1.0)  # of independent dimensions both are the same
+    torch.testing.assert_close(apply(model, Variant("gaussian_only", 2, sigma), step_size, states), shrunk)
+
+
 def test_far_states_come_back(model):
     far = torch.tensor([[0.0, 0.0, 50.0]])
     z = apply(model, Variant("langevin", 3, 0.5), 0.3, far)
@@ -77,7 +89,7 @@ def test_the_two_parts_make_the_whole_and_draws_follow_from_the_generator(model)
     assert not torch.allclose(whole, apply(model, Variant("langevin", 1, 0.5), 0.3, start, seed=1))
 
 
-@pytest.mark.parametrize("kind", ["langevin", "noise_only", "score_only"])
+@pytest.mark.parametrize("kind", KINDS[1:])
 @pytest.mark.parametrize("sigma", [0.04, 1.01])
 def test_a_level_outside_the_training_is_refused(model, kind, sigma):
     with pytest.raises(UserError, match=rf"levels from 0\.05 to 1, not at {sigma}"):
@@ -93,7 +105,7 @@ def test_no_steps_are_refused_and_none_corrects_nothing(model):
 def test_variants_have_places_of_their_own():
     variants = SamplingSettings(sigmas=[0.1, 0.5], step_size=0.2, n_steps=[1, 3]).variants()
     places = [tuple(variant.place().values()) for variant in variants]
-    assert len(set(places)) == len(places) == 1 + 3 * 2 * 2
+    assert len(set(places)) == len(places) == 1 + 5 * 2 * 2
     assert places[:3] == [("none", None, None), ("langevin", 1, 0.1), ("langevin", 3, 0.1)]
     place = {"correction": "score_only", "langevin_steps": 2, "sigma": 0.25}
     assert Variant("score_only", 2, 0.25).place() == place

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from latentdyn.correction.forecasts import evaluate_corrections
-from latentdyn.correction.variants import SamplingSettings
+from latentdyn.correction.variants import KINDS, SamplingSettings
 from latentdyn.diagnostics.free_runs import FreeRunSettings, measure_free_runs
 from latentdyn.diagnostics.injection import InjectionSettings, evaluate_injection
 from latentdyn.diagnostics.lagged import EvaluationSettings, evaluate_lagged
@@ -224,7 +224,7 @@ def test_corrections_of_a_sampler_are_those_of_its_draws(data):
     records, _ = evaluate_corrections(Sampler(), {h: Sampler(h) for h in (1, 2)}, *arguments)
     scored = [r for r in records if r.metric == "energy_score_state" and r.step == 3]
     assert {r.mode for r in records} == {"D_sampled", "ceiling", None}
-    assert {r.correction for r in scored} == {"none", "langevin", "noise_only", "score_only"}
+    assert {r.correction for r in scored} == {*KINDS}
     value = {r.correction: r.value for r in scored}
     assert value["none"] == forecast(data, Sampler)[0]["energy_score_state", "D_sampled", 3].value
     assert min(value[kind] for kind in ("langevin", "noise_only", "score_only")) > value["none"] + 0.03  # the true law

@@ -27,7 +27,7 @@ def said(sheet: Sheet, kind: str = "lagged") -> list[tuple[str, str, str]]:
 
 def test_a_row_is_compared_with_that_of_frames_in_random_order():
     bounds = {"level_gain_ci_low": [-4.0, -3.0, -5.0], "level_gain_ci_high": [-3.5, -2.0, -4.0]}
-    found = said(lagged(level_gain=[-3.8, -2.5, -4.5], **bounds))
+    found = said(lagged(level_gain=[-3.8, -2.5, -4.5], **bounds), "quantization")
     # q has no row of frames in random order, so nothing is asked of it
     assert found == [
         ("x, p", "yes", "level_gain -3.8 [-4.0, -3.5] nats/frame, asked: below -2.5 [-3.0, -2.0] of x__shuffled")
@@ -43,8 +43,16 @@ def test_two_intervals_decide_where_they_do_not_meet(own, verdict):
     bounds = {f"level_gain_ci_{end}": [value, other, math.nan]
               for end, value, other in zip(("low", "high"), own, (-3.0, -2.0), strict=True)}  # fmt: skip
     value = -1.5 if math.isnan(own[0]) else sum(own) / 2
-    ((_, found, _),) = said(lagged(level_gain=[value, -2.5, math.nan], **bounds))
+    ((_, found, _),) = said(lagged(level_gain=[value, -2.5, math.nan], **bounds), "quantization")
     assert found == verdict
+
+
+def test_a_paired_difference_decides_and_rows_without_one_are_not_asked():
+    column = "level_gain_over_shuffled"
+    values = {column: [-0.4, math.nan, math.nan], f"{column}_ci_low": [-0.6, math.nan, math.nan],
+              f"{column}_ci_high": [-0.1, math.nan, math.nan]}  # fmt: skip
+    ((row, verdict, text),) = said(lagged(level_gain=[-3.0, -2.6, -4.5], **values))
+    assert (row, verdict) == ("x, p", "yes") and text.endswith("asked: below 0; level_gain -3.0 nats/frame")
 
 
 def test_a_column_is_compared_with_another_one_that_is_exact():
@@ -147,22 +155,6 @@ def test_a_table_that_has_answered_already_is_asked_its_answer_and_shows_its_num
     found = said(Sheet(rows, [], {"over_widened": 1, "over_random": 1}), "memory")
     assert [verdict for _, verdict, _ in found] == ["yes", "no", "undecided"]
     assert found[0] == ("p", "yes", "over_widened -1.0, over_random -2.0")
-
-
-def test_a_row_beside_may_lack_what_the_row_has():
-    rows = pd.DataFrame(
-        {"representation": "x", "predictor": "p", "split": "eval", "forecast": "D",
-         "variant": ["none", "langevin", "langevin", "noise_only"], "n_steps": [math.nan, 1, 2, 2],
-         "sigma": [math.nan, 0.1, 0.1, 0.1], "state_error_normalised": [1.0, 0.8, 1.2, 1.3],
-         "state_error_normalised_ci_low": [0.95, 0.75, 1.15, 1.25],
-         "state_error_normalised_ci_high": [1.05, 0.85, 1.2, 1.35]}
-    )  # fmt: skip
-    found = said(Sheet(rows, [], {"state_error_normalised": 2}), "score_correction")
-    assert [(row, verdict) for row, verdict, _ in found] == [
-        (f"σ = 0.1, langevin, steps {steps}", verdict)  # beside none twice, beside noise once
-        for steps, verdict in ((1, "yes"), (2, "no"), (2, "yes"))
-    ]  # fmt: skip
-    assert found[0][2] == "state_error_normalised 0.80 [0.75, 0.85], asked: below 1.00 [0.95, 1.05] of none"
 
 
 def test_every_question_is_of_kinds_of_tables_that_there_are():

@@ -32,6 +32,18 @@ class PlannedKinds(BaseModel):
     keys: dict[str, str] = {}
 
 
+class Difference(BaseModel):
+    """`{metric}_over_{name}`: a metric of a mode less that of another mode, over the same resampled speakers.
+
+    of: what the mode's name begins with. other: the other mode; a `*` at its end stands for the rest of the name.
+    """
+
+    name: str
+    metric: str
+    of: str
+    other: str
+
+
 class Shown(BaseModel):
     """What the plain view shows of records.
 
@@ -39,6 +51,7 @@ class Shown(BaseModel):
     the forms for people; all where it is empty. drawn: metrics with a panel of the figure; the first one where it is
     empty. axis: the field of records that lines run over (`horizon`, `step`, `sigma`, ...); None for a bar a row.
     across: the field whose values are columns of one row, `{metric}_{value}`, where others make a row of each.
+    differences: columns of what rows differ by from other rows.
     """
 
     about: str
@@ -47,6 +60,7 @@ class Shown(BaseModel):
     drawn: tuple[str, ...] = ()
     axis: str | None = None
     across: str | None = None
+    differences: tuple[Difference, ...] = ()
 
 
 class Plan(BaseModel):

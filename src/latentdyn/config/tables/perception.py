@@ -14,6 +14,7 @@ from latentdyn.config.measurements.perception import (
     RateQuality,
 )
 from latentdyn.config.tables.base import (
+    Difference,
     PlainTable,
     Shown,
     check_predictors,
@@ -99,6 +100,10 @@ class Exp3BSyntheticTable(HeardTable):
         "error. " + _REFERENCES + _STATE_ERRORS,
         caption="Synthetic movements of latents, decoded (Exp 3B)",
         drawn=("pesq", "stoi", "mel_distance"),
+        differences=(
+            Difference(name="wrong_direction", metric="pesq", of="B_slow", other="C_wrong_dir"),
+            Difference(name="equal_error", metric="pesq", of="B_slow", other="C_at_B_error*"),
+        ),
     )
 
     kind: Literal["exp3b_synthetic"]
@@ -147,6 +152,7 @@ class FreeListeningTable(HeardPredictors):
         "speakers; that of `original` is the smallest to expect. n: runs.",
         caption="Free runs, decoded",
         drawn=("dnsmos", "frechet_mel"),
+        differences=(Difference(name="true", metric="dnsmos", of="sampled", other="true"),),
     )
 
     kind: Literal["free_listening"]

@@ -23,12 +23,13 @@ class ScoreCorrectionTable(ForecastTable):
     kind: Literal["score_correction"]
     correction: Name = Field(description="one of `corrections`: score model, levels and numbers of steps")
     variants: Annotated[
-        list[Literal["none", "langevin", "noise_only", "score_only"]],
+        list[Literal["none", "langevin", "noise_only", "score_only", "gaussian_only", "shrink_only"]],
         Field(min_length=1),
         AfterValidator(no_duplicates),
     ] = Field(
-        ["none", "langevin", "noise_only", "score_only"],
-        description="rows: no correction, both parts of a Langevin step, its noise alone, its score alone",
+        ["none", "langevin", "noise_only", "score_only", "gaussian_only", "shrink_only"],
+        description="rows: no correction, both parts of a Langevin step, its noise alone, its score alone, the score "
+        "of a Gaussian of the training frames alone, and a mere shrinking towards their mean",
     )
 
     def check(self, where: str, config: "Root") -> None:

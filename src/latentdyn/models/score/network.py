@@ -92,6 +92,10 @@ class ScoreModel(nn.Module):
         sigma = sigma[:, None]
         return (z @ self.axes) * (sigma / (self.variances + sigma.square())) @ self.axes.T
 
+    def gaussian_score(self, z: Tensor, sigma: float) -> Tensor:
+        """-(S + σ² I)⁻¹ z, (B, D), of z (B, D): what the score is of Gaussian latents."""
+        return -self.gaussian_noise(z, z.new_full((len(z),), sigma)) / sigma
+
     def noise(self, z: Tensor, sigma: Tensor) -> Tensor:
         """ε̂ (B, D) of noisy standardised frames z (B, D) at levels σ (B,)."""
         low, high = math.log(self.sigma_min), math.log(self.sigma_max)

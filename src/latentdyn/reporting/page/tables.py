@@ -29,6 +29,10 @@ _OTHERS = {  # columns that are no metric
     "ms_per_step": ("ms", "How long a frame is."),
 }  # fmt: skip
 _ENDS = (  # of columns that set a metric beside another place, or are of another place
+    (re.compile(r"_over_true$"), "Here less that of the representation's own true frames, decoded."),
+    (re.compile(r"_over_wrong_direction$"), "Here less that of steps in random directions."),
+    (re.compile(r"_over_equal_error$"), "Here less that of true steps with an error as long in every frame."),
+    (re.compile(r"_over_marginal$"), "Here less that of a Gaussian of training frames that knows nothing of the past."),
     (re.compile(r"_over_(\w+)$"), "Here how much more the row has than the control of kind {} and equal dimension."),
     (re.compile(r"_to_reference$"), "Here the row's less the reference's."),
     (re.compile(r"_window$"), "Here of a window of the reference's frames, in place of one frame of the row."),
@@ -197,7 +201,8 @@ def _facts(name: str) -> tuple[str, str]:
 def _place(name: str) -> tuple[str, str]:
     """The column without what `_ENDS` knows and a horizon after it, and what that says; else the name as it is."""
     stem = re.sub(r"_\d+$", "", name)
-    for end, says in _ENDS:
-        if (found := end.search(stem)) and stem[: found.start()] in METRICS:
+    for end, says in () if name in METRICS else _ENDS:
+        found = end.search(stem)
+        if found and {stem[: found.start()], stem[: found.start()].rpartition("_")[0]} & METRICS.keys():
             return stem[: found.start()], says.format(*(f"`{kind}`" for kind in found.groups()))
     return name, ""

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from latentdyn.diagnostics.rate import kbit_per_s
@@ -24,7 +25,7 @@ from latentdyn.metrics import (
     GENERATION_MS,
 )
 from latentdyn.metrics import metric as listed
-from latentdyn.reporting.measurements import Measurements
+from latentdyn.reporting.measurements import Measurements, combined
 from latentdyn.reporting.published import CALM
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import title
@@ -53,7 +54,10 @@ _ENERGIES: dict[str, tuple[str, str, Any]] = {
     "energy_score_step_last": ("energy_score", "D_sampled", "last"),
     "energy_score_step_ceiling": ("energy_score", "ceiling", "last"),
 }
-_DECIMALS = {column: metric for column, (metric, *_) in _ENERGIES.items()}
+_BEYOND: dict[str, Any] = {"energy_score_1_over_marginal": 1, "energy_score_last_over_marginal": "last"}  # at a step
+_DECIMALS = {column: metric for column, (metric, *_) in _ENERGIES.items()} | dict.fromkeys(
+    _BEYOND, "energy_score_state"
+)
 _SHOWN = (
     "predictor", "seed", "reads", "nfe", "parameters", "parameters_ratio", *_COSTS, "dnll", "dnll_ci_low",
     "dnll_ci_high", "innovation_kbit_per_s", "innovation_kbit_per_s_ci_low", "innovation_kbit_per_s_ci_high",
@@ -156,6 +160,11 @@ def _row(
         at = forecasts.where(mode=mode).at_step(last if step == "last" else step)
         row[column] = at.over_seeds(metric)
         row |= {f"{column}_ci_{bound}": at.over_seeds(metric, f"ci_{bound}") for bound in ("low", "high")}
+    for column, step in _BEYOND.items():
+        at = forecasts.where(mode="D_sampled").at_step(last if step == "last" else step)
+        beyond = combined([(at, "energy_score_state"), (at, "energy_score_state_baseline")], np.subtract)
+        for part in ("value", "ci_low", "ci_high"):
+            row[column + ("" if part == "value" else f"_{part}")] = beyond and getattr(beyond, part)
     row |= _innovation(here.where(horizon=1, slice="all"))
     row["bounded"] = {True: "yes", False: "no"}[row["unbounded"] == 0]
     return row
@@ -208,7 +217,8 @@ def _notes(rows: pd.DataFrame, plan: dict[str, Any]) -> Iterator[str]:
     yield (
         "`energy_score_1` and `energy_score_last` are of states drawn 1 step ahead and at the last step of a forecast, "
         "in deviations of the training frames. A direct density of that state is not known. Beside the last stands "
-        "`.._marginal`, of a diagonal Gaussian of training frames, which knows nothing of the past. "
+        "`.._marginal`, of a diagonal Gaussian of training frames, which knows nothing of the past; "
+        "`.._over_marginal`, in the CSV, is the score less that one's, over the same resampled speakers. "
         "`energy_score_step_last` is of the last step, and `energy_score_step_ceiling` of the same predictor fitted "
         "so far ahead, where it is."
     )

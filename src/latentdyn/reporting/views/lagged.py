@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from latentdyn.metrics import COSINE, DNLL_PER_DIM, LAGGED_COLUMNS, R2_DELTA, R2_HEAD, ROLLOUT_GAP
+from latentdyn.metrics import (
+    COSINE,
+    DNLL_PER_DIM,
+    LAGGED_COLUMNS,
+    LEVEL_GAIN,
+    LEVEL_GAIN_OVER_SHUFFLED,
+    R2_DELTA,
+    R2_HEAD,
+    ROLLOUT_GAP,
+)
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.cautions import cautions
 from latentdyn.reporting.measurements import Measurements, unmeasured
@@ -135,10 +144,12 @@ def lagged_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, A
             mine = measured.where(representation=representation, seed=table["seeds"])
             own = mine.where(by=predictor)
             twin = mine.where(by=f"{predictor}__unconditional")
+            shuffled = measured.of_row(f"{representation}__shuffled", predictor, None, seed=table["seeds"])
             rows += [
                 _row(
                     own,
                     twin,
+                    shuffled,
                     dict(zip(_KEYS, (representation, predictor, split, slice_, k), strict=True)),
                     plan,
                     lineage="" if table.get("fitted_on") else plan["kinds"]["representations"].get(representation, ""),
@@ -151,7 +162,12 @@ def lagged_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, A
 
 
 def _row(
-    own: Measurements, twin: Measurements, keys: dict[str, Any], plan: dict[str, Any], lineage: str
+    own: Measurements,
+    twin: Measurements,
+    shuffled: Measurements,
+    keys: dict[str, Any],
+    plan: dict[str, Any],
+    lineage: str,
 ) -> dict[str, Any]:
     here = own.where(split=keys["split"], horizon=keys["k"])
     chosen = here.where(slice=keys["slice"])
@@ -176,10 +192,19 @@ def _row(
     gain = chosen.difference(twin.where(split=keys["split"], slice=keys["slice"]), "nll")
     row["context_gain"] = gain and gain.value
     row["context_gain_ci_low"], row["context_gain_ci_high"] = gain and gain.ci_low, gain and gain.ci_high
+    row |= _over_shuffled(chosen, shuffled.where(split=keys["split"], slice=keys["slice"], horizon=keys["k"]))
     row["kept_step"] = whole.over_seeds("kept_step", reduce=np.min)
     row["ms_per_step"] = 1000 / frame_rate_hz if frame_rate_hz else None
     row["dnll_seed_sd"] = chosen.over_seeds("dnll", reduce=lambda v: np.std(v, ddof=1)) if row["seeds"] > 1 else None
     return row
+
+
+def _over_shuffled(here: Measurements, shuffled: Measurements) -> dict[str, Any]:
+    """The level gain less that of frames in random order, where the table has such a row."""
+    more = here.difference(shuffled, LEVEL_GAIN.name)
+    values = (more.value, more.ci_low, more.ci_high) if more else (None,) * 3
+    column = LEVEL_GAIN_OVER_SHUFFLED.name
+    return dict(zip((column, f"{column}_ci_low", f"{column}_ci_high"), values, strict=True))
 
 
 def _shown(rows: pd.DataFrame, table: dict[str, Any]) -> list[str]:

@@ -51,6 +51,10 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     for column, metric in columns.items():
         of_it = (column, *(f"{column}_{end}" for end in (*_BOUNDS, "seed_sd")), f"published_{column}")
         decimals |= {name: listed(metric).decimals for name in of_it if name in rows}
+    for wanted in shown["differences"]:
+        column = f"{wanted['metric']}_over_{wanted['name']}"
+        of_it = (column, *(f"{column}_{end}" for end in _BOUNDS))
+        decimals |= {name: listed(wanted["metric"]).decimals for name in of_it if name in rows}
     caption = f"{shown['caption']}, corpus {plan['corpus']}."
     return Sheet(rows, notes, decimals, caption=caption, columns=_for_people(rows, columns, shown))
 
@@ -138,6 +142,7 @@ def _rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -
                 row |= _values(part, metric, column, {**where, **at}, plan)
                 if seeds > 1:
                     row[f"{column}_seed_sd"] = part.over_seeds(metric, reduce=_sd)
+        row |= _differences(here, where, plan["shown"]["differences"])
         rows.append(row)
     made = pd.DataFrame(rows).dropna(axis="columns", how="all")
     if "slice" in made and (made["slice"] == "all").all():
@@ -165,6 +170,23 @@ def _values(
     values |= {f"{column}_{bound}": mine.over_seeds(metric, bound) for bound in _BOUNDS}
     lineage = kinds["representations"][where["representation"]]
     return values | {f"published_{column}": published(mine, metric, lineage=lineage, by=kind, **spot)}
+
+
+def _differences(
+    here: Measurements, where: dict[str, Any], differences: list[dict[str, str]]
+) -> dict[str, float | None]:
+    """What a row has more than other rows that its kind of table compares it with."""
+    found: dict[str, float | None] = {}
+    mode = where.get("mode", "")
+    for wanted in differences:
+        if not mode.startswith(wanted["of"]):
+            continue
+        other = wanted["other"].replace("*", mode.removeprefix(wanted["of"]))
+        mine, theirs = (here.where(**{**where, "mode": name}) for name in (mode, other))
+        if more := mine.difference(theirs, wanted["metric"]):
+            column = f"{wanted['metric']}_over_{wanted['name']}"
+            found |= {column: more.value, f"{column}_ci_low": more.ci_low, f"{column}_ci_high": more.ci_high}
+    return found
 
 
 def _sd(values: np.ndarray) -> float:

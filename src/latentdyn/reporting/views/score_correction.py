@@ -24,15 +24,18 @@ if TYPE_CHECKING:
 _SCORED = ("langevin", "score_only")  # the variants that the gate is about; the others are controls
 _WITH_INTERVALS = ("dnll", "cosine", "magnitude_ratio", "state_error_normalised", "skill", "divergence_horizon",
                    "correction_cosine", "correction_ratio")  # fmt: skip
+_ERROR = "state_error_normalised"
+_CONTROLS = {"noise_only": "noise", "gaussian_only": "gaussian", "shrink_only": "shrink"}  # and how columns name them
 _BY = ("representation", "predictor", "split", "forecast")
 _SHOWN = (  # in the forms for people; the CSV has all
     *_BY, "variant", "n_steps", "sigma", "n",
-    *(f"{name}{end}" for name in ("state_error_normalised", "skill", "cosine", "cosine_change", "divergence_horizon")
+    *(f"{name}{end}"
+      for name in (_ERROR, "state_error_change", "skill", "cosine", "cosine_change", "divergence_horizon")
       for end in ("", "_ci_low", "_ci_high")), "nonfinite", "denoising_loss", "denoising_loss_gaussian",
 )  # fmt: skip
 _GATE = "horizon_extended"  # of gates.yaml
 _DENOISING = ("denoising_loss", "denoising_loss_gaussian")
-_PANELS = ("cosine", "state_error_normalised")
+_PANELS = ("cosine", _ERROR)
 _LINES = ("-", ":", "-.", (0, (1, 4)), (0, (5, 4)))  # of levels, in their order
 
 
@@ -52,14 +55,18 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         "in deviations of the training frames, is corrected `n_steps` times by z ← z + η s(z, σ) + sqrt(2η) ξ, with "
         f"η = {plan['sampling']['step_size']:g} σ². s is the score of latents with noise of level `sigma`; ξ is "
         "Gaussian noise. `langevin` adds both terms, `noise_only` leaves out s, `score_only` leaves out ξ, and `none` "
-        "does not correct. The step that is scored leads from one corrected state to the next.",
+        "does not correct. `gaussian_only` and `shrink_only` are `score_only` without a network: with the score of a "
+        "Gaussian of the training frames, and with -z / (1 + σ²), which only shrinks a state towards the mean. The "
+        "step that is scored leads from one corrected state to the next.",
         "`dnll` (nats/frame, negative is good), `cosine` and `magnitude_ratio` are of the true Δx. "
         "`state_error_normalised` is of the state that a step starts from, over the data's spread. `skill` is the "
         "cosine over that of the ceiling. `divergence_horizon` is the first step that is lost: its mean cosine is "
         "within 2 standard errors of chance, or its mean state error exceeds the data's spread. Where no step is lost, "
         "it is one more than the number of steps. `correction_cosine` and `correction_ratio` compare what was added to "
-        "a state with the way from there to the true state: 0 is no help. `cosine_change` is the cosine less that of "
-        "`none`, over the same resampled speakers.",
+        "a state with the way from there to the true state: 0 is no help. `cosine_change` and "
+        "`state_error_change` are the cosine and the state error less those of `none`, over the same resampled "
+        "speakers; `state_error_over_..`, in the CSV, is the state error less that of a control with as many steps at "
+        "the same level.",
         "`denoising_loss` is the mean squared error, a dimension, with which the score model predicts the noise in "
         "frames of the split at that level; it is 1 without any model. `denoising_loss_gaussian` is that of a Gaussian "
         "with the covariance of training frames. Intervals are 95 % bootstraps over speakers. Everything that is "
@@ -164,18 +171,29 @@ def _row(here: Measurements, mine: Measurements, who: dict[str, Any], step: int 
     for metric in _WITH_INTERVALS:
         row[metric] = mine.over_seeds(metric)
         row |= {f"{metric}_ci_{bound}": mine.over_seeds(metric, f"ci_{bound}") for bound in ("low", "high")}
-    change = None
-    if who["variant"] not in ("none", "ceiling"):
-        uncorrected = here.where(mode=who["forecast"], correction="none").at_step(step)
-        change = mine.difference(uncorrected, "cosine")
-    for part in ("value", "ci_low", "ci_high"):
-        row["cosine_change" + ("" if part == "value" else f"_{part}")] = getattr(change, part) if change else math.nan
+    row |= _changes(here.where(mode=who["forecast"]).at_step(step), mine, who)
     if who["sigma"] is not None:
         of_the_model = here.where(sigma=who["sigma"])
         row |= {metric: of_the_model.over_seeds(metric) for metric in _DENOISING}
     row["nonfinite"] = round(mine.over_seeds("nonfinite") or 0)
     row["ms_per_step"] = 1000 / frame_rate_hz if frame_rate_hz else None
     return row
+
+
+def _changes(forecasts: Measurements, mine: Measurements, who: dict[str, Any]) -> dict[str, Any]:
+    """What a variant with a score changes of the same forecast without correction, and with a control."""
+    none = forecasts.where(correction="none")
+    compared = {"cosine_change": (none, "cosine"), "state_error_change": (none, _ERROR)}
+    for control, name in _CONTROLS.items():
+        alike = forecasts.where(correction=control, sigma=who["sigma"], langevin_steps=who["n_steps"])
+        compared[f"state_error_over_{name}"] = alike, _ERROR
+    found: dict[str, Any] = {}
+    for column, (other, metric) in compared.items():
+        asked = who["variant"] not in ("none", "ceiling") and (other is none or who["variant"] in _SCORED)
+        change = mine.difference(other, metric) if asked else None
+        for part in ("value", "ci_low", "ci_high"):
+            found[column + ("" if part == "value" else f"_{part}")] = getattr(change, part) if change else math.nan
+    return found
 
 
 def _verdicts(rows: pd.DataFrame) -> Iterator[str]:

@@ -72,6 +72,7 @@ def plan_of(lineage: str = "var", predictor: str = "linear_gaussian", key: str =
             "drawn": ["dnll", "energy"],
             "axis": "step",
             "across": None,
+            "differences": [],
         },
         "processes": {"r": settings_of("representations", "var", dim=2, radius=0.5)},
     }

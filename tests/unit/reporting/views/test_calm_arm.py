@@ -6,6 +6,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from latentdyn.diagnostics.records import SUMS
 from latentdyn.errors import UserError
 from latentdyn.reporting.views.calm_arm import draw, tabulate
 
@@ -49,6 +50,22 @@ def test_columns_show_their_own_measurements():
     assert (row["flops_per_frame"], row["generation_ms"]) == (3e6, 1.25)
     assert (row["energy_score_1"], row["energy_score_last"], row["energy_score_last_marginal"]) == (0.5, 4.0, 5.0)
     assert (row["energy_score_step_last"], row["energy_score_step_ceiling"]) == (0.5, 6.0)
+
+
+def test_scores_of_draws_are_set_beside_the_marginal_over_the_same_speakers():
+    measured = everything()
+    records = measured.records
+    drawn = records[(records["mode"] == "D_sampled") & (records["metric"] == "energy_score_state")]
+    same = {"energy_score_state": 0.0, "energy_score_state_baseline": 1.5}  # a speaker is as hard for both
+    sums = [
+        {**row, "metric": metric, "speaker_id": f"s{i}", "total": 4.0 * (i + more), "n": 4}
+        for row in drawn.to_dict("records") for metric, more in same.items() for i in range(3)
+    ]  # fmt: skip
+    measured = replace(measured, speakers=pd.DataFrame(sums)[list(SUMS)].astype(SUMS))
+    row = arms(tabulate(measured, TABLE, PLAN)).iloc[0]
+    for end in ("", "_ci_low", "_ci_high"):
+        assert row[f"energy_score_1_over_marginal{end}"] == pytest.approx(-1.5)
+        assert row[f"energy_score_last_over_marginal{end}"] == pytest.approx(-1.5)
 
 
 def test_the_innovation_is_what_the_context_leaves_of_white_frames_at_a_tenth_of_a_deviation():

@@ -156,6 +156,15 @@ def test_the_context_gain_is_the_paired_difference_from_the_twin_without_context
         assert row.context_gain_ci_high - row.context_gain_ci_low < 3  # though speakers differ by tens
 
 
+def test_a_level_gain_is_set_beside_that_of_frames_in_random_order_over_the_same_speakers(handmade):
+    for name, means in (("mimi", (-3.0, -9.0)), ("mimi__shuffled", (-1.0, -7.0))):  # intervals overlap
+        sums = {"level_gain": {f"s{i}": (4 * mean, 4) for i, mean in enumerate(means)}}
+        handmade.add({**VALUES, "level_gain": sum(means) / 2}, **{**MIMI, "representation": name}, speakers=sums)
+    columns = [f"level_gain_over_shuffled{end}" for end in ("", "_ci_low", "_ci_high")]
+    table = rows(handmade.measured, columns, representations=["mimi", "mimi__shuffled"], surrogates=["shuffled"])
+    assert table.iloc[0].tolist() == [-2.0] * 3 and table.iloc[1].isna().all()
+
+
 def test_a_twin_measured_on_other_speakers_is_refused(handmade):
     handmade.add(VALUES, **MIMI, speakers={"nll": {"s1": (1.0, 1), "s2": (1.0, 1)}})
     handmade.add(VALUES, representation="mimi", predictor="net__unconditional", speakers={"nll": {"s1": (1.0, 1)}})

@@ -1,6 +1,6 @@
 """The plain view: a row for each place that was measured, seeds averaged, nothing computed between rows."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pandas as pd
 import pytest
@@ -14,7 +14,7 @@ from latentdyn.reporting.views.plain import draw, tabulate
 
 TABLE = {"kind": "rank", "corpora": ["c"], "seeds": [0, 1], "splits": ["eval"], "representations": ["b", "a"]}
 SHOWN = {"about": "What a row is.", "caption": "All of it", "columns": [], "drawn": ["dnll", "energy"], "axis": None,
-         "across": None}  # fmt: skip
+         "across": None, "differences": []}  # fmt: skip
 PLAN = {
     "corpus": "c", "rows": ["b", "a"], "shown": SHOWN, "bootstrap_resamples": 20,
     "kinds": {"representations": {"a": "var", "b": "mimi"}, "predictors": {"p": "mdn"}, "keys": {}},
@@ -98,3 +98,22 @@ def test_values_of_one_place_stand_across():
         "dnll_1_ci_high",
     ]
     assert sheet.decimals["dnll_1"] == sheet.decimals["dnll_1_ci_low"] == DNLL.decimals
+
+
+def test_a_mode_stands_beside_the_one_that_it_is_compared_with_over_the_same_speakers():
+    modes = {"slow_a0.5": (2.0, 1.0), "turned_a0.5": (3.5, 2.5), "turned_a0.7": (0.0, 0.0), "held": (1.0, 1.0)}
+    found = measured(*(("b", "b", 0, here(ENERGY, sum(v) / 2, mode=mode)) for mode, v in modes.items()))
+    sums = [
+        {"measurement": "m", "representation": "b", "by": "b", "seed": 0, "split": "eval", "slice": "all", "mode": mode,
+         "metric": "energy", "speaker_id": f"s{i}", "total": 4 * value, "n": 4}
+        for mode, values in modes.items() for i, value in enumerate(values)
+    ]  # fmt: skip
+    found = replace(found, speakers=pd.DataFrame(sums, columns=list(SUMS)).astype(SUMS))
+    differences = [{"name": "turned", "metric": "energy", "of": "slow", "other": "turned*"},
+                   {"name": "held", "metric": "energy", "of": "slow", "other": "held"}]  # fmt: skip
+    plan = {**PLAN, "rows": ["b"], "shown": {**SHOWN, "differences": differences}}
+    rows = tabulate(found, TABLE, plan).rows.set_index("mode")
+    ends = ("", "_ci_low", "_ci_high")
+    assert [rows.loc["slow_a0.5", f"energy_over_turned{end}"] for end in ends] == [-1.5] * 3  # of each speaker
+    assert rows.loc["slow_a0.5", "energy_over_held"] == 0.5
+    assert rows.drop("slow_a0.5")["energy_over_turned"].isna().all()

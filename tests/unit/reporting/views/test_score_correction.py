@@ -23,8 +23,10 @@ LANGEVIN, NOISE, SCORE = (Mode("D", kind, 2, 0.5) for kind in ("langevin", "nois
 D, D_SAMPLED, CEILING = Mode("D", "none"), Mode("D_sampled", "none"), Mode("ceiling")
 
 
-def measurements(modes: dict[Mode, dict[str, float]], cosines: dict[Mode, list[float]] | None = None) -> Measurements:
-    """Records of {mode: {metric: value}}, all steps pooled; cosines: by mode, the mean of each speaker."""
+def measurements(
+    modes: dict[Mode, dict[str, float]], means: dict[Mode, list[float]] | None = None, metric: str = "cosine"
+) -> Measurements:
+    """Records of {mode: {metric: value}}, all steps pooled; means: by mode, that of `metric` of each speaker."""
     some = {"dnll": -1.0, "cosine": 0.2}
     pooled = {
         mode: {None: {**some, **({} if mode == CEILING else {"divergence_horizon": 2.0}), **values}}
@@ -33,9 +35,9 @@ def measurements(modes: dict[Mode, dict[str, float]], cosines: dict[Mode, list[f
     pooled[Mode(None, sigma=0.5)] = {None: {"denoising_loss": 0.5, "denoising_loss_gaussian": 0.6}}
     measured = injected(pooled)
     sums = [
-        {"representation": "r", "by": "p", "seed": 0, "split": "eval", **vars(mode), "metric": "cosine",
-         "speaker_id": f"s{i}", "total": 10 * cosine, "n": 10}
-        for mode, speakers in (cosines or {}).items() for i, cosine in enumerate(speakers)
+        {"representation": "r", "by": "p", "seed": 0, "split": "eval", **vars(mode), "metric": metric,
+         "speaker_id": f"s{i}", "total": 10 * mean, "n": 10}
+        for mode, speakers in (means or {}).items() for i, mean in enumerate(speakers)
     ]  # fmt: skip
     speakers = pd.DataFrame(sums, columns=list(SUMS)).astype(SUMS)
     return Measurements(measured.records, speakers, measured.worst_frames)
@@ -65,6 +67,21 @@ def test_the_change_of_the_cosine_is_over_the_same_speakers():
     row = score_correction.tabulate(measured, TABLE, PLAN).rows.iloc[1]
     for part in ("", "_ci_low", "_ci_high"):  # every speaker by as much: no doubt about it
         assert row[f"cosine_change{part}"] == pytest.approx(-0.05)
+
+
+def test_errors_are_set_beside_those_of_controls_with_as_many_steps_at_the_same_level():
+    shrunk, elsewhere = Mode("D", "shrink_only", 2, 0.5), Mode("D", "shrink_only", 2, 0.1)
+    errors = {D: [1.0, 1.4], SCORE: [0.8, 1.2], shrunk: [0.9, 1.3], elsewhere: [0.1, 0.1], NOISE: [1.1, 1.9]}
+    measured = measurements({mode: {} for mode in errors}, errors, "state_error_normalised")
+    table = {**TABLE, "variants": [*TABLE["variants"], "shrink_only"]}
+    rows = score_correction.tabulate(measured, table, PLAN).rows.set_index(["variant", "sigma"])
+    row = rows.loc[("score_only", 0.5)]
+    expected = {"state_error_change": -0.2, "state_error_over_shrink": -0.1, "state_error_over_noise": -0.5}
+    assert row[list(expected)].to_dict() == pytest.approx(expected)
+    assert row["state_error_over_shrink_ci_high"] == pytest.approx(-0.1)  # though the speakers differ by .4
+    assert rows.loc[("shrink_only", 0.5), "state_error_change"] == pytest.approx(-0.1)
+    assert math.isnan(rows.loc[("shrink_only", 0.5), "state_error_over_noise"]), "a control is compared with none"
+    assert "state_error_over_gaussian" not in rows, "it was not measured"
 
 
 @pytest.mark.parametrize(
