@@ -45,6 +45,12 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     notes = [f"Corpus `{plan['corpus']}`. {shown['about']}", " ".join(sentences)]
     if any(f"{name}_ci_low" in rows for name in columns):
         notes.append("Intervals are 95 % bootstraps over speakers.")
+    if shown["differences"]:
+        told = ", ".join(f"`{d['metric']}_over_{d['name']}`" for d in shown["differences"])
+        notes.append(
+            f"{told}: how much more a row has than the one beside it, over the same resampled speakers. A speaker with "
+            "a score that could not be given to both is left out."
+        )
     if any(name.startswith("published_") for name in rows):
         notes.append("Published values are of other speech and other training runs: compare, never mix.")
     decimals = {"sigma": 3}
@@ -182,11 +188,20 @@ def _differences(
         if not mode.startswith(wanted["of"]):
             continue
         other = wanted["other"].replace("*", mode.removeprefix(wanted["of"]))
+        metric = wanted["metric"]
         mine, theirs = (here.where(**{**where, "mode": name}) for name in (mode, other))
-        if more := mine.difference(theirs, wanted["metric"]):
-            column = f"{wanted['metric']}_over_{wanted['name']}"
+        more = _scored_alike(mine, theirs, metric).difference(_scored_alike(theirs, mine, metric), metric)
+        if more:
+            column = f"{metric}_over_{wanted['name']}"
             found |= {column: more.value, f"{column}_ci_low": more.ci_low, f"{column}_ci_high": more.ci_high}
     return found
+
+
+def _scored_alike(mine: Measurements, other: Measurements, metric: str) -> Measurements:
+    """Only the speakers of whom both have as many scores: a score that could not be given is in no pair."""
+    counts = [m.speakers[m.speakers["metric"] == metric].groupby("speaker_id")["n"].sum() for m in (mine, other)]
+    same = counts[0].index[counts[0].eq(counts[1].reindex(counts[0].index))]
+    return replace(mine, speakers=mine.speakers[mine.speakers["speaker_id"].isin(same)])
 
 
 def _sd(values: np.ndarray) -> float:
