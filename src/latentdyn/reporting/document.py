@@ -1,28 +1,30 @@
-"""One LaTeX document of several tables and figures, and how it is compiled where a LaTeX is installed."""
+"""One LaTeX document of several tables and figures, and how it is compiled where a LaTeX is installed.
+
+A figure stands on as many pages as its text needs to be read in print.
+"""
 
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from latentdyn.reporting.latex import latex_text
+from latentdyn.reporting.panels import Box, Page, Panels, pages
 
+_MARGIN_CM, _FOOT_IN, _WIDTH_IN, _HEIGHT_IN = 1.5, 30 / 72.27, 8.5, 11.0  # of a sheet of letter paper
+_CAPTION_IN = 1.0
 _HEAD = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
-\usepackage[margin=2cm]{geometry}
+\usepackage[margin=%gcm,includefoot]{geometry}
 \usepackage{booktabs,graphicx,longtable,pdflscape}
 \makeatletter
 \renewcommand{\@pnumwidth}{2.5em} %% room for three digits
 \renewcommand{\@tocrmarg}{4em plus 1fil} %% long names are not broken within: lines end where they may
-\newcommand{\shown}[2]{\begin{center}\def\@captype{figure}%%
-\includegraphics[width=\linewidth,height=.8\textheight,keepaspectratio]{#1}\caption{#2}\end{center}}
+\newcommand{\drawn}[3]{\begin{center}\def\@captype{figure}#1\caption{#2}\label{#3}\end{center}}
 \makeatother
-%% what is more than twice as wide as high stands on a page on its side
-\newcommand{\drawn}[2]{\sbox0{\includegraphics{#1}}\ifdim\wd0>2\ht0%%
-\begin{landscape}\shown{#1}{#2}\end{landscape}\else\shown{#1}{#2}\fi}
 \title{%s}
 \author{}
 \date{}
@@ -31,9 +33,6 @@ _HEAD = r"""\documentclass{article}
 \listoftables
 \listoffigures
 """
-_FIGURE = r"""\clearpage
-\drawn{%s.png}{%s}
-"""
 _LONGEST = 100  # rows of a table that is printed though it is drawn: about three pages
 _PASSES = 3  # a longtable knows the widths of its columns at the second, the list of tables their pages at the third
 _LIMIT_S = 300
@@ -41,12 +40,13 @@ _LIMIT_S = 300
 
 @dataclass(frozen=True)
 class Shown:
-    """One table of a document. caption: in plain text. n_rows: of the table. drawn: whether it has a figure."""
+    """One table of a document. caption: in plain text. n_rows: of the table. drawn: where the panels of its figure lie,
+    if it has one."""
 
     name: str
     caption: str
     n_rows: int
-    drawn: bool
+    drawn: Panels | None
 
 
 def document(title: str, tables: Sequence[Shown]) -> str:
@@ -54,7 +54,7 @@ def document(title: str, tables: Sequence[Shown]) -> str:
 
     Of a long table that is drawn, the figure alone is shown, and where its rows are.
     """
-    parts = [_HEAD % latex_text(title)]
+    parts = [_HEAD % (_MARGIN_CM, latex_text(title))]
     for table in tables:
         told = latex_text(f"{table.name}, drawn: Table ") + f"\\ref{{tab:{table.name}}}."
         if table.drawn and table.n_rows > _LONGEST:
@@ -62,8 +62,33 @@ def document(title: str, tables: Sequence[Shown]) -> str:
             told = latex_text(f"{table.caption} {rows}")
         else:
             parts.append(f"\\clearpage\n\\input{{{table.name}}}\n")
-        parts += [_FIGURE % (table.name, told)] if table.drawn else []
+        parts += _figure(table.name, told, table.drawn) if table.drawn else []
     return "".join([*parts, "\\end{document}\n"])
+
+
+def printed(panels: Panels) -> list[Page]:
+    """A figure as this document prints it."""
+    margins = 2 * _MARGIN_CM / 2.54
+    return pages(panels, _WIDTH_IN - margins, _HEIGHT_IN - margins - _FOOT_IN, _CAPTION_IN)
+
+
+def _figure(name: str, caption: str, panels: Panels) -> Iterator[str]:
+    """The pages of a figure; the first has the caption."""
+    shown = printed(panels)
+    for i, page in enumerate(shown):
+        strips = "\\\\[4pt]\n".join("".join(_box(name, box, page, panels) for box in strip) for strip in page.strips)
+        further = f"{strips}\\\\[8pt]\nFigure~\\ref{{fig:{name}}}, page {i + 1} of {len(shown)}"
+        text = f"\\begin{{center}}{further}\\end{{center}}" if i else f"\\drawn{{{strips}}}{{{caption}}}{{fig:{name}}}"
+        turned = f"\\begin{{landscape}}\n{text}\n\\end{{landscape}}" if page.landscape else text
+        yield f"\\clearpage\n{turned}\n"
+
+
+def _box(name: str, box: Box, page: Page, panels: Panels) -> str:
+    """A part of a figure as LaTeX shows it, which counts from the lower left, in points."""
+    left, top, right, bottom = box
+    places = (left, panels.height - bottom, right, panels.height - top)
+    view = " ".join(f"{72 * place:.1f}" for place in places)
+    return f"\\includegraphics[viewport={view},clip,scale={page.scale:.3f}]{{{name}.png}}"
 
 
 def compile_pdf(source: Path) -> str:

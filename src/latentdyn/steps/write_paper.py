@@ -14,6 +14,7 @@ from latentdyn.reporting.compute import compute_sheet
 from latentdyn.reporting.document import Shown, compile_pdf, document
 from latentdyn.reporting.forecasts import forecasts_sheet
 from latentdyn.reporting.origins import origins
+from latentdyn.reporting.panels import read_panels
 from latentdyn.reporting.sheet import write_sheet
 from latentdyn.reporting.stored import read_stored
 from latentdyn.steps.cli import run_step
@@ -44,8 +45,8 @@ def step(arguments: argparse.Namespace) -> None:
         shutil.copyfile(figure, folder / figure.name)
     title = f"Tables of corpus {arguments.corpus}"
     source = folder / "paper.tex"
-    drawn = {figure.stem for figure in arguments.figures}
-    shown = [Shown(name, sheet.caption, len(sheet.rows), name in drawn) for name, sheet in sheets.items()]
+    drawn = {figure.stem: read_panels(figure) for figure in arguments.figures}
+    shown = [Shown(name, sheet.caption, len(sheet.rows), drawn.get(name)) for name, sheet in sheets.items()]
     write_text(source, document(title, shown))
     told = compile_pdf(source)
     logging.info(told)

@@ -8,8 +8,11 @@ from matplotlib.figure import Figure
 
 from latentdyn.reporting import document as module
 from latentdyn.reporting.document import Shown, compile_pdf, document
+from latentdyn.reporting.panels import Panels
 from latentdyn.reporting.png import write_figure
 from latentdyn.reporting.sheet import Sheet, write_sheet
+
+HIGH = Panels(2.0, 10.0, [0.0, 5.0, 10.0], [0.0, 2.0], smallest_pt=6.0)  # two pages
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def source(tmp_path):
     figure.subplots().plot([0, 1])
     write_figure(figure, tmp_path / "exp_1.png")
     (tmp_path / "paper.tex").write_text(
-        document("Corpus a_b", [Shown("exp_1", "What", 3, True), Shown("long", "What", 3, False)]), encoding="utf-8"
+        document("Corpus a_b", [Shown("exp_1", "What", 3, HIGH), Shown("long", "What", 3, None)]), encoding="utf-8"
     )
     return tmp_path / "paper.tex"
 
@@ -53,11 +56,14 @@ def test_without_a_compiler_there_is_no_pdf_and_a_word_instead(source, monkeypat
 
 def test_a_long_table_that_is_drawn_is_a_figure_and_says_where_its_rows_are():
     tables = [
-        Shown("short", "Short.", 100, True),
-        Shown("a_b", "Long Δ & more.", 101, True),
-        Shown("c", "C.", 101, False),
+        Shown("short", "Short.", 100, HIGH),
+        Shown("a_b", "Long Δ & more.", 101, HIGH),
+        Shown("c", "C.", 101, None),
     ]
     text = document("t", tables)
     assert "\\input{short}" in text and "\\input{c}" in text and "\\input{a_b}" not in text
     assert "a_b.png" in text and "Long $\\Delta$ \\& more. Its 101 rows are in a\\_b.csv and in a\\_b.tex." in text
-    assert "\\drawn{short.png}{short, drawn: Table \\ref{tab:short}.}" in text
+    first, second, _ = text.split("[viewport=")[1:4]
+    assert first.startswith("0.0 360.0 144.0 720.0,clip,scale=1.000]{short.png}")  # from the lower left, in points
+    assert "}{short, drawn: Table \\ref{tab:short}.}{fig:short}" in first
+    assert second.startswith("0.0 0.0 144.0 360.0,clip,") and "Figure~\\ref{fig:short}, page 2 of 2" in second

@@ -22,7 +22,7 @@ def test_equal_figures_give_equal_files(tmp_path, form, start):
 
 def test_a_figure_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
     drawn = figure(1.0)
-    monkeypatch.setattr(drawn, "savefig", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr(drawn, "draw", lambda *args, **kwargs: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_figure(drawn, tmp_path / "a.png")
     assert not list(tmp_path.iterdir())

@@ -88,7 +88,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     handles, labels = figure.axes[-1].get_legend_handles_labels()
     first = figure.axes[0].get_legend_handles_labels()
     shown = dict(zip([*first[1], *labels], [*first[0], *handles], strict=True))
-    figure.legend(shown.values(), shown, loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    figure.legend(shown.values(), shown, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     return figure
 
 

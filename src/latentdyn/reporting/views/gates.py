@@ -4,6 +4,7 @@ Rows without a representation are decisions, which answer for all representation
 of this table is asked.
 """
 
+import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ _DECIMALS = {name: 3 for name in ("measured", "ci_low", "ci_high", "ceiling")}
 _BY = ("representation", "predictor")
 _SHOWN = ("gate", *_BY, "split", "measured", "ci_low", "ci_high", "comparison", "threshold", "against", "verdict",
           "ceiling", "why")  # fmt: skip
+_TITLE = 75  # characters of a line
 _COLORS = {"met": "C2", "not met": "C3", "undecided": "C1", "not comparable": "0.5"}
 
 
@@ -96,7 +98,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     rows = rows[rows["measured"].notna()]
     panels = list(rows.groupby("gate", sort=False))
     lengths = [len(mine) for _, mine in panels]
-    figure = Figure(figsize=(8, 0.9 * len(panels) + 0.25 * sum(lengths)), layout="constrained")
+    figure = Figure(figsize=(8, 0.9 * len(panels) + 0.2 * sum(lengths)), layout="constrained")
     axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=lengths)[:, 0]
     for axis, (_, mine) in zip(axes, panels, strict=True):
         mine = mine.iloc[::-1].astype({"measured": float, "ci_low": float, "ci_high": float})
@@ -107,9 +109,12 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
         places = mine[["representation", "predictor", "split"]].itertuples(index=False)
         names = [", ".join(word for word in place if isinstance(word, str)) for place in places]
         axis.set_yticks(range(len(mine)), names, fontsize=7)
+        axis.set_ylim(-0.7, len(mine) - 0.3)
+        axis.tick_params(axis="x", labelsize=7)
         gate = mine.iloc[0]
         axis.axvline(gate.threshold, color="0.4", linewidth=0.8, linestyle="--")
-        axis.set_title(f"{gate.gate}: {gate.comparison} {gate.threshold:g}. {gate.question}", fontsize=8)
+        question = textwrap.fill(f"{gate.gate}: {gate.comparison} {gate.threshold:g}. {gate.question}", _TITLE)
+        axis.set_title(question, fontsize=8)
     return figure
 
 

@@ -49,7 +49,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     from matplotlib.figure import Figure
 
     rows = memory_rows(measured, table, plan).iloc[::-1]
-    figure = Figure(figsize=(14, 1.5 + 0.3 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(13, 1.5 + 0.3 * len(rows)), layout="constrained")
     places = range(len(rows))
     for axis, (column, beside) in zip(figure.subplots(1, 2, sharey=True), _PANELS.items(), strict=True):
         value, low, high = (rows[f"{column}{end}"].astype(float) for end in ("", "_ci_low", "_ci_high"))

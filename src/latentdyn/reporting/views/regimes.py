@@ -86,7 +86,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
         axes[1].set_yscale("symlog", linthresh=1)  # an explosion must fit beside the rest
         axes[2].set_yscale("log")  # and a collapse
     figure.suptitle("Forecasts in mode D: no step after the first starts from the true state", fontsize=9)
-    figure.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles), fontsize=9, frameon=False)
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
     return figure
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from latentdyn.errors import UserError
 from latentdyn.families import VIEWS
+from latentdyn.reporting.document import printed
+from latentdyn.reporting.panels import SMALLEST_PT, read_panels
 from latentdyn.reporting.png import write_figure
 from latentdyn.reporting.sheet import write_sheet
 from tests.unit.reporting.views.everything import KINDS, everything, nothing, plan_of, table_of
@@ -53,6 +55,8 @@ def test_one_row_is_written_and_drawn(kind, view, tmp_path):
     assert not any(re.search(r"\boverflow\b", line) for line in markdown.splitlines()[2:] if line.startswith("|"))
     assert "nan" not in csv + latex and set(sheet.decimals) & set(sheet.rows)
     write_figure(view.draw(everything(), table_of(kind), plan_of()), tmp_path / "t.png")
+    panels = read_panels(tmp_path / "t.png")
+    assert all(page.scale * panels.smallest_pt >= SMALLEST_PT - 1e-9 for page in printed(panels))
 
 
 def test_an_overflow_is_told_and_drawn(kind, view, tmp_path):
