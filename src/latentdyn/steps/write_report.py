@@ -15,9 +15,9 @@ import latentdyn
 from latentdyn.files import write_text
 from latentdyn.provenance import source_commit, write_run_record
 from latentdyn.provenance.jobs import FOLDER, MANIFEST, runs
+from latentdyn.reporting.findings import findings
 from latentdyn.reporting.origins import material, origins, speech
 from latentdyn.reporting.page.audio import heard
-from latentdyn.reporting.page.findings import findings
 from latentdyn.reporting.page.judge import judge
 from latentdyn.reporting.page.names import names_of
 from latentdyn.reporting.page.render import Page, image_url, render

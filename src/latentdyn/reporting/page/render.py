@@ -13,9 +13,9 @@ from typing import Any
 
 import jinja2
 
+from latentdyn.reporting.findings import Topic, summary
 from latentdyn.reporting.origins import Origins
 from latentdyn.reporting.page.audio import Heard
-from latentdyn.reporting.page.findings import Topic, summary
 from latentdyn.reporting.page.judge import Judge
 from latentdyn.reporting.page.names import Name
 from latentdyn.reporting.page.tables import PageTable

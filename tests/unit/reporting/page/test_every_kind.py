@@ -7,7 +7,7 @@ import pytest
 
 from latentdyn.families import VIEWS
 from latentdyn.reporting.comparison import with_verdicts
-from latentdyn.reporting.page.findings import findings
+from latentdyn.reporting.findings import findings
 from latentdyn.reporting.page.tables import page_table
 from latentdyn.reporting.sheet import write_sheet
 from latentdyn.reporting.stored import read_stored, write_stored

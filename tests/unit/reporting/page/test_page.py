@@ -12,10 +12,10 @@ import soundfile
 
 from latentdyn.files import write_json
 from latentdyn.parquet import write_parquet
+from latentdyn.reporting.findings import findings, summary
 from latentdyn.reporting.origins import Origins, material, origins
 from latentdyn.reporting.page import tables
 from latentdyn.reporting.page.audio import heard
-from latentdyn.reporting.page.findings import findings, summary
 from latentdyn.reporting.page.judge import judge
 from latentdyn.reporting.page.render import Page, render
 from latentdyn.reporting.page.tables import page_table
