@@ -7,6 +7,7 @@ rule write_paper:
         sheets=lambda w: [f"results/{w.corpus}/tables/{name}.sheet.json" for name in paper_tables(w.corpus)],
         tables=lambda w: [f"results/{w.corpus}/tables/{name}.csv" for name in paper_tables(w.corpus)],
         figures=lambda w: [f"results/{w.corpus}/figures/{name}.png" for name in paper_tables(w.corpus)],
+        splits="results/{corpus}/splits.parquet",
     output:
         folder=directory("results/{corpus}/paper"),
     log:
@@ -20,10 +21,13 @@ rule write_paper:
         inputs=presence,
         code=code_digest("latentdyn.steps.write_paper", presentation=True),
         kind=lambda w: corpus_of(w).kind,
+        questions=questions(),
+        meanings=lambda w: canonical_json(meanings(CONFIG, w.corpus)),
         results="results/{corpus}",
     shell:
         "python -m latentdyn.steps.write_paper --corpus {wildcards.corpus:q} --corpus-kind {params.kind:q}"
-        " --results {params.results:q} --sheets {input.sheets:q} --figures {input.figures:q} --folder {output.folder:q} >{log:q} 2>&1"
+        " --results {params.results:q} --sheets {input.sheets:q} --figures {input.figures:q} --meanings {params.meanings:q}"
+        " --splits {input.splits:q} --folder {output.folder:q} >{log:q} 2>&1"
 
 
 localrules:

@@ -54,11 +54,17 @@ def heard_for(corpus):
     return found
 
 
+_REPORTING = Path(_SOURCE) / "latentdyn/reporting"
+
+
+def questions():
+    """Digests of the questions and of the gates, which say what is told of tables."""
+    return {"questions": file_sha256(_REPORTING / "questions.yaml"), "gates": gates_digest(["all"])}
+
+
 def looks():
-    """Digests of what a page is made of beside code: its template, styles and script, the questions and the gates."""
-    reporting = Path(_SOURCE) / "latentdyn/reporting"
-    files = [reporting / "questions.yaml", *sorted((reporting / "page").glob("report.*"))]
-    return {file.name: file_sha256(file) for file in files} | {"gates": gates_digest(["all"])}
+    """Digests of what a page is made of beside code: its template, styles and script, and what is told."""
+    return {file.name: file_sha256(file) for file in sorted((_REPORTING / "page").glob("report.*"))} | questions()
 
 
 def paper_tables(corpus):

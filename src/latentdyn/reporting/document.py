@@ -30,9 +30,8 @@ _HEAD = r"""\documentclass{article}
 \date{}
 \begin{document}
 \maketitle
-\listoftables
-\listoffigures
 """
+_LISTS = "\\clearpage\n\\listoftables\n\\listoffigures\n"
 _LONGEST = 100  # rows of a table that is printed though it is drawn: about three pages
 _PASSES = 3  # a longtable knows the widths of its columns at the second, the list of tables their pages at the third
 _LIMIT_S = 300
@@ -49,12 +48,15 @@ class Shown:
     drawn: Panels | None
 
 
-def document(title: str, tables: Sequence[Shown]) -> str:
+def document(title: str, tables: Sequence[Shown], before: str = "", after: str = "") -> str:
     """The text of a document that reads `{table}.tex` and shows `{table}.png` beside it.
 
     Of a long table that is drawn, the figure alone is shown, and where its rows are.
+
+    Args:
+        before, after: LaTeX that stands before the lists of tables and figures, and after the last of them.
     """
-    parts = [_HEAD % (_MARGIN_CM, latex_text(title))]
+    parts = [_HEAD % (_MARGIN_CM, latex_text(title)), before, _LISTS]
     for table in tables:
         told = latex_text(f"{table.name}, drawn: Table ") + f"\\ref{{tab:{table.name}}}."
         if table.drawn and table.n_rows > _LONGEST:
@@ -63,7 +65,7 @@ def document(title: str, tables: Sequence[Shown]) -> str:
         else:
             parts.append(f"\\clearpage\n\\input{{{table.name}}}\n")
         parts += _figure(table.name, told, table.drawn) if table.drawn else []
-    return "".join([*parts, "\\end{document}\n"])
+    return "".join([*parts, after, "\\end{document}\n"])
 
 
 def printed(panels: Panels) -> list[Page]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+import latentdyn
 from latentdyn.files import read_own_json
 from latentdyn.parquet import read_parquet
 
@@ -63,6 +64,24 @@ def origins(folder: Path) -> Origins:
     stages = [_stage(str(rule), jobs) for rule, jobs in table.groupby("rule", sort=False)]
     shared = {name: _joined(table[name]) for name in ("latentdyn", "commit", "python", "platform", "packages")}
     return Origins(stages, {name: value for name, value in shared.items() if value}, damaged)
+
+
+def facts_of(folder: Path, splits: Path | None, commit: str | None) -> dict[str, str]:
+    """What a document says of where it is from, by name: versions, speech, utterances, weights of codecs.
+
+    Args:
+        folder: of the corpus. splits: its splits.parquet, where speakers are to be counted. commit: of the code that
+            writes it, where that is known.
+
+    Raises:
+        UserError: a file is not as it was written.
+    """
+    facts = {"latentdyn": latentdyn.__version__}
+    if commit:
+        facts["commit"] = commit
+    if splits:
+        facts["speech"] = speech(splits)
+    return facts | material(folder)
 
 
 def speech(splits: Path) -> str:

@@ -1,6 +1,7 @@
 """Put the tables of a corpus together: CSV, Markdown and LaTeX beside the published values, and one document."""
 
 import argparse
+import json
 import logging
 import shutil
 import time
@@ -8,12 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from latentdyn.files import write_text
-from latentdyn.provenance import write_run_record
+from latentdyn.provenance import source_commit, write_run_record
 from latentdyn.reporting.comparison import with_verdicts
 from latentdyn.reporting.compute import compute_sheet
 from latentdyn.reporting.document import Shown, compile_pdf, document
+from latentdyn.reporting.findings import findings
 from latentdyn.reporting.forecasts import forecasts_sheet
-from latentdyn.reporting.origins import origins
+from latentdyn.reporting.front_matter import origins_and_names, what_holds
+from latentdyn.reporting.origins import facts_of, origins
 from latentdyn.reporting.panels import read_panels
 from latentdyn.reporting.sheet import write_sheet
 from latentdyn.reporting.stored import read_stored
@@ -28,6 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Path, required=True, help="folder of the corpus, whose run records are told")
     parser.add_argument("--sheets", type=Path, nargs="+", required=True, help="{table}.sheet.json, in order")
     parser.add_argument("--figures", type=Path, nargs="*", default=[], help="{table}.png of these tables")
+    parser.add_argument(
+        "--meanings", type=json.loads, default={}, help="JSON: what names stand for, of config.meanings"
+    )
+    parser.add_argument("--splits", type=Path, help="splits.parquet of the corpus, whose speakers are counted")
     parser.add_argument("--folder", type=Path, required=True, help="to write")
 
 
@@ -43,11 +50,13 @@ def step(arguments: argparse.Namespace) -> None:
         write_sheet(sheet, *(folder / f"{name}.{form}" for form in ("csv", "md", "tex")))
     for figure in arguments.figures:
         shutil.copyfile(figure, folder / figure.name)
+    facts = facts_of(arguments.results, arguments.splits, source_commit())
     title = f"Tables of corpus {arguments.corpus}"
     source = folder / "paper.tex"
     drawn = {figure.stem: read_panels(figure) for figure in arguments.figures}
     shown = [Shown(name, sheet.caption, len(sheet.rows), drawn.get(name)) for name, sheet in sheets.items()]
-    write_text(source, document(title, shown))
+    after = origins_and_names(facts, arguments.meanings)
+    write_text(source, document(title, shown, what_holds(findings(tables)), after))
     told = compile_pdf(source)
     logging.info(told)
     written = sorted(path for path in folder.iterdir() if path.name != "files.run.json")

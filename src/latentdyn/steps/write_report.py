@@ -11,12 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import latentdyn
 from latentdyn.files import write_text
 from latentdyn.provenance import source_commit, write_run_record
 from latentdyn.provenance.jobs import FOLDER, MANIFEST, runs
 from latentdyn.reporting.findings import findings
-from latentdyn.reporting.origins import material, origins, speech
+from latentdyn.reporting.origins import facts_of, origins
 from latentdyn.reporting.page.audio import heard
 from latentdyn.reporting.page.judge import judge
 from latentdyn.reporting.page.names import names_of
@@ -52,12 +51,7 @@ def step(arguments: argparse.Namespace) -> None:
     started = time.time()
     tables, missing = _read(arguments.sheets)
     certificates, _ = _read(arguments.certificates)
-    facts = {"written": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "latentdyn": latentdyn.__version__}
-    if commit := source_commit():
-        facts["commit"] = commit
-    if arguments.splits:
-        facts["speech"] = speech(arguments.splits)
-    facts |= material(arguments.results)
+    written = {"written": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
     page = Page(
         corpus=arguments.corpus,
         tables=[page_table(table) for table in tables],
@@ -68,7 +62,7 @@ def step(arguments: argparse.Namespace) -> None:
         heard=[],
         left_out=[],
         origins=origins(arguments.results),
-        facts=facts,
+        facts=written | facts_of(arguments.results, arguments.splits, source_commit()),
         settings={table.name: _settings(table) for table in tables},
         digests={table.name: table.sha256 for table in tables},
         rulegraph=rulegraph(_jobs(arguments.results, arguments.corpus)),

@@ -1,0 +1,60 @@
+"""What stands before the tables of the LaTeX document, and after them: what holds, where it is from, names."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from latentdyn.reporting.findings import Finding, Topic, summary
+from latentdyn.reporting.latex import latex_text
+
+_RULE = (
+    "Yes and no are said where the 95 % interval over held-out speakers lies on one side of what is asked. Beside "
+    "another row, that is the interval of the paired difference, or where a table has none, that the intervals of the "
+    "two rows do not meet. Else the answer is undecided. Intervals tell about other speakers, not about other training "
+    "runs. Of each answer, the rows of the lowest and of the highest value are named. The tables hold all of them."
+)
+
+
+def what_holds(topics: Sequence[Topic]) -> str:
+    """Every question by topic with its answers, each with its lowest and highest value; "" if nothing is asked."""
+    if not topics:
+        return ""
+    parts = ["\\section*{What holds, and what does not}\n", latex_text(f"{_RULE} {summary(topics)}"), "\n"]
+    for topic in topics:
+        parts.append(f"\\subsection*{{{latex_text(topic.head)}}}\n")
+        parts.append(_list(_told(finding) for finding in topic.findings))
+    return "\\begingroup\\raggedright\n" + "".join(parts) + "\\endgroup\n"
+
+
+def origins_and_names(facts: Mapping[str, str], meanings: Mapping[str, Any]) -> str:
+    """Where the document is from, and what names stand for.
+
+    Args:
+        facts: by name. meanings: as `config.meanings` gives them; empty where nobody told.
+    """
+    parts = ["\\clearpage\n\\section*{Where this is from}\n"] if facts else []
+    parts += [_list(latex_text(f"{name}: {value}") for name, value in facts.items())] if facts else []
+    for family, names in meanings.get("names", {}).items():
+        parts.append(f"\\section*{{What the names of {latex_text(family)} mean}}\n")
+        kinds = meanings["kinds"][family]
+        for kind in dict.fromkeys(kind for kind, _ in names.values()):
+            parts.append(f"\\paragraph{{{latex_text(kind)}.}} {latex_text(kinds[kind])}\n")
+            mine = {name: settings for name, (of, settings) in names.items() if of == kind}
+            parts.append(_list(latex_text(f"{name}: {said or 'as by default'}") for name, said in mine.items()))
+    return "\\begingroup\\raggedright\\small\n" + "".join(parts) + "\\endgroup\n" if parts else ""
+
+
+def _told(finding: Finding) -> str:
+    """A question with its answers, and what is to be compared with them."""
+    lines = [_answer(answer.word, answer.extent, answer.brief) for answer in finding.answers]
+    if finding.controls:
+        told = ", ".join(f"{reply.number} ({reply.row})" for _, reply in finding.controls[:2])
+        lines.append(latex_text(f"Not asked, but to be compared with: {told}"))
+    return latex_text(finding.question) + "\n" + _list(lines)
+
+
+def _answer(word: str, extent: str, brief: str) -> str:
+    return f"\\textbf{{{word}}} {latex_text(extent + (f': {brief}' if brief else ''))}"
+
+
+def _list(items: Iterator[str] | Sequence[str]) -> str:
+    return "\\begin{itemize}\n" + "".join(f"\\item {item}\n" for item in items) + "\\end{itemize}\n"
