@@ -23,7 +23,7 @@ rule write_paper:
         kind=lambda w: corpus_of(w).kind,
         questions=questions(),
         meanings=lambda w: canonical_json(meanings(CONFIG, w.corpus)),
-        results="results/{corpus}",
+        results=lambda w, input: os.path.dirname(input.splits),
     shell:
         "python -m latentdyn.steps.write_paper --corpus {wildcards.corpus:q} --corpus-kind {params.kind:q}"
         " --results {params.results:q} --sheets {input.sheets:q} --figures {input.figures:q} --meanings {params.meanings:q}"
