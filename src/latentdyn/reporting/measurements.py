@@ -160,6 +160,14 @@ class Measurements:
         """
         return combined([(self, metric), (other, metric)], np.subtract)
 
+    def difference_of_scores(self, other: "Measurements", metric: str) -> Comparison | None:
+        """As `difference`, of scores that cannot be given to every utterance: speakers of whom the two do not have
+        equally many are left out. None if no speaker is left."""
+        sums = [_speaker_sums(measured.speakers, metric)["n"] for measured in (self, other)]
+        alike = sums[0].index[sums[0].eq(sums[1].reindex(sums[0].index))]
+        pair = [replace(m, speakers=m.speakers[m.speakers["speaker_id"].isin(alike)]) for m in (self, other)]
+        return pair[0].difference(pair[1], metric)
+
     def ratio(self, other: "Measurements", metric: str) -> Comparison | None:
         """Mean of a metric here over its mean there; as for `difference`."""
         return combined([(self, metric), (other, metric)], np.divide)

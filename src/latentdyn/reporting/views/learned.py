@@ -26,7 +26,7 @@ from latentdyn.metrics import (
     STATE_INFORMATION_WHOLE,
     Metric,
 )
-from latentdyn.reporting.measurements import Measurements, unmeasured
+from latentdyn.reporting.measurements import Comparison, Measurements, unmeasured
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import title
 
@@ -155,12 +155,15 @@ def _over_controls(measured: Measurements, row: dict[str, Any], rows: list[dict[
             found.setdefault(column, (metric, _difference(*sides, metric, column)))
         column = f"{PESQ.name}_over_{other['kind']}"
         here, there = (_decoded(measured, r["representation"]) for r in (row, other))
-        found.setdefault(column, (PESQ, _difference(here, there, PESQ, column)))
+        found.setdefault(column, (PESQ, _change(here.difference_of_scores(there, PESQ.name), column)))
     return found
 
 
 def _difference(here: Measurements, there: Measurements, metric: Metric, column: str) -> dict[str, Any]:
-    change = here.difference(there, metric.name)
+    return _change(here.difference(there, metric.name), column)
+
+
+def _change(change: Comparison | None, column: str) -> dict[str, Any]:
     values = (None,) * 3 if change is None else (change.value, change.ci_low, change.ci_high)
     return dict(zip((column, *_bounds(column)), values, strict=True))
 
@@ -243,7 +246,8 @@ def _notes(
         "combinations of these, as many as the row has dimensions. They are fitted as well, and can be below a row.",
         "`.._over_{control}`, of rows that are neither the reference nor a control (`role`): how much more they have "
         "than the control of that kind and equal dimension, at the first horizon alone, and by how much they sound "
-        "better (`pesq`), with paired intervals. Look at the other horizons too: an order of rows may turn.",
+        "better (`pesq`), with paired intervals. A speaker with a PESQ that could not be given to both is "
+        "left out. Look at the other horizons too: an order of rows may turn.",
         "`reconstruction`: the share of the variance of the reference's frames that comes back from true frames. "
         "Compare rows at equal `reconstruction` (or `pesq`): a representation that keeps less can forecast less.",
         "`rate_kbit_per_s`: what frames cost to send with the help of their past, with noise that costs a set share of "

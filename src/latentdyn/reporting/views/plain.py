@@ -45,11 +45,11 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     notes = [f"Corpus `{plan['corpus']}`. {shown['about']}", " ".join(sentences)]
     if any(f"{name}_ci_low" in rows for name in columns):
         notes.append("Intervals are 95 % bootstraps over speakers.")
-    if shown["differences"]:
-        told = ", ".join(f"`{d['metric']}_over_{d['name']}`" for d in shown["differences"])
+    differences = {f"{d['metric']}_over_{d['name']}": d["metric"] for d in shown["differences"]}
+    if told := ", ".join(f"`{column}`" for column in differences if column in rows):
         notes.append(
-            f"{told}: how much more a row has than the one beside it, over the same resampled speakers. A speaker with "
-            "a score that could not be given to both is left out."
+            f"{told}, in the CSV: how much more a row has than the one beside it, over the same resampled speakers. A "
+            "speaker with a score that could not be given to both is left out."
         )
     if any(name.startswith("published_") for name in rows):
         notes.append("Published values are of other speech and other training runs: compare, never mix.")
@@ -57,10 +57,9 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     for column, metric in columns.items():
         of_it = (column, *(f"{column}_{end}" for end in (*_BOUNDS, "seed_sd")), f"published_{column}")
         decimals |= {name: listed(metric).decimals for name in of_it if name in rows}
-    for wanted in shown["differences"]:
-        column = f"{wanted['metric']}_over_{wanted['name']}"
+    for column, metric in differences.items():
         of_it = (column, *(f"{column}_{end}" for end in _BOUNDS))
-        decimals |= {name: listed(wanted["metric"]).decimals for name in of_it if name in rows}
+        decimals |= {name: listed(metric).decimals for name in of_it if name in rows}
     caption = f"{shown['caption']}, corpus {plan['corpus']}."
     return Sheet(rows, notes, decimals, caption=caption, columns=_for_people(rows, columns, shown))
 
@@ -190,18 +189,10 @@ def _differences(
         other = wanted["other"].replace("*", mode.removeprefix(wanted["of"]))
         metric = wanted["metric"]
         mine, theirs = (here.where(**{**where, "mode": name}) for name in (mode, other))
-        more = _scored_alike(mine, theirs, metric).difference(_scored_alike(theirs, mine, metric), metric)
-        if more:
+        if more := mine.difference_of_scores(theirs, metric):
             column = f"{metric}_over_{wanted['name']}"
             found |= {column: more.value, f"{column}_ci_low": more.ci_low, f"{column}_ci_high": more.ci_high}
     return found
-
-
-def _scored_alike(mine: Measurements, other: Measurements, metric: str) -> Measurements:
-    """Only the speakers of whom both have as many scores: a score that could not be given is in no pair."""
-    counts = [m.speakers[m.speakers["metric"] == metric].groupby("speaker_id")["n"].sum() for m in (mine, other)]
-    same = counts[0].index[counts[0].eq(counts[1].reindex(counts[0].index))]
-    return replace(mine, speakers=mine.speakers[mine.speakers["speaker_id"].isin(same)])
 
 
 def _sd(values: np.ndarray) -> float:

@@ -11,6 +11,7 @@ from latentdyn.metrics import (
     DECODED_SKILL,
     DIM,
     FRAME_RATE_HZ,
+    PESQ,
     PREDICTIVE_INFORMATION,
     RECONSTRUCTION,
     STATE_INFORMATION,
@@ -80,6 +81,29 @@ def test_what_is_judged_is_compared_with_controls_of_equal_dimension_alone(measu
     assert rows.decoded_skill_over_pca_ci_low["own"] == pytest.approx(0.15)
     others = rows.drop(index="own").filter(like="_over_")
     assert others.isna().all(axis=None) and np.isnan(rows.decoded_skill_over_pca["pca"])
+
+
+def test_a_speaker_without_a_score_is_in_no_difference_of_scores(measured):
+    at = {"split": "eval", "slice": "all", "mode": "noisy", "sigma": 0.0}
+    records, sums = [], []
+    for name, speakers in (
+        ("own", {"a": 2.0, "b": 3.0}),
+        ("pca", {"a": 1.5, "b": 2.0, "c": 9.0}),
+        ("x", {}),
+        ("wide", {}),
+    ):
+        who = {"measurement": "decoder_tolerance", "corpus": "c", "representation": name, "by": name, "seed": 0}
+        value = sum(speakers.values()) / len(speakers) if speakers else 4.0
+        records.append({**who, "regime": "none", "fitted_on": "c", **asdict(record(PESQ, value, 3, **at))})
+        sums += [{**who, **at, "metric": "pesq", "speaker_id": s, "total": v, "n": 1} for s, v in speakers.items()]
+    more = [pd.DataFrame(t, columns=list(c)).astype(c) for t, c in ((records, RECORDS), (sums, SUMS))]
+    both = [
+        pd.concat(pair, ignore_index=True) for pair in zip((measured.records, measured.speakers), more, strict=True)
+    ]
+    heard = Measurements(*both, measured.worst_frames, resamples=50)
+    rows = learned.tabulate(heard, {**TABLE, "groups": ["perception"]}, PLAN).rows.set_index("representation")
+    assert rows.pesq_over_pca["own"] == 0.75, "of a and b: c has no score of the own one"
+    assert (rows.pesq_over_pca_ci_low["own"], rows.pesq_over_pca_ci_high["own"]) == (0.5, 1.0)
 
 
 def test_the_line_of_the_figure_joins_what_no_other_row_beats(measured):

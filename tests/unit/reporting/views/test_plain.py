@@ -117,6 +117,10 @@ def test_a_mode_stands_beside_the_one_that_it_is_compared_with_over_the_same_spe
     assert [rows.loc["slow_a0.5", f"energy_over_turned{end}"] for end in ends] == [-1.5] * 3  # of each speaker
     assert rows.loc["slow_a0.5", "energy_over_held"] == 0.5
     assert rows.drop("slow_a0.5")["energy_over_turned"].isna().all()
+    (note,) = (note for note in tabulate(found, TABLE, plan).notes if "in the CSV" in note)
+    assert note.startswith("`energy_over_turned`, `energy_over_held`, in the CSV:")
+    alone = tabulate(measured(("b", "b", 0, here(ENERGY, 1.0, mode="slow"))), TABLE, plan)
+    assert not any("in the CSV" in note for note in alone.notes), "there is nothing to set it beside"
     lost = found.speakers[~((found.speakers["mode"] == "held") & (found.speakers["speaker_id"] == "s1"))]
     rows = tabulate(replace(found, speakers=lost), TABLE, plan).rows.set_index("mode")
     assert rows.loc["slow_a0.5", "energy_over_held"] == 1.0, "of s0 alone: s1 has no score of the other mode"
