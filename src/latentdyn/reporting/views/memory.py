@@ -74,7 +74,8 @@ def memory_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, A
         if _gains(row):
             row["helps"] = "yes"
         else:
-            row["helps"] = "no" if gained.get(control) else "unknown"
+            open_ = any(np.isnan(row[f"{column}_ci_high"]) for column in _TWINS.values())
+            row["helps"] = "no" if gained.get(control) and not open_ else "unknown"
     return pd.DataFrame(rows).astype({"n": "Int64"})
 
 
@@ -136,7 +137,7 @@ def _notes(plan: dict[str, Any]) -> Iterator[str]:
     yield (
         f"Rows `..__{CONTROL}` are the positive control: frames about 64 anchors, of which a random table of the last "
         "two tells the next. `helps` is `yes` where both intervals lie below 0, whatever the control says. It is `no` "
-        "only where the same memory gains on the control of these latents; otherwise it is `unknown`."
+        "only where both are known and the same memory gains on the control of these latents; else it is `unknown`."
     )
 
 

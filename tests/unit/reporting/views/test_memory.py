@@ -59,6 +59,12 @@ def test_no_gain_says_something_only_beside_a_control_that_gained(handmade, own,
     assert len(told) == 1 and ("did not gain" in told[0]) == (helps[1] != "yes")
 
 
+def test_an_overflow_says_nothing_whatever_the_control_gained(handmade):
+    measure(handmade, "r", own=(0.0, np.inf))
+    measure(handmade, "r__looked_up")
+    assert tabulate(handmade.measured, TABLE, PLAN).rows["helps"].tolist() == ["unknown", "yes"]
+
+
 def test_without_a_control_no_gain_says_nothing(handmade):
     measure(handmade, "r", widened=(0.0, 4.0))
     sheet = tabulate(handmade.measured, TABLE, {**PLAN, "rows": ["r"]})
