@@ -5,7 +5,6 @@ keys mean, the file says at its top. How a gate is judged, `gates` says.
 """
 
 import hashlib
-import math
 from collections.abc import Collection
 from functools import cache
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from latentdyn.metrics import METRICS
+from latentdyn.metrics import MEASURED, METRICS
 from latentdyn.reporting.entries import Entry, Named, read_entries
 
 CRITERIA = Path(__file__).with_name("gates.yaml")
@@ -65,19 +64,18 @@ class Gate(Question):
     optional: bool = False
     in_mimi_units: bool = False
 
-    def met_by(self, value: float) -> bool:
-        """Whether this value is on the right side of the threshold; an overflow never is."""
-        return math.isfinite(value) and (value > self.threshold if self.comparison == ">" else value < self.threshold)
-
     @model_validator(mode="after")
     def _of_a_metric(self) -> Self:
         if self.metric not in METRICS:
             raise ValueError(f"there is no metric {self.metric!r}")
+        if self.measurement not in MEASURED:
+            raise ValueError(f"there is no measurement {self.measurement!r}")
         return self
 
 
 class Joint(Question):
-    """A question that several gates answer together, which are named before it."""
+    """A question that several gates answer together, which are named before it. some: of gates on one measurement, none
+    of which sets a row beside another."""
 
     every: tuple[str, ...] = Field(min_length=1)
     some: tuple[Literal["clusters", "sigma", "langevin_steps"], ...] = ()
@@ -120,12 +118,21 @@ class Criteria(Entry):
 
     @model_validator(mode="after")
     def _names_are_of_gates(self) -> Self:
-        known: set[str] = set()
+        known: dict[str, Gate | Joint] = {}
         for gate in self.gates.root:
             if isinstance(gate, Joint) and (unknown := [name for name in gate.every if name not in known]):
                 raise ValueError(f"gates.{gate.name}.every: no gate before it has the name {', '.join(unknown)}")
-            known.add(gate.name)
+            if isinstance(gate, Joint) and gate.some:
+                parts = [known[name] for name in gate.every]
+                alone = [part for part in parts if isinstance(part, Gate) and part.beside is None]
+                if len(alone) < len(parts) or len({part.measurement for part in alone}) > 1:
+                    raise ValueError(
+                        f"gates.{gate.name}.every: with `some`, each is a gate on one measurement, without `beside`"
+                    )
+            known[gate.name] = gate
         for decision in self.decisions.root:
+            if decision.name in known:
+                raise ValueError(f"decisions.{decision.name}: a gate has this name")
             named = [name for part in decision.every for name in (*part.some, *part.none)]
             if unknown := [name for name in named if name not in known]:
                 raise ValueError(f"decisions.{decision.name}.every: no gate has the name {', '.join(unknown)}")

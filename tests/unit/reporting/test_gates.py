@@ -41,11 +41,6 @@ def test_a_value_beside_its_threshold(value, interval, comparison, threshold, ex
     assert compare(value, *interval, comparison, threshold).verdict == expected
 
 
-def test_a_value_alone_meets_a_threshold_if_it_is_beyond_it():
-    extends = gate("horizon_extended")  # above 8
-    assert [extends.met_by(value) for value in (9.0, 8.0, math.inf, math.nan)] == [True, False, False, False]
-
-
 @pytest.mark.parametrize(
     ("parts", "all_of_them", "any_of_them"),
     [
@@ -242,6 +237,7 @@ GATE = (
     "{name: a, source: s, question: q, topic: t, published: p, measurement: lagged, metric: dnll, comparison: '>', "
     "threshold: 1.0"
 )
+JOINT = "{name: j, source: s, question: q, topic: t, published: p, every: [a], some: [sigma]}"
 
 
 @pytest.mark.parametrize(
@@ -258,6 +254,14 @@ GATE = (
          r"decisions\.d\.every: no gate has the name x"),
         ("gates: [{name: j, source: s, question: q, topic: t, published: p, every: [x]}]\ndecisions: []",
          r"gates\.j\.every: no gate before it has the name x"),
+        (f"gates: [{GATE}}}]\ndecisions: [{{name: a, source: s, question: q, topic: t, published: p, "
+         "every: [{some: [a], without: w}]}]",
+         r"decisions\.a: a gate has this name"),
+        (f"gates: [{GATE.replace('lagged', 'laged')}}}]\ndecisions: []", r"gates\.a: there is no measurement 'laged'"),
+        (f"gates: [{GATE}, beside: {{correction: none}}}}, {JOINT}]\ndecisions: []",
+         r"gates\.j\.every: with `some`, each is a gate on one measurement, without `beside`"),
+        (f"gates: [{GATE}}}, {GATE.replace('name: a', 'name: b').replace('lagged', 'injection')}}}, "
+         f"{JOINT.replace('[a]', '[a, b]')}]\ndecisions: []", r"gates\.j\.every: with `some`, each is"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_file_and_dotted_path(tmp_path, text, told):

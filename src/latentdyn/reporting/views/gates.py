@@ -203,6 +203,8 @@ def _ceiling(question: Question, here: Measurements) -> float | None:
     this."""
     if not (isinstance(question, Gate) and question.metric == "cosine" and question.at.mode == "D"):
         return None
+    if question.at.step is None:
+        return None
     ceiling = here.where(mode="ceiling")
     steps = ceiling.records["step"].dropna()
     known = steps[steps <= question.at.step]

@@ -13,6 +13,7 @@ import pandas as pd
 from latentdyn.correction.variants import FORECASTS, KINDS, SamplingSettings
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.criteria import gate
+from latentdyn.reporting.gates import Judgement, compare, every
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import in_frames
@@ -198,30 +199,40 @@ def _changes(forecasts: Measurements, mine: Measurements, who: dict[str, Any]) -
 
 def _verdicts(rows: pd.DataFrame) -> Iterator[str]:
     """The gate of each representation, predictor, split and forecast. It is judged by one variant with a score: the one
-    with the longest horizon among those that keep the cosine, or among all if none keeps it."""
+    with the longest horizon among those that keep the cosine, or among all if none keeps it. The horizon is far enough,
+    or is not, where its interval lies on one side of the threshold."""
     forecasts = rows[rows["forecast"].notna()]
     for names, group in forecasts.groupby(["representation", "predictor", "split", "forecast"], sort=False):
         none = group[group["variant"] == "none"]
         scored = group[group["variant"].isin(_SCORED)]
         if none.empty or scored.empty:
             continue
-        before, keeps = none.iloc[0]["divergence_horizon"], scored.apply(_keeps_the_cosine, axis=1)
-        best = (scored[keeps] if keeps.any() else scored).sort_values("divergence_horizon", kind="stable").iloc[-1]
-        after, change = best["divergence_horizon"], best["cosine_change"]
+        before, keeps = _far_enough(none.iloc[0]), scored.apply(_keeps_the_cosine, axis=1)
+        among = scored[keeps] if keeps.any() else scored
+        best = among.sort_values("divergence_horizon", kind="stable", na_position="first").iloc[-1]
+        after, change = _far_enough(best), best["cosine_change"]
         bounds = [best[f"cosine_change_ci_{bound}"] for bound in ("low", "high")]
         interval = "" if any(map(math.isnan, bounds)) else f" [{bounds[0]:.3f}, {bounds[1]:.3f}]"
-        passed = _far_enough(after) and bool(keeps[best.name])
-        needless = " Without correction it is above, too: there is nothing to extend." if _far_enough(before) else ""
+        verdict = every([after, Judgement("met" if keeps[best.name] else "not met")]).verdict
+        needless = before.verdict == "met"
+        told = " Without correction it is above, too: there is nothing to extend." if needless else ""
         yield (
             f"Gate (seed 003 §6.2: a divergence horizon above {gate(_GATE).threshold:g}, the cosine not lower "
-            f"than without correction), `{'`, `'.join(names)}`: **{'passed' if passed else 'not passed'}**. "
-            f"Horizon {after:g}, without correction {before:g}; cosine changed by {change:.3f}{interval}. "
-            f"Best: {best['variant']}, {best['n_steps']} steps at sigma {best['sigma']:g}.{needless}"
+            f"than without correction), `{'`, `'.join(names)}`: **{verdict}**. "
+            f"Horizon {_horizon(best)}, without correction {_horizon(none.iloc[0])}; cosine changed by {change:.3f}"
+            f"{interval}. Best: {best['variant']}, {best['n_steps']} steps at sigma {best['sigma']:g}.{told}"
         )
 
 
-def _far_enough(horizon: float) -> bool:
-    return gate(_GATE).met_by(horizon)
+def _far_enough(row: pd.Series) -> Judgement:
+    asked = gate(_GATE)
+    value, low, high = (row[f"divergence_horizon{end}"] for end in ("", "_ci_low", "_ci_high"))
+    return compare(value, low, high, asked.comparison, asked.threshold)
+
+
+def _horizon(row: pd.Series) -> str:
+    low, high = (row[f"divergence_horizon_ci_{bound}"] for bound in ("low", "high"))
+    return f"{row['divergence_horizon']:g}" + ("" if pd.isna(low) or pd.isna(high) else f" [{low:g}, {high:g}]")
 
 
 def _keeps_the_cosine(row: pd.Series) -> bool:

@@ -87,30 +87,42 @@ def test_errors_are_set_beside_those_of_controls_with_as_many_steps_at_the_same_
 @pytest.mark.parametrize(
     ("horizon", "cosines", "verdict"),
     [
-        (9.0, [0.2, 0.2], "passed"),
-        (8.0, [0.9, 0.9], "not passed"),  # above 8 is asked
-        (17.0, [0.05, 0.05], "not passed"),  # stable, but without the signal
-        (17.0, [0.0, 0.5], "passed"),  # lower for one speaker, higher for the other
+        ((9.0, 9.0, 10.0), [0.2, 0.2], "met"),
+        ((9.0, 8.0, 10.0), [0.2, 0.2], "undecided"),  # above 8 is asked
+        ((7.0, 6.0, 7.0), [0.9, 0.9], "not met"),
+        ((17.0, 16.0, 17.0), [0.05, 0.05], "not met"),  # stable, but without the signal
+        ((17.0, 16.0, 17.0), [0.0, 0.5], "met"),  # lower for one speaker, higher for the other
+        ((17.0, 5.0, 17.0), [0.0, 0.0], "not met"),  # whatever the horizon is
     ],
 )
 def test_the_gate_asks_for_the_horizon_and_for_the_cosine(horizon, cosines, verdict):
     modes = {D: {"divergence_horizon": 2.0}, SCORE: {"divergence_horizon": horizon}}
     (note,) = gates(measurements(modes, {D: [0.1, 0.1], SCORE: cosines}))
-    assert f"**{verdict}**. Horizon {horizon:g}, without correction 2;" in note and "score_only, 2 steps" in note
+    told = "{:g} [{:g}, {:g}]".format(*horizon)
+    assert f"**{verdict}**. Horizon {told}, without correction 2;" in note and "score_only, 2 steps" in note
 
 
-def test_controls_pass_no_gate_and_what_keeps_the_cosine_comes_first():
-    modes = {D: {"divergence_horizon": 2.0}, NOISE: {"divergence_horizon": 17.0},
-             LANGEVIN: {"divergence_horizon": 12.0}, SCORE: {"divergence_horizon": 9.0}}  # fmt: skip
+def test_a_horizon_that_was_not_measured_is_not_the_longest():
+    modes = {D: {"divergence_horizon": 2.0}, LANGEVIN: {"divergence_horizon": (9.0, 9.0, 9.0)},
+             SCORE: {"divergence_horizon": math.nan}}  # fmt: skip
+    (note,) = gates(measurements(modes, {D: [0.1, 0.1], LANGEVIN: [0.2, 0.2], SCORE: [0.2, 0.2]}))
+    assert "**met**" in note and "Best: langevin" in note
+
+
+def test_controls_meet_no_gate_and_what_keeps_the_cosine_comes_first():
+    modes = {D: {"divergence_horizon": 2.0}, NOISE: {"divergence_horizon": (17.0, 17.0, 17.0)},
+             LANGEVIN: {"divergence_horizon": (12.0, 12.0, 12.0)},
+             SCORE: {"divergence_horizon": (9.0, 9.0, 9.0)}}  # fmt: skip
     same = [0.1, 0.3]
     measured = measurements(modes, {D: same, NOISE: same, LANGEVIN: [0.0, 0.0], SCORE: same})
     (note,) = gates(measured)
-    assert "Horizon 9," in note and "Best: score_only" in note and "**passed**" in note
+    assert "Horizon 9 [9, 9]," in note and "Best: score_only" in note and "**met**" in note
     assert gates(measured, {**TABLE, "variants": ["langevin", "score_only"]}) == []  # nothing to compare with
 
 
 def test_a_horizon_that_needed_no_extension_is_said_to():
-    modes = {D: {"divergence_horizon": 17.0}, SCORE: {"divergence_horizon": 17.0}}
+    far = {"divergence_horizon": (17.0, 16.0, 17.0)}
+    modes = {D: far, SCORE: far}
     (note,) = gates(measurements(modes, {D: [0.1, 0.1], SCORE: [0.1, 0.1]}))
     assert "nothing to extend" in note
 
