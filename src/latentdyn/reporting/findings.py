@@ -3,6 +3,7 @@
 A row that several tables have is told once. What one table cannot answer is told only if no other does.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,19 +37,25 @@ class Answer:
         return f"in {n} of {self.of} rows"
 
     @property
-    def ends(self) -> list[Row]:
-        """The rows of the lowest and of the highest value, where these differ."""
-        numbers = sorted((row for row in self.rows if row[1].value == row[1].value), key=lambda row: row[1].value)
-        return [numbers[0], numbers[-1]] if numbers and numbers[0][1].value < numbers[-1][1].value else []
-
-    @property
     def brief(self) -> str:
-        """The lowest and the highest number with their rows, without intervals; "" of what is not decided."""
+        """Of each column, the lowest and the highest number with their rows, without intervals. "" of what is not
+        decided, and of several rows without numbers."""
         if self.verdict not in ("yes", "no"):
             return ""
-        shown = [reply for _, reply in self.ends or self.rows[:1]]
-        told = " to ".join(f"{reply.number} ({reply.row})" for reply in shown)
-        return f"{shown[0].column} {told}".lstrip()
+        mine = [reply for _, reply in self.rows]
+        if len(mine) == 1:
+            return _range(mine)
+        numbers = sorted((reply for reply in mine if not math.isnan(reply.value)), key=lambda reply: reply.value)
+        columns = dict.fromkeys(reply.column for reply in numbers)
+        return "; ".join(_range([reply for reply in numbers if reply.column == column]) for column in columns)
+
+
+def _range(replies: Sequence[Reply]) -> str:
+    """The first and the last of some replies of one column; a number that all of them have stands without a row."""
+    ends = [replies[0], replies[-1]] if replies[0].value < replies[-1].value else [replies[0]]
+    named = len(ends) == 2 or len(replies) == 1
+    told = " to ".join(f"{reply.number} ({reply.row})" if named else reply.number for reply in ends)
+    return f"{ends[0].column} {told}".lstrip()
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,11 @@ class Topic:
     head: str
     findings: Sequence[Finding]
 
+    @property
+    def short(self) -> list[Finding]:
+        """Those that a page begins with: they lead, and have an answer."""
+        return [finding for finding in self.findings if finding.leads and finding.kind != "missing"]
+
 
 def findings(tables: Iterable[StoredSheet]) -> list[Topic]:
     """All answers of some tables by topic: questions that lead first, then those that have an answer."""
@@ -98,7 +110,7 @@ def _finding(question: str, rows: Sequence[Row]) -> Finding | None:
     given = {verdict: [row for row in told if row[1].verdict == verdict] for verdict in _WORDS}
     answers = [Answer(verdict, mine, len(told)) for verdict, mine in given.items() if mine]
     controls = _told_once(row for row in rows if not row[1].verdict)
-    return Finding(question, answers, controls, rows[0][1].leads) if answers else None
+    return Finding(question, answers, controls, any(reply.leads for _, reply in rows)) if answers else None
 
 
 def _told_once(rows: Iterable[Row]) -> list[Row]:
@@ -106,12 +118,13 @@ def _told_once(rows: Iterable[Row]) -> list[Row]:
 
     Where a whole table cannot answer, that is told only if no other row answers.
     """
-    found: dict[Any, Row] = {}
-    for number, (table, reply) in enumerate(rows):
+    told: list[Row] = []
+    by: dict[Any, str] = {}  # which table told it first; within one, no two rows are the same
+    for table, reply in rows:
         place = {name: value for name, value in reply.place.items() if name not in _FOLLOWS}
-        numbers = (reply.value, reply.low, reply.high) if reply.value == reply.value else (reply.said,)
-        found.setdefault((*place.items(), *numbers) if place else number, (table, reply))
-    told = list(found.values())
+        numbers = (reply.said,) if math.isnan(reply.value) else (reply.value, reply.low, reply.high)
+        if not place or by.setdefault((*place.items(), *numbers), table) == table:
+            told.append((table, reply))
     answered = any(reply.verdict != "missing" for _, reply in told)
     return [row for row in told if not answered or row[1].place or row[1].verdict != "missing"]
 

@@ -164,6 +164,56 @@ def test_a_question_that_all_rows_answer_alike_is_counted_with_its_answer():
         assert words.replace("1 are", "1 is") in summary(topics)
 
 
+def brief(*tables: StoredSheet) -> list[str]:
+    ((finding,),) = (topic.findings for topic in findings(tables))
+    return [answer.brief for answer in finding.answers]
+
+
+def rows_of(table: StoredSheet, **columns: object) -> StoredSheet:
+    return replace(table, sheet=replace(table.sheet, rows=table.sheet.rows.assign(**columns)))
+
+
+def test_in_brief_numbers_of_one_column_are_told_with_their_rows():
+    low = rows_of(stored("t"), cosine=[0.7, 0.8], cosine_ci_low=[0.6, 0.7], cosine_ci_high=0.9)
+    assert brief(low) == ["cosine 0.700 (p) to 0.800 (q)"]
+    assert brief(rows_of(low, cosine=0.8)) == ["cosine 0.800"], "both rows have it"
+    assert brief(stored("t")) == ["cosine 0.700 (p)", "cosine 0.200 (q)"]
+
+
+def of_kind(kind: str, **columns: object) -> StoredSheet:
+    return StoredSheet(kind, "0" * 64, {"kind": kind}, {}, Sheet(pd.DataFrame(columns), []))
+
+
+def test_in_brief_numbers_of_several_columns_are_told_apart_and_words_not_at_all():
+    place = {"predictor": "p", "split": "eval", "slice": "all", "k": 1}
+    column, ends = "level_gain_over_shuffled", ("", "_ci_low", "_ci_high")
+    lagged = of_kind("lagged", representation=["x", "y"], **place, **{f"{column}{end}": -3.0 for end in ends})
+    gains = {f"level_gain{end}": [-50.0, -2.0] for end in ends}
+    codes = of_kind("quantization", representation=["z", "z__shuffled"], **place, **gains)
+    assert brief(lagged, codes) == ["level_gain -50 (z); level_gain_over_shuffled -3"]
+    told = {"predictor": ["p", "q"], "helps": "no", "over_widened": [1.0, 2.0]}
+    assert brief(of_kind("memory", representation="x", **told)) == [""], "no row speaks for the others"
+
+
+def test_rows_of_one_table_with_the_same_numbers_are_all_told():
+    bounded = dict.fromkeys(("unbounded", "unbounded_ci_low", "unbounded_ci_high"), 0.0)
+    table = of_kind("free_runs", representation="x", mode="sampled", regime=["noisy", "unrolled"], **bounded)
+    ((finding,),) = (topic.findings for topic in findings([table, replace(table, name="u")]))
+    assert [(answer.word, answer.extent) for answer in finding.answers] == [("Yes", "in all 2 rows")]
+
+
+def test_a_question_that_leads_does_so_in_whatever_order_tables_come():
+    question = "Do free runs stay bounded (fewer than one in a hundred leave the data far behind)?"
+    gates = gates_of("gates", gate="runs_bounded", question=question)
+    runs = of_kind("free_runs", representation="x", mode=["sampled"], unbounded=0.5)
+    for order in ([gates, runs], [runs, gates]):
+        (topic,) = findings(order)
+        assert [finding.question for finding in topic.short] == [question]
+    (topic,) = found = findings([gates])
+    assert topic.short == [], "nothing answers it"
+    assert "In short" not in render(page(topics=found)) and "In short" in render(page(topics=findings([gates, runs])))
+
+
 def gates_of(name: str, **columns: object) -> StoredSheet:
     rows = {"gate": "direction_sustained", "representation": None, "predictor": None, "split": "eval",
             "measured": None, "ci_low": None, "ci_high": None, "comparison": ">", "threshold": 0.6,
