@@ -2,9 +2,9 @@
 
 An answer is yes or no where the row's 95 % interval lies on one side of what it is compared with. Where it does not, or
 where there is no interval, the question is undecided; where there is no number, the answer is missing. An overflow is
-never a yes. Rows of surrogates and of published values are compared with, and are not asked. A table that has answered
-a question in a column of its own is asked what stands there. Rows that a question names as its controls are shown
-beside its answers.
+never a yes, and beside one nothing is decided. Rows of surrogates and of published values are compared with, and are
+not asked; nor are gates on speakers of training. A table that has answered a question in a column of its own is asked
+what stands there. Rows that a question names as its controls are shown beside its answers.
 """
 
 import math
@@ -12,13 +12,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from string import Formatter
 from typing import Any, Literal
 
 import pandas as pd
 from pydantic import Field, model_validator
 
+from latentdyn.errors import UserError
 from latentdyn.metrics import metric
-from latentdyn.reporting.criteria import criteria
+from latentdyn.reporting.criteria import CRITERIA, Decision, Gate, Joint, criteria
 from latentdyn.reporting.entries import Entry, Named, read_entries
 from latentdyn.reporting.sheet import Sheet, cell
 
@@ -30,6 +32,7 @@ QUESTIONS = Path(__file__).with_suffix(".yaml")
 PLACES = ("process", "representation", "predictor", "seed", "by", "a", "b", "metric", "diagnostic", "split", "slice",
           "k", "mode", "step", "sigma", "clusters", "correction", "variant", "forecast", "n_steps", "langevin_steps",
           "target", "linear_skip", "target_axes", "regime", "gate")  # fmt: skip
+_FACTS = ("origin", "role")  # further columns by which rows are chosen
 _BEFORE = {"k": "k =", "sigma": "σ =", "clusters": "K =", "n_steps": "steps", "langevin_steps": "steps"}
 _GATES: dict[str, Verdict] = {"met": "yes", "not met": "no", "undecided": "undecided"}
 _TOLD: dict[str, Verdict] = {"yes": "yes", "no": "no"}
@@ -63,11 +66,18 @@ class Question(Entry):
 
     @model_validator(mode="after")
     def _compares(self) -> "Question":
+        if (isinstance(self.than, tuple) and self.than[0] < self.than[1]) != (self.is_ == "within"):
+            raise ValueError("`within` is of two bounds, the lower one first, and nothing else is")
         given = [value for value in (self.than, self.beside or None) if value is not None]
         if len(given) != (self.is_ != "told"):
-            raise ValueError(f"{self.name}: say either `than` or `beside`; of what is `told`, neither")
-        if isinstance(self.than, tuple) != (self.is_ == "within"):
-            raise ValueError(f"{self.name}: `within` is of two bounds, and nothing else is")
+            raise ValueError("say either `than` or `beside`; of what is `told`, neither")
+        return self
+
+    @model_validator(mode="after")
+    def _is_of_rows(self) -> "Question":
+        own = [name for text in self.beside.values() for _, name, *_ in Formatter().parse(text) if name is not None]
+        if unknown := sorted({*self.where, *self.unless, *self.beside, *own} - {*PLACES, *_FACTS}):
+            raise ValueError(f"no column that says what a row is has the name {', '.join(unknown)}")
         return self
 
 
@@ -140,7 +150,16 @@ def asked() -> Asked:
     Raises:
         UserError: the file is not of the form; its mistakes are told with their dotted paths.
     """
-    return read_entries(QUESTIONS, Asked)
+    found = read_entries(QUESTIONS, Asked)
+    topics = {topic.name for topic in found.topics.root}
+    if lost := [entry.name for entry in _gates().values() if entry.topic not in topics]:
+        raise UserError(f"no topic of {QUESTIONS.name} is that of {', '.join(lost)}", CRITERIA, "correct `topic` there")
+    return found
+
+
+def _gates() -> dict[str, Gate | Joint | Decision]:
+    """Every gate and decision by its name."""
+    return {entry.name: entry for entry in (*criteria().gates.root, *criteria().decisions.root)}
 
 
 def replies(kind: str, sheet: Sheet) -> list[Reply]:
@@ -155,9 +174,9 @@ def replies(kind: str, sheet: Sheet) -> list[Reply]:
 
 def _of_gates(sheet: Sheet) -> Iterator[Reply]:
     """Gates have their verdict already. Of a gate that is gone, no question is told."""
-    entries = {entry.name: entry for entry in (*criteria().gates.root, *criteria().decisions.root)}
+    entries = _gates()
     for row in sheet.rows.to_dict("records"):
-        if (entry := entries.get(row["gate"])) is None:
+        if (entry := entries.get(row["gate"])) is None or not _counts(row) or row.get("split", "eval") != "eval":
             continue
         measured = not pd.isna(row["measured"])
         of = [str(row[name]) for name in ("representation", "predictor") if not pd.isna(row[name])]
@@ -166,12 +185,14 @@ def _of_gates(sheet: Sheet) -> Iterator[Reply]:
             entry.topic,
             entry.leads,
             ", ".join(of) or entry.name,
-            _GATES.get(row["verdict"], "missing"),
+            # tables of older versions told beside a verdict whether the interval decides it
+            "undecided" if row.get("decided") == "no" else _GATES.get(row["verdict"], "missing"),
             "" if pd.isna(row["why"]) else str(row["why"]),
             place=_place(row) if of else {},
         )
         if measured:
-            reply = replace(reply, said=_shown(sheet, row, "measured"), asked=_threshold(row))
+            column = entry.metric if isinstance(entry, Gate) and entry.beside is None else ""  # else, a difference
+            reply = replace(reply, column=column, said=_shown(sheet, row, "measured"), asked=_threshold(row))
         yield reply.of(_bounds(row, "measured"))
 
 
@@ -191,22 +212,18 @@ def _of_rows(question: Question, column: str, sheet: Sheet) -> Iterator[Reply]:
     rows = sheet.rows.to_dict("records")
     for row in rows:
         control = next((row[name] for name in ("predictor", "mode") if row.get(name) in question.controls), None)
-        if control is None and not _is_asked(question, row):
+        if not (_counts(row) if control is not None else _is_asked(question, row)):
             continue
         reply = Reply(
             question.question, question.topic, question.leads, _named(sheet, row), "missing", "", place=_place(row)
         )
         shown = ", ".join(f"{name} {_shown(sheet, row, name)}{_unit(name)}" for name in question.shows if name in row)
-        if question.is_ == "told":
-            yield replace(reply, verdict=_TOLD.get(row[column], "undecided"), said=shown)
+        if pd.isna(row[column]) and (question.optional or control is not None):
             continue
-        if question.is_ == "not":
-            verdict: Verdict = "no" if row[column] == question.than else "yes"
-            yield replace(reply, verdict=verdict, said=_shown(sheet, row, "measured"))
+        if question.is_ in ("told", "not"):
+            yield replace(reply, verdict=_in_a_word(question, row[column]), said=shown)
             continue
         mine = _bounds(row, column, without=math.inf)
-        if mine is None and question.optional:
-            continue
         if mine:
             reply = replace(reply, column=column, said=f"{_shown(sheet, row, column)}{_unit(column)}").of(mine)
         else:
@@ -225,8 +242,22 @@ def _fits(row: Mapping[str, Any], column: str, values: Value | tuple[Value, ...]
     return row[column] in (values if isinstance(values, tuple) else (values,))
 
 
+def _in_a_word(question: Question, told: Any) -> Verdict:
+    """The answer of a column of words; a blank is none."""
+    if pd.isna(told):
+        return "missing"
+    if question.is_ == "told":
+        return _TOLD.get(told, "undecided")
+    return "no" if told == question.than else "yes"
+
+
+def _counts(row: Mapping[str, Any]) -> bool:
+    """Whether a row is of speech that was measured here, neither of a surrogate nor of what was published."""
+    return "__" not in str(row.get("representation", "")) and row.get("origin") != "published"
+
+
 def _is_asked(question: Question, row: Mapping[str, Any]) -> bool:
-    if "__" in str(row.get("representation", "")) or row.get("origin") == "published":
+    if not _counts(row):
         return False
     return all(_fits(row, c, v) for c, v in question.where.items() if c in row) and not any(
         _fits(row, c, v) for c, v in question.unless.items() if c in row
@@ -272,6 +303,8 @@ def _verdict(is_: str, mine: _Bounds | None, other: _Bounds) -> Verdict:
         return "missing"
     if not math.isfinite(mine.value):
         return "no"
+    if not math.isfinite(other.value):
+        return "undecided"
     if is_ == "within" and other.low <= mine.low and mine.high <= other.high:
         return "yes"
     if is_ == "within":

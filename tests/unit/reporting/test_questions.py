@@ -101,6 +101,28 @@ def test_controls_are_shown_and_not_asked():
     ]
 
 
+def test_neither_surrogates_nor_what_has_no_number_are_controls():
+    rows = pd.DataFrame(
+        {"representation": ["x", "x__shuffled", "x"], "predictor": "p", "mode": ["sampled", "half", "half"],
+         "classifier_accuracy": [0.6, 0.5, math.nan], "classifier_accuracy_ci_low": 0.5,
+         "classifier_accuracy_ci_high": 0.7}
+    )  # fmt: skip
+    assert [row for row, *_ in said(Sheet(rows, [], {}), "free_runs")] == ["x, sampled"]
+
+
+def test_beside_an_overflow_nothing_is_decided():
+    bounds = {"level_gain_ci_low": [-4.0, math.nan, -5.0], "level_gain_ci_high": [-3.5, math.nan, -4.0]}
+    ((_, verdict, text),) = said(lagged(level_gain=[-3.8, math.inf, -4.5], **bounds), "quantization")
+    assert verdict == "undecided" and "below overflow of x__shuffled" in text
+
+
+def test_a_blank_is_no_answer_in_a_column_of_words():
+    rows = pd.DataFrame({"representation": "x", "predictor": ["p", "q"], "helps": ["yes", None], "over_widened": -1.0})
+    assert [verdict for _, verdict, _ in said(Sheet(rows, []), "memory")] == ["yes", "missing"]
+    rows = pd.DataFrame({"process": ["a", "b"], "measured": 1.0, "agrees": ["2 %", None]})
+    assert [verdict for _, verdict, _ in said(Sheet(rows, []), "calibration")] == ["yes", "missing"]
+
+
 def test_what_an_answer_would_hide_stands_beside_it():
     rows = pd.DataFrame(
         {"representation": "x", "predictor": "p", "split": "eval", "regime": "unrolled", "shrinkage": 0.62,
@@ -124,13 +146,31 @@ def test_gates_keep_their_verdict_and_one_whose_interval_holds_the_threshold_is_
     )  # fmt: skip
     found = said(Sheet(rows, [], {"measured": 1}), "gates")
     assert [verdict for _, verdict, _ in found] == ["yes", "no", "undecided", "missing"]
-    assert found[0] == ("a, p", "yes", "1.0 [0.9, 1.1], asked: > 0.5") and found[3][2] == "no forecasts"
+    assert found[0] == ("a, p", "yes", "cosine 1.0 [0.9, 1.1], asked: > 0.5") and found[3][2] == "no forecasts"
     reaches = "a predictor that is fitted so far ahead reaches 0.400, so that no forecast can be expected to"
-    assert found[1][2] == f"0.2 [0.1, 0.3], asked: > 0.5 beside q ({reaches})"
-    assert found[2][2] == "0.6 [0.4, 0.8], asked: > 0.5 (a predictor that is fitted so far ahead reaches 0.700)"
+    assert found[1][2] == f"cosine 0.2 [0.1, 0.3], asked: > 0.5 beside q ({reaches})"
+    assert found[2][2] == "cosine 0.6 [0.4, 0.8], asked: > 0.5 (a predictor that is fitted so far ahead reaches 0.700)"
     elsewhere = said(Sheet(rows.assign(verdict="not comparable"), [], {"measured": 1}), "gates")
-    assert elsewhere[0] == ("a, p", "missing", "1.0 [0.9, 1.1], asked: > 0.5, which is of other latents")
+    assert elsewhere[0] == ("a, p", "missing", "cosine 1.0 [0.9, 1.1], asked: > 0.5, which is of other latents")
     assert said(Sheet(rows.assign(gate="of_old"), [], {}), "gates") == [], "nobody asks it any more"
+
+
+def test_gates_of_surrogates_and_of_training_speakers_are_not_told():
+    rows = pd.DataFrame(
+        {"gate": "direction_sustained", "representation": ["a", "a__white", "a"], "predictor": "p",
+         "split": ["eval", "eval", "train"], "measured": 0.9, "threshold": 0.6, "comparison": ">", "verdict": "met",
+         "why": "", "question": "Is it?", "ci_low": 0.8, "ci_high": 1.0}
+    )  # fmt: skip
+    assert [row for row, *_ in said(Sheet(rows, [], {}), "gates")] == ["a, p"]
+
+
+def test_a_verdict_of_an_older_version_whose_interval_does_not_decide_is_undecided():
+    rows = pd.DataFrame(
+        {"gate": "horizon_extended", "representation": ["a", "b"], "predictor": "p", "measured": 17.0,
+         "threshold": 8.0, "comparison": ">", "verdict": "met", "decided": ["no", "yes"], "why": "",
+         "question": "Is it?", "ci_low": [5.0, 16.0], "ci_high": 17.0}
+    )  # fmt: skip
+    assert [verdict for _, verdict, _ in said(Sheet(rows, [], {}), "gates")] == ["undecided", "yes"]
 
 
 @pytest.mark.parametrize(
@@ -170,17 +210,35 @@ def test_every_question_is_of_kinds_of_tables_that_there_are():
 @pytest.mark.parametrize(
     "text",
     ["is: above, than: 1, colour: red", "is: near, than: 1", "is: above", "is: within, than: 1", "is: told, than: 1",
-     "is: above, than: [1, 2]", "is: above, than: 1, topic: u",
+     "is: above, than: [1, 2]", "is: within, than: [2, 1]", "is: above, than: 1, topic: u",
+     "is: above, than: 1, where: {splt: eval}", "is: above, than: 1, unless: {splt: eval}",
+     'is: above, beside: {rep: "x"}', 'is: above, beside: {representation: "{rep}__shuffled"}',
+     'is: above, beside: {representation: "{representation__shuffled"}',
      "is: above, than: 1}, {name: a, question: A, topic: t, column: c, is: above, than: 1"],
 )  # fmt: skip
 def test_a_question_of_another_form_is_refused(tmp_path, monkeypatch, text):
     def read(text: str) -> None:
         topic = "" if "topic: u" in text else "topic: t, "
         entry = f"{{name: a, question: A, {topic}column: c, {text}}}"
-        (tmp_path / "q.yaml").write_text(f"topics: [{{name: t, head: T}}]\nquestions: [{entry}]")
+        topics = [f"{{name: {name}, head: T}}" for name in ("t", *of_gates)]
+        (tmp_path / "q.yaml").write_text(f"topics: [{', '.join(topics)}]\nquestions: [{entry}]")
         asked.__wrapped__()
 
+    of_gates = {entry.topic for entry in (*criteria().gates.root, *criteria().decisions.root)}
     monkeypatch.setattr(module, "QUESTIONS", tmp_path / "q.yaml")
     read("is: above, than: 1")
     with pytest.raises(UserError, match=r"q\.yaml"):
         read(text)
+
+
+def test_a_gate_of_a_topic_that_is_not_there_is_refused(tmp_path, monkeypatch):
+    text = (
+        module.QUESTIONS.read_text()
+        .replace("{name: memory,", "{name: memories,")
+        .replace("topic: memory", "topic: next")
+    )
+    (tmp_path / "q.yaml").write_text(text)
+    monkeypatch.setattr(module, "QUESTIONS", tmp_path / "q.yaml")
+    with pytest.raises(UserError, match="archetypes_tight") as refused:
+        asked.__wrapped__()
+    assert refused.value.where.endswith("gates.yaml")
