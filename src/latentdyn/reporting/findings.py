@@ -33,7 +33,7 @@ class Answer:
         """Of how many rows it is the answer."""
         n = len(self.rows)
         if n == self.of:
-            return "in the one row" if n == 1 else f"in all {n} rows"
+            return {1: "in the one row", 2: "in both rows"}.get(n, f"in all {n} rows")
         return f"in {n} of {self.of} rows"
 
     @property

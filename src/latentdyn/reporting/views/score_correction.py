@@ -139,12 +139,14 @@ def correction_rows(measured: Measurements, table: dict[str, Any], plan: dict[st
             for split in table["splits"]:
                 keys = {"representation": representation, "predictor": predictor, "split": split}
                 here = measured.of_row(**keys, seed=table["seeds"])
-                if here.where(mode="D").records.empty:
-                    raise unmeasured(keys)
+                found = []
                 for described, place in _places(table, plan):
                     who, mine = {**keys, **described}, here.where(**place)
                     if not mine.records.empty:
-                        rows += [_row(here, mine.at_step(step), who, step) for step in _steps(mine, by_step)]
+                        found += [_row(here, mine.at_step(step), who, step) for step in _steps(mine, by_step)]
+                if not any(row["forecast"] for row in found):
+                    raise unmeasured({**keys, "variant": " or ".join(table["variants"])})
+                rows += found
     return pd.DataFrame(rows).astype({"step": "Int64", "n_steps": "Int64"})
 
 

@@ -199,7 +199,7 @@ def test_rows_of_one_table_with_the_same_numbers_are_all_told():
     bounded = dict.fromkeys(("unbounded", "unbounded_ci_low", "unbounded_ci_high"), 0.0)
     table = of_kind("free_runs", representation="x", mode="sampled", regime=["noisy", "unrolled"], **bounded)
     ((finding,),) = (topic.findings for topic in findings([table, replace(table, name="u")]))
-    assert [(answer.word, answer.extent) for answer in finding.answers] == [("Yes", "in all 2 rows")]
+    assert [(answer.word, answer.extent) for answer in finding.answers] == [("Yes", "in both rows")]
 
 
 def test_a_question_that_leads_does_so_in_whatever_order_tables_come():

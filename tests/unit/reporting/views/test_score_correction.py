@@ -145,6 +145,10 @@ def test_it_says_that_nothing_was_published():
 def test_a_row_without_metrics_is_an_error_that_names_it():
     with pytest.raises(UserError, match="split = train"):
         score_correction.tabulate(measurements({D: {}}), {**TABLE, "splits": ["train"]}, PLAN)
+    with pytest.raises(UserError, match="variant = langevin or shrink_only"):  # the ceiling is no forecast
+        score_correction.tabulate(
+            measurements({D: {}, CEILING: {}}), {**TABLE, "variants": ["langevin", "shrink_only"]}, PLAN
+        )
 
 
 # the figure
