@@ -19,6 +19,13 @@ _FONTS = {"small": 9.3, "footnotesize": 8.5, "scriptsize": 8.0}  # points an em;
 _NARROW = frozenset(".,:;[]()|il! ")
 _BOLD = 1.15  # how much wider a heading is
 _GAP_PT = 2  # at each side of a column
+_LINES_PT = {"small": 11, "footnotesize": 9.5, "scriptsize": 8}  # from line to line
+_WHOLE = 4  # rows of a block up to which it is not broken over pages
+_HIGH_PT = 300  # of a part up to which it is not broken: what a page on its side has room for
+# breaks the page where less than this height is left of it
+_ROOM = (
+    r"\par{\dimen0=%s\vskip0pt plus\dimen0\penalty-100\vskip0pt plus-\dimen0\vskip\dimen0\penalty9999\vskip-\dimen0}"
+)
 _SMALL = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
     "omega"
@@ -45,7 +52,7 @@ def latex_table(blocks: Sequence[Block], notes: Sequence[str], *, caption: str, 
     parts = [first, *filter(None, ([block for block in part if block.columns[0].cells] for part in others))]
     font, landscape = _fit(parts)
     begin, end = (["\\begin{landscape}"], ["\\end{landscape}"]) if landscape else ([], [])
-    tables = [_table(part, caption, label, part is first) for part in parts]
+    tables = [_table(part, caption, label, "" if part is first else _room(part, font)) for part in parts]
     size = [f"\\{font}\\sloppy", f"\\setlength{{\\tabcolsep}}{{{_GAP_PT}pt}}"]
     lines = [_NEEDS, "\\begingroup", *begin, *size, *tables, *_notes(notes), *end, "\\endgroup"]
     return _in_math("\n".join(lines)) + "\n"
@@ -79,18 +86,26 @@ def _column_pt(column: Column, em: float) -> float:
     return (width if column.number else min(width, _TEXT_PT)) + 2 * _GAP_PT
 
 
-def _table(blocks: Sequence[Block], caption: str, label: str, is_first: bool) -> str:
-    """One part of the table; the first has caption and label, and the others its number."""
+def _room(blocks: Sequence[Block], font: str) -> str:
+    """What makes a part begin on a new page where it would be broken, or where it is long, have a third of a page."""
+    lines = 5 + sum(len(block.columns[0].cells) + 0.5 + len(_heading(block)) for block in blocks)
+    height = lines * _LINES_PT[font]
+    return _ROOM % (f"{height:.0f}pt" if height <= _HIGH_PT else ".33\\vsize")
+
+
+def _table(blocks: Sequence[Block], caption: str, label: str, before: str) -> str:
+    """One part of the table; the first has caption and label, and the others its number. before: nothing of the
+    first."""
     columns, headings = _joined(blocks), [_heading(block) for block in blocks]
     text = _with_headings(_styled(columns, caption, label), blocks, headings, len(columns))
-    if is_first:
+    if not before:
         return text
     lines = text.split("\n")
     captions = [i for i, line in enumerate(lines) if line.startswith("\\caption")]
     told = f"\\multicolumn{{{len(columns)}}}{{l}}{{\\makebox[0pt][l]{{Table~\\ref{{{label}}}, further columns}}}} \\\\"
     for i in captions:
         lines[i] = told
-    return "\n".join(["\\addtocounter{table}{-1}", *lines])
+    return "\n".join([before, "\\addtocounter{table}{-1}", *lines])
 
 
 def _width(text: str) -> float:
@@ -129,9 +144,15 @@ def _with_headings(table: str, blocks: Sequence[Block], headings: Sequence[Seque
             out += ["\\addlinespace"] if i == 0 else []
             out.append(f"\\multicolumn{{{n_columns}}}{{l}}{{\\makebox[0pt][l]{{{text}}}}} \\\\*")
         # after a line break a [ or a * would be taken for its argument
-        out += [f"{{}}{line}" if line.lstrip()[:1] in ("[", "*") else line for line in lines[first : first + n]]
+        rows = [f"{{}}{line}" if line.lstrip()[:1] in ("[", "*") else line for line in lines[first : first + n]]
+        out += [f"{row}*" if _is_kept(i, n) else row for i, row in enumerate(rows)]
         first += n
     return "\n".join([*out, *lines[first:]])
+
+
+def _is_kept(row: int, n: int) -> bool:
+    """Whether this row of a block of n stands on one page with the next: no page begins or ends with a single row."""
+    return row < n - 1 and (n <= _WHOLE or row in (0, n - 2))
 
 
 def _heading(block: Block) -> list[str]:

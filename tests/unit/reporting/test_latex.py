@@ -46,3 +46,17 @@ def test_what_is_wider_than_a_page_on_its_side_stands_in_parts_that_fit():
         assert "\\textbf{first}" in table and "\\textbf{second}" in table
         shown += re.findall(r"a\\_long\\_name\\_(\d+)", table.split("\\endfirsthead")[0])
     assert shown == [str(i) for i in range(20)]
+
+
+def test_no_page_has_a_single_row_of_a_block_and_a_part_begins_where_there_is_room():
+    def of(n: int, name: str) -> Block:
+        columns = [Column(f"a_long_name_{i}", [f"{name}.{row}.{i}" for row in range(n)], True) for i in range(40)]
+        return Block([Column("key", [f"{name}{row}" for row in range(n)], False), *columns], [name])
+
+    text = latex_table([of(6, "six"), of(3, "three"), of(1, "one")], [], caption="C", label="l")
+    kept = {row for row in re.findall(r"^(\w+\d) &.*\\\\\*$", text, re.M)}
+    assert kept == {"six0", "six4", "three0", "three1"}
+    n_parts = text.count("\\begin{longtable}")
+    # 5 lines above and below, 10 rows, 3 headings with half a line above each, of 8 points
+    assert n_parts > 2 and text.count("\\dimen0=156pt") == n_parts - 1
+    assert text.index("\\begin{longtable}") < text.index("\\dimen0=156pt")  # not before the first

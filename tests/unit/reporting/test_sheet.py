@@ -159,7 +159,7 @@ def test_latex_escapes_and_aligns(example, written):
     assert {r"\toprule", r"\midrule", r"\bottomrule"} <= set(lines)
     assert r"representation & k & dnll & level\_gain & rollout\_gap \\" in lines
     assert " & frames & nats/frame & nats/frame & nats/frame \\\\" in lines
-    assert r"log\_mel \& 50 \% \#1 & 1 & $-$185.44 & $-$0.12 & overflow \\" in lines
+    assert r"log\_mel \& 50 \% \#1 & 1 & $-$185.44 & $-$0.12 & overflow \\*" in lines
     assert r"a\textbackslash b & 16 & 2.00 &  & 1.23e+08 \\" in [line.replace("h  b", "h b") for line in lines]
     assert [line for line in lines if "note" in line or "Another" in line] == [
         r"\par\smallskip\noindent A \texttt{note\_1}.\par", r"\par\smallskip\noindent \textbf{Another}.\par",
@@ -168,7 +168,7 @@ def test_latex_escapes_and_aligns(example, written):
 
 def test_latex_takes_no_id_for_an_argument_of_a_line_break(written):
     lines = written(pd.DataFrame({"id": ["[a]", "*b", "c|d<"]}))[2].splitlines()
-    assert r"{}[a] \\" in lines and r"{}*b \\" in lines and r"c$|$d$<$ \\" in lines
+    assert r"{}[a] \\*" in lines and r"{}*b \\*" in lines and r"c$|$d$<$ \\" in lines
 
 
 @pytest.mark.parametrize(("n_columns", "landscape", "parts"), [(4, False, 1), (12, True, 1), (60, True, 6)])
