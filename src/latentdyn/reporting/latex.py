@@ -1,13 +1,12 @@
 """LaTeX of a table: booktabs, a caption, a label, units under the names, notes below; it fits the page.
 
-pandas' Styler writes and escapes it. Font and orientation follow from the width of its characters, roughly. What is
+Font and orientation follow from the width of its characters, roughly. What is
 too wide even for a page on its side stands in parts, one below the other.
 """
 
 import re
 from collections.abc import Sequence
-
-import pandas as pd
+from functools import lru_cache
 
 from latentdyn.metrics import metric
 from latentdyn.reporting.text import Block, Column, in_parts
@@ -26,6 +25,7 @@ _HIGH_PT = 300  # of a part up to which it is not broken: what a page on its sid
 _ROOM = (
     r"\par{\dimen0=%s\vskip0pt plus\dimen0\penalty-100\vskip0pt plus-\dimen0\vskip\dimen0\penalty9999\vskip-\dimen0}"
 )
+_COMMANDS = {"\\": "\\textbackslash ", "~": "\\textasciitilde ", "^": "\\textasciicircum "}
 _SMALL = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
     "omega"
@@ -108,21 +108,29 @@ def _table(blocks: Sequence[Block], caption: str, label: str, before: str) -> st
     return "\n".join([before, "\\addtocounter{table}{-1}", *lines])
 
 
+@lru_cache(maxsize=100_000)  # a cell is measured in every font
 def _width(text: str) -> float:
     """About how wide a text is, in em."""
     return sum(0.3 if c in _NARROW else 0.78 if c in "-mwMW%" else 0.5 for c in text)
 
 
 def _styled(columns: Sequence[Column], caption: str, label: str) -> str:
-    head = pd.MultiIndex.from_tuples([(c.name, _unit(c.name)) for c in columns])
-    rows = pd.DataFrame({i: _minus(c) for i, c in enumerate(columns)})
-    rows.columns = head
-    style = rows.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
-    text: str = style.to_latex(
-        column_format="".join(map(_aligned, columns)), hrules=True, sparse_columns=False,
-        caption=escaped(caption), label=label, environment="longtable",
-    )  # fmt: skip
-    return text
+    """The table as pandas' Styler would write it, which takes ten times as long."""
+    head = [_row([escaped(c.name) for c in columns]), _row([escaped(_unit(c.name)) for c in columns])]
+    rows = zip(*([escaped(cell) for cell in _minus(column)] for column in columns), strict=True)
+    told = escaped(caption)
+    lines = [
+        f"\\begin{{longtable}}{{{''.join(map(_aligned, columns))}}}",
+        f"\\caption{{{told}}} \\label{{{label}}} \\\\", "\\toprule", *head, "\\midrule", "\\endfirsthead",
+        f"\\caption[]{{{told}}} \\\\", "\\toprule", *head, "\\midrule", "\\endhead",
+        "\\midrule", f"\\multicolumn{{{len(columns)}}}{{r}}{{Continued on next page}} \\\\", "\\midrule", "\\endfoot",
+        "\\bottomrule", "\\endlastfoot", *map(_row, rows), "\\end{longtable}",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + " \\\\"
 
 
 def _aligned(column: Column) -> str:
@@ -172,10 +180,13 @@ def _notes(notes: Sequence[str]) -> list[str]:
 
 
 def escaped(text: str) -> str:
-    """The text as LaTeX takes it, as pandas' Styler escapes it in a cell."""
-    style = pd.DataFrame([text]).style.hide(axis="index").hide(axis="columns").format(escape="latex")
-    cell: str = style.to_latex()
-    return cell.split("\n")[1].removesuffix(" \\\\")
+    """The text as LaTeX takes it. After a command that ends in a letter, LaTeX reads over a blank."""
+    return re.sub(r"([\\\\~^])( ?)|([&%$#_{}])", _escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    command, blank, character = found.groups()
+    return f"\\{character}" if character else _COMMANDS[command] + ("\\space " if blank else "")
 
 
 def latex_text(text: str) -> str:

@@ -23,6 +23,8 @@ from latentdyn.parquet import parquet_facts, read_parquet
 from latentdyn.seeds import numpy_generator
 
 _RESAMPLES = 1000
+# of millions of sums; those of speakers stay texts, since what is summed by them is in their order
+_REPEATED = [name for name, dtype in SUMS.items() if dtype == "str" and name != "speaker_id"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Measurements:
         about = records["metric"].isin([metric.name for metric in OF_LATENTS])
         return cls(
             records[~about],
-            read_parquet(speakers, list(SUMS), made_by=made_by),
+            read_parquet(speakers, list(SUMS), made_by=made_by, categories=_REPEATED),
             read_parquet(worst_frames, WORST_FRAMES, made_by=made_by),
             resamples,
             records[about],

@@ -2,7 +2,11 @@
 
 import re
 
-from latentdyn.reporting.latex import latex_table
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latentdyn.reporting.latex import escaped, latex_table
 from latentdyn.reporting.text import Block, Column
 
 
@@ -60,3 +64,19 @@ def test_no_page_has_a_single_row_of_a_block_and_a_part_begins_where_there_is_ro
     # 5 lines above and below, 10 rows, 3 headings with half a line above each, of 8 points
     assert n_parts > 2 and text.count("\\dimen0=156pt") == n_parts - 1
     assert text.index("\\begin{longtable}") < text.index("\\dimen0=156pt")  # not before the first
+
+
+@given(st.text(alphabet="ab \\~^&%$#_{}"))
+def test_texts_are_escaped_as_pandas_escapes_them(text):
+    style = pd.DataFrame([f"x{text}x"]).style.hide(axis="index").hide(axis="columns").format(escape="latex")
+    assert escaped(f"x{text}x") == style.to_latex().split("\n")[1].removesuffix(" \\\\")
+
+
+def test_a_table_is_written_as_pandas_writes_it():
+    columns = [Column("predictor_1", ["a & b", "c^ d"], False), Column("k", ["1", "10"], True)]
+    text = latex_table([Block(columns)], [], caption="5 % of", label="tab:t")
+    rows = pd.DataFrame({("predictor_1", ""): ["a & b", "c^ d"], ("k", "frames"): ["1", "10"]})
+    style = rows.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
+    expected = style.to_latex(column_format="lr", hrules=True, sparse_columns=False, caption="5 \\% of", label="tab:t",
+                              environment="longtable")  # fmt: skip
+    assert expected.replace("& 1 \\\\", "& 1 \\\\*") in text  # two rows are kept on one page
