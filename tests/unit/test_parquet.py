@@ -79,3 +79,14 @@ def test_another_table_than_the_handle_describes_is_refused(file):
 def test_a_missing_column_is_told(file):
     with pytest.raises(UserError, match=r"cannot be read .*t\.parquet.*rule x"):
         read_parquet(file, ["nowhere"], made_by="x")
+
+
+def test_categories_are_the_same_texts_and_only_of_the_columns_that_are_named(tmp_path):
+    table = pd.DataFrame({"few": ["b", "a", None, "b"], "many": ["1", "2", "3", "4"], "n": [1, 2, 3, 4]})
+    write_parquet(tmp_path / "t.parquet", table.astype({"few": "str", "many": "str"}))
+    read = read_parquet(tmp_path / "t.parquet", list(table), made_by="r", categories=["few"])
+    assert isinstance(read["few"].dtype, pd.CategoricalDtype) and not isinstance(
+        read["many"].dtype, pd.CategoricalDtype
+    )
+    assert read["few"].tolist()[:2] == ["b", "a"] and read["few"].isna().tolist() == [False, False, True, False]
+    assert (read["few"] == "b").tolist() == [True, False, False, True] and not (read["few"] == "c").any()

@@ -126,8 +126,8 @@ def forecasts_sheet(tables: Sequence[StoredSheet] = ()) -> Sheet:
         "answers `asked` with yes, `undecided` where none does and some is undecided, else `no`; `met` says how many "
         "rows do, of how many. `vae_beats_projection` is turned round, since the forecast is that no learned encoder "
         "is better. The number, with its 95 % interval, is that of the row that comes nearest to a yes, or goes "
-        "farthest beyond it. With many rows, one may say yes by chance. Controls (surrogates) and rows that are not "
-        "comparable do not count. Where `asked` is empty, nothing in this run asks it.",
+        "farthest beyond it. With many rows, one may say yes by chance. Controls (surrogates), speakers of training "
+        "and rows that are not comparable do not count. Where `asked` is empty, nothing in this run asks it.",
     ]  # fmt: skip
     return Sheet(
         rows, notes, {"probability": 2, "brier": 4, "measured": 3, "ci_low": 3, "ci_high": 3},
@@ -167,7 +167,10 @@ def _answers(asked: Asked, tables: Sequence[StoredSheet]) -> Iterator[dict[str, 
             low, high = (None if pd.isna(row[name]) else float(row[name]) for name in bounds)
             value, own = float(row[asked.value]), row["predictor"] if isinstance(row["predictor"], str) else None
             verdict = row[asked.verdict] if asked.verdict else compare(value, low, high, "<", 0.0).verdict
-            if "__" in row["representation"] or verdict not in _ANSWERS:
+            control = (
+                "__" in row["representation"] or row.get("split", "eval") != "eval" or row.get("origin") == "published"
+            )
+            if control or verdict not in _ANSWERS:
                 continue
             if asked.predictor and kinds.get(own) != asked.predictor:
                 continue

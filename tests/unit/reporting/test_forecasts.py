@@ -33,7 +33,8 @@ def stored(kind, rows, **predictors):
 def gates(*rows):
     """A table of gates, from (gate, representation, predictor, value, comparison, verdict)."""
     names = ["gate", "representation", "predictor", "measured", "comparison", "verdict"]
-    told = pd.DataFrame(rows, columns=names).assign(threshold=0.5)
+    told = pd.DataFrame(rows, columns=names).assign(threshold=0.5, split="eval")
+    told.loc[told["representation"] == "heard in training", "split"] = "train"
     told = told.assign(ci_low=told["measured"] - 0.1, ci_high=told["measured"] + 0.1)
     return stored("gates", told, vmf="vmf_lognormal", gmm="mdn")
 
@@ -53,6 +54,7 @@ def test_a_run_says_yes_where_one_row_does_and_shows_the_row_that_says_it_most()
         ("direction_sustained", "c", "vmf", 0.55, ">", "undecided"),
         ("direction_sustained", "d", "gmm", 0.95, ">", "met"),  # no vMF
         ("direction_sustained", "a__white", "vmf", 0.99, ">", "met"),  # a control
+        ("direction_sustained", "heard in training", "vmf", 0.99, ">", "met"),
         ("direction_sustained", "e", "vmf", None, ">", "not measured"),
         ("direction_sustained", "f", "vmf", 0.99, ">", "not comparable"),
     )
