@@ -1,12 +1,14 @@
 """Where the panels of a figure lie, so that a page can show it in parts whose text can be read.
 
 A figure that is drawn for a screen is too wide or too high for a sheet of paper: scaled down to it, its text is of two
-or three points. So paper shows bands of its panels, below each other and over pages, each page with the legend.
+or three points. So paper shows strips of its panels, below each other and over pages, each page with the legend. A
+panel of so many lines that no page has room for it is cut between two of them.
 """
 
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +31,8 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom, in inches f
 class Panels:
     """All in inches. rows, columns: where each of the grid begins, and where the last ends. head, foot: what belongs to
     all panels, such as a legend. names: as wide as what stands left of a row's first panel, where it names the lines of
-    the others, too; else 0. smallest_pt: the size of its smallest text."""
+    the others, too; else 0. cuts: between two lines of names, where a panel that is higher than a page may be cut.
+    smallest_pt: the size of its smallest text."""
 
     width: float
     height: float
@@ -38,6 +41,7 @@ class Panels:
     head: Sequence[Box] = ()
     foot: Sequence[Box] = ()
     names: float = 0.0
+    cuts: Sequence[float] = ()
     smallest_pt: float = 10.0
 
 
@@ -64,7 +68,9 @@ def panels_of(figure: "Figure", renderer: Any) -> Panels:
     return Panels(
         width, height, rows or [0.0, height], columns or [0.0, width],
         [box for box in every if box[3] <= inner[0] + 0.1], [box for box in every if box[1] >= inner[1] - 0.1],
-        _names([axis for axis, _ in placed], renderer) / dpi, _smallest(figure),
+        _names([axis for axis, _ in placed], renderer) / dpi,
+        sorted({height - y / dpi for axis, spec in placed if spec.colspan.start == 0 for y in _between_names(axis)}),
+        _smallest(figure),
     )  # fmt: skip
 
 
@@ -92,6 +98,14 @@ def _names(axes: Sequence["Axes"], renderer: Any) -> float:
     if len(axes) < 2 or not axes[0].get_shared_y_axes().joined(axes[0], axes[1]):
         return 0.0
     return float(axes[0].get_window_extent(renderer).x0)
+
+
+def _between_names(axis: "Axes") -> list[float]:
+    """Half way between neighbours among the ticks of the vertical axis, in pixels."""
+    low, high = sorted(axis.get_ylim())
+    ticks = [tick for tick in axis.get_yticks() if low <= tick <= high]
+    places = [float(axis.transData.transform((0, tick))[1]) for tick in ticks]
+    return [(a + b) / 2 for a, b in pairwise(places)]
 
 
 def _smallest(figure: "Figure") -> float:
@@ -131,28 +145,34 @@ def pages(panels: Panels, width: float, height: float, caption: float) -> list[P
     """
     readable = min(1.0, SMALLEST_PT / panels.smallest_pt)
     scales = np.arange(_WIDEST, 0.05, -_STEP)
-    for tried in (scales[scales >= readable - 1e-9], scales[scales < readable]):
+    large, small = [*scales[scales >= readable], readable], scales[scales < readable]
+    for tried, cut in ((large, False), (large, True), (small, False)):
         found = [
             (len(parts), -float(scale), [Page(strips, float(scale), landscape) for strips in parts])
             for landscape, across, down in ((False, width, height - caption), (True, height, width - caption))
-            for scale in (*tried, readable)
-            if (parts := _parts(panels, across / scale, down / scale))
+            for scale in tried
+            if (parts := _parts(panels, across / scale, down / scale, cut))
         ]
         if found:
             return min(found, key=lambda layout: layout[:2])[2]
     raise ValueError("a figure of no size")
 
 
-def _parts(panels: Panels, width: float, height: float) -> list[list[list[Box]]]:
-    """The strips of each page of this size, in inches of the figure; none where a panel is larger than a page."""
+def _parts(panels: Panels, width: float, height: float, cut: bool) -> list[list[list[Box]]]:
+    """The strips of each page of this size, in inches of the figure; none where a panel is larger than a page.
+
+    Args:
+        cut: whether a panel may be cut between its lines.
+    """
     around = [[box] for box in (*panels.head, *panels.foot)]
     if panels.width <= width and panels.height <= height:
         return [[[(0.0, 0.0, panels.width, panels.height)]]]
     room = height - sum(box[3] - box[1] + _GAP_IN for (box,) in around)
     if any(box[2] - box[0] > width for (box,) in around):
         return []
+    rows = list(_bands(panels, room - _GAP_IN)) if cut else list(pairwise(panels.rows))
     parts: list[list[list[Box]]] = [[]]
-    for top, bottom in zip(panels.rows[:-1], panels.rows[1:], strict=True):
+    for top, bottom in rows:
         strips = list(_strips(panels, top, bottom, width))
         one = bottom - top + _GAP_IN
         if not strips or one > room:
@@ -164,6 +184,15 @@ def _parts(panels: Panels, width: float, height: float) -> list[list[list[Box]]]
                 parts.append([])
             parts[-1].append(strip)
     return [[*([b] for b in panels.head), *part, *([b] for b in panels.foot)] for part in parts]
+
+
+def _bands(panels: Panels, most: float) -> Iterator[tuple[float, float]]:
+    """The rows of panels; what is higher is cut between its lines, where it has any."""
+    for top, bottom in pairwise(panels.rows):
+        while bottom - top > most and (within := [cut for cut in panels.cuts if top < cut <= top + most]):
+            yield top, within[-1]
+            top = within[-1]
+        yield top, bottom
 
 
 def _high(strips: Sequence[Sequence[Box]]) -> float:

@@ -1,5 +1,7 @@
 """Figures in parts that can be read in print."""
 
+from itertools import pairwise
+
 import pytest
 from matplotlib.figure import Figure
 
@@ -53,6 +55,15 @@ def test_what_cannot_be_read_on_any_page_is_shown_as_large_as_it_may_be():
     assert page.scale == pytest.approx(0.16, abs=0.021)
 
 
+def test_a_panel_that_is_higher_than_a_page_is_cut_between_its_lines():
+    lines = Panels(6.0, 24.0, [0.0, 24.0], [0.0, 6.0], smallest_pt=8.0, cuts=[float(i) for i in range(2, 23)])
+    shown = pages(lines, *PAGE)  # 11.1 inches a page where text can be read
+    boxes = [strip[0] for page in shown for strip in page.strips]
+    assert len(shown) == 3 and all(page.scale * 8 >= SMALLEST_PT - 1e-9 for page in shown)
+    assert boxes[0][1] == 0 and boxes[-1][3] == 24 and all(a[3] == b[1] for a, b in pairwise(boxes))
+    assert all(box[3] in lines.cuts for box in boxes[:-1])
+
+
 def test_a_png_says_where_its_panels_are(tmp_path):
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots(2, 3, sharey=True)
@@ -68,6 +79,8 @@ def test_a_png_says_where_its_panels_are(tmp_path):
     (head,), (foot,) = found.head, found.foot
     assert 0 <= head[1] < head[3] <= found.rows[0] + 0.1 and found.rows[-1] - 0.1 <= foot[1] < foot[3] <= 4
     frame = axes[0, 0].get_position().x0 * 6
+    ticks = [tick for tick in axes[0, 0].get_yticks() if 0 <= tick <= 1]
+    assert len(found.cuts) >= 2 * (len(ticks) - 1) and found.rows[0] < found.cuts[0] < found.cuts[-1] < found.rows[-1]
     assert found.names == pytest.approx(frame, abs=0.01)
 
 

@@ -71,7 +71,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     rows = paired_rows(measured, table)
     metrics = [metric for metric in table["metrics"] if (rows["metric"] == metric).any()]
     longest = max(int((rows["metric"] == metric).sum()) for metric in metrics)
-    figure = Figure(figsize=(9 * len(metrics), 1.5 + 0.22 * longest), layout="constrained")
+    figure = Figure(figsize=(8.5 * len(metrics), 1.5 + 0.2 * longest), layout="constrained")
     for metric, axis in zip(metrics, figure.subplots(1, len(metrics), squeeze=False)[0], strict=True):
         mine = rows[rows["metric"] == metric].iloc[::-1]
         names = [f"{r.a} - {r.b}, {r.split}, k = {r.k}" for r in mine.itertuples()]
