@@ -56,7 +56,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
         axis.hlines(places, low, high, linewidth=1)
         axis.plot(value, places, "o", markersize=4)
         axis.axvline(0, color="0.6", linewidth=0.6)
-        axis.set_title(title(f"NLL less that of {beside}", NLL), fontsize=10)
+        axis.set_title(title(f"NLL less that of {beside}", NLL).replace(" (", "\n("), fontsize=10)
     figure.axes[0].set_yticks(places, [f"{r.representation}, {r.predictor}" for r in rows.itertuples()], fontsize=8)
     return figure
 
