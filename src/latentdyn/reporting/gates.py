@@ -95,12 +95,13 @@ def _of_values(gate: Gate, mine: Measurements, theirs: Measurements) -> Judgemen
 def compare(
     value: float, ci_low: float | None, ci_high: float | None, comparison: Literal[">", "<"], threshold: float
 ) -> Judgement:
-    """The verdict on a value and its interval. An overflow (+inf) meets no gate; NaN counts as not measured."""
+    """The verdict on a value and its interval. An overflow (+inf) meets no gate; what is less than an overflow (-inf)
+    is undecided; NaN counts as not measured."""
     if math.isnan(value):
         return unmeasured("undefined")
     verdict: Verdict = "undecided"
     if math.isinf(value):
-        verdict = "not met"
+        verdict = "not met" if value > 0 else "undecided"
     elif ci_low is not None and ci_high is not None and (ci_low > threshold or ci_high < threshold):
         verdict = "met" if (ci_low > threshold) == (comparison == ">") else "not met"
     return Judgement(verdict, value, ci_low, ci_high)

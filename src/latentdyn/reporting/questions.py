@@ -301,9 +301,9 @@ def _bounds(row: Mapping[str, Any], column: str, without: float = 0.0) -> _Bound
 def _verdict(is_: str, mine: _Bounds | None, other: _Bounds) -> Verdict:
     if mine is None:
         return "missing"
-    if not math.isfinite(mine.value):
+    if mine.value == math.inf:
         return "no"
-    if not math.isfinite(other.value):
+    if not (math.isfinite(mine.value) and math.isfinite(other.value)):  # -inf: less than what overflowed
         return "undecided"
     if is_ == "within" and other.low <= mine.low and mine.high <= other.high:
         return "yes"

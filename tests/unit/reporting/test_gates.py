@@ -32,6 +32,8 @@ MET, FAILED, OPEN, MISSING = *map(Judgement, ("met", "not met", "undecided")), g
         (-20.0, (-25.0, -14.7), "<", -14.7, "undecided"),  # an interval that ends there is not below it
         (math.inf, (math.nan, math.nan), ">", 0.6, "not met"),  # an overflow is no large value
         (math.inf, (None, None), "<", 79, "not met"),
+        (-math.inf, (math.nan, math.nan), "<", 0, "undecided"),  # what it is less than overflowed
+        (-math.inf, (-3.0, -1.0), "<", 0, "undecided"),
         (0.7, (None, None), ">", 0.6, "undecided"),
         (0.7, (math.nan, math.nan), ">", 0.6, "undecided"),
         (math.nan, (None, None), ">", 0.6, "not measured"),

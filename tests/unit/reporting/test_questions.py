@@ -64,7 +64,7 @@ def test_a_column_is_compared_with_another_one_that_is_exact():
 
 def test_neither_an_overflow_nor_what_is_missing_is_a_yes():
     gains = {
-        "context_gain": [-math.inf, -1.0, math.nan],
+        "context_gain": [math.inf, -1.0, math.nan],
         "k": 2,
         "context_gain_ci_low": -2.0,
         "context_gain_ci_high": -1.0,
@@ -111,6 +111,10 @@ def test_neither_surrogates_nor_what_has_no_number_are_controls():
 
 
 def test_beside_an_overflow_nothing_is_decided():
+    ((_, verdict, text),) = said(
+        lagged(context_gain=-math.inf, k=[2, 1, 1])
+    )  # the density without a context overflowed
+    assert verdict == "undecided" and text.startswith("context_gain overflow")
     bounds = {"level_gain_ci_low": [-4.0, math.nan, -5.0], "level_gain_ci_high": [-3.5, math.nan, -4.0]}
     ((_, verdict, text),) = said(lagged(level_gain=[-3.8, math.inf, -4.5], **bounds), "quantization")
     assert verdict == "undecided" and "below overflow of x__shuffled" in text

@@ -122,7 +122,7 @@ def gate_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any
     """For each split, a row for each gate and what it is asked of, and one for each decision."""
     rows = []
     for split in table["splits"]:
-        here = measured.where(split=split, seed=table["seeds"])
+        here = measured.where(split=split)  # of the table's seeds, and of what has none
         answers = judged(criteria(), here, table, plan)
         for row in _rows(answers, table, plan, split):
             keys = {"representation": row[0], "predictor": row[1], "split": split}

@@ -66,6 +66,20 @@ def matrix(rows) -> dict[str, str]:
     }
 
 
+def test_what_has_no_seed_answers_whatever_the_seeds_of_the_table_are(handmade):
+    add(handmade, 0.7, 12, -180, representation="mimi", predictor="net", seed=3)
+    pesq = {"pesq": (3.0, 2.5, 3.5)}
+    heard = {"representation": "mimi", "predictor": "mimi", "measurement": "decoder_tolerance", "horizon": None}
+    measured = handmade.add(pesq, mode="noisy", **heard).measured
+    measured.records.loc[measured.records["metric"] == "pesq", "sigma"] = 0.0
+    plan = {**PLAN, "rows": ["mimi"]}
+    rows = gates.tabulate(
+        measured, {**TABLE, "representations": ["mimi"], "predictors": ["net"], "seeds": [3]}, plan
+    ).rows
+    row = rows[rows["gate"] == "pesq_above_2"].iloc[0]
+    assert (row["representation"], row["verdict"], row["measured"]) == ("mimi", "met", 3.0)
+
+
 def test_every_gate_is_asked_of_every_row_and_the_matrix_of_all(evaluated):
     rows = gates.tabulate(evaluated.measured, TABLE, PLAN).rows
     asked = rows[rows["representation"].notna()]
