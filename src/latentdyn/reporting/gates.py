@@ -85,11 +85,18 @@ def _judged(gate: Gate, mine: Measurements, beside: Measurements | None) -> Judg
 
 
 def _of_values(gate: Gate, mine: Measurements, theirs: Measurements) -> Judgement:
-    """The verdict on a difference that no sums over speakers give an interval of."""
-    pair = [measured.over_seeds(gate.metric) for measured in (mine, theirs)]
-    if pair[0] is None or pair[1] is None:
+    """The verdict on a difference of which no sums over speakers give a paired interval: its interval is as wide as
+    those of both together."""
+    (value, low, high), other = (_with_bounds(measured, gate.metric) for measured in (mine, theirs))
+    if math.isnan(value) or math.isnan(other[0]):
         return unmeasured(f"there is no record of {gate.metric} to compare with")
-    return compare(pair[0] - pair[1], None, None, gate.comparison, gate.threshold)
+    return compare(value - other[0], low - other[2], high - other[1], gate.comparison, gate.threshold)
+
+
+def _with_bounds(measured: Measurements, metric: str) -> list[float]:
+    """Value, ci_low and ci_high; NaN where there is none."""
+    found = (measured.over_seeds(metric, column) for column in ("value", "ci_low", "ci_high"))
+    return [math.nan if number is None else number for number in found]
 
 
 def compare(

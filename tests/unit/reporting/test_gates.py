@@ -3,6 +3,7 @@
 import math
 from typing import get_args
 
+import numpy as np
 import pytest
 
 from latentdyn.config.kinds import kinds_of
@@ -134,11 +135,21 @@ def test_eight_steps_are_enough_to_say_that_eight_were_kept(handmade):
     assert judge(gate("horizon_extended"), handmade.measured).verdict == "met"
 
 
-def test_a_difference_without_sums_over_speakers_has_no_interval(handmade):
-    for predictor, horizon in (("vmf", 5.0), ("net", 3.0)):
-        handmade.add({"divergence_horizon": (horizon, 2.0, 6.0)}, predictor=predictor, mode="D", horizon=None)
+@pytest.mark.parametrize(
+    ("mine", "theirs", "verdict", "interval"),
+    [
+        ((5.0, 2.0, 6.0), (3.0, 2.0, 6.0), "undecided", (-4, 4)),
+        ((9.0, 7.0, 9.0), (3.0, 2.0, 6.0), "met", (1, 7)),
+        ((3.0, 2.0, 3.0), (5.0, 4.0, 6.0), "not met", (-4, -1)),
+        (5.0, (3.0, 2.0, 4.0), "undecided", (math.nan, math.nan)),
+    ],
+)
+def test_a_difference_without_sums_over_speakers_is_as_unsure_as_both(handmade, mine, theirs, verdict, interval):
+    for predictor, horizon in (("vmf", mine), ("net", theirs)):
+        handmade.add({"divergence_horizon": horizon}, predictor=predictor, mode="D", horizon=None)
     answer = judge(gate("more_stable_than_mixture"), *(handmade.measured.where(by=name) for name in ("vmf", "net")))
-    assert (answer.verdict, answer.value) == ("undecided", 2.0)
+    assert answer.verdict == verdict
+    np.testing.assert_equal((answer.ci_low, answer.ci_high), interval)
 
 
 def test_of_several_settings_one_that_meets_it_is_shown():

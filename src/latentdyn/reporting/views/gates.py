@@ -53,7 +53,8 @@ def _notes(rows: pd.DataFrame, elsewhere: list[str], table: dict[str, Any], plan
         f"Corpus `{plan['corpus']}`. Each gate was set in the seed documents before its answer was known. `published` "
         "is the answer that they gave themselves, on other speech and splits. A gate is met or not met where "
         "the 95 % interval over speakers lies on one side of the threshold, and undecided where it does not, or where "
-        "the value has no interval. `against` is what the value is a difference from, or a ratio to. An `overflow` "
+        "the value has no interval. `against` is what the value is a difference from, or a ratio to. Where speakers "
+        "cannot be paired (`divergence_horizon`), the interval is as wide as both together. An `overflow` "
         "meets no gate. If one part of a joint question is not met, the whole is not met, whatever else is open.",
         "`ceiling` is the cosine of the lagged predictor at the latest step that has one, up to the step of the gate. "
         "A forecast from the same start knows no more. Where the threshold is above the ceiling, the gate may ask for "

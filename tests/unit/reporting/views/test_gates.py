@@ -107,7 +107,7 @@ def test_verdicts_by_hand(evaluated):
     assert answers(rows, representation="mimi", predictor="vmf") == {
         "direction_sustained": "not met", "horizon_extended": "not met", "nats_beyond_pca": "met",
         "state_error_below_mimi": "not met", "full_sweep": "not met",
-        "something_to_forecast": "met", "more_stable_than_mixture": "undecided",
+        "something_to_forecast": "met", "more_stable_than_mixture": "not met",
     }  # fmt: skip
     assert answers(rows, representation="other", predictor="net") == {
         "direction_sustained": "not met", "horizon_extended": "not met", "nats_beyond_pca": "not comparable",
