@@ -14,6 +14,7 @@ from latentdyn.files import read_own_json
 from latentdyn.parquet import read_parquet
 
 _MADE_BY, _LISTED_BY = "split_speakers", "build_manifest"
+_MOST_FOLDERS = 8  # that are told one by one
 _SKIPPED = {".snakemake", ".state", "audio", "logs"}
 
 
@@ -108,7 +109,8 @@ def material(folder: Path) -> dict[str, str]:
     if listed and table.exists():
         paths = read_parquet(table, ["path"], made_by=_LISTED_BY)["path"].dropna()
         tops = paths.str.split("/").str[0].value_counts().sort_index()
-        of = ", ".join(f"{n} in {top}" for top, n in tops.items())
+        few = len(tops) <= _MOST_FOLDERS and paths.str.contains("/").all()  # else they are speakers, or files
+        of = ", ".join(f"{n} in {top}" for top, n in tops.items()) if few else ""
         told["utterances"] = (
             f"{of or listed['n_utterances']}; each with the sha256 of its file in manifest.parquet, whose digest is "
             f"{listed['digest']}"

@@ -317,3 +317,6 @@ def test_what_results_are_made_of_is_told_with_its_digests(tmp_path):
     told = material(tmp_path)
     assert list(told) == ["utterances", "weights of codec"] and told["weights of codec"] == "sha256 1def"
     assert told["utterances"].startswith("1 in dev, 2 in train;") and told["utterances"].endswith("0abc")
+    for others in (["a.wav", "b.wav", "c.wav"], [f"speaker{i}/a.wav" for i in range(9)]):
+        write_parquet(tmp_path / "manifest.parquet", pd.DataFrame({"path": others}))
+        assert material(tmp_path)["utterances"].startswith("3; each with the sha256")
