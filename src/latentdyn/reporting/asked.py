@@ -52,7 +52,7 @@ def rows_of(asks: Gate, measured: Measurements, table: Mapping[str, Any], plan: 
 
 def _lacking(asks: Gate, measured: Measurements, kinds: Mapping[str, str], parts: Mapping[str, str | None]) -> str:
     """What a table lacks, so that a gate can be asked of none of its rows; "" if it lacks nothing."""
-    if asks.optional and measured.where(measurement=asks.measurement).records.empty:
+    if asks.optional and not (measured.records["measurement"] == asks.measurement).any():
         return f"this table does not measure {asks.measurement}"
     for rows in (asks.of, asks.beside or Rows()):
         if rows.predictor and rows.predictor not in kinds.values():

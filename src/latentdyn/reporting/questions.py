@@ -8,7 +8,7 @@ what stands there. Rows that a question names as its controls are shown beside i
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -165,10 +165,12 @@ def _gates() -> dict[str, Gate | Joint | Decision]:
 def replies(kind: str, sheet: Sheet) -> list[Reply]:
     """What the rows of a table of this kind answer, in the order of the questions."""
     found = list(_of_gates(sheet)) if kind == "gates" else []
+    told: list[str] = []
     for question in asked().questions.root:
         column = question.columns.get(kind, question.column)
         if column in sheet.rows and (not question.kinds or kind in question.kinds):
-            found += _of_rows(question, column, sheet)
+            told = told or _telling(sheet)
+            found += _of_rows(question, column, sheet, told)
     return found
 
 
@@ -208,14 +210,15 @@ def _threshold(row: Mapping[str, Any]) -> str:
     return told + (", which is of other latents" if row["verdict"] == "not comparable" else "")
 
 
-def _of_rows(question: Question, column: str, sheet: Sheet) -> Iterator[Reply]:
+def _of_rows(question: Question, column: str, sheet: Sheet, told: Sequence[str]) -> Iterator[Reply]:
+    """told: the columns that name a row."""
     rows = sheet.rows.to_dict("records")
     for row in rows:
         control = next((row[name] for name in ("predictor", "mode") if row.get(name) in question.controls), None)
         if not (_counts(row) if control is not None else _is_asked(question, row)):
             continue
         reply = Reply(
-            question.question, question.topic, question.leads, _named(sheet, row), "missing", "", place=_place(row)
+            question.question, question.topic, question.leads, _named(told, row), "missing", "", place=_place(row)
         )
         shown = ", ".join(f"{name} {_shown(sheet, row, name)}{_unit(name)}" for name in question.shows if name in row)
         if pd.isna(row[column]) and (question.optional or control is not None):
@@ -316,14 +319,18 @@ def _verdict(is_: str, mine: _Bounds | None, other: _Bounds) -> Verdict:
     return "no" if mine.high < other.low else "undecided"
 
 
-def _named(sheet: Sheet, row: Mapping[str, Any]) -> str:
-    """What a row is of, as far as that tells it from other rows."""
+def _telling(sheet: Sheet) -> list[str]:
+    """The columns that tell the rows of a table apart; of one row, the first that says what it is of."""
     told: list[str] = []
     groups = 1
     for name in PLACES:
-        if name in row and (found := sheet.rows[[*told, name]].drop_duplicates().shape[0]) > groups:
+        if name in sheet.rows and (found := sheet.rows[[*told, name]].drop_duplicates().shape[0]) > groups:
             told, groups = [*told, name], found
-    told = told or [name for name in PLACES if name in row][:1]
+    return told or [name for name in PLACES if name in sheet.rows][:1]
+
+
+def _named(told: Sequence[str], row: Mapping[str, Any]) -> str:
+    """What a row is of, as far as that tells it from other rows."""
     return ", ".join(_in_words(name, row[name]) for name in told if not pd.isna(row[name]))
 
 
