@@ -13,7 +13,16 @@ from latentdyn.reporting.stored import StoredSheet
 
 Row = tuple[str, Reply]  # the name of a table, and what one row of it answers
 _WORDS: dict[Verdict, str] = {"yes": "Yes", "no": "No", "undecided": "Undecided", "missing": "Not answered"}
-_FOLLOWS = ("gate", "mode", "slice", "target", "linear_skip", "target_axes", "regime")  # from what else a row is of
+_FOLLOWS = (
+    "gate",
+    "mode",
+    "slice",
+    "sigma",
+    "target",
+    "linear_skip",
+    "target_axes",
+    "regime",
+)  # from what else a row is of
 
 
 @dataclass(frozen=True)

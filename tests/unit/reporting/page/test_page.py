@@ -221,6 +221,20 @@ def gates_of(name: str, **columns: object) -> StoredSheet:
     return StoredSheet(name, "0" * 64, {"kind": "gates"}, {}, Sheet(pd.DataFrame([rows]), [], {"measured": 1}))
 
 
+def test_a_gate_and_the_row_that_answers_it_are_told_once():
+    question = "Is PESQ of the decoded latents above 2?"
+    bounds = {"ci_low": 3.0, "ci_high": 3.5}
+    gates = gates_of("gates", gate="pesq_above_2", question=question, representation="x", measured=3.2, verdict="met",
+                     **bounds)  # fmt: skip
+    pesq = {"pesq": 3.2, **{f"pesq_{end}": value for end, value in bounds.items()}}
+    heard = of_kind(
+        "decoder_tolerance", representation=["x", "x"], split="eval", mode="noisy", sigma=[0.0, 0.5], **pesq
+    )
+    for order in ([gates, heard], [heard, gates]):
+        ((finding,),) = (topic.findings for topic in findings(order))
+        assert [answer.extent for answer in finding.answers] == ["in the one row"]
+
+
 def test_that_a_table_cannot_answer_is_told_only_where_none_answers():
     lacking = gates_of("lacking")
     answered = gates_of("answered", representation="x", measured=0.9, ci_low=0.8, ci_high=1.0, verdict="met",
