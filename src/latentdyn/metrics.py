@@ -126,7 +126,8 @@ SPECTRAL_RADIUS = Metric("spectral_radius", "1", decimals=3, better="neither", w
     sentence="Factor a frame by which a small difference of two free runs grows in the long run: by the eigenvalues of "
     "the recursion where the mean is linear, else estimated from runs.")
 UNBOUNDED = Metric("unbounded", "1", decimals=3, better="lower", whole_split=True,
-    sentence="Share of free runs that came 10 times as far from the training mean as any training frame.")
+    sentence="Share of free runs that came 10 times as far from the training mean as any training frame; in tables "
+    "of kind lagged, of runs by the mean.")
 
 # what a density says of itself (`Density.facts`)
 

@@ -18,6 +18,7 @@ _MARGIN_CM, _FOOT_IN, _WIDTH_IN, _HEIGHT_IN = 1.5, 30 / 72.27, 8.5, 11.0  # of a
 _CAPTION_IN = 1.0
 _HEAD = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
+\ifdefined\pdfgentounicode\input{glyphtounicode}\pdfgentounicode=1\fi %% what is copied keeps its letters
 \usepackage[margin=%gcm,includefoot]{geometry}
 \usepackage{booktabs,graphicx,longtable,pdflscape}
 \makeatletter

@@ -66,7 +66,7 @@ _NO_ENCODER = "open: no learned encoder yet"
 _TIGHT, _HELPS = _gate("archetypes_tight"), _gate("correction_improves")
 _MORE, _KEPT = _gate("representation_gain"), _gate("direction_sustained", predictor="vmf_lognormal")
 _TERMS, _LINEAR = _gate("smooth_term_helps", "prediction_term_helps"), _gate("vae_beats_projection", opposite=True)
-_GAINS = Asked("dnll below 0 at k = 1", "lagged", "dnll", {"k": (1,), "slice": ("all",)})
+_GAINS = Asked("level_gain_over_shuffled below 0", "lagged", "level_gain_over_shuffled", {"k": (1,), "slice": ("all",)})
 # only the mean direction of a vMF can have a basis
 _BASIS = Asked("helps (kind memory)", "memory", "over_widened", predictor="vmf_lognormal", verdict="helps")
 _VMF, _GAIN = "cosine -.012 at step 16 (seed 003 §1.2)", "EnCodec's ΔNLL is .51 of Mimi's (seed 003 §1.3)"

@@ -7,10 +7,12 @@ from latentdyn.reporting.findings import Finding, Topic, summary
 from latentdyn.reporting.latex import latex_text
 
 _RULE = (
-    "Yes and no are said where the 95 % interval over held-out speakers lies on one side of what is asked. Beside "
-    "another row, that is the interval of the paired difference, or where a table has none, that the intervals of the "
-    "two rows do not meet. Else the answer is undecided. Intervals tell about other speakers, not about other training "
-    "runs. Of each answer, the rows of the lowest and of the highest value are named. The tables hold all of them."
+    "Yes and no are said where the 95 % interval over held-out speakers lies on one side of what is asked. Two rows "
+    "are compared by the interval of their difference. Where a table has none, their two intervals must not meet. "
+    "Else the answer is undecided. Intervals tell about other speakers, not about other training runs. None is "
+    "widened because many rows are asked: of a hundred rows without any effect, about five would be decided by "
+    "chance. A model may stand in several tables, so the numbers of rows are not numbers of models. Of each answer, "
+    "the rows of the lowest and of the highest value are named. The tables hold all of them."
 )
 
 

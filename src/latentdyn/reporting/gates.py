@@ -109,8 +109,10 @@ def compare(
     verdict: Verdict = "undecided"
     if math.isinf(value):
         verdict = "not met" if value > 0 else "undecided"
-    elif ci_low is not None and ci_high is not None and (ci_low > threshold or ci_high < threshold):
-        verdict = "met" if (ci_low > threshold) == (comparison == ">") else "not met"
+    elif ci_low is not None and ci_high is not None:
+        above, below = ci_low > threshold, ci_high < threshold
+        met, failed = (above, ci_high <= threshold) if comparison == ">" else (below, ci_low >= threshold)
+        verdict = "met" if met else "not met" if failed else "undecided"
     return Judgement(verdict, value, ci_low, ci_high)
 
 

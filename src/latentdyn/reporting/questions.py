@@ -204,10 +204,10 @@ def _threshold(row: Mapping[str, Any]) -> str:
     against, ceiling = row.get("against"), row.get("ceiling")
     told += f" beside {against}" if isinstance(against, str) and against else ""
     if ceiling is not None and not pd.isna(ceiling):
-        told += f" (a predictor that is fitted so far ahead reaches {ceiling:.3f}"
+        told += f" (a predictor that is fitted to look ahead reaches {ceiling:.3f} at the latest step that has one"
         out_of_reach = row["comparison"] == ">" and ceiling < row["threshold"]
         told += ", so that no forecast can be expected to)" if out_of_reach else ")"
-    return told + (", which is of other latents" if row["verdict"] == "not comparable" else "")
+    return told + (", a threshold of Mimi's latents" if row["verdict"] == "not comparable" else "")
 
 
 def _of_rows(question: Question, column: str, sheet: Sheet, told: Sequence[str]) -> Iterator[Reply]:
@@ -316,7 +316,8 @@ def _verdict(is_: str, mine: _Bounds | None, other: _Bounds) -> Verdict:
         mine, other = (_Bounds(-b.value, -b.high, -b.low) for b in (mine, other))
     if mine.low > other.high:
         return "yes"
-    return "no" if mine.high < other.low else "undecided"
+    exact = other.low == other.high  # what is just as large as a threshold is not above it
+    return "no" if mine.high < other.low or (exact and mine.high == other.low) else "undecided"
 
 
 def _telling(sheet: Sheet) -> list[str]:

@@ -91,9 +91,9 @@ def test_tables_of_other_kinds_answer_and_what_nothing_asks_is_not_measured():
         "predictor": "gmm",
         "slice": ["all", "onset", "all"],
         "k": [1, 1, 2],
-        "dnll": [0.5, -3.0, -4.0],
-        "dnll_ci_low": [0.4, -3.5, -4.5],
-        "dnll_ci_high": [0.6, -2.5, -3.5],
+        "level_gain_over_shuffled": [0.5, -3.0, -4.0],
+        "level_gain_over_shuffled_ci_low": [0.4, -3.5, -4.5],
+        "level_gain_over_shuffled_ci_high": [0.6, -2.5, -3.5],
     }
     row = said("A predictor shows", stored("lagged", lagged))
     assert (row["this_run"], row["measured"], row["ci_high"]) == ("no", 0.5, 0.6)

@@ -28,6 +28,8 @@ MET, FAILED, OPEN, MISSING = *map(Judgement, ("met", "not met", "undecided")), g
         (0.7, (0.55, 0.75), ">", 0.6, "undecided"),
         (0.5, (0.45, 0.55), ">", 0.6, "not met"),
         (0.6, (0.5, 0.7), ">", 0.6, "undecided"),
+        (5.0, (3.0, 8.0), ">", 8.0, "not met"),  # above means above
+        (9.0, (8.0, 10.0), "<", 8.0, "not met"),
         (0.7, (0.65, 0.75), "<", 0.6, "not met"),
         (0.5, (0.45, 0.55), "<", 0.6, "met"),
         (-20.0, (-25.0, -14.7), "<", -14.7, "undecided"),  # an interval that ends there is not below it

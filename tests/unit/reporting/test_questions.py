@@ -151,11 +151,12 @@ def test_gates_keep_their_verdict_and_one_whose_interval_holds_the_threshold_is_
     found = said(Sheet(rows, [], {"measured": 1}), "gates")
     assert [verdict for _, verdict, _ in found] == ["yes", "no", "undecided", "missing"]
     assert found[0] == ("a, p", "yes", "cosine 1.0 [0.9, 1.1], asked: > 0.5") and found[3][2] == "no forecasts"
-    reaches = "a predictor that is fitted so far ahead reaches 0.400, so that no forecast can be expected to"
+    looks = "a predictor that is fitted to look ahead reaches {} at the latest step that has one"
+    reaches = f"{looks.format('0.400')}, so that no forecast can be expected to"
     assert found[1][2] == f"cosine 0.2 [0.1, 0.3], asked: > 0.5 beside q ({reaches})"
-    assert found[2][2] == "cosine 0.6 [0.4, 0.8], asked: > 0.5 (a predictor that is fitted so far ahead reaches 0.700)"
+    assert found[2][2] == f"cosine 0.6 [0.4, 0.8], asked: > 0.5 ({looks.format('0.700')})"
     elsewhere = said(Sheet(rows.assign(verdict="not comparable"), [], {"measured": 1}), "gates")
-    assert elsewhere[0] == ("a, p", "missing", "cosine 1.0 [0.9, 1.1], asked: > 0.5, which is of other latents")
+    assert elsewhere[0] == ("a, p", "missing", "cosine 1.0 [0.9, 1.1], asked: > 0.5, a threshold of Mimi's latents")
     assert said(Sheet(rows.assign(gate="of_old"), [], {}), "gates") == [], "nobody asks it any more"
 
 

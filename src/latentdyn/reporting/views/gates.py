@@ -50,7 +50,7 @@ def _notes(rows: pd.DataFrame, elsewhere: list[str], table: dict[str, Any], plan
     """What a reader must know. elsewhere: the representations that are not Mimi's own latents."""
     asked = [gate for gate in criteria().gates.root if isinstance(gate, Gate) and (rows["gate"] == gate.name).any()]
     notes = [
-        f"Corpus `{plan['corpus']}`. Each gate was set in the seed documents before its answer was known. `published` "
+        f"Corpus `{plan['corpus']}`. What a seed document asks was set there before its answer was known. `published` "
         "is the answer that they gave themselves, on other speech and splits. A gate is met or not met where "
         "the 95 % interval over speakers lies on one side of the threshold, and undecided where it does not, or where "
         "the value has no interval. `against` is what the value is a difference from, or a ratio to. Where speakers "

@@ -230,8 +230,8 @@ def _notes(rows: pd.DataFrame, columns: list[str], table: dict[str, Any], plan: 
         "`dnll` is ΔNLL in nats/frame: the NLL less that of a baseline. Negative is good. The baseline of `dnll` is a "
         "diagonal Gaussian of training deltas, that of `dnll_full` a Gaussian of training deltas with full covariance. "
         "The baseline of `context_gain` is the same density, fitted without any context: only `context_gain` measures "
-        "the context. Intervals are 95 % bootstraps over speakers. Everything that is fitted saw training speakers "
-        "only.",
+        "the context. It does not compare predictors, since each has a baseline of its own. Intervals are 95 % "
+        "bootstraps over speakers. Everything that is fitted saw training speakers only.",
         "`level_gain` is NLL[x_t|c] - NLL[x_t] (k = 1 only); NLL[x_t] is that of a diagonal Gaussian of frames. The "
         "`level_gain` of white noise is what its covariance is worth: 0 if its dimensions are uncorrelated. But its "
         "`dnll` is -.347 nats/dim, and its cosine, `cosine_white_noise`, is up to .707 at k = 1; from k = 2 on it is "

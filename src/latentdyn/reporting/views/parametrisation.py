@@ -180,6 +180,9 @@ def arm_row(
         steps = mine.records["step"].dropna()
         at = steps.max() if step == "last" and len(steps) else step
         row[column] = None if at == "last" else mine.at_step(at).over_seeds(metric)
+    ceilings = here.where(mode="ceiling").records["step"]
+    if not (ceilings > 1).any():  # step 1 is the predictor itself
+        row["skill"] = None
     return row | _of_runs(here, "sampled")
 
 
@@ -225,6 +228,21 @@ def arm_decimals(column: str) -> int:
     return listed(_METRICS.get(column) or (name if lag.isdigit() else column)).decimals
 
 
+def _what_holds(rows: pd.DataFrame) -> Iterator[str]:
+    """The shares of unbounded runs by what heads describe and start from, where these differ."""
+    if "target" not in rows:
+        return
+    arms = rows[rows["unbounded"].notna() & rows["target"].notna()]
+    names = arms["target"].where(arms["linear_skip"] == "none", "from the line")
+    if names.nunique() < 2:
+        return
+    told = []
+    for name in names.unique():
+        shares = arms.loc[names == name, "unbounded"].astype(float)
+        told.append(f"{name} {shares.min():.3f} to {shares.max():.3f} ({len(shares)} of the arms)")
+    yield f"Shares of free runs that leave the data behind, by what heads describe: {'; '.join(told)}."
+
+
 def _notes(rows: pd.DataFrame, plan: dict[str, Any]) -> Iterator[str]:
     yield (
         f"Corpus `{plan['corpus']}`. A row is a predictor, measured on speakers of `eval`, the mean over training "
@@ -234,12 +252,14 @@ def _notes(rows: pd.DataFrame, plan: dict[str, Any]) -> Iterator[str]:
     yield (
         "`target` is what the head describes, the step or the next frame; `linear_skip` is the closed-form line that "
         "it adds to. Either way it is a density of the step, so that `dnll` (nats/frame against a diagonal Gaussian of "
-        "training deltas) and `context_gain` (against the same head over the step, without a context) compare."
+        "training deltas) compares. `context_gain` is against the same head over the step, without a context: each "
+        "arm has a baseline of its own, so it does not rank arms."
     )
+    yield from _what_holds(rows)
     yield (
         "`forecast_..` are of forecasts by the mean without injected truth (mode D), over all their steps; `skill` is "
-        "the cosine over that of the ceiling, at the steps that have one. `energy_score_..` is of drawn states, after "
-        "1 step and after the last, in deviations of the training frames."
+        "the cosine over that of the ceiling, at the steps that have one; it is blank where only the first has. "
+        "`energy_score_..` is of drawn states, after 1 step and after the last, in deviations of the training frames."
     )
     yield (
         "The other columns are of free runs by draws. `energy` and `step_length` are over those of the data: 1 is "

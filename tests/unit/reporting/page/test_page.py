@@ -12,6 +12,7 @@ import soundfile
 
 from latentdyn.files import write_json
 from latentdyn.parquet import write_parquet
+from latentdyn.reporting.criteria import criteria
 from latentdyn.reporting.findings import findings, summary
 from latentdyn.reporting.origins import Origins, material, origins
 from latentdyn.reporting.page import tables
@@ -203,7 +204,7 @@ def test_rows_of_one_table_with_the_same_numbers_are_all_told():
 
 
 def test_a_question_that_leads_does_so_in_whatever_order_tables_come():
-    question = "Do free runs stay bounded (fewer than one in a hundred leave the data far behind)?"
+    question = next(entry.question for entry in criteria().gates.root if entry.name == "runs_bounded")
     gates = gates_of("gates", gate="runs_bounded", question=question)
     runs = of_kind("free_runs", representation="x", mode=["sampled"], unbounded=0.5)
     for order in ([gates, runs], [runs, gates]):

@@ -81,3 +81,24 @@ def test_the_figure_has_a_panel_for_each_score_and_a_row_for_each_representation
 def test_a_row_without_measurements_is_an_error():
     with pytest.raises(UserError, match="there are no metrics for representation = r, predictor = p"):
         tabulate(nothing(), TABLE, PLAN)
+
+
+def test_a_skill_whose_ceiling_is_the_predictor_itself_is_blank():
+    measured = everything()
+    records = measured.records
+    ceilings = records[(records["mode"] != "ceiling").fillna(True) | (records["step"] == 1).fillna(False)]
+    row = tabulate(replace(measured, records=ceilings), TABLE, PLAN).rows.iloc[0]
+    assert pd.isna(row.get("skill")) and not pd.isna(row["forecast_cosine"])
+
+
+def test_the_runs_that_are_lost_are_told_by_what_heads_describe():
+    measured = everything()
+    records = measured.records.copy()
+    lost = (records["metric"] == "unbounded") & (records["by"] == "q")
+    records.loc[lost, "value"] = 0.25
+    arms = {"p": {"target": "step", "linear_skip": "fixed"}, "q": {"target": "step", "linear_skip": "none"}}
+    table = {**TABLE, "predictors": ["p", "q"]}
+    (note,) = [n for n in tabulate(replace(measured, records=records), table, {**PLAN, "arms": arms}).notes
+               if n.startswith("Shares of free runs")]  # fmt: skip
+    assert "from the line 0." in note and "step 0.250 to 0.250 (1 of the arms)" in note
+    assert not [n for n in tabulate(measured, TABLE, PLAN).notes if n.startswith("Shares of free runs")]
