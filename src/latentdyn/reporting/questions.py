@@ -360,11 +360,14 @@ def _stem(column: str) -> str:
 
 def _unit(column: str) -> str:
     """The unit of a metric, after a blank; "" of ratios and of what is no metric."""
-    try:
-        unit = metric(column).unit
-    except KeyError:
-        return ""
-    return "" if unit == "1" else f" {unit}"
+    bare = column.split("_over_")[0]  # what is set beside something has the unit of the metric
+    for name in (column, bare, bare.rpartition("_")[0]):  # and so has what is of one horizon
+        try:
+            unit = metric(name).unit
+        except KeyError:
+            continue
+        return "" if unit == "1" else f" {unit}"
+    return ""
 
 
 def _text(value: Any, digits: int | None) -> str:

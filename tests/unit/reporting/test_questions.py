@@ -13,12 +13,14 @@ from latentdyn.reporting.criteria import criteria
 from latentdyn.reporting.questions import asked, replies
 from latentdyn.reporting.sheet import Sheet
 
+TOLD = "predictive_information_1"  # compared with another row by two intervals
+
 
 def lagged(**columns: object) -> Sheet:
     """Rows of a representation, its shuffled surrogate and a second predictor, at k = 1."""
     rows = {"representation": ["x", "x__shuffled", "x"], "predictor": ["p", "p", "q"], "split": "eval", "slice": "all",
             "k": 1, **columns}  # fmt: skip
-    return Sheet(pd.DataFrame(rows), [], {"level_gain": 1, "cosine": 2, "context_gain": 1})
+    return Sheet(pd.DataFrame(rows), [], {"level_gain": 1, "cosine": 2, "context_gain": 1, TOLD: 1})
 
 
 def said(sheet: Sheet, kind: str = "lagged") -> list[tuple[str, str, str]]:
@@ -26,24 +28,22 @@ def said(sheet: Sheet, kind: str = "lagged") -> list[tuple[str, str, str]]:
 
 
 def test_a_row_is_compared_with_that_of_frames_in_random_order():
-    bounds = {"level_gain_ci_low": [-4.0, -3.0, -5.0], "level_gain_ci_high": [-3.5, -2.0, -4.0]}
-    found = said(lagged(level_gain=[-3.8, -2.5, -4.5], **bounds), "quantization")
+    bounds = {f"{TOLD}_ci_low": [3.5, 2.0, 4.0], f"{TOLD}_ci_high": [4.0, 3.0, 5.0]}
+    found = said(lagged(**{TOLD: [3.8, 2.5, 4.5]}, **bounds), "geometry")
     # q has no row of frames in random order, so nothing is asked of it
-    assert found == [
-        ("x, p", "yes", "level_gain -3.8 [-4.0, -3.5] nats/frame, asked: below -2.5 [-3.0, -2.0] of x__shuffled")
-    ]
+    assert found == [("x, p", "yes", f"{TOLD} 3.8 [3.5, 4.0] nats/frame, asked: above 2.5 [2.0, 3.0] of x__shuffled")]
 
 
 @pytest.mark.parametrize(
     ("own", "verdict"),
-    [((-6.0, -5.0), "yes"), ((-3.5, -2.5), "undecided"), ((-2.6, -1.0), "undecided"), ((-1.9, -1.0), "no"),
+    [((5.0, 6.0), "yes"), ((2.5, 3.5), "undecided"), ((1.0, 2.6), "undecided"), ((1.0, 1.9), "no"),
      ((math.nan, math.nan), "undecided")],
 )  # fmt: skip
 def test_two_intervals_decide_where_they_do_not_meet(own, verdict):
-    bounds = {f"level_gain_ci_{end}": [value, other, math.nan]
-              for end, value, other in zip(("low", "high"), own, (-3.0, -2.0), strict=True)}  # fmt: skip
-    value = -1.5 if math.isnan(own[0]) else sum(own) / 2
-    ((_, found, _),) = said(lagged(level_gain=[value, -2.5, math.nan], **bounds), "quantization")
+    bounds = {f"{TOLD}_ci_{end}": [value, other, math.nan]
+              for end, value, other in zip(("low", "high"), own, (2.0, 3.0), strict=True)}  # fmt: skip
+    value = 1.5 if math.isnan(own[0]) else sum(own) / 2
+    ((_, found, _),) = said(lagged(**{TOLD: [value, 2.5, math.nan]}, **bounds), "geometry")
     assert found == verdict
 
 
@@ -115,9 +115,9 @@ def test_beside_an_overflow_nothing_is_decided():
         lagged(context_gain=-math.inf, k=[2, 1, 1])
     )  # the density without a context overflowed
     assert verdict == "undecided" and text.startswith("context_gain overflow")
-    bounds = {"level_gain_ci_low": [-4.0, math.nan, -5.0], "level_gain_ci_high": [-3.5, math.nan, -4.0]}
-    ((_, verdict, text),) = said(lagged(level_gain=[-3.8, math.inf, -4.5], **bounds), "quantization")
-    assert verdict == "undecided" and "below overflow of x__shuffled" in text
+    bounds = {f"{TOLD}_ci_low": [3.5, math.nan, 4.0], f"{TOLD}_ci_high": [4.0, math.nan, 5.0]}
+    ((_, verdict, text),) = said(lagged(**{TOLD: [3.8, math.inf, 4.5]}, **bounds), "geometry")
+    assert verdict == "undecided" and "above overflow of x__shuffled" in text
 
 
 def test_a_blank_is_no_answer_in_a_column_of_words():

@@ -186,12 +186,10 @@ def of_kind(kind: str, **columns: object) -> StoredSheet:
 
 
 def test_in_brief_numbers_of_several_columns_are_told_apart_and_words_not_at_all():
-    place = {"predictor": "p", "split": "eval", "slice": "all", "k": 1}
-    column, ends = "level_gain_over_shuffled", ("", "_ci_low", "_ci_high")
-    lagged = of_kind("lagged", representation=["x", "y"], **place, **{f"{column}{end}": -3.0 for end in ends})
-    gains = {f"level_gain{end}": [-50.0, -2.0] for end in ends}
-    codes = of_kind("quantization", representation=["z", "z__shuffled"], **place, **gains)
-    assert brief(lagged, codes) == ["level_gain -50 (z); level_gain_over_shuffled -3"]
+    place, ends = {"predictor": "p", "split": "eval", "mode": "D"}, ("", "_ci_low", "_ci_high")
+    steps = of_kind("injection", representation=["x", "y"], **place, **{f"cosine{end}": 0.5 for end in ends})
+    whole = of_kind("tradeoff", representation=["z"], **place, **{f"forecast_cosine{end}": 0.25 for end in ends})
+    assert brief(steps, whole) == ["forecast_cosine 0.25 (z); cosine 0.5"]
     told = {"predictor": ["p", "q"], "helps": "no", "over_widened": [1.0, 2.0]}
     assert brief(of_kind("memory", representation="x", **told)) == [""], "no row speaks for the others"
 
