@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 import latentdyn
 from latentdyn.files import read_own_json
-from latentdyn.parquet import read_parquet
+from latentdyn.parquet import parquet_facts, read_parquet
 
 _MADE_BY, _LISTED_BY = "split_speakers", "build_manifest"
 _MOST_FOLDERS = 8  # that are told one by one
@@ -106,7 +107,11 @@ def material(folder: Path) -> dict[str, str]:
     told = {}
     listed = read_own_json(folder / "manifest.json")
     table = folder / "manifest.parquet"
-    if listed and table.exists():
+    if listed and table.exists() and not _is_of_recordings(table):
+        told["utterances"] = (
+            f"{listed['n_utterances']}, without recordings; the digest of their list is {listed['digest']}"
+        )
+    elif listed and table.exists():
         paths = read_parquet(table, ["path"], made_by=_LISTED_BY)["path"].dropna()
         tops = paths.str.split("/").str[0].value_counts().sort_index()
         few = len(tops) <= _MOST_FOLDERS and paths.str.contains("/").all()  # else they are speakers, or files
@@ -120,6 +125,16 @@ def material(folder: Path) -> dict[str, str]:
         if len(facts.get("lineage", ())) == 1 and facts.get("weights_sha256"):
             told[f"weights of {path.parent.name}"] = f"sha256 {facts['weights_sha256']}"
     return told
+
+
+def _is_of_recordings(manifest: Path) -> bool:
+    """Whether a list of utterances names files: those that are drawn, or came as latents, have none.
+
+    Raises:
+        UserError: it is not as it was written.
+    """
+    parquet_facts(manifest, made_by=_LISTED_BY)
+    return "path" in pq.read_schema(manifest).names
 
 
 def _files(folder: Path, ending: str) -> Iterator[Path]:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from latentdyn.errors import UserError
 from latentdyn.files import write_json
 from latentdyn.parquet import write_parquet
 from latentdyn.reporting.criteria import criteria
@@ -333,3 +334,12 @@ def test_what_results_are_made_of_is_told_with_its_digests(tmp_path):
     for others in (["a.wav", "b.wav", "c.wav"], [f"speaker{i}/a.wav" for i in range(9)]):
         write_parquet(tmp_path / "manifest.parquet", pd.DataFrame({"path": others}))
         assert material(tmp_path)["utterances"].startswith("3; each with the sha256")
+
+
+def test_utterances_without_recordings_are_counted_and_a_damaged_list_is_told(tmp_path):
+    write_parquet(tmp_path / "manifest.parquet", pd.DataFrame({"utterance_id": ["a", "b"]}))
+    write_json(tmp_path / "manifest.json", {"n_utterances": 2, "digest": "0abc"})
+    assert material(tmp_path) == {"utterances": "2, without recordings; the digest of their list is 0abc"}
+    (tmp_path / "manifest.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UserError, match="manifest"):
+        material(tmp_path)
