@@ -19,14 +19,13 @@ CRITERIA = Path(__file__).with_name("gates.yaml")
 
 
 class Question(Entry):
-    """Who asked what, and what they answered themselves. topic, leads: as in questions.yaml."""
+    """Who asked what, and what they answered themselves. topic: as in questions.yaml."""
 
     name: str
     source: str
     question: str
     published: str
     topic: str
-    leads: bool = False
 
 
 class Place(Entry):

@@ -36,6 +36,16 @@ class Comparison:
     ci_high: float
 
 
+def as_columns(compared: Comparison | None, column: str, blank: float | None = None) -> dict[str, Any]:
+    """A comparison as a table's columns: the value, and its bounds `{column}_ci_low` and `{column}_ci_high`.
+
+    Args:
+        blank: what stands in all three where nothing could be compared.
+    """
+    values = (blank,) * 3 if compared is None else (compared.value, compared.ci_low, compared.ci_high)
+    return dict(zip((column, f"{column}_ci_low", f"{column}_ci_high"), values, strict=True))
+
+
 @dataclass(frozen=True)
 class Measurements:
     """records: long, one value a row. speakers: totals and counts of frames. worst_frames: those of highest NLL.

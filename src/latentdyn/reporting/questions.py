@@ -185,7 +185,7 @@ def _of_gates(sheet: Sheet) -> Iterator[Reply]:
         reply = Reply(
             row["question"],
             entry.topic,
-            entry.leads,
+            False,  # no gate leads a topic
             ", ".join(of) or entry.name,
             # tables of older versions told beside a verdict whether the interval decides it
             "undecided" if row.get("decided") == "no" else _GATES.get(row["verdict"], "missing"),

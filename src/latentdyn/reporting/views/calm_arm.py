@@ -25,7 +25,7 @@ from latentdyn.metrics import (
     GENERATION_MS,
 )
 from latentdyn.metrics import metric as listed
-from latentdyn.reporting.measurements import Measurements, combined
+from latentdyn.reporting.measurements import Measurements, as_columns, combined
 from latentdyn.reporting.published import CALM
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import title
@@ -163,8 +163,7 @@ def _row(
     for column, step in _BEYOND.items():
         at = forecasts.where(mode="D_sampled").at_step(last if step == "last" else step)
         beyond = combined([(at, "energy_score_state"), (at, "energy_score_state_baseline")], np.subtract)
-        for part in ("value", "ci_low", "ci_high"):
-            row[column + ("" if part == "value" else f"_{part}")] = beyond and getattr(beyond, part)
+        row |= as_columns(beyond, column)
     row |= _innovation(here.where(horizon=1, slice="all"))
     row["bounded"] = {True: "yes", False: "no"}[row["unbounded"] == 0]
     return row

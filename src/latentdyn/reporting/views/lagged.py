@@ -21,7 +21,7 @@ from latentdyn.metrics import (
 )
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.cautions import cautions
-from latentdyn.reporting.measurements import Measurements, unmeasured
+from latentdyn.reporting.measurements import Measurements, as_columns, unmeasured
 from latentdyn.reporting.published import any_published, published
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import known_durations, title
@@ -190,21 +190,15 @@ def _row(
             row[column] = round(value) if value is not None and metric.decimals == 0 else value
     # the density without a context was scored on the same frames, at the one horizon it has
     gain = chosen.difference(twin.where(split=keys["split"], slice=keys["slice"]), "nll")
-    row["context_gain"] = gain and gain.value
-    row["context_gain_ci_low"], row["context_gain_ci_high"] = gain and gain.ci_low, gain and gain.ci_high
-    row |= _over_shuffled(chosen, shuffled.where(split=keys["split"], slice=keys["slice"], horizon=keys["k"]))
+    row |= as_columns(gain, "context_gain")
+    unordered = shuffled.where(
+        split=keys["split"], slice=keys["slice"], horizon=keys["k"]
+    )  # nothing, without such rows
+    row |= as_columns(chosen.difference(unordered, LEVEL_GAIN.name), LEVEL_GAIN_OVER_SHUFFLED.name)
     row["kept_step"] = whole.over_seeds("kept_step", reduce=np.min)
     row["ms_per_step"] = 1000 / frame_rate_hz if frame_rate_hz else None
     row["dnll_seed_sd"] = chosen.over_seeds("dnll", reduce=lambda v: np.std(v, ddof=1)) if row["seeds"] > 1 else None
     return row
-
-
-def _over_shuffled(here: Measurements, shuffled: Measurements) -> dict[str, Any]:
-    """The level gain less that of frames in random order, where the table has such a row."""
-    more = here.difference(shuffled, LEVEL_GAIN.name)
-    values = (more.value, more.ci_low, more.ci_high) if more else (None,) * 3
-    column = LEVEL_GAIN_OVER_SHUFFLED.name
-    return dict(zip((column, f"{column}_ci_low", f"{column}_ci_high"), values, strict=True))
 
 
 def _shown(rows: pd.DataFrame, table: dict[str, Any]) -> list[str]:

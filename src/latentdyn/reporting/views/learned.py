@@ -26,7 +26,7 @@ from latentdyn.metrics import (
     STATE_INFORMATION_WHOLE,
     Metric,
 )
-from latentdyn.reporting.measurements import Comparison, Measurements, unmeasured
+from latentdyn.reporting.measurements import Measurements, as_columns, unmeasured
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import title
 
@@ -155,17 +155,12 @@ def _over_controls(measured: Measurements, row: dict[str, Any], rows: list[dict[
             found.setdefault(column, (metric, _difference(*sides, metric, column)))
         column = f"{PESQ.name}_over_{other['kind']}"
         here, there = (_decoded(measured, r["representation"]) for r in (row, other))
-        found.setdefault(column, (PESQ, _change(here.difference_of_scores(there, PESQ.name), column)))
+        found.setdefault(column, (PESQ, as_columns(here.difference_of_scores(there, PESQ.name), column)))
     return found
 
 
 def _difference(here: Measurements, there: Measurements, metric: Metric, column: str) -> dict[str, Any]:
-    return _change(here.difference(there, metric.name), column)
-
-
-def _change(change: Comparison | None, column: str) -> dict[str, Any]:
-    values = (None,) * 3 if change is None else (change.value, change.ci_low, change.ci_high)
-    return dict(zip((column, *_bounds(column)), values, strict=True))
+    return as_columns(here.difference(there, metric.name), column)
 
 
 def _shape(measured: Measurements, name: str) -> _Columns:

@@ -13,7 +13,7 @@ import pandas as pd
 from latentdyn.metrics import CLASSIFIER_ACCURACY, DNLL, ENERGY, FRECHET_DELTAS, FRECHET_LATENTS
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.cautions import cautions
-from latentdyn.reporting.measurements import Measurements, unmeasured
+from latentdyn.reporting.measurements import Measurements, as_columns, unmeasured
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import title
 from latentdyn.reporting.views.lagged import lagged_rows
@@ -174,7 +174,7 @@ def arm_row(
     row["cosine_white_noise"] = lagged.over_seeds("cosine_white_noise")
     gain = lagged.difference(twin.where(slice="all"), "nll")
     if gain is not None:
-        row |= {"context_gain": gain.value, "context_gain_ci_low": gain.ci_low, "context_gain_ci_high": gain.ci_high}
+        row |= as_columns(gain, "context_gain")
     for column, (metric, mode, step) in _FORECASTS.items():
         mine = here.where(mode=mode)
         steps = mine.records["step"].dropna()

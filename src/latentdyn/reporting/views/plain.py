@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from latentdyn.metrics import metric as listed
-from latentdyn.reporting.measurements import Measurements, unmeasured
+from latentdyn.reporting.measurements import Measurements, as_columns, unmeasured
 from latentdyn.reporting.published import published
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import title
@@ -177,11 +177,9 @@ def _values(
     return values | {f"published_{column}": published(mine, metric, lineage=lineage, by=kind, **spot)}
 
 
-def _differences(
-    here: Measurements, where: dict[str, Any], differences: list[dict[str, str]]
-) -> dict[str, float | None]:
+def _differences(here: Measurements, where: dict[str, Any], differences: list[dict[str, str]]) -> dict[str, Any]:
     """What a row has more than other rows that its kind of table compares it with."""
-    found: dict[str, float | None] = {}
+    found: dict[str, Any] = {}
     mode = where.get("mode", "")
     for wanted in differences:
         if not mode.startswith(wanted["of"]):
@@ -190,8 +188,7 @@ def _differences(
         metric = wanted["metric"]
         mine, theirs = (here.where(**{**where, "mode": name}) for name in (mode, other))
         if more := mine.difference_of_scores(theirs, metric):
-            column = f"{metric}_over_{wanted['name']}"
-            found |= {column: more.value, f"{column}_ci_low": more.ci_low, f"{column}_ci_high": more.ci_high}
+            found |= as_columns(more, f"{metric}_over_{wanted['name']}")
     return found
 
 

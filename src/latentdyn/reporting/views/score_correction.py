@@ -14,7 +14,7 @@ from latentdyn.correction.variants import FORECASTS, KINDS, SamplingSettings
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.criteria import gate
 from latentdyn.reporting.gates import Judgement, compare, every
-from latentdyn.reporting.measurements import Measurements, unmeasured
+from latentdyn.reporting.measurements import Measurements, as_columns, unmeasured
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import in_frames
 from latentdyn.reporting.views.injection import TITLES
@@ -193,9 +193,7 @@ def _changes(forecasts: Measurements, mine: Measurements, who: dict[str, Any]) -
     found: dict[str, Any] = {}
     for column, (other, metric) in compared.items():
         asked = who["variant"] not in ("none", "ceiling") and (other is none or who["variant"] in _SCORED)
-        change = mine.difference(other, metric) if asked else None
-        for part in ("value", "ci_low", "ci_high"):
-            found[column + ("" if part == "value" else f"_{part}")] = getattr(change, part) if change else math.nan
+        found |= as_columns(mine.difference(other, metric) if asked else None, column, blank=math.nan)
     return found
 
 
