@@ -8,7 +8,7 @@ mean, an interval the mean of theirs (all resample the same speakers in the same
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,11 @@ from latentdyn.diagnostics.records import RECORDS, SUMS, WORST_FRAMES
 from latentdyn.errors import UserError
 from latentdyn.metrics import OF_LATENTS
 from latentdyn.parquet import parquet_facts, read_parquet
+from latentdyn.reporting.rows import Rows
 from latentdyn.seeds import numpy_generator
 
 _RESAMPLES = 1000
+_PARTS = ("records", "speakers", "worst_frames")
 # of millions of sums; those of speakers stay texts, since what is summed by them is in their order
 _REPEATED = [name for name, dtype in SUMS.items() if dtype == "str" and name != "speaker_id"]
 
@@ -46,15 +48,31 @@ def as_columns(compared: Comparison | None, column: str, blank: float | None = N
     return dict(zip((column, f"{column}_ci_low", f"{column}_ci_high"), values, strict=True))
 
 
+class _Part:
+    """A field of `Measurements`: given as a table or as rows of one, of which a table is made when it is asked for."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = f"{name} in rows"
+
+    def __get__(self, measured: Any, owner: type) -> pd.DataFrame:
+        if measured is None:
+            raise AttributeError("a part has no default")  # what dataclasses ask of a field
+        rows: Rows = vars(measured)[self._name]
+        return rows.table
+
+    def __set__(self, measured: Any, value: pd.DataFrame | Rows) -> None:
+        vars(measured)[self._name] = value if isinstance(value, Rows) else Rows(value)
+
+
 @dataclass(frozen=True)
 class Measurements:
     """records: long, one value a row. speakers: totals and counts of frames. worst_frames: those of highest NLL.
     resamples: of the speakers, for the interval of a comparison. about_latents: records of the metrics `OF_LATENTS`,
     which are no rows of a table."""
 
-    records: pd.DataFrame
-    speakers: pd.DataFrame
-    worst_frames: pd.DataFrame
+    records: _Part = _Part()
+    speakers: _Part = _Part()
+    worst_frames: _Part = _Part()
     resamples: int = _RESAMPLES
     about_latents: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(RECORDS)))
 
@@ -101,26 +119,8 @@ class Measurements:
         """
         if unknown := names.keys() - RECORDS.keys():
             raise KeyError(f"records have no column {', '.join(sorted(unknown))}")
-        parts = {part: getattr(self, part) for part in ("records", "speakers", "worst_frames")}
-        return replace(self, **{part: table[self._kept(part, names)] for part, table in parts.items()})
-
-    def _kept(self, part: str, names: dict[str, Any]) -> np.ndarray:
-        """Which rows of a part are of these names."""
-        table: pd.DataFrame = getattr(self, part)
-        keep = np.ones(len(table), bool)
-        for name, value in names.items():
-            if value is not None and name in table:
-                key = (part, name, tuple(value) if isinstance(value, list) else value)
-                if key not in self._same:
-                    same = table[name].isin(value) if isinstance(value, list) else table[name] == value
-                    self._same[key] = same.to_numpy(bool, na_value=False)  # a record without a horizon is of no horizon
-                keep &= self._same[key]
-        return keep
-
-    @cached_property
-    def _same(self) -> dict[tuple[Any, ...], np.ndarray]:
-        """By part, column and value, the rows of that value: a table asks for the same ones again and again."""
-        return {}
+        asked = {name: value for name, value in names.items() if value is not None}
+        return self._of(*(self.rows(part).where(**asked) for part in _PARTS))
 
     def of_row(
         self, representation: str | None, predictor: str | None, split: str | None, **names: Any
@@ -130,39 +130,28 @@ class Measurements:
 
     def at_step(self, step: int | None) -> "Measurements":
         """Only what is of one step of a rollout; None: of no single step, which is all of them pooled."""
-        return replace(self, records=_at_step(self.records, step), speakers=_at_step(self.speakers, step))
+        return self._of(*(self.rows(part).where(step=step) for part in _PARTS))  # worst frames are of no step
+
+    def rows(self, part: str) -> Rows:
+        """A part, of which no table is made."""
+        rows: Rows = vars(self)[f"{part} in rows"]
+        return rows
+
+    def _of(self, records: Rows, speakers: Rows, worst_frames: Rows) -> "Measurements":
+        """The same, of these rows alone."""
+        return Measurements(records, speakers, worst_frames, self.resamples, self.about_latents)
 
     def over_seeds(
         self, metric: str, column: str = "value", reduce: Callable[[np.ndarray], Any] = np.mean
     ) -> float | None:
         """One number from the seeds' values of a metric; None where it was not measured, inf where one overflowed."""
-        if metric not in self._places:
+        found = self.rows("records").where(metric=metric)
+        values = found.column(column)
+        if not len(values):
             return None
-        rows = self._places[metric]
-        if column == "value" and self._overflowed[rows].any():
+        if column == "value" and len(found.where(status="overflow")):
             return math.inf
-        return float(reduce(self._numbers(column)[rows]))
-
-    @cached_property
-    def _places(self) -> dict[str, np.ndarray]:
-        """The rows of each metric's records, by number: a table asks for many."""
-        places: dict[str, np.ndarray] = self.records.groupby("metric", sort=False).indices
-        return places
-
-    def _numbers(self, column: str) -> np.ndarray:
-        """A column of the records; kept, since pandas takes long to find it for each of many cells."""
-        if column not in self._columns:
-            self._columns[column] = self.records[column].to_numpy(np.float64)
-        return self._columns[column]
-
-    @cached_property
-    def _overflowed(self) -> np.ndarray:
-        overflowed: np.ndarray = self.records["status"].to_numpy() == "overflow"
-        return overflowed
-
-    @cached_property
-    def _columns(self) -> dict[str, np.ndarray]:
-        return {}
+        return float(reduce(values))
 
     def difference(self, other: "Measurements", metric: str) -> Comparison | None:
         """Mean of a metric here less its mean there, over the same resampled speakers; None if either lacks it.
@@ -175,7 +164,7 @@ class Measurements:
     def difference_of_scores(self, other: "Measurements", metric: str) -> Comparison | None:
         """As `difference`, of scores that cannot be given to every utterance: speakers of whom the two do not have
         equally many are left out. None if no speaker is left."""
-        sums = [_speaker_sums(measured.speakers, metric)["n"] for measured in (self, other)]
+        sums = [_speaker_sums(measured, metric)["n"] for measured in (self, other)]
         alike = sums[0].index[sums[0].eq(sums[1].reindex(sums[0].index))]
         pair = [replace(m, speakers=m.speakers[m.speakers["speaker_id"].isin(alike)]) for m in (self, other)]
         return pair[0].difference(pair[1], metric)
@@ -194,7 +183,7 @@ def combined(terms: Sequence[tuple[Measurements, str]], how: Callable[..., Any])
     Raises:
         UserError: they were not measured on the same speakers.
     """
-    sums = [_speaker_sums(measured.speakers, metric) for measured, metric in terms]
+    sums = [_speaker_sums(measured, metric) for measured, metric in terms]
     if any(table.empty for table in sums):
         return None
     for (_, metric), table in zip(terms, sums, strict=True):
@@ -206,7 +195,7 @@ def combined(terms: Sequence[tuple[Measurements, str]], how: Callable[..., Any])
                 "compare representations of one corpus, and predictors with the same window_frames and longest horizon",
             )
     measured, _ = terms[0]
-    bootstrap = SpeakerBootstrap.draw(len(sums[0]), measured.resamples, numpy_generator("paired differences"))
+    bootstrap = _bootstrap(len(sums[0]), measured.resamples)
     means = [bootstrap.ratios(t[["total"]].to_numpy(), t[["n"]].to_numpy()) for t in sums]
     with np.errstate(invalid="ignore", divide="ignore"):  # of two overflows there is no difference: NaN
         value = float(how(*(table.total.sum() / table.n.sum() for table in sums)))
@@ -223,11 +212,13 @@ def unmeasured(row: dict[str, Any]) -> UserError:
     )
 
 
-def _at_step(table: pd.DataFrame, step: int | None) -> pd.DataFrame:
-    keep = table["step"].isna() if step is None else (table["step"] == step).fillna(False)
-    return table[keep.to_numpy(bool)]
-
-
-def _speaker_sums(speakers: pd.DataFrame, metric: str) -> pd.DataFrame:
+def _speaker_sums(measured: Measurements, metric: str) -> pd.DataFrame:
     """Totals and counts of one metric by speaker, seeds pooled."""
-    return speakers[speakers.metric == metric].groupby("speaker_id")[["total", "n"]].sum()
+    found = measured.rows("speakers").where(metric=metric)
+    return found.some("speaker_id", "total", "n").groupby("speaker_id").sum()
+
+
+@lru_cache(maxsize=8)
+def _bootstrap(n_speakers: int, resamples: int) -> SpeakerBootstrap:
+    """The same draws for every comparison of a table."""
+    return SpeakerBootstrap.draw(n_speakers, resamples, numpy_generator("paired differences"))

@@ -96,9 +96,9 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     """
     from matplotlib.figure import Figure
 
-    rows = correction_rows(measured, table, plan, by_step=True)
     most, sigmas = max(plan["sampling"]["n_steps"]), plan["sampling"]["sigmas"]
-    rows = rows[rows["n_steps"].isna() | rows["n_steps"].eq(most).fillna(False)]
+    drawn = {**plan, "sampling": {**plan["sampling"], "n_steps": [most]}}
+    rows = correction_rows(measured, table, drawn, by_step=True)
     names = ["representation", "predictor", "split"]
     groups = rows[rows["forecast"].notna()].groupby([*names, "forecast"], sort=False)
     ceilings = dict(list(rows[rows["variant"] == "ceiling"].groupby(names, sort=False)))
@@ -132,7 +132,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
 
 def correction_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, Any], by_step: bool) -> pd.DataFrame:
     """A row for each representation, predictor, split, forecast and variant, with all steps pooled (step None), or a
-    row for each step if `by_step`. The ceiling is a variant without a forecast."""
+    row for each step, without what changes, if `by_step`. The ceiling is a variant without a forecast."""
     rows = []
     for representation in plan["rows"]:
         for predictor in table["predictors"]:
@@ -174,7 +174,8 @@ def _row(here: Measurements, mine: Measurements, who: dict[str, Any], step: int 
     for metric in _WITH_INTERVALS:
         row[metric] = mine.over_seeds(metric)
         row |= {f"{metric}_ci_{bound}": mine.over_seeds(metric, f"ci_{bound}") for bound in ("low", "high")}
-    row |= _changes(here.where(mode=who["forecast"]).at_step(step), mine, who)
+    if step is None:
+        row |= _changes(here.where(mode=who["forecast"]).at_step(step), mine, who)
     if who["sigma"] is not None:
         of_the_model = here.where(sigma=who["sigma"])
         row |= {metric: of_the_model.over_seeds(metric) for metric in _DENOISING}
