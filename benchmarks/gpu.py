@@ -176,7 +176,7 @@ def regime_row(
 def random_mimi(device: torch.device, small: bool) -> Mimi:
     with tempfile.TemporaryDirectory() as folder:
         save_mimi(folder, small)
-        return Mimi(folder, revision=None, untrained=False, frames="latent", tile_s=2.56, device=str(device))
+        return Mimi(folder, revision=None, untrained=False, frames="latent", tile_s=20.48, device=str(device))
 
 
 def corpus_row(mimi: Mimi, clip_s: float, clips: int, device: torch.device) -> list[str]:

@@ -107,25 +107,23 @@ class _MixtureNLL(torch.autograd.Function):
         z = (x.unsqueeze(1) - mixture.means).mul_(inverse_sigmas)
         joint = mixture.log_weights + _log_normal(z, mixture.log_sigmas)
         log_prob = torch.logsumexp(joint, dim=1)
-        ctx.save_for_backward(parameters, mixture.log_weights, torch.exp(joint - log_prob[:, None]), z, inverse_sigmas)
-        ctx.clamp = (log_sigma_min, log_sigma_max)
+        responsibilities = torch.exp(joint - log_prob[:, None])
+        ctx.save_for_backward(parameters, mixture.log_weights, mixture.log_sigmas, responsibilities, z, inverse_sigmas)
         return -log_prob
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        parameters, log_weights, responsibilities, z, inverse_sigmas = ctx.saved_tensors
-        (gradient,) = gradients
-        (b, k, d), (low, high) = z.shape, ctx.clamp
+        parameters, log_weights, clamped, responsibilities, z, inverse_sigmas = ctx.saved_tensors
+        (gradient,), (b, k, d) = gradients, z.shape
         out = torch.empty_like(parameters)
         weights = (gradient[:, None] * responsibilities).unsqueeze(2)
         torch.mul(gradient[:, None], log_weights.exp() - responsibilities, out=out[:, :k])
-        weighted = z * weights
+        weighted = z * -weights
         means = out[:, k : k + k * d].view(b, k, d)
-        torch.mul(weighted, inverse_sigmas, out=means).neg_()
+        torch.mul(weighted, inverse_sigmas, out=means)
         log_sigmas = out[:, k + k * d :].view(b, k, d)
-        torch.addcmul(weights, weighted, z, value=-1, out=log_sigmas)
-        raw = parameters[:, k + k * d :]
-        log_sigmas.view(b, k * d).mul_((raw >= low) & (raw <= high))
+        torch.addcmul(weights, weighted, z, out=log_sigmas)
+        log_sigmas.mul_(parameters[:, k + k * d :].view(b, k, d) == clamped)  # no gradient where the clamp holds
         of_x = -means.sum(1) if ctx.needs_input_grad[1] else None
         return out, of_x, None, None, None
 

@@ -93,7 +93,7 @@ class Training:
             model.load_state_dict(self._state.model)
             self._updates.load(self._state.optimizer)
             log.info("%scontinuing at step %d", name, self._state.step)
-        self._check_every = 50 if self._updates.on_gpu else 1  # reading a loss stalls a GPU
+        self._check_every = 500 if self._updates.on_gpu else 1  # reading a loss stalls a GPU
         self._saved = time.monotonic()
 
     @property

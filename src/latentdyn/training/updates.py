@@ -145,14 +145,14 @@ class Updates:
         loss.backward()
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
-        finite = torch.isfinite(norm + loss.detach())
+        lost = (norm + loss.detach()) * 0 != 0  # true of infinities and NaN alone, by two kernels
         # the fused optimiser divides gradients by grad_scale, and does nothing where found_inf is 1: so clipping takes
         # no pass of its own over the gradients
         self.optimizer.grad_scale = (norm / self.clip_norm).clamp(min=1.0)
-        self.optimizer.found_inf = (~finite).float()
+        self.optimizer.found_inf = lost.float()
         with torch.no_grad():
             _PLAIN_STEP(self.optimizer)
-        return torch.where(finite, loss.detach(), torch.nan)
+        return torch.where(lost, torch.nan, loss.detach())
 
 
 def _keep_compiler_out() -> None:
