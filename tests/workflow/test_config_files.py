@@ -459,7 +459,7 @@ def test_names_that_config_and_code_share_are_the_same():
 def test_the_columns_of_the_config_are_those_of_the_table():
     where = {"representation": "r", "by": "p", "regime": "teacher_forced", "seed": 0, "split": "eval", "slice": "all",
              "horizon": 1}  # fmt: skip
-    rate = {**where, "metric": "frame_rate_hz", "value": 12.5, "n": 1, "status": "ok"}
+    rate = {**where, "metric": "frame_rate_hz", "value": 12.5, "n": 1, "status": "ok", "ci_low": None, "ci_high": None}
     records = pd.DataFrame([rate, rate | {"metric": "nll"}])
     measured = Measurements(records, pd.DataFrame(columns=list(SUMS)), pd.DataFrame(columns=list(WORST_FRAMES)))
     table = {"predictors": ["p"], "seeds": [0], "splits": ["eval"], "slices": ["all"], "horizons": [1]}
