@@ -3,6 +3,7 @@
 `Measurements` answers in the terms of a row (representation, what measured it, split, slice, horizon; of rollouts mode
 and step), over the seeds that the table averages. Several seeds are several measurements of one row: a value is their
 mean, an interval the mean of theirs (all resample the same speakers in the same way, so they move together).
+Intervals are those of the records, but for shares of free runs: theirs follow from the counts (see shares).
 """
 
 import math
@@ -18,12 +19,14 @@ import pandas as pd
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval
 from latentdyn.diagnostics.records import RECORDS, SUMS, WORST_FRAMES
 from latentdyn.errors import UserError
-from latentdyn.metrics import OF_LATENTS
+from latentdyn.metrics import OF_LATENTS, UNBOUNDED
 from latentdyn.parquet import parquet_facts, read_parquet
 from latentdyn.reporting.rows import Rows
+from latentdyn.reporting.shares import exact_interval
 from latentdyn.seeds import numpy_generator
 
 _RESAMPLES = 1000
+_BOUNDS = ("ci_low", "ci_high")
 _PARTS = ("records", "speakers", "worst_frames")
 # of millions of sums; those of speakers stay texts, since what is summed by them is in their order
 _REPEATED = [name for name, dtype in SUMS.items() if dtype == "str" and name != "speaker_id"]
@@ -151,6 +154,9 @@ class Measurements:
             return None
         if column == "value" and len(found.where(status="overflow")):
             return math.inf
+        if metric == UNBOUNDED.name and column in _BOUNDS:
+            exact = exact_interval(found.column("value"), found.column("n"))[_BOUNDS.index(column)]
+            values = np.where(np.isnan(values), math.nan, exact)  # what has no interval gets none
         return float(reduce(values))
 
     def difference(self, other: "Measurements", metric: str) -> Comparison | None:

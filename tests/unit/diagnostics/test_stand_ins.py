@@ -139,6 +139,21 @@ def test_a_speakers_own_frames_help_no_classifier_that_has_not_seen_the_speaker(
     assert told(sequences(x[:40], [0] * 40), sequences(x[40:], range(40, 80))) is None
 
 
+def test_of_one_law_the_classifier_is_right_half_of_the_time_on_average_and_not_in_each_draw():
+    """What docs/models.md says of real speech beside real speech: the interval does not hold the chance of one draw."""
+    rng = np.random.default_rng(2)
+    found = []
+    for draw in range(60):
+        x = 0.5 * rng.normal(size=(16, 1, DIM)) + rng.normal(size=(16, 40, DIM))
+        sides = (sequences(x[:8], range(8)), sequences(x[8:], range(8, 16)))
+        found.append(classifier.accuracy(*sides, torch.zeros(DIM), torch.ones(DIM), 100, ("draw", draw))[:3])
+    values, lows, highs = np.array(found).T
+    deviation = values.std(ddof=1)
+    assert abs(values.mean() - 0.5) < 2 * deviation / np.sqrt(60), "no draw is below one half by construction"
+    assert deviation > 0.04 and values.min() < 0.42 and values.max() > 0.58
+    assert ((lows <= 0.5) & (highs >= 0.5)).mean() < 0.9, "the intervals are too narrow"
+
+
 def test_stand_ins_miss_what_they_lack_and_draws_of_the_true_model_miss_nothing(make_store):
     model = var_and_its_model(make_store, process_of("var", dim=4, radius=0.8), 100)
     found = generated(*model)

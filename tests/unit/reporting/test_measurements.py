@@ -213,3 +213,21 @@ def test_a_table_that_is_missing_or_of_another_collection_is_refused(files, whic
 def test_tables_of_another_corpus_are_refused(files):
     with pytest.raises(UserError, match=r"of the corpus .*, not of elsewhere.*metrics\.parquet.*collect_metrics"):
         Measurements.read(*files, "elsewhere")
+
+
+def test_the_interval_of_a_share_of_runs_follows_from_its_count_whatever_its_record_says(handmade):
+    runs = {"measurement": "free_runs", "mode": "sampled", "horizon": None}
+    handmade.add({"unbounded": (0.0, 0.0, 0.0), "energy": (1.0, 0.9, 1.1)}, n=64, **runs)
+    handmade.add({"unbounded": (0.5, 0.4, 0.6)}, n=2, seed=1, **runs)
+    handmade.add({"unbounded": 0.25}, n=4, representation="alone", **runs)  # one speaker: no interval
+    measured = handmade.measured
+    first = measured.where(representation="r", seed=[0])
+    assert first.over_seeds("unbounded", "ci_low") == 0
+    assert first.over_seeds("unbounded", "ci_high") == pytest.approx(1 - 0.025 ** (1 / 64))
+    assert [first.over_seeds("energy", f"ci_{end}") for end in ("low", "high")] == [0.9, 1.1]
+    both = measured.where(representation="r")  # one of two: [.0126, .9874]
+    of_two = 1 - (1 - 0.025) ** 0.5
+    assert both.over_seeds("unbounded", "ci_low") == pytest.approx(of_two / 2)
+    assert both.over_seeds("unbounded", "ci_high") == pytest.approx((1 - 0.025 ** (1 / 64) + 1 - of_two) / 2)
+    assert math.isnan(measured.where(representation="alone").over_seeds("unbounded", "ci_high"))
+    assert measured.records["ci_high"].max() == 1.1, "records stay as they were measured"

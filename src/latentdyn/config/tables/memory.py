@@ -26,7 +26,7 @@ class MemoryTable(RowsTable):
     surrogates: SurrogateRows = Field(
         ["looked_up"],
         description="rows after those of each representation. Frames that are `looked_up` are the positive control: "
-        "without a gain there, a memory that does not help elsewhere says nothing",
+        "without a gain there, nothing is said of the memory elsewhere",
     )
 
     def check(self, where: str, config: "Root") -> None:

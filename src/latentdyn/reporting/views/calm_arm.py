@@ -27,6 +27,7 @@ from latentdyn.metrics import (
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.measurements import Measurements, as_columns, combined
 from latentdyn.reporting.published import CALM
+from latentdyn.reporting.shares import OF_UNBOUNDED
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import title
 from latentdyn.reporting.views.parametrisation import (
@@ -227,7 +228,7 @@ def _notes(rows: pd.DataFrame, plan: dict[str, Any]) -> Iterator[str]:
         "`clean_frames` how many of the newest frames had none, `temperature` that of the draws of free runs, "
         "`rollout_training` whether it learned from its own runs. `bounded`: no free run left the data behind "
         "(`unbounded` is the share that did). The other columns are of free runs by draws; 1 is right for `energy`, .5 "
-        "for `classifier_accuracy`."
+        f"for `classifier_accuracy`. {OF_UNBOUNDED}"
     )
     if rows["predictor"].isin(list(STAND_INS)).any():
         yield STAND_INS_NOTE

@@ -11,12 +11,18 @@ import pandas as pd
 from latentdyn.metrics import AUTOCORRELATION_DELTAS, AUTOCORRELATION_LATENTS, ENERGY, STEP_LENGTH
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.measurements import Measurements, unmeasured
+from latentdyn.reporting.shares import OF_UNBOUNDED
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+REAL_BESIDE_REAL = (
+    "Of real frames beside real ones, `classifier_accuracy` is .5 on average. In one table it may lie well below .5, "
+    "or above: which speakers stand on which side, and which of them teach, is drawn once, and the interval does not "
+    "hold that chance."
+)
 MODES = ("sampled", "mean", "median", "data", "half", "phase_randomised", "marginal")
 _POOLED = ("unbounded", "energy", "step_length")
 _BY_STEP = ("energy", "step_length", "autocorrelation_latents", "autocorrelation_deltas")  # the last two, by lag
@@ -49,12 +55,13 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         "autocorrelations are right, all other structure is lost.",
         "`classifier_accuracy` is how often a logistic regression on simple features tells windows of 8 frames from "
         "real ones (Lopez-Paz & Oquab 2017), on speakers that it has not seen. .5 is chance. The row `data` has that "
-        "of training frames.",
+        f"of training frames. {REAL_BESIDE_REAL}",
         "`autocorrelation_.._l` is at a lag of l frames. `frechet_..` is the squared Fréchet distance of two Gaussians "
         "(Heusel et al. 2017): from the frames of the runs to the data, and in the row `data` from as many training "
         "frames to the data. Two finite samples of one law are not at distance 0: the row `data` is the smallest "
         "distance to expect.",
-        "Intervals are 95 % bootstraps over speakers. `overflow` says that frames are beyond the range of floats.",
+        f"Intervals are 95 % bootstraps over speakers. {OF_UNBOUNDED} `overflow` says that frames are beyond the "
+        "range of floats.",
     ]
     decimals = {name: _decimals(name) for name in rows if pd.api.types.is_float_dtype(rows[name])}
     return Sheet(rows, notes, decimals, caption=f"Free runs beside the data, corpus {plan['corpus']}.")

@@ -1,8 +1,9 @@
 """What a memory adds: the likelihood less that of as many parameters without it, and less that of random codes.
 
-A row is a representation and a predictor with a memory, at k = 1, on held-out speakers. Where a memory gains nothing,
-that says something of the latents only if it gains on the positive control: frames in the place of these, of which a
-lookup alone tells the next (see representations.surrogate).
+A row is a representation and a predictor with a memory, at k = 1, on held-out speakers. Whether it helps is said only
+where the same memory gains on the positive control: frames in the place of these, of which a lookup alone tells the
+next (see representations.surrogate). What does not learn them is no working memory: a gain elsewhere is no sign of one,
+and without a gain nothing is known.
 """
 
 from collections.abc import Iterator
@@ -25,7 +26,8 @@ _TWINS = {"widened": "over_widened", "random_codes": "over_random"}  # what stan
 _SHOWN = (
     "predictor", "parameters", "parameters_widened", "dnll", "dnll_seed_sd", "dnll_widened", "dnll_random_codes",
     "over_widened", "over_widened_ci_low", "over_widened_ci_high", "over_widened_seed_sd", "over_random",
-    "over_random_ci_low", "over_random_ci_high", "cosine", "cosine_widened", "cosine_random_codes", "helps",
+    "over_random_ci_low", "over_random_ci_high", "cosine", "cosine_widened", "cosine_random_codes",
+    "positive_control", "helps",
 )  # fmt: skip
 _PANELS = {"over_widened": "as many parameters without memory", "over_random": "random codes"}
 
@@ -70,12 +72,10 @@ def memory_rows(measured: Measurements, table: dict[str, Any], plan: dict[str, A
     ]
     gained = {(row["representation"], row["predictor"]): _gains(row) for row in rows}
     for row in rows:
-        control = f"{row['representation'].partition('__')[0]}__{CONTROL}", row["predictor"]
-        if _gains(row):
-            row["helps"] = "yes"
-        else:
-            open_ = any(np.isnan(row[f"{column}_ci_high"]) for column in _TWINS.values())
-            row["helps"] = "no" if gained.get(control) and not open_ else "unknown"
+        control = gained.get((f"{row['representation'].partition('__')[0]}__{CONTROL}", row["predictor"]))
+        row["positive_control"] = {None: "none", True: "gained", False: "did not gain"}[control]
+        open_ = any(np.isnan(row[f"{column}_ci_high"]) for column in _TWINS.values())
+        row["helps"] = "unknown" if not control or open_ else "yes" if _gains(row) else "no"
     return pd.DataFrame(rows).astype({"n": "Int64"})
 
 
@@ -136,8 +136,9 @@ def _notes(plan: dict[str, Any]) -> Iterator[str]:
     )
     yield (
         f"Rows `..__{CONTROL}` are the positive control: frames about 64 anchors, of which a random table of the last "
-        "two tells the next. `helps` is `yes` where both intervals lie below 0, whatever the control says. It is `no` "
-        "only where both are known and the same memory gains on the control of these latents; else it is `unknown`."
+        "two tells the next. `helps` is told only where the same memory gains on the control of these latents "
+        "(`positive_control`): `yes` where both intervals lie below 0, `no` where both are known and one does not. "
+        "Else it is `unknown`, whatever the memory gains."
     )
 
 
@@ -150,7 +151,7 @@ def _on_controls(rows: pd.DataFrame) -> Iterator[str]:
             control = (f"{source}__{CONTROL}", predictor)
             if control not in places.index:
                 yield (
-                    f"**Caution:** `{source}` by `{predictor}` has no positive control: that its memory does not help "
+                    f"**Caution:** `{source}` by `{predictor}` has no positive control: whether its memory helps "
                     "cannot be said."
                 )
                 continue
@@ -162,6 +163,6 @@ def _on_controls(rows: pd.DataFrame) -> Iterator[str]:
                 yield f"The control of `{source}` by `{predictor}` gained: {found} codes."
             else:
                 yield (
-                    f"**Caution:** the control of `{source}` by `{predictor}` did not gain ({found} codes): that its "
-                    "memory does not help cannot be said."
+                    f"**Caution:** the control of `{source}` by `{predictor}` did not gain ({found} codes): whether "
+                    "its memory helps cannot be said."
                 )

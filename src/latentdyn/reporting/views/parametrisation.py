@@ -14,8 +14,10 @@ from latentdyn.metrics import CLASSIFIER_ACCURACY, DNLL, ENERGY, FRECHET_DELTAS,
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.cautions import cautions
 from latentdyn.reporting.measurements import Measurements, as_columns, unmeasured
+from latentdyn.reporting.shares import OF_UNBOUNDED
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import title
+from latentdyn.reporting.views.free_runs import REAL_BESIDE_REAL
 from latentdyn.reporting.views.lagged import lagged_rows
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ STAND_INS = ("data", "half", "phase_randomised", "marginal")
 STAND_INS_NOTE = (
     "Rows without a `regime` are of no predictor. `data`: frames of the data; their distances and accuracy are "
     "those of as many training frames. `half`: one half of the held-out speakers beside the other half. "
-    "`phase_randomised`: training utterances with random phases. `marginal`: training frames drawn one by one."
+    "`phase_randomised`: training utterances with random phases. `marginal`: training frames drawn one by one. "
+    f"{REAL_BESIDE_REAL}"
 )
 _LAGS = (1, 2, 4, 8)
 # columns: the metric, the mode of the measurement, and its step (`last`: the last one of a forecast)
@@ -265,7 +268,7 @@ def _notes(rows: pd.DataFrame, plan: dict[str, Any]) -> Iterator[str]:
         "The other columns are of free runs by draws. `energy` and `step_length` are over those of the data: 1 is "
         "right. `frechet_..` are squared Fréchet distances to the data. `classifier_accuracy` is how often a "
         "classifier tells windows of 8 frames from real ones; .5 is chance. The table of kind `free_runs` says more of "
-        "them."
+        f"them. {OF_UNBOUNDED}"
     )
     if rows["predictor"].isin(list(STAND_INS)).any():
         yield STAND_INS_NOTE

@@ -15,6 +15,7 @@ from latentdyn.metrics import metric as listed
 from latentdyn.reporting.cautions import cautions
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.published import TRADEOFFS, values_of
+from latentdyn.reporting.shares import OF_UNBOUNDED
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import known_durations, title
 from latentdyn.reporting.views.free_runs import free_run_rows
@@ -220,7 +221,7 @@ def _notes(rows: pd.DataFrame, table: dict[str, Any], plan: dict[str, Any]) -> l
             "`frechet_..` are squared Fréchet distances of sampled free runs to the data, in squared units of the "
             "latents; `frechet_.._data` is that of as many training frames, the smallest to expect. `energy` is over "
             "that of the data, 1 is right. `unbounded` is the share of runs that came 10 times as far from the "
-            "training mean as any training frame."
+            f"training mean as any training frame. {OF_UNBOUNDED}"
         )
     if "perception" in groups:
         notes.append(

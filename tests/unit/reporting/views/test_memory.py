@@ -1,4 +1,4 @@
-"""What a memory adds: differences by hand, and that no gain says something only beside a control that gained."""
+"""What a memory adds: differences by hand, and that it is answered only beside a control that gained."""
 
 from typing import Any
 
@@ -47,14 +47,16 @@ def test_values_by_hand(handmade):
         ({"widened": (-1.0, 7.0)}, {}, ["no", "yes"]),  # one speaker says so, the other not
         ({"random": (0.0, 4.0)}, {}, ["no", "yes"]),  # better than the widened one alone
         ({"widened": (-1.0, 7.0)}, {"random": (-1.0, 3.0)}, ["unknown", "unknown"]),
-        ({}, {"widened": (0.0, 4.0)}, ["yes", "unknown"]),
+        ({}, {"widened": (0.0, 4.0)}, ["unknown", "unknown"]),  # a gain of what does not learn its control
     ],
 )
-def test_no_gain_says_something_only_beside_a_control_that_gained(handmade, own, control, helps):
+def test_whether_a_memory_helps_is_said_only_beside_a_control_that_gained(handmade, own, control, helps):
     measure(handmade, "r", **own)
     measure(handmade, "r__looked_up", **control)
     sheet = tabulate(handmade.measured, TABLE, PLAN)
     assert sheet.rows["helps"].tolist() == helps
+    gained = "gained" if helps[1] == "yes" else "did not gain"
+    assert sheet.rows["positive_control"].tolist() == [gained, gained]
     told = [note for note in sheet.notes if "control of `r` by `p`" in note]
     assert len(told) == 1 and ("did not gain" in told[0]) == (helps[1] != "yes")
 
@@ -65,10 +67,11 @@ def test_an_overflow_says_nothing_whatever_the_control_gained(handmade):
     assert tabulate(handmade.measured, TABLE, PLAN).rows["helps"].tolist() == ["unknown", "yes"]
 
 
-def test_without_a_control_no_gain_says_nothing(handmade):
-    measure(handmade, "r", widened=(0.0, 4.0))
+@pytest.mark.parametrize("own", [{}, {"widened": (0.0, 4.0)}])
+def test_without_a_control_nothing_is_said(handmade, own):
+    measure(handmade, "r", **own)
     sheet = tabulate(handmade.measured, TABLE, {**PLAN, "rows": ["r"]})
-    assert sheet.rows["helps"].tolist() == ["unknown"]
+    assert sheet.rows[["helps", "positive_control"]].to_numpy().tolist() == [["unknown", "none"]]
     assert any("`r` by `p` has no positive control" in note for note in sheet.notes)
 
 
