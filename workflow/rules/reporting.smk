@@ -63,8 +63,9 @@ def questions():
 
 
 def looks():
-    """Digests of what a page is made of beside code: its template, styles and script, and what is told."""
-    return {file.name: file_sha256(file) for file in sorted((_REPORTING / "page").glob("report.*"))} | questions()
+    """Digests of what a page is made of beside code: its template, styles, script and terms, and what is told."""
+    files = [file for form in ("report.*", "*.yaml") for file in sorted((_REPORTING / "page").glob(form))]
+    return {file.name: file_sha256(file) for file in files} | questions()
 
 
 def paper_tables(corpus):

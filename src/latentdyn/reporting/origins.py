@@ -1,7 +1,8 @@
 """Where results are from: the run records of a corpus's folder, summed up by rule."""
 
+import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -125,6 +126,24 @@ def material(folder: Path) -> dict[str, str]:
         if len(facts.get("lineage", ())) == 1 and facts.get("weights_sha256"):
             told[f"weights of {path.parent.name}"] = f"sha256 {facts['weights_sha256']}"
     return told
+
+
+def frame_rates(folder: Path) -> dict[str, float]:
+    """Frames a second of each representation below a corpus's folder."""
+    handles = {path.parent.name: read_own_json(path) or {} for path in sorted(folder.glob("*/latents.json"))}
+    return {name: float(facts["frame_rate_hz"]) for name, facts in handles.items() if facts.get("frame_rate_hz")}
+
+
+def citation(facts: Mapping[str, str], settings: Iterable[str]) -> str:
+    """How to name what made a document: project, version, commit, and a digest of all settings. No authors: nobody told
+    them.
+
+    Args:
+        facts: as of `facts_of`. settings: of each table, as JSON.
+    """
+    digest = hashlib.sha256("\n".join(settings).encode()).hexdigest()[:16]
+    commit = f", commit {facts['commit']}" if "commit" in facts else ""
+    return f"latentdyn {latentdyn.__version__}{commit}, settings {digest}"
 
 
 def _is_of_recordings(manifest: Path) -> bool:

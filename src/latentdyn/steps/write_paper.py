@@ -16,7 +16,7 @@ from latentdyn.reporting.document import Shown, compile_pdf, document
 from latentdyn.reporting.findings import findings
 from latentdyn.reporting.forecasts import forecasts_sheet
 from latentdyn.reporting.front_matter import origins_and_names, what_holds
-from latentdyn.reporting.origins import facts_of, origins
+from latentdyn.reporting.origins import facts_of, frame_rates, origins
 from latentdyn.reporting.panels import read_panels
 from latentdyn.reporting.sheet import write_sheet
 from latentdyn.reporting.stored import read_stored
@@ -56,7 +56,7 @@ def step(arguments: argparse.Namespace) -> None:
     drawn = {figure.stem: read_panels(figure) for figure in arguments.figures}
     shown = [Shown(name, sheet.caption, len(sheet.rows), drawn.get(name)) for name, sheet in sheets.items()]
     after = origins_and_names(facts, arguments.meanings)
-    write_text(source, document(title, shown, what_holds(findings(tables)), after))
+    write_text(source, document(title, shown, what_holds(findings(tables, frame_rates(arguments.results))), after))
     told = compile_pdf(source)
     logging.info(told)
     written = sorted(path for path in folder.iterdir() if path.name != "files.run.json")

@@ -15,7 +15,7 @@ from latentdyn.files import write_text
 from latentdyn.provenance import source_commit, write_run_record
 from latentdyn.provenance.jobs import FOLDER, MANIFEST, runs
 from latentdyn.reporting.findings import findings
-from latentdyn.reporting.origins import facts_of, origins
+from latentdyn.reporting.origins import citation, facts_of, frame_rates, origins
 from latentdyn.reporting.page.audio import heard
 from latentdyn.reporting.page.judge import judge
 from latentdyn.reporting.page.names import names_of
@@ -51,19 +51,22 @@ def step(arguments: argparse.Namespace) -> None:
     started = time.time()
     tables, missing = _read(arguments.sheets)
     certificates, _ = _read(arguments.certificates)
+    facts = facts_of(arguments.results, arguments.splits, source_commit())
+    settings = {table.name: _settings(table) for table in tables}
     written = {"written": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
     page = Page(
         corpus=arguments.corpus,
         tables=[page_table(table) for table in tables],
         figures={file.stem: image_url(file) for file in arguments.figures if file.exists()},
-        topics=findings(tables),
+        topics=findings(tables, frame_rates(arguments.results)),
         certificates={table.name: findings([table]) for table in certificates},
         missing=missing,
         heard=[],
         left_out=[],
         origins=origins(arguments.results),
-        facts=written | facts_of(arguments.results, arguments.splits, source_commit()),
-        settings={table.name: _settings(table) for table in tables},
+        facts=written | facts,
+        citation=citation(facts, settings.values()),
+        settings=settings,
         digests={table.name: table.sha256 for table in tables},
         rulegraph=rulegraph(_jobs(arguments.results, arguments.corpus)),
         judge=judge(tables, certificates),

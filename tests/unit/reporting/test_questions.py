@@ -81,10 +81,11 @@ def test_rows_of_other_splits_and_the_first_horizon_are_not_asked():
 
 def test_rows_of_a_certificate_agree_or_not():
     rows = pd.DataFrame(
-        {"process": ["var", "jumps"], "diagnostic": "dnll", "measured": [1.0, 2.0], "agrees": ["2 %", "no"]}
-    )
-    assert [(row, verdict) for row, verdict, _ in said(Sheet(rows, []), "calibration")] == [
-        ("var", "yes"), ("jumps", "no")
+        {"process": ["var", "jumps"], "diagnostic": "dnll", "measured": [1.0, 2.0], "ci_low": [0.9, 1.9],
+         "ci_high": [1.1, 2.1], "exact": [1.01, 3.0], "agrees": ["2 %", "no"]}
+    )  # fmt: skip
+    assert said(Sheet(rows, [], {"measured": 1, "exact": 2}), "calibration") == [
+        ("var", "yes", "measured 1.0 [0.9, 1.1], exact 1.01"), ("jumps", "no", "measured 2.0 [1.9, 2.1], exact 3.00")
     ]  # fmt: skip
 
 
@@ -96,7 +97,7 @@ def test_controls_are_shown_and_not_asked():
     )  # fmt: skip
     found = said(Sheet(rows, [], {"classifier_accuracy": 2}), "free_runs")
     assert found == [
-        ("sampled", "yes", "classifier_accuracy 0.60 [0.55, 0.65], asked: below 0.75"),
+        ("x, p", "yes", "classifier_accuracy 0.60 [0.55, 0.65], asked: below 0.75"),
         ("x, phase_randomised", None, "classifier_accuracy 0.70 [0.65, 0.75]"),
     ]
 
@@ -107,7 +108,7 @@ def test_neither_surrogates_nor_what_has_no_number_are_controls():
          "classifier_accuracy": [0.6, 0.5, math.nan], "classifier_accuracy_ci_low": 0.5,
          "classifier_accuracy_ci_high": 0.7}
     )  # fmt: skip
-    assert [row for row, *_ in said(Sheet(rows, [], {}), "free_runs")] == ["x, sampled"]
+    assert [row for row, *_ in said(Sheet(rows, [], {}), "free_runs")] == ["x, p"]
 
 
 def test_beside_an_overflow_nothing_is_decided():
@@ -199,7 +200,7 @@ def test_a_table_that_has_answered_already_is_asked_its_answer_and_shows_its_num
     )  # fmt: skip
     found = said(Sheet(rows, [], {"over_widened": 1, "over_random": 1}), "memory")
     assert [verdict for _, verdict, _ in found] == ["yes", "no", "undecided"]
-    assert found[0] == ("p", "yes", "over_widened -1.0, over_random -2.0")
+    assert found[0] == ("x, p", "yes", "over_widened -1.0, over_random -2.0")
 
 
 def test_every_question_is_of_kinds_of_tables_that_there_are():
@@ -219,7 +220,12 @@ def test_every_question_is_of_kinds_of_tables_that_there_are():
      "is: above, than: 1, where: {splt: eval}", "is: above, than: 1, unless: {splt: eval}",
      'is: above, beside: {rep: "x"}', 'is: above, beside: {representation: "{rep}__shuffled"}',
      'is: above, beside: {representation: "{representation__shuffled"}',
-     "is: above, than: 1}, {name: a, question: A, topic: t, column: c, is: above, than: 1"],
+     "is: above, than: 1}, {name: a, question: A, topic: t, column: c, is: above, than: 1",
+     "is: above, than: 1, every: [a]", "is: above, than: 1, whatever: [predictr]",
+     "is: above, than: 1}, {name: b, question: B, topic: t, is: above, than: 1",
+     "is: above, than: 1}, {name: b, question: B, topic: t, is: all",
+     "is: above, than: 1}, {name: b, question: B, topic: t, is: all, every: [z]",
+     "is: above, than: 1}, {name: b, question: B, topic: t, is: all, every: [a], than: 1"],
 )  # fmt: skip
 def test_a_question_of_another_form_is_refused(tmp_path, monkeypatch, text):
     def read(text: str) -> None:
@@ -232,6 +238,7 @@ def test_a_question_of_another_form_is_refused(tmp_path, monkeypatch, text):
     of_gates = {entry.topic for entry in (*criteria().gates.root, *criteria().decisions.root)}
     monkeypatch.setattr(module, "QUESTIONS", tmp_path / "q.yaml")
     read("is: above, than: 1")
+    read("is: above, than: 1}, {name: b, question: B, topic: t, is: all, every: [a]")
     with pytest.raises(UserError, match=r"q\.yaml"):
         read(text)
 
@@ -247,3 +254,88 @@ def test_a_gate_of_a_topic_that_is_not_there_is_refused(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="archetypes_tight") as refused:
         asked.__wrapped__()
     assert refused.value.where.endswith("gates.yaml")
+
+
+def with_bounds(name: str, values: list[float], half: float = 0.02) -> dict[str, list[float]]:
+    return {name: values, f"{name}_ci_low": [v - half for v in values], f"{name}_ci_high": [v + half for v in values]}
+
+
+@pytest.mark.parametrize(
+    ("unbounded", "accuracy", "verdict"),
+    [(0.0, 0.6, "yes"), (0.0, 0.74, "undecided"), (0.0, 0.9, "no"), (0.005, 0.9, "no"), (0.5, 0.6, "no"),
+     (math.nan, 0.6, "missing"), (math.nan, 0.9, "no")],
+)  # fmt: skip
+def test_a_row_is_asked_all_of_several_questions_and_a_no_to_one_of_them_is_a_no(unbounded, accuracy, verdict):
+    rows = pd.DataFrame(
+        {"representation": "x", "predictor": ["p", "half"], "mode": ["sampled", "half"],
+         **with_bounds("unbounded", [unbounded, math.nan], 0.006),
+         **with_bounds("classifier_accuracy", [accuracy, 0.5])}
+    )  # fmt: skip
+    found = [reply for reply in replies("free_runs", Sheet(rows, [])) if reply.name == "generation_holds"]
+    assert [(reply.row, reply.verdict) for reply in found] == [("x, p", verdict)]
+    assert f"classifier_accuracy {accuracy} [" in found[0].said
+    assert found[0].question == next(g.question for g in criteria().gates.root if g.name == "generation_holds")
+
+
+FORMS = {
+    "representation": "x",
+    "predictor": ["step_natural", "step_principal", "step_again", "level_principal", "skip_principal", "line_1"],
+    "target": ["step", "step", "step", "level", "step", None],
+    "linear_skip": ["none", "none", "none", "none", "fixed", None],
+    "target_axes": ["natural", "principal", "principal", "principal", "principal", None],
+    "regime": "teacher_forced",
+}
+
+
+def differences(accuracy: list[float]) -> dict[str, list[tuple[str, str, str]]]:
+    """What a table of these forms says of what makes the difference, by question."""
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for reply in replies(
+        "parametrisation", Sheet(pd.DataFrame({**FORMS, **with_bounds("classifier_accuracy", accuracy)}), [])
+    ):
+        if reply.topic == "form":
+            found.setdefault(reply.name, []).append((reply.row, reply.verdict, reply.asked))
+    return found
+
+
+def test_what_makes_a_difference_is_asked_of_arms_that_differ_in_it_alone():
+    found = differences([0.9, 0.89, 0.95, 0.8, 0.7, 0.6])
+    assert found["level_passes"] == [
+        ("x, level_principal", "yes",
+         "asked: below 0.89 [0.87, 0.91] of step_principal and 0.95 [0.9299999999999999, 0.97] of step_again")
+    ]  # fmt: skip
+    assert [row[:2] for row in found["line_passes"]] == [("x, skip_principal", "yes")]
+    assert [row[:2] for row in found["axes_pass"]] == [("x, step_principal", "undecided"), ("x, step_again", "no")]
+
+
+def test_beside_several_arms_that_compare_a_yes_is_one_beside_all_of_them():
+    assert [row[1] for row in differences([0.9, 0.81, 0.95, 0.8, 0.7, 0.6])["level_passes"]] == ["undecided"]
+    assert [row[1] for row in differences([0.9, 0.7, 0.95, 0.8, 0.7, 0.6])["level_passes"]] == ["undecided"]
+    assert [row[1] for row in differences([0.9, 0.7, 0.75, 0.8, 0.7, 0.6])["level_passes"]] == ["no"]
+
+
+def test_trainings_that_differ_in_their_seed_alone_are_one_row_the_mean_of_their_numbers():
+    rows = pd.DataFrame(
+        {"representation": "x", "predictor": ["p", "p", "q", "data"], "seed": [0, 1, 0, None],
+         **with_bounds("unbounded", [0.2, 0.4, 0.0, math.nan], 0.1)}
+    )  # fmt: skip
+    found = [reply for reply in replies("calm_arm", Sheet(rows, [])) if reply.name == "bounded"]
+    assert [(reply.row, reply.seeds, reply.verdict) for reply in found] == [("x, p", 2, "no"), ("x, q", 1, "undecided")]
+    assert (found[0].value, found[0].low, found[0].high) == pytest.approx((0.3, 0.2, 0.4))
+    one_lost = rows.assign(unbounded=[0.2, math.inf, 0.0, math.nan])
+    assert replies("calm_arm", Sheet(one_lost, []))[0].verdict == "no", "an overflow of one is one of their mean"
+    one_missing = rows.assign(unbounded=[0.2, math.nan, 0.0, math.nan])
+    assert replies("calm_arm", Sheet(one_missing, []))[0].verdict == "missing"
+
+
+def test_trainings_of_a_representation_are_one_row_only_beside_the_first_of_them():
+    rows = pd.DataFrame(
+        {"representation": ["vae", "vae_seed1", "vae_seed2", "other_seed1", "pca"],
+         "role": ["judged", "judged", "judged", "judged", "control"],
+         **with_bounds("decoded_skill_over_pca", [-0.1, -0.2, -0.3, -0.4, 0.0])}
+    )  # fmt: skip
+    found = replies("learned", Sheet(rows, []))
+    assert [(reply.row, reply.seeds, round(reply.value, 9)) for reply in found] == [
+        ("vae", 3, -0.2),
+        ("other_seed1", 1, -0.4),
+    ]

@@ -13,12 +13,14 @@ from typing import Any
 
 import jinja2
 
+from latentdyn.reporting.conclusion import conclusion
 from latentdyn.reporting.findings import Topic, summary
 from latentdyn.reporting.origins import Origins
 from latentdyn.reporting.page.audio import Heard
 from latentdyn.reporting.page.judge import Judge
 from latentdyn.reporting.page.names import Name
 from latentdyn.reporting.page.tables import PageTable
+from latentdyn.reporting.page.terms import Explained
 
 FOLDER = Path(__file__).parent
 TEMPLATE, STYLE, SCRIPT = "report.html.jinja", "report.css", "report.js"
@@ -32,8 +34,8 @@ class Page:
     tables: in order. figures: data URLs, by table. topics: what the tables say. certificates: what tables of known
     answers say, by corpus and table. missing: tables that are not there, and why. left_out: what did not fit to be
     heard. facts: of this file, by name. settings: JSON of each table's section and plan, by table; digests: of its CSV.
-    rulegraph: an SVG; empty where no job is known. judge: of learned representations, where a table asks it. meanings:
-    of names, by family.
+    rulegraph: an SVG; empty where no job is known. citation: how to name what made the page. judge: of learned
+    representations, where a table asks it. meanings: of names, by family.
     """
 
     corpus: str
@@ -48,6 +50,7 @@ class Page:
     facts: Mapping[str, str]
     settings: Mapping[str, str]
     digests: Mapping[str, str]
+    citation: str = ""
     rulegraph: str = ""
     judge: Judge | None = None
     meanings: Mapping[str, Sequence[Name]] = field(default_factory=dict)
@@ -59,10 +62,13 @@ def render(page: Page) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["explained"] = explained = Explained()
     sha256 = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     shown: dict[str, Any] = {
         "page": page,
         "summary": summary(page.topics),
+        "conclusion": conclusion(page.topics, page.certificates),
+        "terms": explained.of(page.tables, page.topics),
         "rulegraph": page.rulegraph and _svg_url(page.rulegraph),
         "style": style,
         "script": script,

@@ -61,7 +61,10 @@ def _notes(rows: pd.DataFrame, elsewhere: list[str], table: dict[str, Any], plan
         "what the start does not tell.",
     ]
     if ours := ", ".join(f"`{gate.name}`" for gate in asked if gate.source == "ours"):
-        notes.append(f"No seed document asks {ours}: what their gates take for granted is asked here.")
+        notes.append(
+            f"No seed document asks {ours}: what their gates take for granted is asked here, of the "
+            "predictors of this table alone. The report asks what is about free runs of the arms of all tables."
+        )
     settings = rows["gate"].isin([gate.name for gate in asked if gate.some]) & rows["measured"].notna()
     if several := ", ".join(f"`{name}`" for name in rows.loc[settings, "gate"].unique()):
         notes.append(f"{several}: met if it is met at one of several settings. The interval is that of one setting, so "

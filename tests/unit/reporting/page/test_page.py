@@ -15,7 +15,7 @@ from latentdyn.files import write_json
 from latentdyn.parquet import write_parquet
 from latentdyn.reporting.criteria import criteria
 from latentdyn.reporting.findings import findings, summary
-from latentdyn.reporting.origins import Origins, material, origins
+from latentdyn.reporting.origins import Origins, citation, frame_rates, material, origins
 from latentdyn.reporting.page import tables
 from latentdyn.reporting.page.audio import heard
 from latentdyn.reporting.page.judge import judge
@@ -177,9 +177,9 @@ def rows_of(table: StoredSheet, **columns: object) -> StoredSheet:
 
 def test_in_brief_numbers_of_one_column_are_told_with_their_rows():
     low = rows_of(stored("t"), cosine=[0.7, 0.8], cosine_ci_low=[0.6, 0.7], cosine_ci_high=0.9)
-    assert brief(low) == ["cosine 0.700 (p) to 0.800 (q)"]
+    assert brief(low) == ["cosine 0.700 (x, p) to 0.800 (x, q)"]
     assert brief(rows_of(low, cosine=0.8)) == ["cosine 0.800"], "both rows have it"
-    assert brief(stored("t")) == ["cosine 0.700 (p)", "cosine 0.200 (q)"]
+    assert brief(stored("t")) == ["cosine 0.700 (x, p)", "cosine 0.200 (x, q)"]
 
 
 def of_kind(kind: str, **columns: object) -> StoredSheet:
@@ -190,9 +190,76 @@ def test_in_brief_numbers_of_several_columns_are_told_apart_and_words_not_at_all
     place, ends = {"predictor": "p", "split": "eval", "mode": "D"}, ("", "_ci_low", "_ci_high")
     steps = of_kind("injection", representation=["x", "y"], **place, **{f"cosine{end}": 0.5 for end in ends})
     whole = of_kind("tradeoff", representation=["z"], **place, **{f"forecast_cosine{end}": 0.25 for end in ends})
-    assert brief(steps, whole) == ["forecast_cosine 0.25 (z); cosine 0.5"]
+    assert brief(steps, whole) == ["forecast_cosine 0.25 (z, p); cosine 0.5 [0.5, 0.5]"]
     told = {"predictor": ["p", "q"], "helps": "no", "over_widened": [1.0, 2.0]}
     assert brief(of_kind("memory", representation="x", **told)) == [""], "no row speaks for the others"
+
+
+def runs_of(name: str, shares: dict[str, float], seeds: int | None = None) -> StoredSheet:
+    """Free runs of some predictors, with intervals that decide."""
+    ends = {"": 0.0, "_ci_low": -0.001, "_ci_high": 0.001}
+    columns = {f"unbounded{end}": [share + more for share in shares.values()] for end, more in ends.items()}
+    table = of_kind("free_runs", representation="x", predictor=list(shares), split="eval", mode="sampled", **columns)
+    return replace(rows_of(table, **({"seeds": seeds} if seeds else {})), name=name)
+
+
+def test_a_model_counts_once_by_the_table_whose_row_is_the_mean_of_the_most_trainings():
+    tables = [
+        runs_of("first", {"p": 0.3, "q": 0.0}),
+        runs_of("means", {"p": 0.0, "r": 0.5}, 3),
+        runs_of("late", {"q": 0.9}),
+    ]
+    ((finding,),) = (topic.findings for topic in findings(tables))
+    told = {a.verdict: [(table, reply.row) for table, reply in a.rows] for a in finding.answers}
+    assert told == {"yes": [("first", "x, q"), ("means", "x, p")], "no": [("means", "x, r")]}
+    assert [answer.extent for answer in finding.answers] == ["in 2 of 3 rows", "in 1 of 3 rows"]
+    assert finding.counted == "3 models; 2 rows are the mean of 3 trainings"
+
+
+def test_a_model_that_one_table_has_no_number_of_counts_by_the_other():
+    tables = [runs_of("empty", {"p": np.nan}, 3), runs_of("known", {"p": 0.0})]
+    ((finding,),) = (topic.findings for topic in findings(tables))
+    assert [(a.word, [table for table, _ in a.rows]) for a in finding.answers] == [("Yes", ["known"])]
+
+
+def test_rows_of_a_model_at_several_steps_are_told_from_models():
+    ends = {f"cosine{end}": [0.3, 0.2, 0.1, 0.3] for end in ("", "_ci_low", "_ci_high")}
+    table = of_kind("injection_steps", representation="x", predictor=["p", "p", "p", "q"], split="eval", mode="D",
+                    step=[2, 3, 4, 2], **ends)  # fmt: skip
+    (finding,) = findings([table])[0].findings
+    assert finding.counted == "4 rows of 2 models"
+
+
+def test_numbers_of_frames_of_different_rates_stand_apart_where_all_rates_are_known():
+    ends = {f"dnsmos_over_true{end}": [-2.0, -1.0, -0.5] for end in ("", "_ci_low", "_ci_high")}
+    table = of_kind("free_listening", representation=["fast", "slow", "slow"], by=["p", "p", "q"], split="eval",
+                    mode="sampled", **ends)  # fmt: skip
+    for rates, told in (
+        ({"fast": 50.0, "slow": 12.5}, "at 50 Hz, dnsmos_over_true -2 (fast, p); "
+         "at 12.5 Hz, dnsmos_over_true -1 (slow, p) to -0.5 (slow, q)"),
+        ({"slow": 12.5}, "dnsmos_over_true -2 (fast, p) to -0.5 (slow, q)"),
+        ({"fast": 50.0, "slow": 50.0}, "dnsmos_over_true -2 (fast, p) to -0.5 (slow, q)"),
+    ):  # fmt: skip
+        (finding,) = findings([table], rates)[0].findings
+        assert [answer.brief for answer in finding.answers] == [told]
+
+
+def test_a_control_that_several_rows_have_is_shown_once_with_what_must_be_known_of_it():
+    ends = {f"classifier_accuracy{end}": [0.6, 0.45, 0.6, 0.45] for end in ("", "_ci_low", "_ci_high")}
+    table = of_kind("free_runs", representation="x", predictor=["p", "p", "q", "q"], split="eval",
+                    mode=["sampled", "half"] * 2, **ends)  # fmt: skip
+    (finding,) = findings([table])[0].findings
+    assert [reply.row for _, reply in finding.controls] == ["x, half"]
+    assert "One draw of the halves" in finding.about_controls and finding.about_controls in plain(
+        render(page(topics=findings([table])))
+    )
+    alone = rows_of(table, mode="sampled", predictor=["p", "q", "r", "s"])
+    assert findings([alone])[0].findings[0].about_controls == ""
+
+
+def plain(text: str) -> str:
+    """What stands on a page."""
+    return re.sub("<[^>]+>", "", text)
 
 
 def test_rows_of_one_table_with_the_same_numbers_are_all_told():
@@ -343,3 +410,30 @@ def test_utterances_without_recordings_are_counted_and_a_damaged_list_is_told(tm
     (tmp_path / "manifest.parquet").write_bytes(b"PAR1")
     with pytest.raises(UserError, match="manifest"):
         material(tmp_path)
+
+
+def test_a_page_says_how_to_cite_it_and_names_no_authors():
+    one, other = citation({"commit": "abc"}, ['{"seeds": [0]}']), citation({"commit": "abc"}, ['{"seeds": [1]}'])
+    assert re.fullmatch(r"latentdyn [\d.]+\S*, commit abc, settings [0-9a-f]{16}", one) and one != other
+    assert "commit" not in citation({}, [])
+    text = plain(render(page(stored(), citation=one)))
+    assert f"To cite this page: {one}." in text and "No authors are given." in text
+    assert "To cite" not in render(page(stored()))
+
+
+def test_frame_rates_are_those_of_handles(tmp_path):
+    for name, facts in (("fast", {"frame_rate_hz": 50.0}), ("unknown", {"frame_rate_hz": None}), ("old", {})):
+        (tmp_path / name).mkdir()
+        write_json(tmp_path / name / "latents.json", facts)
+    assert frame_rates(tmp_path) == {"fast": 50.0}
+
+
+def test_a_page_begins_with_what_all_answers_come_to_whatever_was_measured():
+    bounded = runs_of("runs", {"p": 0.0})
+    for shown, words in (
+        ([bounded], "No free run left the data behind in the one model"),
+        ([stored()], "Answers stand below, but none to a question that a conclusion is drawn from."),
+        ([], "Nothing was measured that answers a question of this page."),
+    ):
+        text = plain(render(page(*shown, figures={})))
+        assert words in text and text.index("Conclusion") < text.index("What holds, and what does not")

@@ -1,0 +1,57 @@
+"""Words that are explained where they first stand; what is not of the file stays text."""
+
+import re
+
+import pytest
+
+from latentdyn.errors import UserError
+from latentdyn.reporting.entries import read_entries
+from latentdyn.reporting.findings import findings
+from latentdyn.reporting.page import terms as module
+from latentdyn.reporting.page.render import render
+from latentdyn.reporting.page.terms import Explained, terms
+
+from .test_page import page, rows_of, stored
+
+
+def test_a_word_is_explained_once_where_it_first_stands():
+    explained = Explained()
+    first = explained("Do free runs of skip_noisy hold, and a vMF?")
+    assert re.findall(r"<abbr title=\"[^\"]+\">([^<]+)</abbr>", first) == ["free runs", "skip", "vMF"]
+    assert explained("free run, vmf, skip") == "free run, vmf, skip"
+
+
+def test_a_word_within_another_one_is_not_it():
+    assert "abbr" not in Explained()("skipping, levels, calmly, spca")
+
+
+def test_of_two_words_that_overlap_one_is_explained():
+    assert Explained()("natural axes").count("<abbr") == 1
+
+
+def test_text_and_explanations_are_escaped():
+    text = Explained()('<b>vMF</b> & "x"')
+    assert text.startswith("&lt;b&gt;<abbr title=") and text.endswith("</abbr>&lt;/b&gt; &amp; &#34;x&#34;")
+    assert all("<" not in match for match in re.findall(r'title="([^"]*)"', text))
+
+
+@pytest.mark.parametrize(
+    "word", ["CALM", "Engram", "natural", "principal", "skip", "level", "vMF", "PCA", "PESQ", "DNSMOS"]
+)
+def test_what_strangers_did_not_know_is_there(word):
+    assert Explained()(f"a {word}_b").count("<abbr") == 1
+
+
+def test_a_page_lists_the_words_that_it_uses_and_no_others():
+    table = rows_of(stored(), predictor=["vmf_a", "q"])
+    text = render(page(table, topics=findings([table])))
+    (shown,) = re.findall(r'<details class="words-used">(.*?)</details>', text, re.DOTALL)
+    assert "Von Mises-Fisher" in shown and "Engram" not in shown
+    assert "words-used" not in render(page(stored(), tables=[], topics=[]))
+
+
+def test_names_differ_and_a_slip_of_the_pen_is_told(tmp_path):
+    assert len({term.name for term in terms()}) == len(terms())
+    (tmp_path / "t.yaml").write_text("terms: [{name: a, words: [], says: b}]")
+    with pytest.raises(UserError, match="words"):
+        read_entries(tmp_path / "t.yaml", module._Terms)
