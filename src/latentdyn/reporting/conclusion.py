@@ -175,7 +175,7 @@ def _runs(answered: Mapping[str, Finding]) -> list[str]:
         said.append(f"No free run left the data behind in {n.share(whole)}; too many do in {n.no or 'none'}.")
         if whole > n.yes:
             few = "none of these" if not n.yes else f"{n.yes} of these"
-            said.append(f"But that fewer than one in a hundred would, is shown for {few}: it takes more runs.")
+            said.append(f"That fewer than one in a hundred would is shown for {few}: it takes more runs.")
     if finding := answered.get("passes_for_real"):
         n = _count(finding)
         said.append(

@@ -40,8 +40,8 @@ class Answer:
 
     @property
     def brief(self) -> str:
-        """Of each column and frame rate, the lowest and the highest number with their rows, without intervals. "" of
-        several rows without numbers, and of what is not answered."""
+        """Of each column and frame rate, the lowest and the highest number with their rows; of what is undecided with
+        their intervals, which are the reason. "" of several rows without numbers, and of what is not answered."""
         mine = [reply for _, reply in self.rows]
         if self.verdict == "missing":
             return ""

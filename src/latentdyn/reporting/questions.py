@@ -147,8 +147,8 @@ class Reply:
 
     @property
     def number(self) -> str:
-        """The value without its interval."""
-        return self.said.split(" [")[0]
+        """The value; with its interval where that leaves a question undecided."""
+        return self.said if self.verdict == "undecided" else self.said.split(" [")[0]
 
     @property
     def text(self) -> str:

@@ -40,8 +40,9 @@ def terms() -> tuple[Term, ...]:
 @cache
 def _pattern(term: Term) -> re.Pattern[str]:
     """Where a term stands: whole words, which letters and digits alone go on."""
-    words = "|".join(re.escape(word) for word in sorted(term.words, key=len, reverse=True))
-    return re.compile(rf"(?<![^\W_])(?:{words})(?![^\W_])", re.IGNORECASE)
+    begins = {True: "", False: r"(?<![^\W_])"}
+    words = [begins[word.startswith("_")] + re.escape(word) for word in sorted(term.words, key=len, reverse=True)]
+    return re.compile(rf"(?:{'|'.join(words)})(?![^\W_])", re.IGNORECASE)
 
 
 class Explained:

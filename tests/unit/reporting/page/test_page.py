@@ -182,6 +182,12 @@ def test_in_brief_numbers_of_one_column_are_told_with_their_rows():
     assert brief(stored("t")) == ["cosine 0.700 (x, p)", "cosine 0.200 (x, q)"]
 
 
+def test_in_brief_what_is_undecided_is_told_with_the_interval_that_leaves_it_so():
+    table = rows_of(stored("t"), cosine=[0.5, 0.6], cosine_ci_low=0.4, cosine_ci_high=0.7)
+    assert brief(table) == ["cosine 0.500 [0.400, 0.700] (x, p) to 0.600 [0.400, 0.700] (x, q)"]
+    assert brief(rows_of(table, cosine=0.5)) == ["cosine 0.500 [0.400, 0.700]"]
+
+
 def of_kind(kind: str, **columns: object) -> StoredSheet:
     return StoredSheet(kind, "0" * 64, {"kind": kind}, {}, Sheet(pd.DataFrame(columns), []))
 
