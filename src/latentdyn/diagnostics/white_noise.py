@@ -21,13 +21,13 @@ def frame_variances(train: Windows, mean: Tensor, std: Tensor) -> np.ndarray:
     Args:
         mean, std: (D,), of the same frames.
     """
+    mean, std = mean.to(train.latents.device), std.to(train.latents.device)
     scale = std.norm()  # so that no square leaves the range of a float32
-    second = torch.zeros(train.dim, train.dim, dtype=torch.float64)
+    second = torch.zeros(train.dim, train.dim, dtype=torch.float64, device=mean.device)
     for rows in train.rows.split(_BLOCK):
-        x = train.latents[rows]
-        x = ((x.double() - mean.to(x.device)) / scale.to(x.device)).float()
-        second += (x.T @ x).double().cpu()
-    return torch.linalg.eigvalsh(second / len(train)).clamp_min(0).numpy()
+        x = ((train.latents[rows].double() - mean) / scale).float()
+        second += (x.T @ x).double()
+    return torch.linalg.eigvalsh(second.cpu() / len(train)).clamp_min(0).numpy()
 
 
 def white_noise_cosine(variances: np.ndarray, k: int) -> float:

@@ -6,7 +6,6 @@ It is the best possible predictor of a Gaussian VAR(p) with p <= W. A network ha
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -45,7 +44,7 @@ class LinearGaussian(SolvedPredictor):
         return FullGaussian(self.standardized(context).flatten(1) @ self.weight + self.bias, self.factor)
 
     def solve(self, train: Windows, validation: Windows | None, k: int) -> Iterable[dict[str, float]]:
-        """Solve the normal equations in float64, for all ridges from one eigendecomposition.
+        """Solve the normal equations in float64, for each ridge by Cholesky.
 
         Where the best of several ridges is at an end of the grid, the grid goes on there. Where few held-out frames
         decide which ridge is best, all others choose it, and the log says so (see ridges).
@@ -62,11 +61,12 @@ class LinearGaussian(SolvedPredictor):
             )
         moments = self.moments(train, k)
         some = train.latents[train.rows[:_BLOCK]]
-        floor = unexplained_floor(some, self.frame_mean, self.frame_std, moments.square.diagonal())
+        floor = unexplained_floor(some, self.frame_mean, self.frame_std, moments.square.diagonal().cpu())
         trials: dict[float, tuple[float, dict[str, Tensor]]] = {}
 
         def held_out_nll(ridge: float) -> Tensor:
             weight, residual = moments.solution(ridge)
+            residual = residual.cpu()
             check_unexplained(residual, floor)
             if self.covariance == "diagonal":
                 residual = residual.diagonal().diag()
@@ -107,18 +107,19 @@ class LinearGaussian(SolvedPredictor):
         before = 0 if windows.levels else 1  # how much of x_{t-1} is taken from x_t
         targets = torch.from_numpy(of.covariance[:, :, 0] - before * of.covariance[:, :, 1])  # of each frame and these
         width, dim = self.weight.shape
-        return Moments(
+        moments = (
             gram.flip(0, 2).reshape(width, width),
             (targets[lags] / std[:, None]).flip(0).reshape(width, dim),
             targets[0] - before * targets[1],
             frames[lags].flip(0).flatten(),
             torch.from_numpy(of.mean[0] - before * of.mean[1]),
         )
+        return Moments(*(moment.to(windows.latents.device) for moment in moments))
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Second moments of contexts x and steps y about their means, and the means; float64."""
+    """Second moments of contexts x and steps y about their means, and the means; float64, on the latents' device."""
 
     gram: Tensor  # Sxx (W D, W D)
     cross: Tensor  # Sxy (W D, D)
@@ -126,16 +127,15 @@ class Moments:
     x_mean: Tensor
     y_mean: Tensor
 
-    @cached_property
-    def _spectrum(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Eigenvalues and eigenvectors of Sxx, and Sxy along them: every ridge's solution follows from these."""
-        values, vectors = torch.linalg.eigh(self.gram)
-        return values, vectors, vectors.T @ self.cross
-
     def solution(self, ridge: float) -> tuple[Tensor, Tensor]:
         """Weights A (W D, D), and the residuals' covariance Syy - AᵀSxy - SxyᵀA + AᵀSxxA."""
-        values, vectors, rotated = self._spectrum
-        weight = vectors @ (rotated / (values.clamp_min(0) + ridge * values.mean())[:, None])
+        regular = self.gram.clone()
+        regular.diagonal().add_(ridge * self.gram.diagonal().mean())
+        factor, failed = torch.linalg.cholesky_ex(regular)
+        if failed:  # contexts that do not span: of all solutions the shortest
+            weight = torch.linalg.pinv(regular, hermitian=True) @ self.cross
+        else:
+            weight = torch.cholesky_solve(self.cross, factor)
         explained = weight.T @ self.cross
         return weight, self.square - explained - explained.T + weight.T @ self.gram @ weight
 

@@ -77,7 +77,8 @@ class _Coded:
         """Which of the rows at these places have this value."""
         (codes, values), found = self._coded(name), self._found(name, value)
         if len(found) == 1:
-            return np.equal(codes[places], found[0])
+            one: np.ndarray = np.equal(codes[places], found[0])
+            return one
         asked = np.zeros(len(values) + 1, bool)  # the last is of rows without a value
         asked[found] = True
         same: np.ndarray = asked[codes[places]]

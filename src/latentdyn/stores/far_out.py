@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 
 from latentdyn.stores.frame_moments import FrameMoments
 
 _FAR = 10.0  # standard deviations of the others
 _DECIDES = 0.25  # of a dimension's variance
-_BLOCK = 8192
+_BLOCK = 512  # frames that stay in the cache
 
 
 @dataclass(frozen=True)
@@ -67,26 +68,35 @@ def find_far_out(latents: Tensor, frames: pd.DataFrame) -> list[FarOut]:
     return found
 
 
-def _values(latents: Tensor, what: str) -> Callable[[np.ndarray], np.ndarray]:
-    """The frames at rows, or the steps into them, (n, D) in float64."""
+def _values(latents: Tensor, what: str) -> Callable[[np.ndarray], Tensor]:
+    """The frames at rows, or the steps into them, (n, D) in float64, where the latents are."""
 
-    def at(rows: np.ndarray) -> np.ndarray:
-        taken: np.ndarray = latents[rows].cpu().numpy().astype(np.float64)
-        return taken
+    def at(rows: np.ndarray) -> Tensor:
+        if len(rows) and rows[-1] - rows[0] == len(rows) - 1:  # of ascending rows: a slice, which is quicker
+            return latents[rows[0] : rows[-1] + 1].double()
+        return latents[torch.from_numpy(rows).to(latents.device)].double()
 
     return at if what == "frames" else lambda rows: at(rows) - at(rows - 1)
 
 
-def _deciding(values: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, dim: int) -> tuple[np.ndarray, float]:
+def _deciding(values: Callable[[np.ndarray], Tensor], rows: np.ndarray, dim: int) -> tuple[np.ndarray, float]:
     """Places in `rows` of those that decide the variance of a dimension, the farthest out first; and their share."""
-    moments = FrameMoments.empty(dim)
+    moments, extremes = FrameMoments.empty(dim), []
     for _, some in _blocks(rows):
-        moments = moments.add(FrameMoments.of(values(some)))
+        x = values(some)
+        low, high = x.aminmax(dim=0)
+        mean = x.mean(0)
+        m2 = (x - mean).square_().sum(0)
+        moments = moments.add(FrameMoments(len(some), mean.cpu().numpy(), m2.cpu().numpy()))
+        extremes.append((low, high))
     # d is over 10 deviations of the others where d² > 100 (m2 - d²) / n
     least = _FAR**2 * moments.m2 / (len(rows) + _FAR**2)
+    center = torch.from_numpy(moments.mean)
     places, squares = [np.zeros(0, np.int64)], [np.zeros((0, dim))]
-    for start, some in _blocks(rows):
-        square = np.square(values(some) - moments.mean)
+    for (start, some), both in zip(_blocks(rows), extremes, strict=True):
+        if not any(((extreme.cpu() - center).square().numpy() > least).any() for extreme in both):
+            continue  # so it is for nearly all blocks of nearly all latents
+        square = (values(some).cpu() - center).square().numpy()
         far = square > least
         inside = np.flatnonzero(far.any(axis=1))
         places.append(start + inside)

@@ -5,16 +5,21 @@ covariance holds every lag covariance up to `reach`, each over the same windows.
 
 Products of frames are summed once for each lag, not once for each pair of places in the window. A block of the
 covariance is the sum of its lag, less what reaches over the two edges of a run of frames; these corrections are exact.
-Sums are in float64, about a nearby point, so that nothing cancels.
+Sums are in float64, about a nearby point, so that nothing cancels. They are computed where the frames are.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.linalg.blas import dsyrk
 
+if TYPE_CHECKING:
+    import torch
+
 _BLOCK_FRAMES = 4096  # that are multiplied at once
+_EDGES = 512  # runs whose edges are multiplied at once
 
 
 @dataclass(frozen=True)
@@ -38,9 +43,9 @@ class WindowMoments:
 class LagSums:
     """Sums over runs of finite frames that are longer than `reach`, about the shift.
 
-    windows, frames, nonfinite: counts. total: (D,) of frames. lagged: (reach + 1, D, D), of x_s x_{s-l}ᵀ; of lag 0,
-    which is symmetric, the lower triangle. head, tail: (reach, D), of the runs' first and last frames; the last frame
-    first. heads, tails: (reach, D, reach, D), of their products.
+    windows, frames, nonfinite: counts. total: (D,) of frames. lagged: (reach + 1, D, D), of x_s x_{s-l}ᵀ. head, tail:
+    (reach, D), of the runs' first and last frames; the last frame first. heads, tails: (reach, D, reach, D), of their
+    products. Of what is symmetric (lag 0, heads, tails) the lower triangle counts.
     """
 
     windows: int
@@ -52,14 +57,6 @@ class LagSums:
     tail: np.ndarray
     heads: np.ndarray
     tails: np.ndarray
-
-
-def no_sums(dim: int, reach: int) -> LagSums:
-    """Sums over nothing, to add to."""
-    return LagSums(
-        0, 0, 0, np.zeros(dim), np.zeros((reach + 1, dim, dim)),
-        *np.zeros((2, reach, dim)), *np.zeros((2, reach, dim, reach, dim)),
-    )  # fmt: skip
 
 
 def added(a: LagSums, b: LagSums) -> LagSums:
@@ -75,54 +72,130 @@ def finite_runs(frames: np.ndarray, finite: np.ndarray, reach: int) -> list[np.n
     return [frames[start:end] for start, end in edges if end - start > reach]
 
 
-def add_frames(sums: LagSums, runs: list[np.ndarray], shift: np.ndarray, room: np.ndarray) -> None:
-    """Add single frames in place; `room` is for as many of them as are multiplied at once."""
-    filled = 0
-    for run in runs:
-        done = 0
-        while done < len(run):
-            n = min(len(run) - done, len(room) - filled)
-            np.subtract(run[done : done + n], shift, out=room[filled : filled + n])
-            filled, done = filled + n, done + n
-            if filled == len(room):
-                _add_products(sums, room)
-                filled = 0
-    if filled:
-        _add_products(sums, room[:filled])
+class RunSums:
+    """The sums in the making. Runs are added in batches.
+
+    Products of edges fill reach² blocks of D x D, so that to add them takes longer than to compute them: they are taken
+    of many runs at once.
+
+    Args:
+        shift: (D,), what the sums are about. arrays: where the frames are, in memory or on a GPU.
+    """
+
+    def __init__(self, shift: np.ndarray, reach: int, arrays: "InMemory | OnGPU | None" = None) -> None:
+        self._arrays = arrays or InMemory()
+        zeros, dim = self._arrays.zeros, len(shift)
+        self._shift, self._reach, self._dim = self._arrays.of(shift), reach, dim
+        self._total, self._lagged = zeros(dim), zeros(reach + 1, dim, dim)
+        self._edge_sums = [(zeros(reach * dim), zeros(reach * dim, reach * dim)) for _ in range(2)]
+        self._waiting: tuple[list[Any], list[Any]] = [], []  # heads and tails (n, reach D) of runs
+        self._room = zeros(0, dim)  # memory that is used again, where new pages would cost much
+
+    def add_frames(self, frames: list[np.ndarray], at_once: int) -> None:
+        """Add single frames in memory, multiplied so many at once."""
+        if len(self._room) < at_once:
+            self._room = self._arrays.zeros(at_once, self._dim)
+        room, filled = self._room[:at_once], 0
+        for some in frames:
+            done = 0
+            while done < len(some):
+                n = min(len(some) - done, len(room) - filled)
+                np.subtract(some[done : done + n], self._shift, out=room[filled : filled + n])
+                filled, done = filled + n, done + n
+                if filled == len(room):
+                    self._add_products(room)
+                    filled = 0
+        if filled:
+            self._add_products(room[:filled])
+
+    def add_runs(self, runs: list[Any]) -> None:
+        """Add runs (n_i, D) that are longer than `reach`."""
+        if not runs:
+            return
+        reach = self._reach
+        starts = np.cumsum([0, *(len(run) + reach for run in runs)])  # with `reach` rows of zeros after each run
+        if len(self._room) < starts[-1]:
+            self._room = self._arrays.zeros(int(starts[-1]), self._dim)
+        x = self._room[: starts[-1]]
+        for run, start, after in zip(runs, starts.tolist(), starts[1:].tolist(), strict=False):
+            x[start : after - reach] = run
+            x[start : after - reach] -= self._shift
+            x[after - reach : after] = 0  # no product of frames of two runs adds anything
+        self._add_products(x)
+        for lag in range(1, reach + 1):
+            self._lagged[lag] += x[lag:].T @ x[: len(x) - lag]
+        edge = np.arange(reach)
+        places = (starts[:-1, None] + edge, starts[1:, None] - reach - 1 - edge)
+        for waiting, rows in zip(self._waiting, places, strict=True):
+            waiting.append(x[rows].reshape(len(runs), reach * self._dim))
+        if sum(map(len, self._waiting[0])) >= _EDGES:
+            self._add_edges()
+
+    def sums(self, windows: int, frames: int, nonfinite: int) -> LagSums:
+        """What was added, and how many of each there were."""
+        self._add_edges()
+        reach, dim, read = self._reach, self._dim, self._arrays.read
+        (head, heads), (tail, tails) = self._edge_sums
+        edges = (read(total).reshape(reach, dim) for total in (head, tail))
+        products = (read(square).reshape(reach, dim, reach, dim) for square in (heads, tails))
+        return LagSums(windows, frames, nonfinite, read(self._total), read(self._lagged), *edges, *products)
+
+    def _add_products(self, x: Any) -> None:
+        """Of rows about the shift: their sum, and their products at lag 0."""
+        self._total += x.sum(0)
+        self._arrays.add_square(self._lagged[0], x)
+
+    def _add_edges(self) -> None:
+        for waiting, (total, square) in zip(self._waiting, self._edge_sums, strict=True):
+            if not waiting or not self._reach:
+                continue
+            edges = self._arrays.join(waiting)
+            total += edges.sum(0)
+            self._arrays.add_square(square, edges)
+            waiting.clear()
 
 
-def _add_products(sums: LagSums, x: np.ndarray) -> None:
-    """Add rows about the shift, and their products at lag 0, in place."""
-    sums.total[...] += np.ones(len(x)) @ x
-    dsyrk(1.0, x.T, beta=1.0, c=sums.lagged[0].T, overwrite_c=True)  # in place: quicker by a tenth than `+= x.T @ x`
+class InMemory:
+    """Arrays of NumPy."""
+
+    of, join, read = staticmethod(np.asarray), staticmethod(np.concatenate), staticmethod(np.asarray)
+
+    def zeros(self, *shape: int) -> Any:
+        return np.zeros(shape)
+
+    def add_square(self, total: Any, x: Any) -> None:
+        """Add xᵀ x in place, the lower triangle alone."""
+        dsyrk(1.0, x.T, beta=1.0, c=total.T, overwrite_c=True)  # quicker by a tenth than `+= x.T @ x`, and more
 
 
-def add_runs(sums: LagSums, runs: list[np.ndarray], shift: np.ndarray, x: np.ndarray) -> None:
-    """Add the products of runs in place; `x` is room for their frames, with `reach` rows after each run."""
-    if not len(x):
-        return
-    reach, dim = len(sums.head), len(shift)
-    starts = np.cumsum([0, *(len(run) + reach for run in runs[:-1])])
-    ends = starts + [len(run) for run in runs]
-    for run, start, end in zip(runs, starts, ends, strict=True):
-        np.subtract(run, shift, out=x[start:end])
-        x[end : end + reach] = 0  # no product of frames of two runs adds anything
-    _add_products(sums, x)
-    for lag in range(1, reach + 1):
-        sums.lagged[lag] += x[lag:].T @ x[: len(x) - lag]
-    edge = np.arange(reach)
-    for total, products, rows in (
-        (sums.head, sums.heads, starts[:, None] + edge), (sums.tail, sums.tails, ends[:, None] - 1 - edge)
-    ):  # fmt: skip
-        flat = x[rows].reshape(len(runs), reach * dim)
-        total += flat.sum(axis=0).reshape(reach, dim)
-        products += (flat.T @ flat).reshape(reach, dim, reach, dim)
+class OnGPU:
+    """Tensors of float64 on a device."""
+
+    def __init__(self, device: "torch.device") -> None:
+        import torch  # those who sum in memory do without
+
+        self.join = torch.cat
+        self._empty = torch.zeros(0, dtype=torch.float64, device=device)
+
+    def zeros(self, *shape: int) -> Any:
+        return self._empty.new_zeros(shape)
+
+    def of(self, array: np.ndarray) -> Any:
+        return self._empty.new_tensor(array)
+
+    def read(self, tensor: Any) -> np.ndarray:
+        array: np.ndarray = tensor.cpu().numpy()
+        return array
+
+    def add_square(self, total: Any, x: Any) -> None:
+        """Add xᵀ x in place."""
+        total.addmm_(x.T, x)
 
 
 def moments_of(sums: LagSums, shift: np.ndarray) -> WindowMoments:
     """Moments of the windows in these sums; NaN where there is none. shift: (D,), what the sums are about."""
     n, reach, dim = sums.windows, len(sums.lagged) - 1, len(shift)
-    lagged = [np.tril(sums.lagged[0]) + np.tril(sums.lagged[0], -1).T, *sums.lagged[1:]]
+    lagged = [_whole(sums.lagged[0]), *sums.lagged[1:]]
     mean, products = np.empty((reach + 1, dim)), np.empty((reach + 1, dim, reach + 1, dim))
     for i in range(reach + 1):
         mean[i] = sums.total - sums.head[: reach - i].sum(axis=0) - sums.tail[:i].sum(axis=0)
@@ -130,9 +203,9 @@ def moments_of(sums: LagSums, shift: np.ndarray) -> WindowMoments:
             lag = j - i
             block = lagged[lag].copy()
             for s in range(lag, reach - i):  # pairs before the first window's x_{t-i}
-                block -= sums.heads[s, :, s - lag]
+                block -= sums.heads[s, :, s - lag] if lag else _whole(sums.heads[s, :, s])
             for s in range(i):  # and after the last one's
-                block -= sums.tails[s, :, s + lag]
+                block -= sums.tails[s + lag, :, s].T if lag else _whole(sums.tails[s, :, s])
             products[i, :, j], products[j, :, i] = block, block.T
     for moment in (mean, products):
         moment /= n or np.nan
@@ -141,28 +214,35 @@ def moments_of(sums: LagSums, shift: np.ndarray) -> WindowMoments:
     return WindowMoments(n, mean + shift, products, sums.frames, sums.nonfinite)
 
 
-def resident_moments(latents: np.ndarray, rows: np.ndarray, reach: int) -> WindowMoments:
-    """Moments of the windows whose newest frames are these rows of latents in memory; NaN where there is none.
+def _whole(lower: np.ndarray) -> np.ndarray:
+    """A symmetric matrix from its lower triangle."""
+    whole: np.ndarray = np.tril(lower) + np.tril(lower, -1).T
+    return whole
+
+
+def resident_moments(latents: "torch.Tensor", rows: np.ndarray, reach: int) -> WindowMoments:
+    """Moments of the windows whose newest frames are these rows of resident latents; NaN where there is none.
 
     Args:
-        latents: (n_rows, D). rows: (n,) int64, ascending. The frames of their windows are finite, and those of a window
-            are of one utterance. reach: at least 1.
+        latents: (n_rows, D), in memory or on a GPU. rows: (n,) int64, ascending. The frames of their windows are
+            finite, and those of a window are of one utterance. reach: at least 1.
     """
+    of: Any = latents if latents.is_cuda else latents.numpy()
     runs = list(_in_parts(rows))
-    shift = latents[runs[0]].mean(axis=0, dtype=np.float64) if runs else np.zeros(latents.shape[1])
-    sums = no_sums(len(shift), reach)
-    room = np.empty((_BLOCK_FRAMES + 2 * reach, len(shift)))
-    waiting: list[np.ndarray] = []
+    shift = np.zeros(of.shape[1])
+    if runs:
+        shift = latents[runs[0][0] : runs[0][-1] + 1].double().mean(0).cpu().numpy()
+    sums = RunSums(shift, reach, OnGPU(latents.device) if latents.is_cuda else None)
+    waiting: list[Any] = []
     filled = 0
     for run in runs:
-        size = len(run) + 2 * reach  # the frames before its first row, and the room after it
-        if filled + size > len(room):
-            add_runs(sums, waiting, shift, room[:filled])
+        if filled + len(run) > _BLOCK_FRAMES:
+            sums.add_runs(waiting)
             waiting, filled = [], 0
-        waiting.append(latents[run[0] - reach : run[-1] + 1])
-        filled += size
-    add_runs(sums, waiting, shift, room[:filled])
-    return moments_of(replace(sums, windows=len(rows), frames=len(rows)), shift)
+        waiting.append(of[run[0] - reach : run[-1] + 1])  # with the frames before its first row
+        filled += len(run)
+    sums.add_runs(waiting)
+    return moments_of(sums.sums(len(rows), len(rows), 0), shift)
 
 
 def _in_parts(rows: np.ndarray) -> Iterator[np.ndarray]:

@@ -8,7 +8,6 @@ one is active. Memory does not grow with the store, but for the logarithm of its
 import itertools
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import dask
@@ -17,13 +16,11 @@ import pandas as pd
 
 from latentdyn.stores.lag_sums import (
     LagSums,
+    RunSums,
     WindowMoments,
-    add_frames,
-    add_runs,
     added,
     finite_runs,
     moments_of,
-    no_sums,
 )
 from latentdyn.stores.latents import SHARD_FRAMES, LatentsStore
 from latentdyn.stores.mapping import map_rows
@@ -112,21 +109,17 @@ def _end_of_shard(row: int) -> int:
 
 def _sums(files: VerifiedFiles, spans: np.ndarray, shift: np.ndarray, reach: int) -> LagSums:
     dim = len(shift)
-    sums = no_sums(dim, reach)
+    sums = RunSums(shift, reach)
     windows = frames = nonfinite = 0
-    room = np.empty((0 if reach else max(1, _CACHED // dim), dim))
     for utterances in _blocks(files, spans):
         runs: list[np.ndarray] = []
         for utterance in utterances:
             finite = np.isfinite(utterance).all(axis=1)
             frames, nonfinite = frames + len(finite), nonfinite + int((~finite).sum())
             runs += finite_runs(utterance, finite, reach)
-        size = sum(len(run) + reach for run in runs)
-        windows += size - 2 * reach * len(runs)
-        if not reach:
-            add_frames(sums, runs, shift, room)
-            continue
-        if size > len(room):
-            room = np.empty((size, dim))  # memory that is used again, where new pages would cost much
-        add_runs(sums, runs, shift, room[:size])
-    return replace(sums, windows=windows, frames=frames, nonfinite=nonfinite)
+        windows += sum(len(run) - reach for run in runs)
+        if reach:
+            sums.add_runs(runs)
+        else:
+            sums.add_frames(runs, max(1, _CACHED // dim))
+    return sums.sums(windows, frames, nonfinite)

@@ -142,7 +142,7 @@ class Windows:
         from latentdyn.stores.lag_sums import resident_moments  # few predictors need it, and scipy, which it imports
 
         rows = np.sort(self.rows.cpu().numpy())
-        return resident_moments(self.latents.cpu().numpy(), rows, self.window_frames - 1 + k)
+        return resident_moments(self.latents, rows, self.window_frames - 1 + k)
 
     def stretch(self, index: Tensor | slice, k: int, steps: int) -> Tensor:
         """The frames (B, W + k - 1 + S, D) from the first of the context to the last of S targets, x_{t+S-1}."""
@@ -228,7 +228,7 @@ class Scaling:
             UserError: no density over the deltas exists, or float32 cannot tell it: a dimension does not move, the
                 deltas do not span all dimensions, or they are lost in rounding (see degeneracy).
         """
-        frame, delta = _Sums(windows.dim), _Products(windows.dim)
+        frame, delta = _Sums(), _Products()
         for x, before in _blocks(windows, block):
             frame.add(x)
             delta.add(x - before)
@@ -264,7 +264,7 @@ def _checked(windows: Windows, block: int, frame: "_Sums", delta: "_Products") -
     std = covariance.diagonal().sqrt()
     spectrum = torch.linalg.eigvalsh(covariance / torch.outer(std, std))
     if spectrum.min() < _SHARP * spectrum.max():
-        precise = _Products(windows.dim, torch.float64)
+        precise = _Products(torch.float64)
         for x, before in _blocks(windows, block):
             precise.add(x - before)
         covariance = precise.covariance()
@@ -285,7 +285,7 @@ def _blame_outliers(windows: Windows, block: int, delta: "_Sums") -> None:
     far = outlying(lengths)
     if not far.any():
         return
-    rest = _Products(windows.dim, torch.float64)
+    rest = _Products(torch.float64)
     for x, before in _blocks(Windows(windows.latents, windows.rows[~far.to(windows.rows.device)], 1), block):
         rest.add(x - before)
     if (rest.std() > 0).all() and effective_rank(rest.covariance()) == windows.dim:
@@ -299,43 +299,43 @@ def _blame_outliers(windows: Windows, block: int, delta: "_Sums") -> None:
 
 
 class _Sums:
-    """Sums and squares in float64 about a nearby point, so that nothing cancels."""
+    """Sums and squares in float64 about a nearby point, so that nothing cancels. They stay where the frames are."""
 
-    def __init__(self, dim: int) -> None:
-        self.n, self.shift = 0, torch.zeros(dim, dtype=torch.float64)
-        self.first, self.square = torch.zeros(dim, dtype=torch.float64), torch.zeros(dim, dtype=torch.float64)
+    def __init__(self) -> None:
+        self.n = 0
 
     def add(self, x: Tensor) -> Tensor:
         """Add frames (n, D) of float64; returns them about the nearby point."""
         if not self.n:
-            self.shift = x.mean(0).cpu()
-        x = x - self.shift.to(x)
+            self.shift = x.mean(0)
+            self.first, self.square = torch.zeros_like(self.shift), torch.zeros_like(self.shift)
+        x = x - self.shift
         self.n += len(x)
-        self.first += x.sum(0).cpu()
-        self.square += x.square().sum(0).cpu()
+        self.first += x.sum(0)
+        self.square += x.square().sum(0)
         return x
 
     def mean(self) -> Tensor:
-        return self.shift + self.first / self.n
+        return (self.shift + self.first / self.n).cpu()
 
     def std(self) -> Tensor:
-        return (self.square / self.n - (self.first / self.n).square()).clamp_min(0).sqrt()
+        return (self.square / self.n - (self.first / self.n).square()).clamp_min(0).sqrt().cpu()
 
 
 class _Products(_Sums):
     """And products of dimensions: in float32 within a block unless more is asked for, summed in float64."""
 
-    def __init__(self, dim: int, products: torch.dtype = torch.float32) -> None:
-        super().__init__(dim)
+    def __init__(self, products: torch.dtype = torch.float32) -> None:
+        super().__init__()
         self.products = products
-        self.second = torch.zeros(dim, dim, dtype=torch.float64)
+        self.second: Tensor | float = 0.0
 
     def add(self, x: Tensor) -> Tensor:
         x = super().add(x)
         y = x.to(self.products)
-        self.second += (y.T @ y).cpu()
+        self.second = self.second + (y.T @ y).double()
         return x
 
     def covariance(self) -> Tensor:
         offset = self.first / self.n
-        return self.second / self.n - torch.outer(offset, offset)
+        return (self.second / self.n - torch.outer(offset, offset)).cpu()

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval, mean_intervals, speaker_totals
@@ -137,7 +138,9 @@ def free_run_records(
         return
     context = predictor.history(starts, slice(None), history, -1)
     mean, std = scaling.frame_mean.to(latents), scaling.frame_std.to(latents)
-    farthest = max(float((train.latents[block] - mean).norm(dim=1).max()) for block in train.rows.split(2048))
+    farthest = float(
+        torch.stack([(train.latents[block] - mean).norm(dim=1).max() for block in train.rows.split(2048)]).max()
+    )
     runs = free_run_growth(predictor, context, k, mean=mean, std=std, farthest=farthest, steps=_FREE_STEPS)
     if runs.growth is None:
         yield missing(SPECTRAL_RADIUS, runs.runs, **where)
