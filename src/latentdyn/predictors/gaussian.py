@@ -1,4 +1,4 @@
-"""One Gaussian for every step, whatever the context: a predictor has to do better than this."""
+"""One Gaussian for every step or frame, whatever the context: a predictor has to do better than this."""
 
 from collections.abc import Iterable
 
@@ -15,7 +15,9 @@ class Gaussian(SolvedPredictor):
 
     Args:
         covariance: `full`, or its `diagonal`.
-        mean: `fitted`, or `zero`: persistence, the next frame equals this one. S is then the second moment.
+        mean: `fitted`, or `zero`: persistence, the next frame equals this one. S is then the second moment. Or
+            `frames`: x_t ~ N(m, S) with the moments of the training frames, so Δx ~ N(m - x_{t-1}, S): what a forecast
+            scores that stays at the mean. It is exact on white noise.
     """
 
     location: Tensor
@@ -28,7 +30,8 @@ class Gaussian(SolvedPredictor):
         self.register_buffer("factor", torch.eye(dim))
 
     def density(self, context: Tensor) -> FullGaussian:
-        return FullGaussian(self.location.expand(len(context), -1), self.factor)
+        location = self.location.expand(len(context), -1)
+        return FullGaussian(location - context[:, -1] if self.mean == "frames" else location, self.factor)
 
     def solve(self, train: Windows, validation: Windows | None, k: int) -> Iterable[dict[str, float]]:
         """Fit to the training deltas. The result is the same at every k, because all horizons use the same frames.
@@ -38,12 +41,15 @@ class Gaussian(SolvedPredictor):
         """
         scaling = Scaling.fit(train)
         moment = scaling.delta_covariance
-        if self.mean == "zero":
-            moment = moment + torch.outer(scaling.delta_mean, scaling.delta_mean)
-        else:
-            self.location.copy_(scaling.delta_mean)
         if self.covariance == "full" and not scaling.spans:
             raise no_density(self.dim)
+        if self.mean == "zero":
+            moment = moment + torch.outer(scaling.delta_mean, scaling.delta_mean)
+        elif self.mean == "frames":
+            self.location.copy_(scaling.frame_mean)
+            moment = torch.from_numpy(train.moments(k).covariance[0, :, 0])
+        else:
+            self.location.copy_(scaling.delta_mean)
         if self.covariance == "diagonal":
             moment = moment.diagonal().diag()
         self.factor.copy_(cholesky(moment))

@@ -21,7 +21,7 @@ def data(make_store, var_process, windows_of):
 
 
 def fitted(train, validation, k=1, dim=2, **options):
-    predictor = predictor_of("gaussian", dim, window_frames=2, horizons=[1, 3], **options)
+    predictor = predictor_of("gaussian", dim, **{"window_frames": 2, "horizons": [1, 3], **options})
     predictor.set_scaling(Scaling.fit(train))
     return predictor, list(predictor.solve(train, validation, k))
 
@@ -43,6 +43,22 @@ def test_it_is_the_closed_form_fit(data, covariance, mean):
     torch.testing.assert_close(density.mean().double(), reference.mean.expand(len(delta), 2), rtol=0, atol=1e-5)
     expected = float(-reference.log_prob(delta.double()).mean())
     assert records == [{"k": 1, "validation_nll": pytest.approx(expected, abs=1e-5)}]
+
+
+@pytest.mark.parametrize("covariance", ["diagonal", "full"])
+def test_any_frame_may_follow(data, covariance):
+    train, validation = data
+    predictor, _ = fitted(train, validation, covariance=covariance, mean="frames", horizons=[1])
+    frames = train.latents[train.rows].double().numpy()
+    moment = np.cov(frames.T, bias=True)
+    if covariance == "diagonal":
+        moment = np.diag(np.diag(moment))
+    reference = torch.distributions.MultivariateNormal(torch.from_numpy(frames.mean(0)), torch.from_numpy(moment))
+    context, delta = validation.batch(slice(None), 1)
+    expected = reference.log_prob((context[:, -1] + delta).double())
+    torch.testing.assert_close(predictor.density(context).log_prob(delta).double(), expected, rtol=0, atol=1e-3)
+    stays = context[:, -1] + predictor.density(context).mean()
+    torch.testing.assert_close(stays.double(), reference.mean.expand(len(delta), 2), rtol=0, atol=1e-4)
 
 
 def test_neither_the_context_nor_its_age_matters(data):
