@@ -45,10 +45,15 @@ class _Count:
         return f"{n or 'none'} of {self.of} {self.noun}"
 
     @property
-    def rest(self) -> str:
-        """What the rows say that do not say yes, after a comma; "" if there are none."""
+    def others(self) -> str:
+        """How many rows do not say yes, in words; "" where none or all are of one such answer."""
         told = [f"{n} {word}" for n, word in ((self.no, "no"), (self.undecided, "undecided")) if n and n < self.of]
-        return f" ({', '.join(told)})" if told else ""
+        return ", ".join(told)
+
+    @property
+    def rest(self) -> str:
+        """The same in brackets, after a blank."""
+        return f" ({self.others})" if self.others else ""
 
 
 def conclusion(topics: Sequence[Topic], certificates: Mapping[str, Sequence[Topic]] | None = None) -> list[Said]:
@@ -217,11 +222,11 @@ def _helps(answered: Mapping[str, Finding]) -> list[Said]:
         if n.yes == n.of:
             always.append(f"{question.helps} ({n.share(n.yes)})")
         elif n.yes:
-            some.append(f"{question.helps} ({n.share(n.yes)})")
+            some.append(f"{question.helps} ({n.share(n.yes)}; {n.others})")
         elif n.no == n.of:
             never.append(f"{question.helps} ({n.share(n.no)})")
         else:
-            open_.append(f"{question.helps} ({n.share(n.undecided)} undecided)")
+            open_.append(f"{question.helps} ({n.others or f'{n.share(n.undecided)} undecided'})")
     return [
         Said("What helps", _listed(always)),
         Said("What helps in part", _listed(some)),

@@ -137,8 +137,8 @@ def test_that_no_run_was_lost_is_told_from_that_few_would_be(values, verdicts, w
 
 def test_what_helps_in_some_rows_is_told_with_how_many():
     found = said(memory_helps=["yes", "no", "no"], regime_helps=["no", "undecided"])
-    assert found["What helps in part"] == "A memory, for the next frame (1 of 3 models)."
-    assert found["What is not shown to help"].endswith("(1 of 2 models undecided).") and "What does not" not in found
+    assert found["What helps in part"] == "A memory, for the next frame (1 of 3 models; 2 no)."
+    assert found["What is not shown to help"].endswith("(1 no, 1 undecided).") and "What does not" not in found
 
 
 def test_how_many_known_values_were_found_is_told():

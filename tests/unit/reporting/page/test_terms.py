@@ -1,6 +1,7 @@
 """Words that are explained where they first stand; what is not of the file stays text."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -58,3 +59,11 @@ def test_names_differ_and_a_slip_of_the_pen_is_told(tmp_path):
     (tmp_path / "t.yaml").write_text("terms: [{name: a, words: [], says: b}]")
     with pytest.raises(UserError, match="words"):
         read_entries(tmp_path / "t.yaml", module._Terms)
+
+
+def test_words_of_rows_and_of_captions_are_explained_where_they_first_stand():
+    table = rows_of(stored(), predictor=["engram_a", "q"])
+    table = replace(table, sheet=replace(table.sheet, caption="CALM's parts."))
+    text = render(page(table, topics=findings([table])))
+    assert len(re.findall(r"<abbr [^>]+>(engram)</abbr>_a", text)) == 1
+    assert len(re.findall(r"<abbr [^>]+>CALM</abbr>'s parts|<abbr [^>]+>CALM</abbr>&#39;s parts", text)) == 1
