@@ -388,18 +388,9 @@ class Gaussian(PredictorKind):
     covariance: Literal["diagonal", "full"] = Field("diagonal", description="form of the covariance")
     mean: Literal["fitted", "zero", "frames"] = Field(
         "fitted",
-        description="`zero` is persistence: the next frame is this one. `frames`: the next frame is any frame, so that "
-        "forecasts stay at the mean of all frames; this needs `horizons: [1]`",
+        description="`zero` is persistence: the next frame is this one. `frames`: frames are independent of each other, "
+        "so that forecasts stay at their mean",
     )
-
-    @model_validator(mode="after")
-    def _frames_need_the_newest(self) -> "Gaussian":
-        if self.mean == "frames" and self.horizons != [1]:
-            raise ValueError(
-                "mean: frames needs horizons: [1], since only a context that ends with x_{t-1} tells where the step "
-                "starts"
-            )
-        return self
 
     def unconditional(self) -> "PredictorKind | None":
         return None

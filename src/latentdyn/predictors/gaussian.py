@@ -16,25 +16,30 @@ class Gaussian(SolvedPredictor):
     Args:
         covariance: `full`, or its `diagonal`.
         mean: `fitted`, or `zero`: persistence, the next frame equals this one. S is then the second moment. Or
-            `frames`: x_t ~ N(m, S) with the moments of the training frames, so Δx ~ N(m - x_{t-1}, S): what a forecast
-            scores that stays at the mean. It is exact on white noise.
+            `frames`: these are independent, x_t ~ N(m, S) with the moments of the training frames. At k = 1, where
+            x_{t-1} is known, Δx ~ N(m - x_{t-1}, S): what a forecast scores that stays at the mean. At k >= 2 as
+            `fitted`. On white noise no predictor is better.
     """
 
     location: Tensor
     factor: Tensor
+    back: Tensor
 
     def __init__(self, dim: int, window_frames: int, *, covariance: str, mean: str) -> None:
         super().__init__(dim, window_frames)
         self.covariance, self.mean = covariance, mean
         self.register_buffer("location", torch.zeros(dim))
         self.register_buffer("factor", torch.eye(dim))
+        if mean == "frames":
+            self.register_buffer("back", torch.zeros(()))  # how much of x_{t-1} the step takes back
 
     def density(self, context: Tensor) -> FullGaussian:
         location = self.location.expand(len(context), -1)
-        return FullGaussian(location - context[:, -1] if self.mean == "frames" else location, self.factor)
+        return FullGaussian(location - self.back * context[:, -1] if self.mean == "frames" else location, self.factor)
 
     def solve(self, train: Windows, validation: Windows | None, k: int) -> Iterable[dict[str, float]]:
-        """Fit to the training deltas. The result is the same at every k, because all horizons use the same frames.
+        """Fit to the training deltas. The result is the same at every k, because all horizons use the same frames, but
+        for `frames` at k = 1.
 
         Raises:
             UserError: the deltas are too few to span all dimensions, so that no full covariance has a density.
@@ -45,7 +50,8 @@ class Gaussian(SolvedPredictor):
             raise no_density(self.dim)
         if self.mean == "zero":
             moment = moment + torch.outer(scaling.delta_mean, scaling.delta_mean)
-        elif self.mean == "frames":
+        elif self.mean == "frames" and k == 1:
+            self.back.fill_(1.0)
             self.location.copy_(scaling.frame_mean)
             moment = torch.from_numpy(train.moments(k).covariance[0, :, 0])
         else:

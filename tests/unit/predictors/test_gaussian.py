@@ -21,7 +21,7 @@ def data(make_store, var_process, windows_of):
 
 
 def fitted(train, validation, k=1, dim=2, **options):
-    predictor = predictor_of("gaussian", dim, **{"window_frames": 2, "horizons": [1, 3], **options})
+    predictor = predictor_of("gaussian", dim, window_frames=2, horizons=[1, 3], **options)
     predictor.set_scaling(Scaling.fit(train))
     return predictor, list(predictor.solve(train, validation, k))
 
@@ -48,7 +48,7 @@ def test_it_is_the_closed_form_fit(data, covariance, mean):
 @pytest.mark.parametrize("covariance", ["diagonal", "full"])
 def test_any_frame_may_follow(data, covariance):
     train, validation = data
-    predictor, _ = fitted(train, validation, covariance=covariance, mean="frames", horizons=[1])
+    predictor, _ = fitted(train, validation, covariance=covariance, mean="frames")
     frames = train.latents[train.rows].double().numpy()
     moment = np.cov(frames.T, bias=True)
     if covariance == "diagonal":
@@ -59,6 +59,14 @@ def test_any_frame_may_follow(data, covariance):
     torch.testing.assert_close(predictor.density(context).log_prob(delta).double(), expected, rtol=0, atol=1e-3)
     stays = context[:, -1] + predictor.density(context).mean()
     torch.testing.assert_close(stays.double(), reference.mean.expand(len(delta), 2), rtol=0, atol=1e-4)
+
+
+def test_where_the_newest_frame_is_not_known_any_step_may_follow(data):
+    plain, as_if_independent = (fitted(*data, k=3, mean=mean)[0] for mean in ("fitted", "frames"))
+    context, delta = data[1].batch(slice(None), 3)
+    torch.testing.assert_close(
+        as_if_independent.density(context).log_prob(delta), plain.density(context).log_prob(delta)
+    )
 
 
 def test_neither_the_context_nor_its_age_matters(data):
