@@ -11,6 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from latentdyn.files import atomic_path
+from latentdyn.reporting.looks import arrange
 from latentdyn.reporting.panels import panels_of, to_text
 
 _DPI = 130
@@ -21,6 +22,8 @@ def write_figure(figure: Figure, path: Path) -> None:
 
     A PNG says where its panels lie.
     """
+    figure.set_dpi(_DPI)
+    arrange(figure)
     with atomic_path(path) as temporary:
         if Path(path).suffix == ".png":
             _write_png(figure, temporary)
@@ -31,7 +34,6 @@ def write_figure(figure: Figure, path: Path) -> None:
 
 def _write_png(figure: Figure, path: Path) -> None:
     """No transparency: pdflatex copies such a picture as it is, and takes seconds to separate it from another."""
-    figure.set_dpi(_DPI)
     canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     told = PngInfo()

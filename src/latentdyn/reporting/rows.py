@@ -76,12 +76,9 @@ class _Coded:
     def same(self, name: str, value: Any, places: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Which of the rows at these places have this value."""
         (codes, values), found = self._coded(name), self._found(name, value)
-        if len(found) == 1:
-            one: np.ndarray = np.equal(codes[places], found[0])
-            return one
         asked = np.zeros(len(values) + 1, bool)  # the last is of rows without a value
         asked[found] = True
-        same: np.ndarray = asked[codes[places]]
+        same: np.ndarray = codes[places] == found[0] if len(found) == 1 else asked[codes[places]]
         return same
 
     def _found(self, name: str, value: Any) -> np.ndarray:

@@ -17,6 +17,7 @@ from latentdyn.errors import UserError
 from latentdyn.metrics import MEASURED
 from latentdyn.metrics import metric as listed
 from latentdyn.processes.base import Answer, build_process
+from latentdyn.reporting.looks import look
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.sheet import Sheet
 
@@ -116,8 +117,9 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     axis = figure.subplots()
     axis.axvspan(-1, 1, color="0.92")
     for number, (process, mine) in enumerate(scaled.groupby(rows["process"], sort=False)):
-        axis.hlines(mine.index, mine["ci_low"], mine["ci_high"], linewidth=1, color=f"C{number}")
-        axis.plot(mine["measured"], mine.index, "o", markersize=4, color=f"C{number}", label=process)
+        style = {**look(number), "linestyle": ""}
+        axis.hlines(mine.index, mine["ci_low"], mine["ci_high"], linewidth=1, color=style["color"])
+        axis.plot(mine["measured"], mine.index, markersize=4, label=process, **style)
     failed = scaled[rows["agrees"] == "no"]
     axis.plot(failed["measured"], failed.index, "kx", markersize=9, label="no agreement")
     axis.axvline(0, color="0.6", linewidth=0.8)

@@ -25,6 +25,7 @@ from latentdyn.metrics import (
     GENERATION_MS,
 )
 from latentdyn.metrics import metric as listed
+from latentdyn.reporting.looks import legend_below, look, named_in
 from latentdyn.reporting.measurements import Measurements, as_columns, combined
 from latentdyn.reporting.published import CALM
 from latentdyn.reporting.shares import OF_UNBOUNDED
@@ -107,7 +108,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     from matplotlib.figure import Figure
 
     rows = calm_arm_rows(measured, table, plan)
-    figure = Figure(figsize=(18, 3.6 * len(plan["rows"])), layout="constrained")
+    figure = Figure(figsize=(13, 3.3 * len(plan["rows"])), layout="constrained")
     grid = figure.subplots(len(plan["rows"]), len(_PANELS), squeeze=False)
     for axes, representation in zip(grid, plan["rows"], strict=True):
         here = rows[rows["representation"] == representation]
@@ -115,14 +116,14 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
             for number, predictor in enumerate(table["predictors"]):
                 mine = here[here["predictor"] == predictor]
                 values = (pd.to_numeric(mine[name], errors="coerce") for name in ("generation_ms", metric))
-                axis.plot(*values, "o", color=f"C{number}", markersize=4, label=predictor)
+                axis.plot(*values, **{**look(number), "linestyle": ""}, markersize=4.5, label=predictor)
             # symlog where log fails: of values that all overflowed, none is left to choose ticks from
             axis.set_xscale("symlog", linthresh=1e-3)
             axis.set_xlabel(title("time of a frame", GENERATION_MS), fontsize=8)
             axis.set_title(f"{representation}\n{text}", fontsize=9)
             if metric in _LOGARITHMIC:
                 axis.set_yscale("symlog", linthresh=1)
-        axes[0].legend(fontsize=7)
+    legend_below(figure, named_in(grid[0, 0]))
     return figure
 
 

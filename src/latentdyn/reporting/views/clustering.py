@@ -10,6 +10,7 @@ import pandas as pd
 
 from latentdyn.metrics import ENTROPY_REDUCTION, VARIANCE_RATIO_HELD_OUT
 from latentdyn.metrics import metric as listed
+from latentdyn.reporting.looks import legend_below, look, named_in
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.published import published
 from latentdyn.reporting.sheet import Sheet
@@ -67,28 +68,28 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     from matplotlib.figure import Figure
 
     rows = clustering_rows(measured, table, plan)
-    figure = Figure(figsize=(13, 5.5), layout="constrained")
+    figure = Figure(figsize=(13, 4.6), layout="constrained")
     titles = {
         "variance_ratio_held_out": title("variance ratio by means of training clusters", VARIANCE_RATIO_HELD_OUT),
         "entropy_reduction": title("entropy reduction", ENTROPY_REDUCTION),
     }
     groups = rows.groupby(["representation", "by", "split", "slice"], sort=False)
     for axis, metric in zip(figure.subplots(1, 2), titles, strict=True):
-        for color, (names, line) in enumerate(groups):
+        for number, (names, line) in enumerate(groups):
+            style = look(number)
             label = ", ".join(names if names[-1] != "all" else names[:-1])
             if line["clusters"].isna().all():
-                axis.axhline(line[metric].iloc[0], color=f"C{color}", linestyle="--", linewidth=1, label=label)
+                axis.axhline(line[metric].iloc[0], **{**style, "marker": ""}, linewidth=1, label=label)
                 continue
-            axis.plot(line["clusters"], line[metric], marker="o", markersize=3, color=f"C{color}", label=label)
+            axis.plot(line["clusters"], line[metric], markersize=3.5, label=label, **style)
             low, high = line[f"{metric}_ci_low"].astype(float), line[f"{metric}_ci_high"].astype(float)
-            axis.fill_between(line["clusters"], low, high, color=f"C{color}", alpha=0.15, linewidth=0)
+            axis.fill_between(line["clusters"], low, high, color=style["color"], alpha=0.15, linewidth=0)
         axis.axhline(1 if "ratio" in metric else 0, color="0.6", linewidth=0.6)
         axis.set_xscale("log", base=2)
         axis.set_xlim(rows["clusters"].min() / 1.2, rows["clusters"].max() * 1.2)  # a panel without a point has none
         axis.set_xlabel("clusters")
         axis.set_title(titles[metric], fontsize=10)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    legend_below(figure, named_in(figure.axes[0]))
     return figure
 
 

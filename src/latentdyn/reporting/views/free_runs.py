@@ -10,6 +10,7 @@ import pandas as pd
 
 from latentdyn.metrics import AUTOCORRELATION_DELTAS, AUTOCORRELATION_LATENTS, ENERGY, STEP_LENGTH
 from latentdyn.metrics import metric as listed
+from latentdyn.reporting.looks import legend_below, look, named_in
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.shares import OF_UNBOUNDED
 from latentdyn.reporting.sheet import Sheet
@@ -70,20 +71,20 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
     """Four panels: energy and step length over steps (1 is the data's), autocorrelations over lags.
 
-    A colour for each representation, predictor and split, a line style for how steps are taken; data are dotted.
+    A colour and marker for each representation, predictor and split, a dash for how steps are taken; data are dotted.
     """
     from matplotlib.figure import Figure
 
     rows = free_run_rows(measured, table, plan)
-    figure = Figure(figsize=(18, 5), layout="constrained")
+    figure = Figure(figsize=(13, 3.6), layout="constrained")
     rows = rows[rows["mode"].isin(list(_STYLES))]
     for axis, metric in zip(figure.subplots(1, len(_TITLES)), _TITLES, strict=True):
         at = sorted(int(name.removeprefix(f"{metric}_")) for name in rows if name.removeprefix(f"{metric}_").isdigit())
-        for color, (names, group) in enumerate(rows.groupby(["representation", "predictor", "split"], sort=False)):
+        for number, (names, group) in enumerate(rows.groupby(["representation", "predictor", "split"], sort=False)):
             for _, row in group.iterrows():
                 values = [row[f"{metric}_{step}"] for step in at]
                 label = ", ".join([*names, row["mode"]])
-                style = {"color": f"C{color}", "linestyle": _STYLES[row["mode"]], "marker": "o", "markersize": 3}
+                style = {**look(number), "linestyle": _STYLES[row["mode"]], "markersize": 3.5}
                 axis.plot(at, values, label=label, **style)
         axis.set_title(_TITLES[metric], fontsize=10)
         axis.set_xscale("log", base=2)
@@ -92,10 +93,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
         axis.axhline(0 if "auto" in metric else 1, color="0.6", linewidth=0.6)
         if "auto" not in metric:
             axis.set_yscale("log")
-    handles, labels = figure.axes[-1].get_legend_handles_labels()
-    first = figure.axes[0].get_legend_handles_labels()
-    shown = dict(zip([*first[1], *labels], [*first[0], *handles], strict=True))
-    figure.legend(shown.values(), shown, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    legend_below(figure, named_in(figure.axes[0], figure.axes[-1]))
     return figure
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from latentdyn.metrics import COSINE, DNLL, MAGNITUDE_RATIO, STATE_ERROR_NORMALISED
 from latentdyn.metrics import metric as listed
+from latentdyn.reporting.looks import legend_below
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.published import EXP_4, published, values_of
 from latentdyn.reporting.sheet import Sheet
@@ -74,7 +75,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     rows = injection_rows(measured, table, plan)
     rows = rows[rows["step"].notna() & (rows["mode"] != "C")]
     groups = rows.groupby(["representation", "predictor", "split"], sort=False)
-    figure = Figure(figsize=(18, 0.8 + 3.6 * groups.ngroups), layout="constrained")
+    figure = Figure(figsize=(13, 0.8 + 2.9 * groups.ngroups), layout="constrained")
     grid = figure.subplots(groups.ngroups, len(_PANELS), squeeze=False)
     handles = {}
     for axes, (names, group) in zip(grid, groups, strict=True):
@@ -94,7 +95,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
             if metric in _SIGNED_LOG:
                 axis.set_yscale("symlog", linthresh=1)
     figure.suptitle(_WHAT_MODES_ARE, fontsize=9)
-    figure.legend(handles.values(), handles, loc="outside lower center", ncols=len(handles), fontsize=9, frameon=False)
+    legend_below(figure, handles)
     return figure
 
 

@@ -21,6 +21,7 @@ from latentdyn.metrics import (
 )
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.cautions import cautions
+from latentdyn.reporting.looks import legend_below, look, named_in
 from latentdyn.reporting.measurements import Measurements, as_columns, unmeasured
 from latentdyn.reporting.published import any_published, published
 from latentdyn.reporting.sheet import Sheet
@@ -82,13 +83,13 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
     """Six panels over staleness k; a line for each representation, predictor, split and slice of the table.
 
-    Bands are 95 % bootstrap intervals over speakers, of `eval` only. The line style tells surrogates and splits apart.
+    Bands are 95 % bootstrap intervals over speakers, of `eval` only. The dash tells surrogates and splits apart.
     The cosine that white noise reaches is grey.
     """
     from matplotlib.figure import Figure
 
     rows = lagged_rows(measured, table, plan)
-    figure = Figure(figsize=(15, 8), layout="constrained")
+    figure = Figure(figsize=(13, 6.6), layout="constrained")
     titles = {
         "dnll": title("ΔNLL a dimension", DNLL_PER_DIM),
         "context_gain": title("context gain a dimension", DNLL_PER_DIM),
@@ -99,23 +100,22 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     }
     panels = dict(zip(titles, figure.subplots(2, 3).flat, strict=True))
     several_slices = rows["slice"].nunique() > 1
-    for color, ((representation, predictor), group) in enumerate(
+    for number, ((representation, predictor), group) in enumerate(
         rows.groupby(["representation", "predictor"], sort=False)
     ):
         for (split, slice_), line in group.groupby(["split", "slice"], sort=False):
             name = f"{representation}, {predictor}, {split}" + (f", {slice_}" if several_slices else "")
             style: dict[str, Any] = {
-                "color": f"C{color}",
+                **look(number),
                 "linestyle": _LINES["__" in representation, split == "eval"],
-                "marker": "o" if split == "eval" else ".",
-                "markersize": 3,
+                "markersize": 3.5 if split == "eval" else 2,
             }
             for metric, axis in panels.items():
                 scale = 1 / line["dim"] if metric in ("dnll", "context_gain") else 1.0
                 axis.plot(line["k"], line[metric].astype(float) * scale, label=name, **style)
                 if f"{metric}_ci_low" in line and split == "eval":
                     low, high = (line[f"{metric}_ci_{bound}"].astype(float) * scale for bound in ("low", "high"))
-                    axis.fill_between(line["k"], low, high, color=f"C{color}", alpha=0.15, linewidth=0)
+                    axis.fill_between(line["k"], low, high, color=style["color"], alpha=0.15, linewidth=0)
     for _, line in rows.groupby(["representation", "predictor"], sort=False):
         reference = line.drop_duplicates("k")
         panels["cosine"].plot(reference["k"], reference["cosine_white_noise"].astype(float), color="0.5", linewidth=0.9)
@@ -131,8 +131,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
             [f"{k}\n{k * durations[0]:.4g}" if len(durations) == 1 else str(k) for k in table["horizons"]],
         )
         axis.axhline(0, color="0.6", linewidth=0.6)
-    handles, labels = panels["dnll"].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    legend_below(figure, named_in(panels["dnll"]))
     return figure
 
 

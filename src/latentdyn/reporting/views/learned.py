@@ -26,6 +26,7 @@ from latentdyn.metrics import (
     STATE_INFORMATION_WHOLE,
     Metric,
 )
+from latentdyn.reporting.looks import legend_below, look, named_in
 from latentdyn.reporting.measurements import Measurements, as_columns, unmeasured
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import title
@@ -66,18 +67,17 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     heard = PESQ.name in rows and rows[PESQ.name].notna().any()
     across = PESQ if heard else RECONSTRUCTION
     panels = [_first(columns, metric) for metric in (DECODED_SKILL, STATE_INFORMATION, PREDICTIVE_INFORMATION)]
-    figure = Figure(figsize=(5.2 * len(panels), 5.2), layout="constrained")
-    colors = {name: f"C{i}" for i, name in enumerate(dict.fromkeys(rows["kind"]))}
+    figure = Figure(figsize=(4.3 * len(panels), 4.6), layout="constrained")
+    looks = {name: look(i) for i, name in enumerate(dict.fromkeys(rows["kind"]))}
     for panel, column in zip(figure.subplots(1, len(panels)), panels, strict=True):
-        _points(panel, rows, across.name, column, colors)
+        _points(panel, rows, across.name, column, looks)
         panel.set_title(title(column, columns[column]), fontsize=10)
         panel.set_xlabel(title(across.name, across))
     said = {0: "mixing buys nothing here, filters only a longer memory", -1: "filters buy this"}
     for place, words in said.items():
         panel = figure.axes[place]
         panel.text(0.02, 0.98, words, transform=panel.transAxes, va="top", fontsize=8)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=6, fontsize=8, frameon=False)
+    legend_below(figure, named_in(figure.axes[0]))
     return figure
 
 
@@ -257,16 +257,16 @@ def _notes(
     return notes
 
 
-def _points(panel: Any, rows: pd.DataFrame, x: str, y: str, colors: dict[str, str]) -> None:
+def _points(panel: Any, rows: pd.DataFrame, x: str, y: str, looks: dict[str, dict[str, Any]]) -> None:
     numbers = [name for name in (x, y, *_bounds(y)) if name in rows]
     drawn = rows[["representation", "kind", "role", "dim", *numbers]].dropna(subset=[x, y])
     drawn = drawn.astype(dict.fromkeys(numbers, float))
     for kind, mine in drawn.groupby("kind", sort=False):
-        panel.plot(mine[x], mine[y], "o", markersize=5, color=colors[kind], label=kind)
+        panel.plot(mine[x], mine[y], markersize=5, label=kind, **{**looks[kind], "linestyle": ""})
         if _bounds(y)[0] in mine:
-            panel.vlines(mine[x], mine[_bounds(y)[0]], mine[_bounds(y)[1]], color=colors[kind], linewidth=0.8)
+            panel.vlines(mine[x], mine[_bounds(y)[0]], mine[_bounds(y)[1]], color=looks[kind]["color"], linewidth=0.8)
     for _, row in drawn[pd.Series(drawn[[x, y]].abs().max(axis=1) < 1e30)].iterrows():
-        panel.annotate(f"{row['dim']:g}", (row[x], row[y]), xytext=(4, 3), textcoords="offset points", fontsize=7)
+        panel.annotate(f"{row['dim']:g}", (row[x], row[y]), xytext=(4, 3), textcoords="offset points", fontsize=8)
     others = drawn[drawn["role"] != "reference"]
     nearly = others[x].round(3)  # of two that differ by rounding, the better one
     best = others.assign(nearly=nearly).sort_values(["nearly", y], ascending=False)

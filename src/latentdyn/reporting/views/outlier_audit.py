@@ -11,6 +11,7 @@ import pandas as pd
 
 from latentdyn.diagnostics.summaries import QUANTILES, quantile_name
 from latentdyn.metrics import DNLL
+from latentdyn.reporting.looks import legend_below, look, named_in
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import title
@@ -58,16 +59,17 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
 
     rows = outlier_rows(measured, table, plan)
     rows = rows[rows["k"] == table["horizons"][0]]
-    figure = Figure(figsize=(13, 5.5), layout="constrained")
+    figure = Figure(figsize=(13, 4.6), layout="constrained")
     quantiles, worst = figure.subplots(1, 2)
     frames = measured.where(horizon=table["horizons"][0], seed=table["seeds"][0])
-    for color, row in enumerate(rows.to_dict("records")):
+    for number, row in enumerate(rows.to_dict("records")):
         who = {name: row[name] for name in ("representation", "predictor", "split")}
         values = [row[quantile_name(q)] for q in QUANTILES]
-        quantiles.plot(QUANTILES, values, marker="o", markersize=3, color=f"C{color}", label=", ".join(who.values()))
-        quantiles.plot(0.5, row["dnll"], marker="x", color=f"C{color}")
+        style = look(number)
+        quantiles.plot(QUANTILES, values, markersize=3.5, label=", ".join(who.values()), **style)
+        quantiles.plot(0.5, row["dnll"], marker="x", color=style["color"])
         mine = frames.of_row(**who).worst_frames
-        worst.scatter(mine.delta_norm, mine.dnll.astype(float), s=12, color=f"C{color}")
+        worst.scatter(mine.delta_norm, mine.dnll.astype(float), s=12, color=style["color"], marker=style["marker"])
     quantiles.set_xscale("logit")
     quantiles.set_xlabel("share of frames below (cross: the mean)")
     quantiles.set_ylabel(title("ΔNLL", DNLL))
@@ -77,9 +79,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
         axis.set_yscale("symlog", linthresh=10)
     if frames.worst_frames.dnll.notna().any():  # a logarithmic axis needs a point
         worst.set_xscale("log")
-    figure.legend(
-        *quantiles.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8, frameon=False
-    )
+    legend_below(figure, named_in(quantiles))
     return figure
 
 

@@ -70,15 +70,18 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
 
     rows = paired_rows(measured, table)
     metrics = [metric for metric in table["metrics"] if (rows["metric"] == metric).any()]
-    longest = max(int((rows["metric"] == metric).sum()) for metric in metrics)
-    figure = Figure(figsize=(8.5 * len(metrics), 1.5 + 0.2 * longest), layout="constrained")
-    for metric, axis in zip(metrics, figure.subplots(1, len(metrics), squeeze=False)[0], strict=True):
-        mine = rows[rows["metric"] == metric].iloc[::-1]
-        names = [f"{r.a} - {r.b}, {r.split}, k = {r.k}" for r in mine.itertuples()]
+    names = [f"{r.a} - {r.b}, {r.split}, k = {r.k}" for r in rows.itertuples()]
+    places = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    figure = Figure(figsize=(4.0 + 3.0 * len(metrics), 1.2 + 0.15 * len(places)), layout="constrained")
+    panels = figure.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
+    panels[0].set_yticks(range(len(places)), places, fontsize=7)
+    panels[0].set_ylim(len(places) - 0.3, -0.7)
+    for metric, axis in zip(metrics, panels, strict=True):
+        mine = rows[rows["metric"] == metric]
+        at = [places[names[row]] for row in np.flatnonzero(rows["metric"] == metric)]
         # not error bars: a percentile interval need not contain the difference
-        axis.hlines(range(len(mine)), mine["ci_low"], mine["ci_high"], linewidth=1)
-        axis.plot(mine["difference"], range(len(mine)), "o", markersize=3)
-        axis.set_yticks(range(len(mine)), names, fontsize=7)
+        axis.hlines(at, mine["ci_low"], mine["ci_high"], linewidth=1)
+        axis.plot(mine["difference"], at, "o", markersize=3)
         axis.axvline(0, color="0.6", linewidth=0.6)
         axis.set_title(title(f"difference in {metric}, 95 % interval over speakers", listed(metric)), fontsize=10)
     return figure

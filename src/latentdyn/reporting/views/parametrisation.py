@@ -90,7 +90,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
 
     rows = parametrisation_rows(measured, table, plan)
     names = list(table["predictors"])
-    figure = Figure(figsize=(18, len(plan["rows"]) * (1.5 + 0.3 * len(names))), layout="constrained")
+    figure = Figure(figsize=(13, len(plan["rows"]) * (1.0 + 0.22 * len(names))), layout="constrained")
     grid = figure.subplots(len(plan["rows"]), len(_PANELS), squeeze=False, sharey=True)
     for axes, representation in zip(grid, plan["rows"], strict=True):
         here = rows[rows["representation"] == representation].set_index("predictor")

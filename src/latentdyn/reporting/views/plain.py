@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from latentdyn.metrics import metric as listed
+from latentdyn.reporting.looks import legend_below, look, named_in
 from latentdyn.reporting.measurements import Measurements, as_columns, unmeasured
 from latentdyn.reporting.published import published
 from latentdyn.reporting.sheet import Sheet
@@ -74,8 +75,8 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     drawn = [column for column, metric in columns.items() if metric in chosen and rows[column].notna().any()]
     names = [name for name in _PLACES.values() if name in rows and name != axis]
     lines = axis in rows and rows[axis].notna().any()
-    height = 5.0 if lines else 1.5 + 0.25 * len(rows)
-    width = 6.5 * len(drawn) if lines else 3.0 + 3.0 * len(drawn)
+    height = 4.0 if lines else 1.2 + 0.2 * len(rows)
+    width = 6.5 * len(drawn) if lines else 3.0 + 2.3 * len(drawn)
     figure = Figure(figsize=(width, height), layout="constrained")
     panels = figure.subplots(1, len(drawn), squeeze=False, sharey=not lines)[0]
     for panel, column in zip(panels, drawn, strict=True):
@@ -87,24 +88,23 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     if not lines:
         panels[0].invert_yaxis()  # all share it
     if lines:
-        handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+        legend_below(figure, named_in(figure.axes[0]))
     return figure
 
 
 def _lines(panel: Any, rows: pd.DataFrame, names: list[str], axis: str, column: str) -> None:
-    for color, (place, line) in enumerate(rows.groupby(names, sort=False, dropna=False)):
+    for number, (place, line) in enumerate(rows.groupby(names, sort=False, dropna=False)):
         line = line[line[column].notna()].astype({axis: float, column: float})
-        label = ", ".join(str(value) for value in place if pd.notna(value))
+        label, style = ", ".join(str(value) for value in place if pd.notna(value)), look(number)
         if line.empty:
             continue
         if line[axis].isna().all():  # it does not depend on the axis
-            panel.axhline(line[column].iloc[0], color=f"C{color}", linestyle="--", linewidth=1, label=label)
+            panel.axhline(line[column].iloc[0], **{**style, "marker": ""}, linewidth=1, label=label)
             continue
-        panel.plot(line[axis], line[column], marker="o", markersize=3, color=f"C{color}", label=label)
+        panel.plot(line[axis], line[column], markersize=3.5, label=label, **style)
         if (low := f"{column}_ci_low") in line:
             bounds = (line[low].astype(float), line[f"{column}_ci_high"].astype(float))
-            panel.fill_between(line[axis], *bounds, color=f"C{color}", alpha=0.15, linewidth=0)
+            panel.fill_between(line[axis], *bounds, color=style["color"], alpha=0.15, linewidth=0)
     panel.set_xlabel(axis)
 
 

@@ -16,6 +16,7 @@ from latentdyn.metrics import (
     WORD_CHANGE,
     WORD_ERROR_RATE,
 )
+from latentdyn.reporting.looks import legend_below, look, named_in
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import title
@@ -47,25 +48,24 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
         panel.set_title(title(score.name, score), fontsize=10)
         panel.set_xlabel("kbit/s")
         _curves(panel, rows, score.name)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    if named := named_in(figure.axes[0]):
+        legend_below(figure, named)
     return figure
 
 
 def _curves(panel: Any, rows: pd.DataFrame, score: str) -> None:
-    for color, (name, mine) in enumerate(rows.groupby("representation", sort=False)):
+    for number, (name, mine) in enumerate(rows.groupby("representation", sort=False)):
         for mode, (noise, marker) in _NOISES.items():
             curve = mine[mine["mode"].eq(mode)].dropna(subset=[score]).sort_values("sigma")
             for metric, (coder, style) in _CODERS.items():
                 if metric.name in curve and len(curve):
                     places = (curve[column].astype(float) for column in (metric.name, score))
                     label = f"{name}{noise}, {coder}"
-                    panel.plot(*places, style, marker=marker, markersize=3, color=f"C{color}", label=label)
+                    panel.plot(*places, style, marker=marker, markersize=3, color=look(number)["color"], label=label)
         points = mine[mine["mode"].eq("quantizer")].dropna(subset=[score, RATE_KBIT_PER_S.name])
         if len(points):
             places = (points[column].astype(float) for column in (RATE_KBIT_PER_S.name, score))
-            panel.plot(*places, "s", color=f"C{color}", label=f"{name}, quantizer")
+            panel.plot(*places, "s", color=look(number)["color"], label=f"{name}, quantizer")
     levels = rows[rows["mode"].eq("reconstruction")][score].dropna().astype(float)
     if len(levels):
         panel.axhline(levels.iloc[0], color="0.6", linewidth=1, linestyle="-.", label="reconstruction")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from latentdyn.metrics import metric as listed
+from latentdyn.reporting.looks import legend_below, look
 from latentdyn.reporting.measurements import Comparison, Measurements, unmeasured
 from latentdyn.reporting.published import PHASE_4, values_of
 from latentdyn.reporting.sheet import Sheet
@@ -66,27 +67,26 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     ceilings = (rows["mode"] == "ceiling") & (rows["predictor"] == table["against"])
     rows = rows[(rows["mode"] == "D") | ceilings]
     groups = rows.groupby(["representation", "split"], sort=False)
-    figure = Figure(figsize=(15, 0.8 + 3.6 * groups.ngroups), layout="constrained")
+    figure = Figure(figsize=(13, 0.8 + 3.4 * groups.ngroups), layout="constrained")
     grid = figure.subplots(groups.ngroups, len(_PANELS), squeeze=False)
     handles = {}
     for axes, (names, group) in zip(grid, groups, strict=True):
         for axis, metric in zip(axes, _PANELS, strict=True):
             for (mode, predictor), line in group.groupby(["mode", "predictor"], sort=False):
                 ceiling = mode == "ceiling"
-                color = "0.4" if ceiling else f"C{table['predictors'].index(predictor)}"
+                dashed = {"color": "0.4", "linestyle": "--", "marker": "o"}
+                style = dashed if ceiling else look(table["predictors"].index(predictor))
                 steps, values = line["step"].astype(int), line[metric].astype(float)
-                handles["ceiling" if ceiling else predictor] = axis.plot(
-                    steps, values, marker="o", markersize=3, linestyle="--" if ceiling else "-", color=color
-                )[0]
+                handles["ceiling" if ceiling else predictor] = axis.plot(steps, values, markersize=3.5, **style)[0]
                 low, high = (line[f"{metric}_ci_{bound}"].astype(float) for bound in ("low", "high"))
-                axis.fill_between(steps, low, high, alpha=0.15, linewidth=0, color=color)
+                axis.fill_between(steps, low, high, alpha=0.15, linewidth=0, color=style["color"])
             axis.set_title(f"{', '.join(names)}\n{TITLES[metric]}", fontsize=9)
             axis.set_xlabel(in_frames("step of the forecast", rows["ms_per_step"]))
             axis.axhline(0 if metric == "cosine" else 1, color="0.6", linewidth=0.6)
         axes[1].set_yscale("symlog", linthresh=1)  # an explosion must fit beside the rest
         axes[2].set_yscale("log")  # and a collapse
     figure.suptitle("Forecasts in mode D: no step after the first starts from the true state", fontsize=9)
-    figure.legend(handles.values(), handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    legend_below(figure, handles)
     return figure
 
 

@@ -14,6 +14,7 @@ from latentdyn.correction.variants import FORECASTS, KINDS, SamplingSettings
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.criteria import gate
 from latentdyn.reporting.gates import Judgement, compare, every
+from latentdyn.reporting.looks import legend_below
 from latentdyn.reporting.measurements import Measurements, as_columns, unmeasured
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import in_frames
@@ -102,7 +103,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     names = ["representation", "predictor", "split"]
     groups = rows[rows["forecast"].notna()].groupby([*names, "forecast"], sort=False)
     ceilings = dict(list(rows[rows["variant"] == "ceiling"].groupby(names, sort=False)))
-    figure = Figure(figsize=(11, 1.2 + 3.6 * groups.ngroups), layout="constrained")
+    figure = Figure(figsize=(11, 1.2 + 3.0 * groups.ngroups), layout="constrained")
     grid = figure.subplots(groups.ngroups, len(_PANELS), squeeze=False)
     handles = {}
     for axes, (name, group) in zip(grid, groups, strict=True):
@@ -124,9 +125,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
             if metric != "cosine":
                 axis.set_yscale("symlog", linthresh=1)
     caption = f"Langevin steps after each step of the forecast: {most}"
-    figure.legend(
-        handles.values(), handles, loc="outside lower center", ncols=4, fontsize=9, frameon=False, title=caption
-    )
+    legend_below(figure, handles, title=caption)
     return figure
 
 

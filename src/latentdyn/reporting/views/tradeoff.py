@@ -13,6 +13,7 @@ import pandas as pd
 from latentdyn.metrics import CONTEXT_GAIN, PESQ, STATE_ERROR_NORMALISED, Metric
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.cautions import cautions
+from latentdyn.reporting.looks import legend_below, look, named_in
 from latentdyn.reporting.measurements import Measurements, unmeasured
 from latentdyn.reporting.published import TRADEOFFS, values_of
 from latentdyn.reporting.shares import OF_UNBOUNDED
@@ -93,7 +94,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
         panel.axhline(0, color="0.6", linewidth=0.6)
     first = figure.axes[0]
     first.set_ylabel(title("context gain at k = 1", CONTEXT_GAIN))
-    figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    legend_below(figure, named_in(first))
     return figure
 
 
@@ -247,17 +248,19 @@ def _notes_on_published() -> list[str]:
 
 
 def _points(panel: Any, rows: pd.DataFrame, x: str) -> None:
-    colors = {name: f"C{i}" for i, name in enumerate(dict.fromkeys(rows["representation"]))}
+    looks = {name: look(i) for i, name in enumerate(dict.fromkeys(rows["representation"]))}
     marks = dict(zip(dict.fromkeys(rows["predictor"]), cycle("os^Dv*"), strict=False))
+    several = len(marks) > 1
     for _, row in rows.iterrows():
-        color, y = colors[row["representation"]], row["context_gain"]
-        label = row["representation"] + (f", {row['predictor']}" if len(marks) > 1 else "")
-        panel.plot(row[x], y, marks[row["predictor"]], markersize=5, color=color, label=label)
+        mine, y = looks[row["representation"]], row["context_gain"]
+        mark = marks[row["predictor"]] if several else mine["marker"]
+        label = row["representation"] + (f", {row['predictor']}" if several else "")
+        panel.plot(row[x], y, mark, markersize=5, color=mine["color"], label=label)
         for bounds, place in ((_bounds(x), "x"), (_bounds("context_gain"), "y")):
             low, high = (row.get(bound) for bound in bounds)
             if pd.notna(low) and pd.notna(high):
                 span = ([low, high], [y, y]) if place == "x" else ([row[x]] * 2, [low, high])
-                panel.plot(*span, color=color, linewidth=0.8)
+                panel.plot(*span, color=mine["color"], linewidth=0.8)
 
 
 def _numbers(rows: pd.DataFrame, x: str) -> list[str]:

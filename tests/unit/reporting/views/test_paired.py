@@ -174,23 +174,26 @@ def measured(handmade):
     return handmade.measured
 
 
-def test_a_panel_a_metric_a_line_a_row(measured):
+def test_a_panel_a_metric_a_line_a_pair_and_horizon(measured):
     rows = paired_rows(measured, DRAWN_TABLE)
+    rows["name"] = [f"{r.a} - {r.b}, eval, k = {r.k}" for r in rows.itertuples()]
+    lines = list(dict.fromkeys(rows["name"]))
     figure = draw(measured, DRAWN_TABLE, DRAWN_PLAN)
     assert [axis.get_title().split(",")[0] for axis in figure.axes] == [
         "difference in cosine", "difference in level_gain", "difference in dnll",
     ]  # fmt: skip
     for metric, axis in zip(DRAWN_TABLE["metrics"], figure.axes, strict=True):
-        mine = rows[rows.metric == metric][::-1]  # the first row at the top
+        mine = rows[rows.metric == metric]
         points, zero = axis.get_lines()
         np.testing.assert_array_equal(points.get_xdata(), mine.difference)
-        np.testing.assert_array_equal(points.get_ydata(), range(len(mine)))
+        np.testing.assert_array_equal(points.get_ydata(), [lines.index(name) for name in mine["name"]])
         assert list(zero.get_xdata()) == [0, 0]
         ends = [segment[:, 0].tolist() for segment in axis.collections[0].get_segments()]
         assert ends == mine[["ci_low", "ci_high"]].values.tolist()
-        names = [label.get_text() for label in axis.get_yticklabels()]
-        assert names == [f"{r.a} - {r.b}, eval, k = {r.k}" for r in mine.itertuples()]
-    assert [len(axis.get_yticks()) for axis in figure.axes] == [6, 3, 6]
+        bottom, top = axis.get_ylim()
+        assert top < 0 < len(lines) - 1 < bottom  # the first line at the top
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == lines
+    assert [len(axis.get_lines()[0].get_xdata()) for axis in figure.axes] == [6, 3, 6]
 
 
 def test_differences_without_an_interval_are_drawn(handmade, tmp_path):
