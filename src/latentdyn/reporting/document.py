@@ -11,11 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from latentdyn.reporting.latex import latex_text
+from latentdyn.reporting.latex import Room, latex_text, room_of
 from latentdyn.reporting.panels import Box, Page, Panels, pages
 
 _MARGIN_CM, _FOOT_IN, _WIDTH_IN, _HEIGHT_IN = 1.5, 30 / 72.27, 8.5, 11.0  # of a sheet of letter paper
 _CAPTION_IN = 1.0
+_PT, _SLACK = 72.27, 0.95  # an inch; widths of tables are a few percent off
+ROOM = Room(
+    _SLACK * _PT * (_WIDTH_IN - 2 * _MARGIN_CM / 2.54), _SLACK * _PT * (_HEIGHT_IN - _FOOT_IN - 2 * _MARGIN_CM / 2.54)
+)  # what a page has for a table
 _HEAD = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
 \ifdefined\pdfgentounicode\input{glyphtounicode}\pdfgentounicode=1\fi %% what is copied keeps its letters
@@ -32,7 +36,8 @@ _HEAD = r"""\documentclass{article}
 \begin{document}
 \maketitle
 """
-_LISTS = "\\clearpage\n\\listoftables\n\\listoffigures\n"
+_LISTS = "\\clearpage\n\\listoftables\n\\listoffigures\n\\clearpage\n"
+_APART = "\\par\\bigskip\n" + room_of(".25\\vsize") + "\n"  # a table begins where a quarter of a page is left
 _LONGEST = 100  # rows of a table that is printed though it is drawn: about three pages
 _PASSES = 3  # a longtable knows the widths of its columns at the second, the list of tables their pages at the third
 _LIMIT_S = 300
@@ -64,7 +69,7 @@ def document(title: str, tables: Sequence[Shown], before: str = "", after: str =
             rows = f"Its {table.n_rows} rows are in {table.name}.csv and in {table.name}.tex."
             told = latex_text(f"{table.caption} {rows}")
         else:
-            parts.append(f"\\clearpage\n\\input{{{table.name}}}\n")
+            parts.append(f"{_APART}\\input{{{table.name}}}\n")
         parts += _figure(table.name, told, table.drawn) if table.drawn else []
     return "".join([*parts, after, "\\end{document}\n"])
 
@@ -82,8 +87,10 @@ def _figure(name: str, caption: str, panels: Panels) -> Iterator[str]:
         strips = "\\\\[4pt]\n".join("".join(_box(name, box, page, panels) for box in strip) for strip in page.strips)
         further = f"{strips}\\\\[8pt]\nFigure~\\ref{{fig:{name}}}, page {i + 1} of {len(shown)}"
         text = f"\\begin{{center}}{further}\\end{{center}}" if i else f"\\drawn{{{strips}}}{{{caption}}}{{fig:{name}}}"
-        turned = f"\\begin{{landscape}}\n{text}\n\\end{{landscape}}" if page.landscape else text
-        yield f"\\clearpage\n{turned}\n"
+        if page.landscape:
+            yield f"\\begin{{landscape}}\n{text}\n\\end{{landscape}}\n"
+        else:
+            yield f"\\par\\bigskip\n\\noindent\\begin{{minipage}}{{\\linewidth}}\n{text}\n\\end{{minipage}}\\par\n"
 
 
 def _box(name: str, box: Box, page: Page, panels: Panels) -> str:

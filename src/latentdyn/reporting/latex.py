@@ -1,18 +1,19 @@
 """LaTeX of a table: booktabs, a caption, a label, units under the names, notes below; it fits the page.
 
 Font and orientation follow from the width of its characters, roughly. What is
-too wide even for a page on its side stands in parts, one below the other.
+too wide stands in parts, one below the other. Names of columns are broken after
+an underscore where their numbers are narrower.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from latentdyn.metrics import metric
 from latentdyn.reporting.text import Block, Column, in_parts
 
 _NEEDS = "% Needs \\usepackage{booktabs,longtable,pdflscape}."
-_PORTRAIT_PT, _LANDSCAPE_PT = 345, 525  # of the class article, which is narrow; widths are a few percent off
 _TEXT_PT = 250  # of a column of texts, above which they are broken into lines
 _FONTS = {"small": 9.3, "footnotesize": 8.5, "scriptsize": 8.0}  # points an em; small fonts are cut wider
 _NARROW = frozenset(".,:;[]()|il! ")
@@ -20,10 +21,11 @@ _BOLD = 1.15  # how much wider a heading is
 _GAP_PT = 2  # at each side of a column
 _LINES_PT = {"small": 11, "footnotesize": 9.5, "scriptsize": 8}  # from line to line
 _WHOLE = 4  # rows of a block up to which it is not broken over pages
-_HIGH_PT = 300  # of a part up to which it is not broken: what a page on its side has room for
-# breaks the page where less than this height is left of it
+_LAST = 4  # rows of a table that stand on one page with the last
+_HIGH = 0.45  # of a page: a part up to this high is not broken
 _ROOM = (
-    r"\par{\dimen0=%s\vskip0pt plus\dimen0\penalty-100\vskip0pt plus-\dimen0\vskip\dimen0\penalty9999\vskip-\dimen0}"
+    r"\par\penalty-100{\dimen0=%s\dimen1=\pagegoal\advance\dimen1-\pagetotal"
+    r"\ifdim\dimen0>\dimen1\vfil\break\fi}"
 )
 _COMMANDS = {"\\": "\\textbackslash ", "~": "\\textasciitilde ", "^": "\\textasciicircum "}
 _SMALL = (
@@ -41,21 +43,35 @@ _MATH = {
 }  # fmt: skip
 
 
-def latex_table(blocks: Sequence[Block], notes: Sequence[str], *, caption: str, label: str) -> str:
+@dataclass(frozen=True)
+class Room:
+    """What a page has for a table, in points, where it stands upright; on its side, the two are exchanged."""
+
+    width: float
+    height: float
+
+
+ARTICLE = Room(325, 525)  # of the class article, which is narrow, less what widths may be off
+
+
+def latex_table(
+    blocks: Sequence[Block], notes: Sequence[str], *, caption: str, label: str, room: Room = ARTICLE
+) -> str:
     """The whole text of a .tex file, to be read by \\input.
 
     Args:
-        blocks: with the same columns each.
+        blocks: with the same columns each. room: of a page.
     """
-    smallest = min(_FONTS.values())
-    first, *others = in_parts(blocks, lambda column: _column_pt(column, smallest), _LANDSCAPE_PT)
-    parts = [first, *filter(None, ([block for block in part if block.columns[0].cells] for part in others))]
-    font, landscape = _fit(parts)
+    parts, landscape = _laid_out(_printed(blocks), room)
+    first = parts[0]
+    font = _font(parts, room.height if landscape else room.width)
+    high = _HIGH * (room.width if landscape else room.height)
     begin, end = (["\\begin{landscape}"], ["\\end{landscape}"]) if landscape else ([], [])
-    tables = [_table(part, caption, label, "" if part is first else _room(part, font)) for part in parts]
+    tables = [_table(part, caption, label, "" if part is first else _room(part, font, high)) for part in parts]
     size = [f"\\{font}\\sloppy", f"\\setlength{{\\tabcolsep}}{{{_GAP_PT}pt}}"]
-    lines = [_NEEDS, "\\begingroup", *begin, *size, *tables, *_notes(notes), *end, "\\endgroup"]
-    return _in_math("\n".join(lines)) + "\n"
+    needs = _NEEDS if room == ARTICLE else f"{_NEEDS} Lines of {room.width:.0f} pt."
+    lines = [needs, "\\begingroup", *begin, *size, *tables, *map(_in_math, _notes(notes)), *end, "\\endgroup"]
+    return "\n".join(lines) + "\n"
 
 
 def _joined(blocks: Sequence[Block]) -> list[Column]:
@@ -66,13 +82,41 @@ def _joined(blocks: Sequence[Block]) -> list[Column]:
     ]
 
 
-def _fit(parts: Sequence[Sequence[Block]]) -> tuple[str, bool]:
-    """Font, and whether the page is on its side."""
-    for landscape, width in ((False, _PORTRAIT_PT), (True, _LANDSCAPE_PT)):
-        for font, em in _FONTS.items():
-            if max(_table_pt(blocks, em) for blocks in parts) <= width:
-                return font, landscape
-    return font, True
+def _printed(blocks: Sequence[Block]) -> list[Block]:
+    """The blocks without columns that say nothing. Of a table without headings, texts that all rows share are one."""
+    joined = _joined(blocks)
+    shown = [i for i, column in enumerate(joined) if any(column.cells)] or list(range(len(joined)))
+    same = [i for i in shown if not joined[i].number and len(set(joined[i].cells)) == 1 < len(joined[i].cells)]
+    differ = [i for i in shown if i not in same and not joined[i].number]
+    if len(blocks) > 1 or blocks[0].names or not differ or differ[0] > len(same):
+        same = []
+    facts = {joined[i].name: joined[i].cells[0] for i in same}
+    kept = [i for i in shown if i not in same]
+    return [Block([b.columns[i] for i in kept], b.names, {**b.facts, **facts}) for b in blocks]
+
+
+def _laid_out(blocks: Sequence[Block], room: Room) -> tuple[list[list[Block]], bool]:
+    """The parts of a table, and whether they stand on a page on its side: as one part upright, else as one part on its
+    side, else where they take fewer pages."""
+    upright, turned = (_in_parts(blocks, width) for width in (room.width, room.height))
+    fits = max(_table_pt(part, min(_FONTS.values())) for part in upright) <= room.width
+    if not fits or len(upright) == 1 or len(turned) == 1:
+        return (upright, False) if fits and len(upright) == 1 else (turned, True)
+    pages = [sum(map(_lines, parts)) / high for parts, high in ((upright, room.height), (turned, room.width))]
+    return (upright, False) if pages[0] <= pages[1] else (turned, True)
+
+
+def _in_parts(blocks: Sequence[Block], width: float) -> list[list[Block]]:
+    """No wider than that in the smallest font; later parts have only blocks with rows."""
+    smallest = min(_FONTS.values())
+    first, *others = in_parts(blocks, lambda column: _column_pt(column, smallest), width)
+    return [first, *filter(None, ([block for block in part if block.columns[0].cells] for part in others))]
+
+
+def _font(parts: Sequence[Sequence[Block]], width: float) -> str:
+    """The largest font in which the parts are no wider; else the smallest."""
+    fits = [font for font, em in _FONTS.items() if max(_table_pt(blocks, em) for blocks in parts) <= width]
+    return fits[0] if fits else list(_FONTS)[-1]
 
 
 def _table_pt(blocks: Sequence[Block], em: float) -> float:
@@ -82,22 +126,47 @@ def _table_pt(blocks: Sequence[Block], em: float) -> float:
 
 
 def _column_pt(column: Column, em: float) -> float:
-    width = max(map(_width, (column.name, _unit(column.name), *column.cells))) * em
+    width = max(map(_width, (*_name(column), _unit(column.name), *column.cells))) * em
     return (width if column.number else min(width, _TEXT_PT)) + 2 * _GAP_PT
 
 
-def _room(blocks: Sequence[Block], font: str) -> str:
-    """What makes a part begin on a new page where it would be broken, or where it is long, have a third of a page."""
-    lines = 5 + sum(len(block.columns[0].cells) + 0.5 + len(_heading(block)) for block in blocks)
-    height = lines * _LINES_PT[font]
-    return _ROOM % (f"{height:.0f}pt" if height <= _HIGH_PT else ".33\\vsize")
+def _name(column: Column) -> list[str]:
+    """The name of a column in lines; of numbers, lines are as wide as they are or, if it must be, a word."""
+    if not column.number:
+        return [column.name]
+    words = re.findall(r"[^_]*_|[^_]+", column.name) or [""]
+    most = max(map(_width, (*words, _unit(column.name), *column.cells)))
+    lines = words[:1]
+    for word in words[1:]:
+        if _width(lines[-1] + word) <= most:
+            lines[-1] += word
+        else:
+            lines.append(word)
+    return lines
+
+
+def _lines(blocks: Sequence[Block]) -> float:
+    """How many lines a part takes, with those above and below it."""
+    return 5 + sum(len(block.columns[0].cells) + 0.5 + len(_heading(block)) for block in blocks)
+
+
+def _room(blocks: Sequence[Block], font: str, high: float) -> str:
+    """What makes a part begin on a new page where it would be broken; one that is higher than `high` points, where less
+    than a third of a page is left."""
+    height = _lines(blocks) * _LINES_PT[font]
+    return room_of(f"{height:.0f}pt" if height <= high else ".33\\vsize")
+
+
+def room_of(height: str) -> str:
+    """What breaks the page where less than this height, a length of LaTeX, is left of it."""
+    return _ROOM % height
 
 
 def _table(blocks: Sequence[Block], caption: str, label: str, before: str) -> str:
     """One part of the table; the first has caption and label, and the others its number. before: nothing of the
     first."""
     columns, headings = _joined(blocks), [_heading(block) for block in blocks]
-    text = _with_headings(_styled(columns, caption, label), blocks, headings, len(columns))
+    text = _in_math(_with_headings(_styled(columns, caption, label), blocks, headings, len(columns)))
     if not before:
         return text
     lines = text.split("\n")
@@ -111,12 +180,15 @@ def _table(blocks: Sequence[Block], caption: str, label: str, before: str) -> st
 @lru_cache(maxsize=100_000)  # a cell is measured in every font
 def _width(text: str) -> float:
     """About how wide a text is, in em."""
-    return sum(0.3 if c in _NARROW else 0.78 if c in "-mwMW%" else 0.5 for c in text)
+    return sum(0.3 if c in _NARROW else 0.78 if c in "-_mwMW%" else 0.5 for c in text)
 
 
 def _styled(columns: Sequence[Column], caption: str, label: str) -> str:
     """The table as pandas' Styler would write it, which takes ten times as long."""
-    head = [_row([escaped(c.name) for c in columns]), _row([escaped(_unit(c.name)) for c in columns])]
+    names = [_name(c) for c in columns]
+    high = max(map(len, names))
+    lines_of = zip(*([""] * (high - len(name)) + name for name in names), strict=True)
+    head = [*(_row(map(escaped, line)) for line in lines_of), _row([escaped(_unit(c.name)) for c in columns])]
     rows = zip(*([escaped(cell) for cell in _minus(column)] for column in columns), strict=True)
     told = escaped(caption)
     lines = [
@@ -129,7 +201,7 @@ def _styled(columns: Sequence[Column], caption: str, label: str) -> str:
     return "\n".join(lines)
 
 
-def _row(cells: Sequence[str]) -> str:
+def _row(cells: Iterable[str]) -> str:
     return " & ".join(cells) + " \\\\"
 
 
@@ -153,14 +225,16 @@ def _with_headings(table: str, blocks: Sequence[Block], headings: Sequence[Seque
             out.append(f"\\multicolumn{{{n_columns}}}{{l}}{{\\makebox[0pt][l]{{{text}}}}} \\\\*")
         # after a line break a [ or a * would be taken for its argument
         rows = [f"{{}}{line}" if line.lstrip()[:1] in ("[", "*") else line for line in lines[first : first + n]]
-        out += [f"{row}*" if _is_kept(i, n) else row for i, row in enumerate(rows)]
+        last = _LAST if block is blocks[-1] else 1
+        out += [f"{row}*" if _is_kept(i, n, last) else row for i, row in enumerate(rows)]
         first += n
     return "\n".join([*out, *lines[first:]])
 
 
-def _is_kept(row: int, n: int) -> bool:
-    """Whether this row of a block of n stands on one page with the next: no page begins or ends with a single row."""
-    return row < n - 1 and (n <= _WHOLE or row in (0, n - 2))
+def _is_kept(row: int, n: int, last: int) -> bool:
+    """Whether this row of a block of n stands on one page with the next: no page begins or ends with a single row, nor
+    begins with the last few of a table."""
+    return row < n - 1 and (n <= _WHOLE or row == 0 or row >= n - 1 - last)
 
 
 def _heading(block: Block) -> list[str]:

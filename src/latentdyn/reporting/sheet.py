@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from latentdyn.files import write_text
-from latentdyn.reporting.latex import latex_table
+from latentdyn.reporting.latex import ARTICLE, Room, latex_table
 from latentdyn.reporting.markdown import pipe_tables, wrapped
 from latentdyn.reporting.text import Block, Column
 
@@ -40,8 +40,12 @@ class Sheet:
     heads: Mapping[str, str] = field(default_factory=dict)
 
 
-def write_sheet(sheet: Sheet, csv: Path, markdown: Path, latex: Path) -> None:
-    """Write one table as CSV (all columns, all digits), Markdown and LaTeX (to read; notes below)."""
+def write_sheet(sheet: Sheet, csv: Path, markdown: Path, latex: Path, room: Room = ARTICLE) -> None:
+    """Write one table as CSV (all columns, all digits), Markdown and LaTeX (to read; notes below).
+
+    Args:
+        room: of a page of the document that the LaTeX is for.
+    """
     blocks = list(_blocks(sheet))
     lines = [*pipe_tables(blocks), *wrapped(sheet.notes)]
     if sheet.below is not None:
@@ -50,7 +54,7 @@ def write_sheet(sheet: Sheet, csv: Path, markdown: Path, latex: Path) -> None:
     write_text(markdown, "\n".join(lines) + "\n")
     name = Path(latex).stem
     caption = sheet.caption or f"{name.replace('_', ' ')}."
-    write_text(latex, latex_table(blocks, sheet.notes, caption=caption, label=f"tab:{name}"))
+    write_text(latex, latex_table(blocks, sheet.notes, caption=caption, label=f"tab:{name}", room=room))
 
 
 def _blocks(sheet: Sheet) -> Iterator[Block]:

@@ -12,7 +12,7 @@ from latentdyn.files import write_text
 from latentdyn.provenance import source_commit, write_run_record
 from latentdyn.reporting.comparison import with_verdicts
 from latentdyn.reporting.compute import compute_sheet
-from latentdyn.reporting.document import Shown, compile_pdf, document
+from latentdyn.reporting.document import ROOM, Shown, compile_pdf, document
 from latentdyn.reporting.findings import findings
 from latentdyn.reporting.forecasts import forecasts_sheet
 from latentdyn.reporting.front_matter import origins_and_names, what_holds
@@ -47,7 +47,8 @@ def step(arguments: argparse.Namespace) -> None:
     sheets = {name: replace(sheet, caption=f"{name}: {sheet.caption or name}") for name, sheet in sheets.items()}
     folder.mkdir(parents=True, exist_ok=True)
     for name, sheet in sheets.items():
-        write_sheet(sheet, *(folder / f"{name}.{form}" for form in ("csv", "md", "tex")))
+        csv, markdown, latex = (folder / f"{name}.{form}" for form in ("csv", "md", "tex"))
+        write_sheet(sheet, csv, markdown, latex, ROOM)
     for figure in arguments.figures:
         shutil.copyfile(figure, folder / figure.name)
     facts = facts_of(arguments.results, arguments.splits, source_commit())

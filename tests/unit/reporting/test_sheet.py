@@ -157,7 +157,7 @@ def test_latex_escapes_and_aligns(example, written):
     lines = written(example, ("A `note_1`.", "", "**Another**."))[2].splitlines()
     assert r"\begin{longtable}{lrrrr}" in lines and r"\caption{t.} \label{tab:t} \\" in lines
     assert {r"\toprule", r"\midrule", r"\bottomrule"} <= set(lines)
-    assert r"representation & k & dnll & level\_gain & rollout\_gap \\" in lines
+    assert r" &  &  &  & rollout\_ \\" in lines and r"representation & k & dnll & level\_gain & gap \\" in lines
     assert " & frames & nats/frame & nats/frame & nats/frame \\\\" in lines
     assert r"log\_mel \& 50 \% \#1 & 1 & $-$185.44 & $-$0.12 & overflow \\*" in lines
     assert r"a\textbackslash b & 16 & 2.00 &  & 1.23e+08 \\" in [line.replace("h  b", "h b") for line in lines]
@@ -171,7 +171,7 @@ def test_latex_takes_no_id_for_an_argument_of_a_line_break(written):
     assert r"{}[a] \\*" in lines and r"{}*b \\*" in lines and r"c$|$d$<$ \\" in lines
 
 
-@pytest.mark.parametrize(("n_columns", "landscape", "parts"), [(4, False, 1), (12, True, 1), (60, True, 6)])
+@pytest.mark.parametrize(("n_columns", "landscape", "parts"), [(4, False, 1), (12, True, 1), (60, False, 8)])
 def test_latex_fits_the_page(written, n_columns, landscape, parts):
     latex = written(pd.DataFrame({f"column_{i:02}": [1.5] for i in range(n_columns)}))[2]
     assert (r"\begin{landscape}" in latex, latex.count(r"\begin{longtable}")) == (landscape, parts)
