@@ -8,6 +8,8 @@ rule write_paper:
         tables=lambda w: [f"results/{w.corpus}/tables/{name}.csv" for name in paper_tables(w.corpus)],
         figures=lambda w: [f"results/{w.corpus}/figures/{name}.png" for name in paper_tables(w.corpus)],
         splits="results/{corpus}/splits.parquet",
+        certificates=lambda w: certificates(w.corpus, ".sheet.json", always=True),
+        certificate_tables=lambda w: certificates(w.corpus, ".csv", always=True),
     output:
         folder=directory("results/{corpus}/paper"),
     log:
@@ -26,7 +28,8 @@ rule write_paper:
         results=lambda w, input: os.path.dirname(input.splits),
     shell:
         "python -m latentdyn.steps.write_paper --corpus {wildcards.corpus:q} --corpus-kind {params.kind:q}"
-        " --results {params.results:q} --sheets {input.sheets:q} --figures {input.figures:q} --meanings {params.meanings:q}"
+        " --results {params.results:q} --sheets {input.sheets:q} --figures {input.figures:q}"
+        " --certificates {input.certificates:q} --meanings {params.meanings:q}"
         " --splits {input.splits:q} --folder {output.folder:q} >{log:q} 2>&1"
 
 

@@ -18,11 +18,12 @@ def tables_of(corpus):
 _KNOWN = "known_answers", "calibration"  # the corpus and the table of config/calibration.yaml
 
 
-def certificates(corpus, ending):
+def certificates(corpus, ending, always=False):
     """The tables of known answers that are another corpus's: whether what this one shows was measured rightly.
 
-    A page that judges learned representations also reads the one that a run of config/calibration.yaml alone has left.
-    No rule of this configuration makes it, so it is used where it is there, and never waited for.
+    The paper (`always`) and a page that judges learned representations also read the one that a run of
+    config/calibration.yaml alone has left. No rule of this configuration makes it, so it is used where it is there, and
+    never waited for.
     """
     tables = [
         (other, name)
@@ -30,7 +31,7 @@ def certificates(corpus, ending):
         for other in table.corpora
         if table.kind == "calibration" and other != corpus
     ]
-    judged = any(CONFIG.tables[name].kind == "learned" for name in tables_of(corpus))
+    judged = always or any(CONFIG.tables[name].kind == "learned" for name in tables_of(corpus))
     if judged and _KNOWN[0] not in CONFIG.corpora and all(map(os.path.isfile, _files_of(*_KNOWN))):
         tables.append(_KNOWN)
     return [file for table in tables for file in _files_of(*table) if file.endswith(ending)]

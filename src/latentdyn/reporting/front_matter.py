@@ -1,10 +1,13 @@
-"""What stands before the tables of the LaTeX document, and after them: what holds, where it is from, names."""
+"""What stands before the tables of the LaTeX document, and after them: what holds, why the measuring can be trusted,
+where it is from, names."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from latentdyn.reporting.findings import Finding, Topic, summary
-from latentdyn.reporting.latex import latex_text
+from latentdyn.reporting.latex import Room, latex_table, latex_text, room_of
+from latentdyn.reporting.stored import StoredSheet
+from latentdyn.reporting.text import Block, Column
 
 _RULE = (
     "Yes and no are said where the 95 % interval over held-out speakers lies on one side of what is asked. Two rows "
@@ -14,6 +17,12 @@ _RULE = (
     "chance. A model may stand in several tables, so the numbers of rows are not numbers of models. Of each answer, "
     "the rows of the lowest and of the highest value are named. The tables hold all of them."
 )
+_KNOWN = (
+    "Random processes whose exact values are known were measured by the same code as speech: what a formula says of a "
+    "process is set beside what was measured of frames that were drawn from it."
+)
+_MOVED = "`moved`: a mean that outliers must move, and did. The table of known answers has every formula and value."
+_HIGH = ".45\\vsize"  # what is left of a page where the table begins
 
 
 def what_holds(topics: Sequence[Topic]) -> str:
@@ -25,6 +34,36 @@ def what_holds(topics: Sequence[Topic]) -> str:
         parts.append(f"\\subsection*{{{latex_text(topic.head)}}}\n")
         parts.append(_list(_told(finding) for finding in topic.findings))
     return "\\begingroup\\raggedright\n" + "".join(parts) + "\\endgroup\n"
+
+
+def why_trusted(certificates: Sequence[StoredSheet], room: Room) -> str:
+    """How many exact values of each process agree with what was measured, and in which way; "" without a certificate.
+
+    Args:
+        certificates: tables of known answers. room: of a page.
+    """
+    parts = []
+    for certificate in certificates:
+        rows = certificate.sheet.rows
+        words = [*dict.fromkeys(rows.loc[rows["agrees"] != "no", "agrees"]), "no"]
+        lines = [
+            (
+                str(process),
+                ", ".join(dict.fromkeys(mine["diagnostic"])),
+                str(len(mine)),
+                *(str(n) if (n := int((mine["agrees"] == word).sum())) else "" for word in words),
+            )
+            for process, mine in rows.groupby("process", sort=False)
+        ]
+        names = ("process", "what was measured of it", "answers", *words)
+        cells = zip(*lines, strict=True)
+        columns = [Column(name, column, i > 1) for i, (name, column) in enumerate(zip(names, cells, strict=True))]
+        told = f"{int((rows['agrees'] != 'no').sum())} of {len(rows)} exact answers agree with what was measured"
+        notes = [*certificate.sheet.notes[:1], _MOVED] if "moved" in words else certificate.sheet.notes[:1]
+        label = f"tab:{certificate.name}_in_short"
+        parts.append(latex_table([Block(columns)], notes, caption=f"{told}.", label=label, room=room))
+    head = [room_of(_HIGH), "\n\\section*{Why the measuring can be trusted}\n", latex_text(_KNOWN), "\n"]
+    return "".join([*head, *parts]) if parts else ""
 
 
 def origins_and_names(facts: Mapping[str, str], meanings: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from latentdyn.reporting.compute import compute_sheet
 from latentdyn.reporting.document import ROOM, Shown, compile_pdf, document
 from latentdyn.reporting.findings import findings
 from latentdyn.reporting.forecasts import forecasts_sheet
-from latentdyn.reporting.front_matter import origins_and_names, what_holds
+from latentdyn.reporting.front_matter import origins_and_names, what_holds, why_trusted
 from latentdyn.reporting.origins import facts_of, frame_rates, origins
 from latentdyn.reporting.panels import read_panels
 from latentdyn.reporting.sheet import write_sheet
@@ -31,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", type=Path, required=True, help="folder of the corpus, whose run records are told")
     parser.add_argument("--sheets", type=Path, nargs="+", required=True, help="{table}.sheet.json, in order")
     parser.add_argument("--figures", type=Path, nargs="*", default=[], help="{table}.png of these tables")
+    parser.add_argument(
+        "--certificates", type=Path, nargs="*", default=[], help="{table}.sheet.json of tables of known answers"
+    )
     parser.add_argument(
         "--meanings", type=json.loads, default={}, help="JSON: what names stand for, of config.meanings"
     )
@@ -56,8 +59,10 @@ def step(arguments: argparse.Namespace) -> None:
     source = folder / "paper.tex"
     drawn = {figure.stem: read_panels(figure) for figure in arguments.figures}
     shown = [Shown(name, sheet.caption, len(sheet.rows), drawn.get(name)) for name, sheet in sheets.items()]
+    before = what_holds(findings(tables, frame_rates(arguments.results)))
+    before += why_trusted([read_stored(path) for path in arguments.certificates], ROOM)
     after = origins_and_names(facts, arguments.meanings)
-    write_text(source, document(title, shown, what_holds(findings(tables, frame_rates(arguments.results))), after))
+    write_text(source, document(title, shown, before, after))
     told = compile_pdf(source)
     logging.info(told)
     written = sorted(path for path in folder.iterdir() if path.name != "files.run.json")
