@@ -22,7 +22,7 @@ def look(number: int) -> dict[str, Any]:
 
 
 def arrange(figure: "Figure") -> None:
-    """Place what is drawn, once, with titles broken into lines that are no wider than their panels."""
+    """Place what is drawn, once, with titles and names of axes in lines that are no wider than their panels."""
     if figure.get_layout_engine() is None:
         return
     figure.draw_without_rendering()
@@ -34,7 +34,11 @@ def arrange(figure: "Figure") -> None:
 def _break_titles(figure: "Figure") -> bool:
     """Whether any was too wide."""
     over_all = getattr(figure, "_suptitle", None)
-    titles = [(axis.title, _SHARE * axis.get_window_extent().width) for axis in figure.axes]
+    titles = [
+        (text, _SHARE * axis.get_window_extent().width)
+        for axis in figure.axes
+        for text in (axis.title, axis.xaxis.label)
+    ]
     titles += [(over_all, figure.bbox.width)] if over_all else []
     broken = False
     for title, width in titles:

@@ -18,14 +18,16 @@ def test_fifty_lines_look_different_and_so_do_their_points():
 
 
 def test_titles_are_no_wider_than_their_panels_and_say_the_same():
-    figure = Figure(figsize=(8, 3), layout="constrained")
+    figure = Figure(figsize=(8, 4), layout="constrained")
     for axis, title in zip(figure.subplots(1, 3), (LONG, f"b\n{LONG}", "short"), strict=True):
         axis.set_title(title, fontsize=10)
+        axis.set_xlabel(LONG)
     figure.suptitle(f"{LONG}. {LONG}. {LONG}.")
     arrange(figure)
     for axis, title in zip(figure.axes, (LONG, f"b\n{LONG}", "short"), strict=True):
         assert axis.title.get_window_extent().width <= axis.get_window_extent().width
-        assert axis.get_title().split() == title.split()
+        assert axis.get_title().split() == title.split() and axis.get_xlabel().split() == LONG.split()
+        assert axis.xaxis.label.get_window_extent().width <= axis.get_window_extent().width
     assert figure.axes[1].get_title().startswith("b\n") and figure.axes[2].get_title() == "short"
     box = figure._suptitle.get_window_extent()
     assert box.x0 >= 0 and box.x1 <= figure.bbox.width

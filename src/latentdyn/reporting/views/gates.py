@@ -102,7 +102,7 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
     rows = rows[rows["measured"].notna()]
     panels = list(rows.groupby("gate", sort=False))
     lengths = [len(mine) for _, mine in panels]
-    figure = Figure(figsize=(8, 0.85 * len(panels) + 0.17 * sum(lengths)), layout="constrained")
+    figure = Figure(figsize=(8, 0.75 * len(panels) + 0.15 * sum(lengths)), layout="constrained")
     axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=lengths)[:, 0]
     for axis, (_, mine) in zip(axes, panels, strict=True):
         mine = mine.iloc[::-1].astype({"measured": float, "ci_low": float, "ci_high": float})

@@ -83,7 +83,8 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
 def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> "Figure":
     """Six panels over staleness k; a line for each representation, predictor, split and slice of the table.
 
-    Bands are 95 % bootstrap intervals over speakers, of `eval` only. The dash tells surrogates and splits apart.
+    Bands are 95 % bootstrap intervals over speakers, of `eval` only. The dash tells surrogates and
+    splits apart where the table has several kinds of them.
     The cosine that white noise reaches is grey.
     """
     from matplotlib.figure import Figure
@@ -99,6 +100,8 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
         "r2_head": title("magnitude: R² of E[ln||Δx|| | c]", R2_HEAD),
     }
     panels = dict(zip(titles, figure.subplots(2, 3).flat, strict=True))
+    kinds = zip(rows["representation"].str.contains("__"), rows["split"].eq("eval"), strict=True)
+    several_kinds = len(set(kinds)) > 1
     several_slices = rows["slice"].nunique() > 1
     for number, ((representation, predictor), group) in enumerate(
         rows.groupby(["representation", "predictor"], sort=False)
@@ -107,9 +110,10 @@ def draw(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) ->
             name = f"{representation}, {predictor}, {split}" + (f", {slice_}" if several_slices else "")
             style: dict[str, Any] = {
                 **look(number),
-                "linestyle": _LINES["__" in representation, split == "eval"],
-                "markersize": 3.5 if split == "eval" else 2,
+                "markersize": 4 if split == "eval" else 2,
             }
+            if several_kinds:
+                style["linestyle"] = _LINES["__" in representation, split == "eval"]
             for metric, axis in panels.items():
                 scale = 1 / line["dim"] if metric in ("dnll", "context_gain") else 1.0
                 axis.plot(line["k"], line[metric].astype(float) * scale, label=name, **style)
