@@ -388,8 +388,8 @@ class Gaussian(PredictorKind):
     covariance: Literal["diagonal", "full"] = Field("diagonal", description="form of the covariance")
     mean: Literal["fitted", "zero", "frames"] = Field(
         "fitted",
-        description="`zero` is persistence: the next frame is this one. `frames`: frames are independent of each other, "
-        "so that forecasts stay at their mean",
+        description="`zero` is persistence: the next frame is this one. `frames`: frames are independent of each "
+        "other, so that forecasts stay at their mean",
     )
 
     def unconditional(self) -> "PredictorKind | None":

@@ -4,6 +4,7 @@ where it is from, names."""
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from latentdyn.reporting.conclusion import conclusion
 from latentdyn.reporting.findings import Finding, Topic, summary
 from latentdyn.reporting.latex import Room, latex_table, latex_text, room_of
 from latentdyn.reporting.stored import StoredSheet
@@ -14,8 +15,7 @@ _RULE = (
     "are compared by the interval of their difference. Where a table has none, their two intervals must not meet. "
     "Else the answer is undecided. Intervals tell about other speakers, not about other training runs. None is "
     "widened because many rows are asked: of a hundred rows without any effect, about five would be decided by "
-    "chance. A model may stand in several tables, so the numbers of rows are not numbers of models. Of each answer, "
-    "the rows of the lowest and of the highest value are named. The tables hold all of them."
+    "chance. Of each answer, the rows of the lowest and of the highest value are named. The tables hold all of them."
 )
 _KNOWN = (
     "Random processes whose exact values are known were measured by the same code as speech: what a formula says of a "
@@ -26,10 +26,13 @@ _HIGH = ".45\\vsize"  # what is left of a page where the table begins
 
 
 def what_holds(topics: Sequence[Topic]) -> str:
-    """Every question by topic with its answers, each with its lowest and highest value; "" if nothing is asked."""
+    """What all answers come to, and every question by topic with its answers, each with its lowest and highest value;
+    "" if nothing is asked."""
     if not topics:
         return ""
-    parts = ["\\section*{What holds, and what does not}\n", latex_text(f"{_RULE} {summary(topics)}"), "\n"]
+    parts = ["\\section*{What holds, and what does not}\n"]
+    parts += [f"\\paragraph{{{latex_text(said.head)}.}} {latex_text(said.text)}\n" for said in conclusion(topics)]
+    parts.append(f"\\paragraph{{How to read the answers.}} {latex_text(f'{_RULE} {summary(topics)}')}\n")
     for topic in topics:
         parts.append(f"\\subsection*{{{latex_text(topic.head)}}}\n")
         parts.append(_list(_told(finding) for finding in topic.findings))
