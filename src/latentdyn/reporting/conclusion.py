@@ -60,7 +60,8 @@ def conclusion(topics: Sequence[Topic], certificates: Mapping[str, Sequence[Topi
     """The parts of a conclusion, in order.
 
     Args:
-        topics: what a page's tables say. certificates: what tables of known answers say, by name.
+        topics: what a page's tables say. certificates: what tables of known answers say, by name; None: it is told
+            elsewhere.
     """
     found = {finding.name: finding for topic in topics for finding in topic.findings if finding.name}
     answered = {name: finding for name, finding in found.items() if finding.kind != "missing"}
@@ -73,8 +74,8 @@ def conclusion(topics: Sequence[Topic], certificates: Mapping[str, Sequence[Topi
     parts = [part for part in parts if part.text]
     if not parts:
         any_answer = any(one.kind != "missing" for topic in topics for one in topic.findings)
-        return [Said("What is known", _OTHERS if any_answer else _NONE), *_checked(certificates or {})]
-    return [*parts, *_unknown(topics), *_checked(certificates or {})]
+        return [Said("What is known", _OTHERS if any_answer else _NONE), *_checked(certificates)]
+    return [*parts, *_unknown(topics), *_checked(certificates)]
 
 
 def _rows(finding: Finding, verdict: Verdict | None = None) -> list[Row]:
@@ -256,8 +257,10 @@ def _unknown(topics: Sequence[Topic]) -> list[Said]:
     ]
 
 
-def _checked(certificates: Mapping[str, Sequence[Topic]]) -> list[Said]:
-    """Whether the measuring met what is known."""
+def _checked(certificates: Mapping[str, Sequence[Topic]] | None) -> list[Said]:
+    """Whether the measuring met what is known; nothing where that is told elsewhere."""
+    if certificates is None:
+        return []
     every = [one for topics in certificates.values() for topic in topics for one in topic.findings]
     rows = [row for one in every if one.name == "calibrated" for row in _rows(one)]
     if not rows:

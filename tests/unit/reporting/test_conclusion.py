@@ -36,7 +36,7 @@ def topics(**verdicts: Sequence[Verdict | Reply]) -> list[Topic]:
 
 
 def said(**verdicts: Sequence[Verdict | Reply]) -> dict[str, str]:
-    return {part.head: part.text for part in conclusion(topics(**verdicts))}
+    return {part.head: part.text for part in conclusion(topics(**verdicts), {})}
 
 
 def steps(*models: str) -> list[Reply]:
@@ -145,7 +145,7 @@ def test_how_many_known_values_were_found_is_told():
     known = topics(calibrated=[reply("calibrated", word, i, 1.0) for i, word in enumerate(("yes", "no", "yes"))])
     parts = {part.head: part.text for part in conclusion([], {"calibration": known})}
     assert parts["Is the measuring right"] == "Of 3 values that are known exactly, 2 were found."
-    assert conclusion([])[-1].text.startswith("It was not checked")
+    assert conclusion([], {})[-1].text.startswith("It was not checked")
 
 
 def test_every_question_that_a_conclusion_is_made_of_is_there():
