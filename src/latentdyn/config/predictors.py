@@ -380,7 +380,7 @@ class AR1(PredictorKind):
 
 
 class Gaussian(PredictorKind):
-    """One Gaussian for every step, whatever the context."""
+    """One Gaussian for every step or frame, whatever the context."""
 
     closed_form: ClassVar[bool] = True
 

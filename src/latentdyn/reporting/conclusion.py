@@ -117,8 +117,10 @@ def _next(answered: Mapping[str, Finding]) -> list[str]:
         n = _count(finding)
         if n.yes:
             share = _ends(_rows(finding, "yes"), 100)
+            rate = _rate(finding)
             said.append(
-                f"At equal sound it saves {share} % of the bits, more than such frames save (in {n.share(n.yes)})."
+                f"At equal sound{f' and {rate:g} Hz' if rate else ''} it saves {share} % of the bits, more than such "
+                f"frames save (in {n.share(n.yes)})."
             )
         else:
             said.append("That it saves bits at equal sound, more than such frames save, is not shown.")
@@ -138,11 +140,23 @@ def _far(answered: Mapping[str, Finding]) -> list[str]:
             )
         else:
             said.append("No forecast is shown to keep a direction better than chance after its first step.")
+    if finding := answered.get("forecast_beyond_staying"):
+        n = _count(finding)
+        if n.yes:
+            said.append(
+                "Over all steps together, forecasts come nearer to the truth than one that stays at the mean in "
+                f"{n.share(n.yes)}{n.rest}."
+            )
+        else:
+            said.append(
+                "Over all steps together, no forecast is shown to come nearer to the truth than one that stays at the "
+                f"mean{n.rest}."
+            )
     if finding := answered.get("forecast_beyond_marginal"):
         n = _count(finding)
         said.append(
-            f"At its last step a forecast by draws still tells something in {n.share(n.yes)}{n.rest}; the voice and "
-            "the room may be enough for that."
+            f"At its last step a forecast by draws still tells something in {n.share(n.yes)}{n.rest}; the voice, the "
+            "room or correlations between dimensions may be enough for that."
             if n.yes
             else "At its last step no forecast by draws is shown to tell anything."
         )
@@ -168,9 +182,14 @@ def _reach(finding: Finding) -> dict[tuple[str, str], int]:
 
 def _duration(finding: Finding, steps: int) -> str:
     """How long the longest of forecasts is that keep their direction, where all frames are of one length."""
-    rates = {answer.rates.get(str(r.place.get("representation"))) for answer in finding.answers for _, r in answer.rows}
-    rate = rates.pop() if len(rates) == 1 else None
+    rate = _rate(finding)
     return f" ({1000 * steps / rate:.0f} ms at most)" if rate else ""
+
+
+def _rate(finding: Finding) -> float | None:
+    """Frames a second of all its rows; None where they differ or are not known."""
+    rates = {answer.rates.get(str(r.place.get("representation"))) for answer in finding.answers for _, r in answer.rows}
+    return rates.pop() if len(rates) == 1 else None
 
 
 def _runs(answered: Mapping[str, Finding]) -> list[str]:
@@ -185,8 +204,8 @@ def _runs(answered: Mapping[str, Finding]) -> list[str]:
     if finding := answered.get("passes_for_real"):
         n = _count(finding)
         said.append(
-            f"For a simple classifier they pass for real speech in {n.share(n.yes)}{n.rest}; frames with random phases "
-            "may pass, too."
+            f"A simple classifier tells them from real speech less often than three times in four in {n.share(n.yes)}"
+            f"{n.rest}; of frames with random phases that may be so, too."
         )
     if finding := answered.get("generation_holds"):
         n = _count(finding)
@@ -266,4 +285,4 @@ def _checked(certificates: Mapping[str, Sequence[Topic]] | None) -> list[Said]:
     if not rows:
         return [Said("Is the measuring right", "It was not checked beside this page: there are no known answers here.")]
     met = sum(reply.verdict == "yes" for _, reply in rows)
-    return [Said("Is the measuring right", f"Of {len(rows)} values that are known exactly, {met} were found.")]
+    return [Said("Is the measuring right", f"Of {len(rows)} checks against exact values, {met} came out as they must.")]
