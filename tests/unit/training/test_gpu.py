@@ -6,17 +6,20 @@ Skipped where no GPU is. Capturing changes how kernels are launched, not which: 
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from latentdyn.errors import UserError
 from latentdyn.predictors.base import TrainedPredictor, build_predictor
 from latentdyn.seeds import seed_for
+from latentdyn.stores.far_out import find_far_out
 from latentdyn.stores.windows import Scaling, Windows
 from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.loop import Training, TrainingSettings, run
 from latentdyn.training.regimes import build_regime
 from latentdyn.training.updates import Updates
+from tests.settings import predictor_of
 from tests.unit.predictors.test_every_head import SECTIONS, variants
 from tests.unit.training import test_regimes
 from tests.unit.training.test_regimes import ALL, SCHEDULED
@@ -197,3 +200,26 @@ def test_too_many_of_them_stop_a_regime_that_skips_them(tmp_path):
     one = training(MDN, FADING, "cuda", tmp_path / "few.pt", data=few, validate_every_steps=130, select="last")
     finished(one)
     assert one.curve[-1]["skipped"] > 0
+
+
+def test_moments_and_lines_on_a_gpu_are_those_on_a_cpu():
+    found = []
+    for device in ("cpu", "cuda"):
+        train, held_out = windows(device)
+        scaling, moments = Scaling.fit(train), train.moments(3)
+        line = predictor_of("linear_gaussian", 2, window_frames=2, horizons=[1, 3]).to(device)
+        line.set_scaling(scaling)
+        trials = list(line.solve(train, held_out, 3))
+        nlls = torch.tensor([trial["validation_nll"] for trial in trials])
+        covariance = torch.from_numpy(moments.covariance)
+        found.append([scaling.delta_covariance, covariance, line.weight.cpu(), line.factor.cpu(), nlls])
+    for on_gpu, on_cpu in zip(*reversed(found), strict=True):
+        torch.testing.assert_close(on_gpu, on_cpu, rtol=1e-5, atol=1e-7)
+
+
+def test_frames_that_are_far_out_on_a_gpu_are_those_on_a_cpu():
+    frames = pd.DataFrame({"row": np.arange(2000), "t": np.arange(2000), "valid": True, "split": "train"})
+    frames["utterance_id"] = "u"
+    (on_cpu,), (on_gpu,) = (find_far_out(windows(device, outlier=300)[0].latents, frames) for device in ("cpu", "cuda"))
+    assert (on_gpu.n, on_gpu.what, on_gpu.t) == (on_cpu.n, on_cpu.what, on_cpu.t) == (1, "frames", 300)
+    assert on_gpu.share == pytest.approx(on_cpu.share, rel=1e-9)
