@@ -8,8 +8,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from latentdyn.reporting.bounds import Verdict
 from latentdyn.reporting.findings import Finding, Row, Topic
-from latentdyn.reporting.questions import Verdict, asked
+from latentdyn.reporting.questions import asked
 
 _NONE = "Nothing was measured that answers a question of this page."
 _OTHERS = "Answers stand below, but none to a question that a conclusion is drawn from."

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from latentdyn.reporting.questions import Reply, Verdict, asked, replies
+from latentdyn.reporting.bounds import Verdict
+from latentdyn.reporting.questions import asked
+from latentdyn.reporting.replies import Reply, replies
 from latentdyn.reporting.stored import StoredSheet
 
 Row = tuple[str, Reply]  # the name of a table, and what one row of it answers

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 
 import pytest
 
+from latentdyn.reporting.bounds import Verdict
 from latentdyn.reporting.conclusion import conclusion
 from latentdyn.reporting.findings import Answer, Finding, Topic
-from latentdyn.reporting.questions import Reply, Verdict, asked
+from latentdyn.reporting.questions import asked
+from latentdyn.reporting.replies import Reply
 
 RATES = {"x": 12.5}
 HEADS = ["What can be predicted", "How far", "Free runs", "What helps", "What helps in part", "What does not",

@@ -10,7 +10,8 @@ from latentdyn.config.tables import TableKind
 from latentdyn.errors import UserError
 from latentdyn.reporting import questions as module
 from latentdyn.reporting.criteria import criteria
-from latentdyn.reporting.questions import asked, replies
+from latentdyn.reporting.questions import asked
+from latentdyn.reporting.replies import replies
 from latentdyn.reporting.sheet import Sheet
 
 TOLD = "predictive_information_1"  # compared with another row by two intervals
