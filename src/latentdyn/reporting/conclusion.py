@@ -10,18 +10,21 @@ from dataclasses import dataclass
 
 from latentdyn.reporting.bounds import Verdict
 from latentdyn.reporting.findings import Finding, Row, Topic
-from latentdyn.reporting.questions import asked
+from latentdyn.reporting.questions import Question, asked
 
+_NAMED = 3  # rows that a list names
+_HEADS = ("What helps", "What helps in part", "What does not", "What is open")
 _NONE = "Nothing was measured that answers a question of this page."
 _OTHERS = "Answers stand below, but none to a question that a conclusion is drawn from."
 
 
 @dataclass(frozen=True)
 class Said:
-    """One part of a conclusion. head: what it is about; text: sentences."""
+    """One part of a conclusion. head: what it is about; text: sentences; items: a list below them."""
 
     head: str
-    text: str
+    text: str = ""
+    items: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -57,22 +60,32 @@ class _Count:
         return f" ({self.others})" if self.others else ""
 
 
-def conclusion(topics: Sequence[Topic], certificates: Mapping[str, Sequence[Topic]] | None = None) -> list[Said]:
+def conclusion(
+    topics: Sequence[Topic],
+    certificates: Mapping[str, Sequence[Topic]] | None = None,
+    facts: Mapping[str, str] | None = None,
+) -> list[Said]:
     """The parts of a conclusion, in order.
 
     Args:
         topics: what a page's tables say. certificates: what tables of known answers say, by name; None: it is told
-            elsewhere.
+            elsewhere. facts: of where all is from, by name: what is told of `speech` and `latents` comes first.
     """
+    about = [facts[name] for name in ("speech", "latents") if facts and name in facts]
+    first = [Said("What was measured", " ".join(f"{told[0].upper()}{told[1:]}." for told in about))] if about else []
+    return [*first, *_concluded(topics, certificates)]
+
+
+def _concluded(topics: Sequence[Topic], certificates: Mapping[str, Sequence[Topic]] | None) -> list[Said]:
     found = {finding.name: finding for topic in topics for finding in topic.findings if finding.name}
     answered = {name: finding for name, finding in found.items() if finding.kind != "missing"}
     parts = [
-        Said("What can be predicted", " ".join(_next(answered))),
+        Said("What can be predicted", " ".join([*_next(answered), *_beside_noise(answered)])),
         Said("How far", " ".join(_far(answered))),
         Said("Free runs", " ".join(_runs(answered))),
         *_helps(answered),
     ]
-    parts = [part for part in parts if part.text]
+    parts = [part for part in parts if part.text or part.items]
     if not parts:
         any_answer = any(one.kind != "missing" for topic in topics for one in topic.findings)
         return [Said("What is known", _OTHERS if any_answer else _NONE), *_checked(certificates)]
@@ -105,7 +118,8 @@ def _next(answered: Mapping[str, Finding]) -> list[str]:
         n = _count(finding)
         told = "The past tells more about the next frame than frames in random order do"
         if n.yes:
-            said.append(f"{told}: in {n.share(n.yes)}{n.rest}.")
+            size = _range([reply.beyond for _, reply in _rows(finding, "yes")])
+            said.append(f"{told}: in {n.share(n.yes)}, by {size} nats a frame{n.rest}.")
         elif n.no == n.of:
             said.append(
                 f"The past tells no more about the next frame than frames in random order do, in {n.share(n.no)}."
@@ -128,6 +142,17 @@ def _next(answered: Mapping[str, Finding]) -> list[str]:
     return said
 
 
+def _beside_noise(answered: Mapping[str, Finding]) -> list[str]:
+    """The steps of white noise lead back to the mean, so that their direction is known in part."""
+    if not (finding := answered.get("direction_beyond_noise")):
+        return []
+    n = _count(finding)
+    told = "The direction of the next step is predicted better than that of white noise"
+    if n.yes:
+        return [f"{told} in {n.share(n.yes)}{n.rest}; a step of noise leads back to the mean, which anyone can say."]
+    return [f"That {told[0].lower()}{told[1:]}, which leads back to the mean, is not shown{n.rest}."]
+
+
 def _far(answered: Mapping[str, Finding]) -> list[str]:
     said = []
     if finding := answered.get("forecast_direction_later"):
@@ -146,7 +171,7 @@ def _far(answered: Mapping[str, Finding]) -> list[str]:
         if n.yes:
             said.append(
                 "Over all steps together, forecasts come nearer to the truth than one that stays at the mean in "
-                f"{n.share(n.yes)}{n.rest}."
+                f"{n.share(n.yes)}, by {_range([reply.beyond for _, reply in _rows(finding, 'yes')])} spreads{n.rest}."
             )
         else:
             said.append(
@@ -235,31 +260,47 @@ def _are(n: int) -> str:
 
 def _helps(answered: Mapping[str, Finding]) -> list[Said]:
     """What helps, what does not, and what is open, by the questions that name something which may."""
-    always, some, never, open_ = [], [], [], []
+    found: dict[str, list[str]] = {head: [] for head in _HEADS}
     for question in asked().questions.root:
         if not question.helps or question.name not in answered:
             continue
-        n = _count(answered[question.name])
-        if n.yes == n.of:
-            always.append(f"{question.helps} ({n.share(n.yes)})")
-        elif n.yes:
-            some.append(f"{question.helps} ({n.share(n.yes)}; {n.others})")
-        elif n.no == n.of:
-            never.append(f"{question.helps} ({n.share(n.no)})")
+        finding = answered[question.name]
+        n, undecided = _count(finding), ""
+        if n.yes:
+            head, told = _HEADS[0 if n.yes == n.of else 1], [_share(finding, n), _size(question, finding), n.others]
+        elif n.no:
+            undecided = f"{n.undecided} undecided" if n.undecided else ""
+            head, told = _HEADS[2], [n.share(n.no), _reading(question, finding), undecided]
         else:
-            open_.append(f"{question.helps} ({n.others or f'{n.share(n.undecided)} undecided'})")
-    return [
-        Said("What helps", _listed(always)),
-        Said("What helps in part", _listed(some)),
-        Said("What does not", _listed(never)),
-        Said("What is not shown to help", _listed(open_)),
-    ]
+            head, told = _HEADS[3], [n.share(n.undecided)]
+        helps = f"{question.helps[0].upper()}{question.helps[1:]}"
+        found[head].append(f"{helps} ({'; '.join(filter(None, told))}).")
+    return [Said(head, items=items) for head, items in found.items()]
 
 
-def _listed(phrases: Sequence[str]) -> str:
-    """Phrases as one sentence; "" of none."""
-    text = "; ".join(phrases)
-    return f"{text[0].upper()}{text[1:]}." if text else ""
+def _share(finding: Finding, n: _Count) -> str:
+    """Of how many rows the answer is yes, and which these are, if they are few of more."""
+    rows = _rows(finding, "yes") if n.yes <= _NAMED and n.yes < n.of else []
+    named = [reply.row for _, reply in rows if reply.row]
+    return n.share(n.yes) + (f": {', '.join(named)}" if named else "")
+
+
+def _size(question: Question, finding: Finding) -> str:
+    """By how much the rows that say yes are beyond what they are compared with."""
+    values = [reply.beyond for _, reply in _rows(finding, "yes") if math.isfinite(reply.beyond)]
+    return question.by.format(_range(values)) if question.by and values else ""
+
+
+def _reading(question: Question, finding: Finding) -> str:
+    """The numbers of all rows."""
+    values = [reply.value for _, reply in _rows(finding) if math.isfinite(reply.value)]
+    return question.reads.format(_range(values)) if question.reads and values else ""
+
+
+def _range(values: Sequence[float]) -> str:
+    """The lowest and the highest of some numbers, by two digits."""
+    low, high = (f"{of(values):.2g}" for of in (min, max))
+    return low if low == high else f"{low} to {high}"
 
 
 def _unknown(topics: Sequence[Topic]) -> list[Said]:

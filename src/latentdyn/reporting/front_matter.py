@@ -25,13 +25,19 @@ _MOVED = "`moved`: a mean that outliers must move, and did. The table of known a
 _HIGH = ".45\\vsize"  # what is left of a page where the table begins
 
 
-def what_holds(topics: Sequence[Topic]) -> str:
+def what_holds(topics: Sequence[Topic], facts: Mapping[str, str]) -> str:
     """What all answers come to, and every question by topic with its answers, each with its lowest and highest value;
-    "" if nothing is asked."""
+    "" if nothing is asked.
+
+    Args:
+        facts: of where all is from, by name.
+    """
     if not topics:
         return ""
     parts = ["\\section*{What holds, and what does not}\n"]
-    parts += [f"\\paragraph{{{latex_text(said.head)}.}} {latex_text(said.text)}\n" for said in conclusion(topics)]
+    for said in conclusion(topics, facts=facts):
+        parts.append(f"\\paragraph{{{latex_text(said.head)}.}} {latex_text(said.text)}\n")
+        parts += [_list(latex_text(item) for item in said.items)] if said.items else []
     parts.append(f"\\paragraph{{How to read the answers.}} {latex_text(f'{_RULE} {summary(topics)}')}\n")
     for topic in topics:
         parts.append(f"\\subsection*{{{latex_text(topic.head)}}}\n")

@@ -84,6 +84,8 @@ def facts_of(folder: Path, splits: Path | None, commit: str | None) -> dict[str,
         facts["commit"] = commit
     if splits:
         facts["speech"] = speech(splits)
+    if latents := latents_of(folder):
+        facts["latents"] = latents
     return facts | material(folder)
 
 
@@ -126,6 +128,26 @@ def material(folder: Path) -> dict[str, str]:
         if len(facts.get("lineage", ())) == 1 and facts.get("weights_sha256"):
             told[f"weights of {path.parent.name}"] = f"sha256 {facts['weights_sha256']}"
     return told
+
+
+def latents_of(folder: Path) -> str:
+    """Which latents are below a corpus's folder, in a sentence: those of codecs, and how many are made of them; ""
+    without any. Surrogates are not counted."""
+    handles = {path.parent.name: read_own_json(path) or {} for path in sorted(folder.glob("*/latents.json"))}
+    known = {name: facts for name, facts in handles.items() if "__" not in name and "dim" in facts}
+    own = {name: facts for name, facts in known.items() if len(facts.get("lineage", ())) == 1}
+    told = [f"of {name}, {facts['dim']} dimensions{_at([facts])}" for name, facts in own.items()]
+    if made := [facts for name, facts in known.items() if name not in own]:
+        low, high = (of(facts["dim"] for facts in made) for of in (min, max))
+        sizes = f"{low} to {high}" if low < high else f"{low}"
+        told.append(f"{len(made)} representations are made of them, of {sizes} dimensions{_at(made)}")
+    return f"latents are {'; '.join(told)}" if told else ""
+
+
+def _at(handles: Iterable[Mapping[str, Any]]) -> str:
+    """The frame rates of some latents, after a blank; "" where none is known."""
+    rates = sorted({facts["frame_rate_hz"] for facts in handles if facts.get("frame_rate_hz")})
+    return f" at {' and '.join(f'{rate:g}' for rate in rates)} Hz" if rates else ""
 
 
 def frame_rates(folder: Path) -> dict[str, float]:

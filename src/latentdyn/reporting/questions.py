@@ -51,6 +51,8 @@ class Question(Entry):
     controls: tuple[str, ...] = ()
     about_controls: str = ""
     helps: str = ""
+    by: str = ""
+    reads: str = ""
 
     @model_validator(mode="after")
     def _compares(self) -> "Question":
@@ -59,6 +61,8 @@ class Question(Entry):
         given = [value for value in (self.than, self.beside or None) if value is not None]
         if len(given) != (self.is_ not in ("told", "all")):
             raise ValueError("say either `than` or `beside`; of what is `told`, or asks for `all` of others, neither")
+        if any(text and (not self.helps or text.count("{}") != 1) for text in (self.by, self.reads)):
+            raise ValueError("`by` and `reads` go with `helps`, and hold {} once, where their numbers stand")
         if bool(self.every) != (self.is_ == "all") or bool(self.every) == bool(self.column):
             raise ValueError("`every` names questions, of what is `all`; anything else has a column")
         return self

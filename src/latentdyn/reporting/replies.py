@@ -34,7 +34,8 @@ class Reply:
     column: of the value, where its name tells something. said: the value as people read it, or what else is told.
     asked: what it is compared with, and what stands beside. value, low, high: NaN where there is none. place: all that
     says what the row is of, but for what the question fixes; empty if it is of the whole table. seeds: how many
-    trainings the row is the mean of; None where that is not told. name: of the question, "" of gates.
+    trainings the row is the mean of; None where that is not told. name: of the question, "" of gates. beyond: how far
+    the value is on the side of a yes from what it is compared with, the least of several; NaN where nothing is.
     """
 
     question: str
@@ -51,6 +52,7 @@ class Reply:
     place: Mapping[str, Any] = field(default_factory=dict)
     seeds: int | None = None
     name: str = ""
+    beyond: float = math.nan
 
     def of(self, bounds: Bounds | None) -> "Reply":
         """The same, of this number."""
@@ -188,7 +190,13 @@ def _reply(
     asked_for = f"asked: {question.is_} {' and '.join(text for _, text in others)}" + (f"; {shown}" if shown else "")
     verdicts = {verdict_of(question.is_, mine, other) for other, _ in others}
     verdict = verdicts.pop() if len(verdicts) == 1 else "undecided"
-    return replace(reply, verdict=verdict, asked=asked_for if mine else "")
+    return replace(reply, verdict=verdict, asked=asked_for if mine else "", beyond=_beyond(question, reply, others))
+
+
+def _beyond(question: Question, reply: Reply, others: Sequence[tuple[Bounds, str]]) -> float:
+    """How far a value is on the side of a yes from what it is compared with."""
+    side = {"above": 1.0, "below": -1.0}.get(question.is_, math.nan)
+    return min(side * (reply.value - other.value) for other, _ in others)
 
 
 def _jointly(question: Question, kind: str, sheet: Sheet, told: Sequence[str]) -> Iterator[Reply]:
@@ -216,6 +224,7 @@ def _jointly(question: Question, kind: str, sheet: Sheet, told: Sequence[str]) -
             value=math.nan,
             low=math.nan,
             high=math.nan,
+            beyond=math.nan,
         )
 
 

@@ -59,7 +59,7 @@ def step(arguments: argparse.Namespace) -> None:
     source = folder / "paper.tex"
     drawn = {figure.stem: read_panels(figure) for figure in arguments.figures}
     shown = [Shown(name, sheet.caption, len(sheet.rows), drawn.get(name)) for name, sheet in sheets.items()]
-    before = what_holds(findings(tables, frame_rates(arguments.results)))
+    before = what_holds(findings(tables, frame_rates(arguments.results)), facts)
     before += why_trusted([read_stored(path) for path in arguments.certificates], ROOM)
     after = origins_and_names(facts, arguments.meanings)
     write_text(source, document(title, shown, before, after))

@@ -13,14 +13,17 @@ from latentdyn.reporting.replies import Reply
 
 RATES = {"x": 12.5}
 HEADS = ["What can be predicted", "How far", "Free runs", "What helps", "What helps in part", "What does not",
-         "What is not shown to help", "What is not known", "Is the measuring right"]  # fmt: skip
+         "What is open", "What is not known", "Is the measuring right"]  # fmt: skip
 RUNS = ("bounded", "passes_for_real", "generation_holds", "runs_sound_like_frames")
 
 
-def reply(name: str, verdict: Verdict, model: int, value: float, **place: object) -> Reply:
+def reply(
+    name: str, verdict: Verdict, model: int, value: float, row: str = "", beyond: float = 0.5, **place: object
+) -> Reply:
     question = next(entry for entry in asked().questions.root if entry.name == name)
     of = {"representation": "x", "predictor": f"p{model}", **place}
-    return Reply(question.question, question.topic, question.leads, "", verdict, "", value=value, place=of, name=name)
+    return Reply(question.question, question.topic, question.leads, row, verdict, "", value=value, place=of, name=name,
+                 beyond=beyond)  # fmt: skip
 
 
 def topics(**verdicts: Sequence[Verdict | Reply]) -> list[Topic]:
@@ -38,7 +41,7 @@ def topics(**verdicts: Sequence[Verdict | Reply]) -> list[Topic]:
 
 
 def said(**verdicts: Sequence[Verdict | Reply]) -> dict[str, str]:
-    return {part.head: part.text for part in conclusion(topics(**verdicts), {})}
+    return {part.head: " ".join([part.text, *part.items]).lstrip() for part in conclusion(topics(**verdicts), {})}
 
 
 def steps(*models: str) -> list[Reply]:
@@ -53,7 +56,8 @@ HELPS = [question.name for question in asked().questions.root if question.helps]
 
 def every(verdict: Verdict) -> dict[str, Sequence[Verdict | Reply]]:
     """A run in which two models answer every question of a conclusion alike."""
-    names = ("more_than_unordered_frames", "past_saves_bits", "forecast_beyond_staying", "forecast_beyond_marginal",
+    names = ("more_than_unordered_frames", "direction_beyond_noise", "past_saves_bits",
+             "forecast_beyond_staying", "forecast_beyond_marginal",
              *RUNS, *HELPS)  # fmt: skip
     letter = verdict[0] * 3
     return {**{name: [verdict, verdict] for name in names}, "forecast_direction_later": steps(letter, letter)}
@@ -62,24 +66,27 @@ def every(verdict: Verdict) -> dict[str, Sequence[Verdict | Reply]]:
 def test_of_a_run_where_all_holds_nothing_fails():
     found = said(**every("yes"))
     assert list(found) == [head for head in HEADS if head not in ("What helps in part", "What does not",
-                                                                 "What is not shown to help")]  # fmt: skip
+                                                                 "What is open")]  # fmt: skip
     assert found["What can be predicted"].startswith(
-        "The past tells more about the next frame than frames in random order do: in both models."
+        "The past tells more about the next frame than frames in random order do: in both models, by 0.5 nats a frame."
     )
     assert "At equal sound and 12.5 Hz it saves" in found["What can be predicted"]
     assert "after the first step too, for 4 steps (320 ms at most) in both models." in found["How far"]
-    assert "come nearer to the truth than one that stays at the mean in both models." in found["How far"]
+    assert (
+        "come nearer to the truth than one that stays at the mean in both models, by 0.5 spreads." in found["How far"]
+    )
     assert "Both together hold in both models." in found["Free runs"]
-    assert found["What helps"].count("(both models)") == len(HELPS) and "Nothing was measured" not in found.popitem()[1]
+    assert found["What helps"].count("(both models") == len(HELPS) and "Nothing was measured" not in found.popitem()[1]
 
 
 def test_of_a_run_where_all_fails_nothing_is_said_to_hold():
     found = said(**every("no"))
     assert list(found) == [head for head in HEADS if head not in ("What helps", "What helps in part",
-                                                                 "What is not shown to help")]  # fmt: skip
+                                                                 "What is open")]  # fmt: skip
     assert found["What can be predicted"] == (
         "The past tells no more about the next frame than frames in random order do, in both models. That it saves "
-        "bits at equal sound, more than such frames save, is not shown."
+        "bits at equal sound, more than such frames save, is not shown. That the direction of the next step is "
+        "predicted better than that of white noise, which leads back to the mean, is not shown."
     )
     assert found["How far"] == (
         "No forecast is shown to keep a direction better than chance after its first step. Over all steps together, "
@@ -90,7 +97,7 @@ def test_of_a_run_where_all_fails_nothing_is_said_to_hold():
         "less often than three times in four in none of 2 models" in found["Free runs"]
         and "Both together hold in none." in found["Free runs"]
     )
-    assert found["What does not"].count("(both models)") == len(HELPS)
+    assert found["What does not"].count("(both models") == len(HELPS)
 
 
 def test_of_a_run_where_nothing_is_decided_nothing_is_said_to_hold_or_to_fail():
@@ -100,7 +107,7 @@ def test_of_a_run_where_nothing_is_decided_nothing_is_said_to_hold_or_to_fail():
         "That the past tells more about the next frame than frames in random order do is not shown."
     )
     assert "Both together are shown for no model: 0 fail, and 2 are open." in found["Free runs"]
-    assert found["What is not shown to help"].count("(both models undecided)") == len(HELPS)
+    assert found["What is open"].count("(both models)") == len(HELPS)
 
 
 @pytest.mark.parametrize("nothing", [{}, {"bounded": ["missing"], "memory_helps": ["missing", "missing"]}])
@@ -141,11 +148,34 @@ def test_that_no_run_was_lost_is_told_from_that_few_would_be(values, verdicts, w
     assert all(word in told for word in words) and ("it takes more runs" in told) == ("shown for" in " ".join(words))
 
 
-def test_what_helps_in_some_rows_is_told_with_how_many():
-    found = said(memory_helps=["yes", "no", "no"], regime_helps=["no", "undecided"])
-    assert found["What helps in part"].startswith("A memory, for the next frame")
-    assert found["What helps in part"].endswith("(1 of 3 models; 2 no).")
-    assert found["What is not shown to help"].endswith("(1 no, 1 undecided).") and "What does not" not in found
+def test_what_helps_in_some_rows_is_told_with_how_many_and_by_how_much():
+    rows = [reply("regime_helps", "yes", i, -beyond, f"p{i}", beyond) for i, beyond in enumerate((0.04, 0.2, math.nan))]
+    found = said(memory_helps=["yes", "no", "no"], regime_helps=[*rows, reply("regime_helps", "undecided", 3, 0.0)])
+    first, second = found["What helps in part"].split(". ")
+    assert first.endswith("(3 of 4 models: p0, p1, p2; by 0.04 to 0.2 spreads; 1 undecided)")
+    assert second.startswith("A memory, for the next frame") and second.endswith("(1 of 3 models; 2 no).")
+
+
+def test_what_no_row_is_shown_to_gain_from_does_not_help_though_some_are_open():
+    found = said(memory_helps=["no", "undecided"], regime_helps=["undecided"], line_passes=["no"])
+    assert found["What does not"].count(".") == 2 and "(1 of 2 models; 1 undecided)." in found["What does not"]
+    assert "(the one model)." in found["What does not"] and found["What is open"].endswith("(the one model).")
+
+
+def test_the_numbers_of_rows_are_told_where_a_question_asks_for_them():
+    rows = [reply("learned_is_heard", "no", i, value) for i, value in enumerate((1.24, 1.158, math.nan))]
+    assert said(learned_is_heard=rows)["What does not"].endswith("(all 3 models; PESQ 1.2).")
+    assert (
+        "PESQ 1.2 to 1.9" in said(learned_is_heard=[*rows, reply("learned_is_heard", "no", 3, 1.86)])["What does not"]
+    )
+
+
+def test_what_was_measured_comes_first():
+    told = conclusion(
+        topics(bounded=["yes"]), {}, {"latents": "latents are of x", "speech": "eval 2 speakers", "commit": "1"}
+    )
+    assert told[0].head == "What was measured" and told[0].text == "Eval 2 speakers. Latents are of x."
+    assert conclusion(topics(bounded=["yes"]), {}, {"commit": "1"})[0].head == "Free runs"
 
 
 def test_how_many_known_values_were_found_is_told():

@@ -67,7 +67,7 @@ def render(page: Page) -> str:
     shown: dict[str, Any] = {
         "page": page,
         "summary": summary(page.topics),
-        "conclusion": conclusion(page.topics, page.certificates),
+        "conclusion": conclusion(page.topics, page.certificates, page.facts),
         "terms": explained.of(page.tables, page.topics),
         "rulegraph": page.rulegraph and _svg_url(page.rulegraph),
         "style": style,

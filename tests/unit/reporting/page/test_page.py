@@ -15,7 +15,7 @@ from latentdyn.files import write_json
 from latentdyn.parquet import write_parquet
 from latentdyn.reporting.criteria import criteria
 from latentdyn.reporting.findings import findings, summary
-from latentdyn.reporting.origins import Origins, citation, frame_rates, material, origins
+from latentdyn.reporting.origins import Origins, citation, frame_rates, latents_of, material, origins
 from latentdyn.reporting.page import tables
 from latentdyn.reporting.page.audio import heard
 from latentdyn.reporting.page.judge import judge
@@ -434,11 +434,31 @@ def test_frame_rates_are_those_of_handles(tmp_path):
     assert frame_rates(tmp_path) == {"fast": 50.0}
 
 
+def test_latents_are_those_of_codecs_and_what_is_made_of_them(tmp_path):
+    assert latents_of(tmp_path) == ""
+    known = (("codec", 64, 50.0, 1), ("pca", 8, 50.0, 2), ("pooled", 64, 12.5, 2), ("pca__white", 8, 50.0, 3),
+             ("old", 8, None, 1))  # fmt: skip
+    for name, dim, rate, links in known:
+        (tmp_path / name).mkdir()
+        write_json(tmp_path / name / "latents.json", {"dim": dim, "frame_rate_hz": rate, "lineage": [{}] * links})
+    assert latents_of(tmp_path) == (
+        "latents are of codec, 64 dimensions at 50 Hz; of old, 8 dimensions; 2 representations are made of them, "
+        "of 8 to 64 dimensions at 12.5 and 50 Hz"
+    )
+    facts = {"latents": "latents are of codec, 64 dimensions at 50 Hz"}
+    text = plain(render(page(runs_of("runs", {"p": 0.0}), figures={}, facts=facts)))
+    assert "What was measured. Latents are of codec, 64 dimensions at 50 Hz." in text
+
+
 def test_a_page_begins_with_what_all_answers_come_to_whatever_was_measured():
     bounded = runs_of("runs", {"p": 0.0})
+    energies = rows_of(
+        of_kind("free_runs", representation="x", predictor=["p"], split="eval", mode="sampled", energy=1.0)
+    )
     for shown, words in (
         ([bounded], "No free run left the data behind in the one model"),
-        ([stored()], "Answers stand below, but none to a question that a conclusion is drawn from."),
+        ([stored()], "better than that of white noise in 1 of 2 models (1 no); a step of noise leads back to the mean"),
+        ([energies], "Answers stand below, but none to a question that a conclusion is drawn from."),
         ([], "Nothing was measured that answers a question of this page."),
     ):
         text = plain(render(page(*shown, figures={})))
