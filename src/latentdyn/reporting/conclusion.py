@@ -150,6 +150,8 @@ def _beside_noise(answered: Mapping[str, Finding]) -> list[str]:
     told = "The direction of the next step is predicted better than that of white noise"
     if n.yes:
         return [f"{told} in {n.share(n.yes)}{n.rest}; a step of noise leads back to the mean, which anyone can say."]
+    if n.no == n.of:
+        return [f"{told.replace('better', 'no better')}, which leads back to the mean, in {n.share(n.no)}."]
     return [f"That {told[0].lower()}{told[1:]}, which leads back to the mean, is not shown{n.rest}."]
 
 
@@ -169,9 +171,10 @@ def _far(answered: Mapping[str, Finding]) -> list[str]:
     if finding := answered.get("forecast_beyond_staying"):
         n = _count(finding)
         if n.yes:
+            size = _range([reply.beyond for _, reply in _rows(finding, "yes")])
             said.append(
                 "Over all steps together, forecasts come nearer to the truth than one that stays at the mean in "
-                f"{n.share(n.yes)}, by {_range([reply.beyond for _, reply in _rows(finding, 'yes')])} spreads{n.rest}."
+                f"{_share(finding, n)}, by {size} spreads{n.rest}."
             )
         else:
             said.append(
@@ -225,8 +228,8 @@ def _runs(answered: Mapping[str, Finding]) -> list[str]:
         whole = sum(reply.value == 0 for _, reply in _rows(finding))
         said.append(f"No free run left the data behind in {n.share(whole)}; too many do in {n.no or 'none'}.")
         if whole > n.yes:
-            few = "none of these" if not n.yes else f"{n.yes} of these"
-            said.append(f"That fewer than one in a hundred would is shown for {few}: it takes more runs.")
+            few = f"{n.yes} of these; the others take more runs" if n.yes else "none of these: it takes more runs"
+            said.append(f"That fewer than one in a hundred would is shown for {few}.")
     if finding := answered.get("passes_for_real"):
         n = _count(finding)
         said.append(

@@ -98,8 +98,8 @@ def speech(splits: Path) -> str:
     table = read_parquet(splits, ["split", "n_utterances", "duration_s"], made_by=_MADE_BY)
     told = []
     for split, mine in table.groupby("split"):
-        hours = mine["duration_s"].sum() / 3600  # 0 of what came without audio
-        long = f" of {hours:.3g} hours" if hours > 0 else ""
+        minutes = mine["duration_s"].sum() / 60  # 0 of what came without audio
+        long = f" of {minutes / 60:.3g} hours" if minutes >= 60 else f" of {minutes:.3g} minutes" if minutes else ""
         told.append(f"{split} {len(mine)} speakers, {mine['n_utterances'].sum()} utterances{long}")
     return "; ".join(told)
 
@@ -147,7 +147,7 @@ def latents_of(folder: Path) -> str:
 def _at(handles: Iterable[Mapping[str, Any]]) -> str:
     """The frame rates of some latents, after a blank; "" where none is known."""
     rates = sorted({facts["frame_rate_hz"] for facts in handles if facts.get("frame_rate_hz")})
-    return f" at {' and '.join(f'{rate:g}' for rate in rates)} Hz" if rates else ""
+    return f" at {', '.join(f'{rate:g}' for rate in rates)} Hz" if rates else ""
 
 
 def frame_rates(folder: Path) -> dict[str, float]:

@@ -443,7 +443,7 @@ def test_latents_are_those_of_codecs_and_what_is_made_of_them(tmp_path):
         write_json(tmp_path / name / "latents.json", {"dim": dim, "frame_rate_hz": rate, "lineage": [{}] * links})
     assert latents_of(tmp_path) == (
         "latents are of codec, 64 dimensions at 50 Hz; of old, 8 dimensions; 2 representations are made of them, "
-        "of 8 to 64 dimensions at 12.5 and 50 Hz"
+        "of 8 to 64 dimensions at 12.5, 50 Hz"
     )
     facts = {"latents": "latents are of codec, 64 dimensions at 50 Hz"}
     text = plain(render(page(runs_of("runs", {"p": 0.0}), figures={}, facts=facts)))
