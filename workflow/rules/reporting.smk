@@ -59,13 +59,14 @@ _REPORTING = Path(_SOURCE) / "latentdyn/reporting"
 
 
 def questions():
-    """Digests of the questions and of the gates, which say what is told of tables."""
-    return {"questions": file_sha256(_REPORTING / "questions.yaml"), "gates": gates_digest(["all"])}
+    """Digests of the questions and of the gates, which say what is told of tables, and of the words that are explained."""
+    told = {name: file_sha256(_REPORTING / f"{name}.yaml") for name in ("questions", "terms")}
+    return told | {"gates": gates_digest(["all"])}
 
 
 def looks():
-    """Digests of what a page is made of beside code: its template, styles, script and terms, and what is told."""
-    files = [file for form in ("report.*", "*.yaml") for file in sorted((_REPORTING / "page").glob(form))]
+    """Digests of what a page is made of beside code: its template, styles and script, and what is told."""
+    files = sorted((_REPORTING / "page").glob("report.*"))
     return {file.name: file_sha256(file) for file in files} | questions()
 
 

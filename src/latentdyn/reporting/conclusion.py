@@ -1,21 +1,22 @@
 """What all findings come to, in a few plain sentences that follow from the verdicts by rules.
 
 Nothing is said that no row answers: what was not measured is named as not known. The questions that sentences are made
-of are found by their names in questions.yaml, and what may help by its `helps` there.
+of are found by their names in questions.yaml, and what may help by its `cause` there.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from latentdyn.reporting.bounds import Verdict
-from latentdyn.reporting.findings import Finding, Row, Topic
-from latentdyn.reporting.questions import Question, asked
+from latentdyn.reporting.counted import Count, answered_rows, beyond, count, name_of, span, values, which
+from latentdyn.reporting.effects import told_effects
+from latentdyn.reporting.findings import Finding, Topic
+from latentdyn.reporting.questions import asked
 
-_NAMED = 3  # rows that a list names
-_HEADS = ("What helps", "What helps in part", "What does not", "What is open")
 _NONE = "Nothing was measured that answers a question of this page."
 _OTHERS = "Answers stand below, but none to a question that a conclusion is drawn from."
+_ENOUGH_RUNS = 368  # the fewest of which none may be lost, so that the exact interval ends below one in a hundred
 
 
 @dataclass(frozen=True)
@@ -27,63 +28,45 @@ class Said:
     items: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class _Count:
-    """How many rows of a finding give each answer. noun: what a row is, in the plural."""
-
-    yes: int
-    no: int
-    undecided: int
-    noun: str
-
-    @property
-    def of(self) -> int:
-        return self.yes + self.no + self.undecided
-
-    def share(self, n: int) -> str:
-        """Of how many rows something is said; a single row is `the one row`."""
-        if self.of == 1:
-            return f"{'the one' if n else 'no'} {self.noun.removesuffix('s')}"
-        if n == self.of:
-            return f"both {self.noun}" if n == 2 else f"all {n} {self.noun}"
-        return f"{n or 'none'} of {self.of} {self.noun}"
-
-    @property
-    def others(self) -> str:
-        """How many rows do not say yes, in words; "" where none or all are of one such answer."""
-        told = [f"{n} {word}" for n, word in ((self.no, "no"), (self.undecided, "undecided")) if n and n < self.of]
-        return ", ".join(told)
-
-    @property
-    def rest(self) -> str:
-        """The same in brackets, after a blank."""
-        return f" ({self.others})" if self.others else ""
-
-
 def conclusion(
     topics: Sequence[Topic],
     certificates: Mapping[str, Sequence[Topic]] | None = None,
     facts: Mapping[str, str] | None = None,
+    made: Mapping[str, str] | None = None,
 ) -> list[Said]:
     """The parts of a conclusion, in order.
 
     Args:
         topics: what a page's tables say. certificates: what tables of known answers say, by name; None: it is told
-            elsewhere. facts: of where all is from, by name: what is told of `speech` and `latents` comes first.
+            elsewhere. facts: of where all is from, by name: what is told of `corpus`, `speech` and `latents` comes
+            first. made: of each representation, how.
     """
-    about = [facts[name] for name in ("speech", "latents") if facts and name in facts]
-    first = [Said("What was measured", " ".join(f"{told[0].upper()}{told[1:]}." for told in about))] if about else []
+    facts = facts or {}
+    told = [f"Corpus {facts['corpus']}: {facts['speech']}."] if {"corpus", "speech"} <= set(facts) else []
+    told += [f"{facts['latents'][0].upper()}{facts['latents'][1:]}."] if "latents" in facts else []
+    first = [Said("What was measured", " ".join([*told, *_most(topics, made or {})]))] if told else []
     return [*first, *_concluded(topics, certificates)]
+
+
+def _most(topics: Sequence[Topic], made: Mapping[str, str]) -> list[str]:
+    """Which representation most answers are of."""
+    rows = [reply for topic in topics for one in topic.findings for _, reply in answered_rows(one)]
+    names = Counter(str(reply.place["representation"]) for reply in rows if "representation" in reply.place)
+    if not names:
+        return []
+    name, n = names.most_common(1)[0]
+    return [f"Of {names.total()} rows that answer, {n} are of {name}{f' ({made[name]})' if name in made else ''}."]
 
 
 def _concluded(topics: Sequence[Topic], certificates: Mapping[str, Sequence[Topic]] | None) -> list[Said]:
     found = {finding.name: finding for topic in topics for finding in topic.findings if finding.name}
     answered = {name: finding for name, finding in found.items() if finding.kind != "missing"}
     parts = [
-        Said("What can be predicted", " ".join([*_next(answered), *_beside_noise(answered)])),
+        Said("What can be predicted", " ".join(_next(answered))),
         Said("How far", " ".join(_far(answered))),
         Said("Free runs", " ".join(_runs(answered))),
-        *_helps(answered),
+        Said("What is heard", " ".join(_heard(answered))),
+        Said("What helps, and what does not", items=told_effects(answered)),
     ]
     parts = [part for part in parts if part.text or part.items]
     if not parts:
@@ -92,67 +75,51 @@ def _concluded(topics: Sequence[Topic], certificates: Mapping[str, Sequence[Topi
     return [*parts, *_unknown(topics), *_checked(certificates)]
 
 
-def _rows(finding: Finding, verdict: Verdict | None = None) -> list[Row]:
-    """The rows that have an answer, or this one."""
-    answers = [a for a in finding.answers if a.verdict != "missing" and verdict in (None, a.verdict)]
-    return [row for answer in answers for row in answer.rows]
-
-
-def _count(finding: Finding) -> _Count:
-    rows = _rows(finding)
-    models = {(r.place.get("representation"), r.place["predictor"]) for _, r in rows if "predictor" in r.place}
-    n = {verdict: len(_rows(finding, verdict)) for verdict in ("yes", "no", "undecided")}
-    return _Count(n["yes"], n["no"], n["undecided"], "models" if len(models) == len(rows) else "rows")
-
-
-def _ends(rows: Sequence[Row], factor: float = 1.0, digits: int = 0) -> str:
-    """The lowest and the highest number of some rows."""
-    values = [factor * reply.value for _, reply in rows if math.isfinite(reply.value)]
-    low, high = (f"{of(values):.{digits}f}" for of in (min, max))
-    return low if low == high else f"{low} to {high}"
-
-
 def _next(answered: Mapping[str, Finding]) -> list[str]:
     said = []
+    told = "he past tells more about the next frame than frames in random order do"
     if finding := answered.get("more_than_unordered_frames"):
-        n = _count(finding)
-        told = "The past tells more about the next frame than frames in random order do"
+        n = count(finding)
         if n.yes:
-            size = _range([reply.beyond for _, reply in _rows(finding, "yes")])
-            said.append(f"{told}: in {n.share(n.yes)}, by {size} nats a frame{n.rest}.")
+            rows = sorted(answered_rows(finding, "yes"), key=lambda row: row[1].beyond)
+            ends = " to ".join(f"{row[1].beyond:.2g} ({name_of(row)})" for row in rows[:: len(rows) - 1 or 1])
+            said.append(f"T{told}: in {n.share(n.yes)}, by {ends} nats a frame{n.rest}.")
         elif n.no == n.of:
-            said.append(
-                f"The past tells no more about the next frame than frames in random order do, in {n.share(n.no)}."
-            )
+            said.append(f"T{told.replace('more', 'no more')}, in {n.share(n.no)}.")
         else:
-            said.append(
-                f"That the past tells more about the next frame than frames in random order do is not shown{n.rest}."
-            )
+            said.append(f"That t{told} is not shown{n.rest}.")
     if finding := answered.get("past_saves_bits"):
-        n = _count(finding)
+        n, rows = count(finding), answered_rows(finding, "yes")
         if n.yes:
-            share = _ends(_rows(finding, "yes"), 100)
-            rate = _rate(finding)
+            at = f" and {rate:g} Hz" if (rate := _rate(finding)) else ""
+            whole = span((100 * value for value in values(rows)), 3)
+            control = span((100 * (reply.value - reply.beyond) for _, reply in rows), 2)
             said.append(
-                f"At equal sound{f' and {rate:g} Hz' if rate else ''} it saves {share} % of the bits, more than such "
-                f"frames save (in {n.share(n.yes)})."
+                f"At equal sound{at} it saves {whole} % of the bits, where frames in random order save {control} % (in "
+                f"{n.share(n.yes)}{n.rest})."
             )
         else:
-            said.append("That it saves bits at equal sound, more than such frames save, is not shown.")
-    return said
+            said.append("That it saves bits at equal sound, more than frames in random order save, is not shown.")
+    return said + _beside_noise(answered)
 
 
 def _beside_noise(answered: Mapping[str, Finding]) -> list[str]:
     """The steps of white noise lead back to the mean, so that their direction is known in part."""
     if not (finding := answered.get("direction_beyond_noise")):
         return []
-    n = _count(finding)
-    told = "The direction of the next step is predicted better than that of white noise"
+    n = count(finding)
+    told = (
+        "The direction of the next step is predicted better than that of white noise, whose steps lead back to the mean"
+    )
     if n.yes:
-        return [f"{told} in {n.share(n.yes)}{n.rest}; a step of noise leads back to the mean, which anyone can say."]
-    if n.no == n.of:
-        return [f"{told.replace('better', 'no better')}, which leads back to the mean, in {n.share(n.no)}."]
-    return [f"That {told[0].lower()}{told[1:]}, which leads back to the mean, is not shown{n.rest}."]
+        return [f"{told}, in {n.share(n.yes)}{n.rest}."]
+    firm = n.no == n.of
+    said = (
+        f"{told.replace('better', 'no better')}, in {n.share(n.no)}"
+        if firm
+        else f"That {told[0].lower()}{told[1:]}, is not shown{n.rest}"
+    )
+    return [f"{said}. A cosine alone does not tell whether anything is predicted."]
 
 
 def _far(answered: Mapping[str, Finding]) -> list[str]:
@@ -160,29 +127,27 @@ def _far(answered: Mapping[str, Finding]) -> list[str]:
     if finding := answered.get("forecast_direction_later"):
         reach = _reach(finding)
         if kept := [step for step in reach.values() if step]:
-            steps = f"{min(kept)}" if min(kept) == max(kept) else f"{min(kept)} to {max(kept)}"
-            of = _Count(len(kept), len(reach) - len(kept), 0, "models")
+            of = Count(len(kept), len(reach) - len(kept), 0, "models")
             said.append(
-                f"The direction of forecasts stays better than chance after the first step too, for {steps} steps"
-                f"{_duration(finding, max(kept))} in {of.share(of.yes)}."
+                f"The direction of forecasts is better than chance up to step {span(kept)}"
+                f"{_duration(finding, max(kept))} in {of.share(of.yes)}{_fading(finding, max(kept))}."
             )
         else:
             said.append("No forecast is shown to keep a direction better than chance after its first step.")
     if finding := answered.get("forecast_beyond_staying"):
-        n = _count(finding)
+        n, rows = count(finding), answered_rows(finding)
+        at = span({reply.value + reply.beyond for _, reply in rows if math.isfinite(reply.beyond)} or [math.nan])
+        said.append(
+            "Over all steps together, a forecast that stays at the mean is off by "
+            f"{at} spreads; forecasts are off by {span(values(rows))}."
+        )
+        named = which(finding, "yes")
         if n.yes:
-            size = _range([reply.beyond for _, reply in _rows(finding, "yes")])
-            said.append(
-                "Over all steps together, forecasts come nearer to the truth than one that stays at the mean in "
-                f"{_share(finding, n)}, by {size} spreads{n.rest}."
-            )
+            said.append(f"They come nearer to the truth in {n.share(n.yes)}{f' ({named})' if named else ''}{n.rest}.")
         else:
-            said.append(
-                "Over all steps together, no forecast is shown to come nearer to the truth than one that stays at the "
-                f"mean{n.rest}."
-            )
+            said.append(f"None is shown to come nearer to the truth{n.rest}.")
     if finding := answered.get("forecast_beyond_marginal"):
-        n = _count(finding)
+        n = count(finding)
         said.append(
             f"At its last step a forecast by draws still tells something in {n.share(n.yes)}{n.rest}; the voice, the "
             "room or correlations between dimensions may be enough for that."
@@ -195,7 +160,7 @@ def _far(answered: Mapping[str, Finding]) -> list[str]:
 def _reach(finding: Finding) -> dict[tuple[str, str], int]:
     """By model, the last step up to which every step after the first is a yes; 0 where the second is none."""
     steps: dict[tuple[str, str], dict[float, str | None]] = {}
-    for _, reply in _rows(finding):
+    for _, reply in answered_rows(finding):
         model = (str(reply.place.get("representation")), str(reply.place.get("predictor")))
         steps.setdefault(model, {})[float(reply.place.get("step", math.nan))] = reply.verdict
     found = {}
@@ -207,6 +172,14 @@ def _reach(finding: Finding) -> dict[tuple[str, str], int]:
             last = int(step)
         found[model] = last
     return found
+
+
+def _fading(finding: Finding, last: int) -> str:
+    """The cosines of steps that are better than chance, at the second step and at the last."""
+    at = {step: [reply.value for _, reply in answered_rows(finding, "yes") if reply.place.get("step") == step]
+          for step in dict.fromkeys((2, last))}  # fmt: skip
+    told = " and ".join(f"{span(mine)} at step {step}" for step, mine in at.items() if mine)
+    return f", by a cosine of {told}" if told else ""
 
 
 def _duration(finding: Finding, steps: int) -> str:
@@ -224,86 +197,70 @@ def _rate(finding: Finding) -> float | None:
 def _runs(answered: Mapping[str, Finding]) -> list[str]:
     said = []
     if finding := answered.get("bounded"):
-        n = _count(finding)
-        whole = sum(reply.value == 0 for _, reply in _rows(finding))
-        said.append(f"No free run left the data behind in {n.share(whole)}; too many do in {n.no or 'none'}.")
+        n = count(finding)
+        whole = sum(reply.value == 0 for _, reply in answered_rows(finding))
+        said.append(
+            f"In {n.share(whole)} no free run left the data behind, which is a wide bound: ten times as far from the "
+            f"mean as any training frame. Too many runs do in {n.no or 'none'}."
+        )
         if whole > n.yes:
-            few = f"{n.yes} of these; the others take more runs" if n.yes else "none of these: it takes more runs"
-            said.append(f"That fewer than one in a hundred would is shown for {few}.")
+            told = f"in {n.yes} of these, and in no other" if n.yes else "in none of these"
+            said.append(f"That fewer than one in a hundred would is shown {told}: it takes {_ENOUGH_RUNS} runs.")
+    if finding := answered.get("energy_kept"):
+        n = count(finding)
+        said.append(f"They keep the energy of the data, within a tenth of it, in {n.share(n.yes)}{n.rest}.")
     if finding := answered.get("passes_for_real"):
-        n = _count(finding)
+        n, rows = count(finding), answered_rows(finding, "yes")
+        best = min(rows, key=lambda row: row[1].value, default=None)
+        told = f", at best {best[1].value:.2f} of the times ({best[1].row})" if best else ""
         said.append(
             f"A simple classifier tells them from real speech less often than three times in four in {n.share(n.yes)}"
-            f"{n.rest}; of frames with random phases that may be so, too."
+            f"{n.rest}{told}.{_controls(finding)}"
         )
+    if finding := answered.get("beyond_random_phases"):
+        n = count(finding)
+        said.append(f"They are harder to tell than frames with random phases in {n.share(n.yes)}{n.rest}.")
     if finding := answered.get("generation_holds"):
-        n = _count(finding)
+        n = count(finding)
+        both = "That few runs leave the data behind and that the classifier errs so often"
         if n.yes:
-            said.append(f"Both together hold in {n.share(n.yes)}.")
-        elif n.undecided:
-            said.append(
-                f"Both together are shown for no model: {n.no} fail, and {n.undecided} {_are(n.undecided)} open."
-            )
+            said.append(f"{both} holds in {n.share(n.yes)}{n.rest}.")
         else:
-            said.append("Both together hold in none.")
-    if finding := answered.get("runs_sound_like_frames"):
-        n = _count(finding)
-        if n.yes:
-            said.append(f"Decoded, they sound as natural as true frames in {n.share(n.yes)}{n.rest}.")
-        elif n.no == n.of:
-            said.append(f"Decoded, they sound less natural than true frames (in {n.share(n.no)}).")
-        else:
-            said.append("That they sound as natural as true frames, decoded, is not shown.")
+            open_ = f", and {n.undecided} {'is' if n.undecided == 1 else 'are'} open" if n.undecided else ""
+            said.append(f"{both} is shown together for none: {n.no} fail{open_}.")
     return said
 
 
-def _are(n: int) -> str:
-    return "is" if n == 1 else "are"
+def _controls(finding: Finding) -> str:
+    """The numbers of a finding's controls, each kind's lowest and highest."""
+    by_name: dict[str, list[float]] = {}
+    for _, reply in finding.controls:
+        by_name.setdefault(str(reply.place.get("control", "")), []).append(reply.value)
+    told = ", ".join(f"{name} {span(mine)}" for name, mine in by_name.items())
+    return f" Controls, for comparison: {told}." if told else ""
 
 
-def _helps(answered: Mapping[str, Finding]) -> list[Said]:
-    """What helps, what does not, and what is open, by the questions that name something which may."""
-    found: dict[str, list[str]] = {head: [] for head in _HEADS}
-    for question in asked().questions.root:
-        if not question.helps or question.name not in answered:
-            continue
-        finding = answered[question.name]
-        n, undecided = _count(finding), ""
+def _heard(answered: Mapping[str, Finding]) -> list[str]:
+    said = []
+    if finding := answered.get("heard"):
+        n, rows = count(finding), answered_rows(finding)
+        named = which(finding, "yes")
+        said.append(
+            f"Decoded latents sound well (PESQ above 2) in {n.share(n.yes)}{f' ({named})' if named else ''}; PESQ is "
+            f"{span(values(rows))}."
+        )
+    if finding := answered.get("runs_sound_like_frames"):
+        n = count(finding)
         if n.yes:
-            head, told = _HEADS[0 if n.yes == n.of else 1], [_share(finding, n), _size(question, finding), n.others]
-        elif n.no:
-            undecided = f"{n.undecided} undecided" if n.undecided else ""
-            head, told = _HEADS[2], [n.share(n.no), _reading(question, finding), undecided]
+            said.append(f"Decoded free runs sound as natural as true frames in {n.share(n.yes)}{n.rest}.")
+        elif n.no == n.of:
+            worse = span(-value for value in beyond(answered_rows(finding)) or [math.nan])
+            said.append(
+                f"Decoded free runs sound less natural than true frames, by {worse} DNSMOS (in {n.share(n.no)})."
+            )
         else:
-            head, told = _HEADS[3], [n.share(n.undecided)]
-        helps = f"{question.helps[0].upper()}{question.helps[1:]}"
-        found[head].append(f"{helps} ({'; '.join(filter(None, told))}).")
-    return [Said(head, items=items) for head, items in found.items()]
-
-
-def _share(finding: Finding, n: _Count) -> str:
-    """Of how many rows the answer is yes, and which these are, if they are few of more."""
-    rows = _rows(finding, "yes") if n.yes <= _NAMED and n.yes < n.of else []
-    named = [reply.row for _, reply in rows if reply.row]
-    return n.share(n.yes) + (f": {', '.join(named)}" if named else "")
-
-
-def _size(question: Question, finding: Finding) -> str:
-    """By how much the rows that say yes are beyond what they are compared with."""
-    values = [reply.beyond for _, reply in _rows(finding, "yes") if math.isfinite(reply.beyond)]
-    return question.by.format(_range(values)) if question.by and values else ""
-
-
-def _reading(question: Question, finding: Finding) -> str:
-    """The numbers of all rows."""
-    values = [reply.value for _, reply in _rows(finding) if math.isfinite(reply.value)]
-    return question.reads.format(_range(values)) if question.reads and values else ""
-
-
-def _range(values: Sequence[float]) -> str:
-    """The lowest and the highest of some numbers, by two digits."""
-    low, high = (f"{of(values):.2g}" for of in (min, max))
-    return low if low == high else f"{low} to {high}"
+            said.append("That decoded free runs sound as natural as true frames is not shown.")
+    return said
 
 
 def _unknown(topics: Sequence[Topic]) -> list[Said]:
@@ -315,19 +272,25 @@ def _unknown(topics: Sequence[Topic]) -> list[Said]:
     return [
         Said(
             "What is not known",
-            f"{told}Intervals tell about other speakers of this corpus, not about other speech, and a no is one of the "
-            "models that were fitted here: others may do better.",
+            f"{told}Intervals tell about other speakers of this corpus, not about other speech. A no is one of the "
+            "models that were fitted here: other models may do better.",
         )
     ]
 
 
 def _checked(certificates: Mapping[str, Sequence[Topic]] | None) -> list[Said]:
-    """Whether the measuring met what is known; nothing where that is told elsewhere."""
+    """Whether the measuring met what is known, and what was checked; nothing where that is told elsewhere."""
     if certificates is None:
         return []
     every = [one for topics in certificates.values() for topic in topics for one in topic.findings]
-    rows = [row for one in every if one.name == "calibrated" for row in _rows(one)]
+    rows = [row for one in every if one.name == "calibrated" for row in answered_rows(one)]
     if not rows:
         return [Said("Is the measuring right", "It was not checked beside this page: there are no known answers here.")]
     met = sum(reply.verdict == "yes" for _, reply in rows)
-    return [Said("Is the measuring right", f"Of {len(rows)} checks against exact values, {met} came out as they must.")]
+    names = dict.fromkeys(str(reply.place["diagnostic"]) for _, reply in rows if "diagnostic" in reply.place)
+    told = f" They are of {', '.join(names)}; what else tables show is not checked so." if names else ""
+    return [
+        Said(
+            "Is the measuring right", f"Of {len(rows)} checks against exact values, {met} came out as they must.{told}"
+        )
+    ]

@@ -13,13 +13,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from latentdyn.metrics import MEASURED, METRICS
-from latentdyn.reporting.entries import Entry, Named, read_entries
+from latentdyn.reporting.entries import Effect, Entry, Named, read_entries
 
 CRITERIA = Path(__file__).with_name("gates.yaml")
 
 
-class Question(Entry):
-    """Who asked what, and what they answered themselves. topic: as in questions.yaml."""
+class Question(Effect):
+    """Who asked what, and what they answered themselves. topic, and what it says of an effect: as in questions.yaml."""
 
     name: str
     source: str
@@ -62,6 +62,11 @@ class Gate(Question):
     once: bool = False
     optional: bool = False
     in_mimi_units: bool = False
+
+    @property
+    def of_difference(self) -> bool:
+        """Whether a no says that a row is worse than the one that it stands beside."""
+        return self.beside is not None and self.threshold == 0
 
     @model_validator(mode="after")
     def _of_a_metric(self) -> Self:

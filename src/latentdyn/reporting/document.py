@@ -22,6 +22,7 @@ ROOM = Room(
 )  # what a page has for a table
 _HEAD = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
+\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{} %% letters as outlines, from which text can be copied
 \ifdefined\pdfgentounicode\input{glyphtounicode}\pdfgentounicode=1\fi %% what is copied keeps its letters
 \usepackage[margin=%gcm,includefoot]{geometry}
 \usepackage{booktabs,graphicx,longtable,pdflscape}

@@ -18,6 +18,28 @@ class Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+class Effect(Entry):
+    """What the answers to an entry say of something that may help; all "" of entries that ask of nothing like it.
+
+    cause: what may help. effect: in what. size: how far rows are from what they are compared with, in words with {} for
+    the numbers. values: the same of the values of all rows. but: what a reader must know beside the answer.
+    """
+
+    cause: str = ""
+    effect: str = ""
+    size: str = ""
+    values: str = ""
+    but: str = ""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if bool(self.cause) != bool(self.effect) or ((self.size or self.values or self.but) and not self.cause):
+            raise ValueError("`cause` and `effect` go together, and `size`, `values` and `but` with both")
+        if any(text and text.count("{}") != 1 for text in (self.size, self.values)):
+            raise ValueError("`size` and `values` hold {} once, where their numbers stand")
+        return self
+
+
 class Named(RootModel[tuple[M, ...]]):
     """Entries whose names differ."""
 

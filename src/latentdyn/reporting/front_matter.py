@@ -8,6 +8,7 @@ from latentdyn.reporting.conclusion import conclusion
 from latentdyn.reporting.findings import Finding, Topic, summary
 from latentdyn.reporting.latex import Room, latex_table, latex_text, room_of
 from latentdyn.reporting.stored import StoredSheet
+from latentdyn.reporting.terms import used
 from latentdyn.reporting.text import Block, Column
 
 _RULE = (
@@ -25,19 +26,25 @@ _MOVED = "`moved`: a mean that outliers must move, and did. The table of known a
 _HIGH = ".45\\vsize"  # what is left of a page where the table begins
 
 
-def what_holds(topics: Sequence[Topic], facts: Mapping[str, str]) -> str:
+def what_holds(
+    topics: Sequence[Topic], facts: Mapping[str, str], made: Mapping[str, str], notes: Sequence[str] = ()
+) -> str:
     """What all answers come to, and every question by topic with its answers, each with its lowest and highest value;
     "" if nothing is asked.
 
     Args:
-        facts: of where all is from, by name.
+        facts: of where all is from, by name. made: of each representation, how. notes: of tables, whose words are
+            explained, too.
     """
     if not topics:
         return ""
-    parts = ["\\section*{What holds, and what does not}\n"]
-    for said in conclusion(topics, facts=facts):
+    parts = ["\\section*{Conclusion}\n"]
+    for said in conclusion(topics, facts=facts, made=made):
         parts.append(f"\\paragraph{{{latex_text(said.head)}.}} {latex_text(said.text)}\n")
         parts += [_list(latex_text(item) for item in said.items)] if said.items else []
+    words = [f"\\textbf{{{latex_text(term.name)}}}: {latex_text(term.says)}" for term in used(topics, notes)]
+    parts += ["\\section*{Words}\n", _list(words)] if words else []
+    parts.append("\\section*{What holds, and what does not}\n")
     parts.append(f"\\paragraph{{How to read the answers.}} {latex_text(f'{_RULE} {summary(topics)}')}\n")
     for topic in topics:
         parts.append(f"\\subsection*{{{latex_text(topic.head)}}}\n")

@@ -79,7 +79,7 @@ def facts_of(folder: Path, splits: Path | None, commit: str | None) -> dict[str,
     Raises:
         UserError: a file is not as it was written.
     """
-    facts = {"latentdyn": latentdyn.__version__}
+    facts = {"latentdyn": latentdyn.__version__, "corpus": folder.name}
     if commit:
         facts["commit"] = commit
     if splits:
@@ -148,6 +148,18 @@ def _at(handles: Iterable[Mapping[str, Any]]) -> str:
     """The frame rates of some latents, after a blank; "" where none is known."""
     rates = sorted({facts["frame_rate_hz"] for facts in handles if facts.get("frame_rate_hz")})
     return f" at {', '.join(f'{rate:g}' for rate in rates)} Hz" if rates else ""
+
+
+def made_of(folder: Path) -> dict[str, str]:
+    """Of each representation below a corpus's folder, how it is made, how large it is, and how many frames a second it
+    has, in words."""
+    told = {}
+    for path in sorted(folder.glob("*/latents.json")):
+        facts = read_own_json(path) or {}
+        if "dim" in facts and "lineage" in facts:
+            links = ", then ".join(str(link["kind"]) for link in facts["lineage"])
+            told[path.parent.name] = f"{links}: {facts['dim']} dimensions{_at([facts])}"
+    return told
 
 
 def frame_rates(folder: Path) -> dict[str, float]:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from latentdyn.errors import UserError
 from latentdyn.reporting.criteria import CRITERIA, Decision, Gate, Joint, criteria
-from latentdyn.reporting.entries import Entry, Named, read_entries
+from latentdyn.reporting.entries import Effect, Entry, Named, read_entries
 
 Value = str | int | float
 
@@ -19,7 +19,7 @@ QUESTIONS = Path(__file__).with_suffix(".yaml")
 PLACES = ("process", "representation", "predictor", "seed", "by", "a", "b", "metric", "diagnostic", "split", "slice",
           "k", "mode", "step", "sigma", "clusters", "correction", "variant", "forecast", "n_steps", "langevin_steps",
           "target", "linear_skip", "target_axes", "regime", "gate")  # fmt: skip
-FACTS = ("origin", "role")  # further columns by which rows are chosen
+FACTS = ("origin", "role", "objective", "agrees")  # further columns by which rows are chosen
 
 
 class Topic(Entry):
@@ -29,7 +29,7 @@ class Topic(Entry):
     head: str
 
 
-class Question(Entry):
+class Question(Effect):
     """One entry of questions.yaml, which says what its keys mean."""
 
     name: str
@@ -50,9 +50,6 @@ class Question(Entry):
     shows: tuple[str, ...] = ()
     controls: tuple[str, ...] = ()
     about_controls: str = ""
-    helps: str = ""
-    by: str = ""
-    reads: str = ""
 
     @model_validator(mode="after")
     def _compares(self) -> "Question":
@@ -61,8 +58,6 @@ class Question(Entry):
         given = [value for value in (self.than, self.beside or None) if value is not None]
         if len(given) != (self.is_ not in ("told", "all")):
             raise ValueError("say either `than` or `beside`; of what is `told`, or asks for `all` of others, neither")
-        if any(text and (not self.helps or text.count("{}") != 1) for text in (self.by, self.reads)):
-            raise ValueError("`by` and `reads` go with `helps`, and hold {} once, where their numbers stand")
         if bool(self.every) != (self.is_ == "all") or bool(self.every) == bool(self.column):
             raise ValueError("`every` names questions, of what is `all`; anything else has a column")
         return self
@@ -71,6 +66,11 @@ class Question(Entry):
     def fixed(self) -> list[str]:
         """The columns of which it asks one value."""
         return [name for name, value in self.where.items() if not isinstance(value, tuple)]
+
+    @property
+    def of_difference(self) -> bool:
+        """Whether a no says that a row is worse than what it is compared with."""
+        return bool(self.beside) or self.than == 0
 
     @model_validator(mode="after")
     def _is_of_rows(self) -> "Question":
@@ -114,9 +114,21 @@ def asked() -> Asked:
     topics = {topic.name for topic in found.topics.root}
     if lost := [entry.name for entry in gates().values() if entry.topic not in topics]:
         raise UserError(f"no topic of {QUESTIONS.name} is that of {', '.join(lost)}", CRITERIA, "correct `topic` there")
+    caused = {name for name, entry in gates().items() if entry.cause}
+    if twice := {entry.name for entry in found.questions.root} & caused:
+        raise UserError(
+            f"a question has the name of a gate: {', '.join(sorted(twice))}", QUESTIONS, "rename one of them"
+        )
     return found
 
 
 def gates() -> dict[str, Gate | Joint | Decision]:
     """Every gate and decision by its name."""
     return {entry.name: entry for entry in (*criteria().gates.root, *criteria().decisions.root)}
+
+
+def effects() -> list[Question | Gate]:
+    """The questions and gates that ask whether something helps, in their order."""
+    of_gates = [entry for entry in gates().values() if isinstance(entry, Gate)]
+    every: list[Question | Gate] = [*asked().questions.root, *of_gates]
+    return [entry for entry in every if entry.cause]

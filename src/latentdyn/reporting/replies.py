@@ -34,8 +34,9 @@ class Reply:
     column: of the value, where its name tells something. said: the value as people read it, or what else is told.
     asked: what it is compared with, and what stands beside. value, low, high: NaN where there is none. place: all that
     says what the row is of, but for what the question fixes; empty if it is of the whole table. seeds: how many
-    trainings the row is the mean of; None where that is not told. name: of the question, "" of gates. beyond: how far
-    the value is on the side of a yes from what it is compared with, the least of several; NaN where nothing is.
+    trainings the row is the mean of; None where that is not told. name: of the question, or of a gate that says what
+    helps. beyond: how far the value is on the side of a yes from what it is compared with, the least of several; NaN
+    where nothing is.
     """
 
     question: str
@@ -113,10 +114,14 @@ def _of_gates(sheet: Sheet) -> Iterator[Reply]:
             "undecided" if row.get("decided") == "no" else _GATES.get(row["verdict"], "missing"),
             "" if pd.isna(row["why"]) else str(row["why"]),
             place=place_of(row, ("split",)) if of else {},
+            name=entry.name if entry.cause else "",  # others may share their words with a question
         )
         if measured:
             column = entry.metric if isinstance(entry, Gate) and entry.beside is None else ""  # else, a difference
-            reply = replace(reply, column=column, said=number_of(sheet, row, "measured"), asked=_threshold(row))
+            side = 1 if row["comparison"] == ">" else -1
+            beyond = side * (row["measured"] - row["threshold"])
+            said = number_of(sheet, row, "measured")
+            reply = replace(reply, column=column, said=said, asked=_threshold(row), beyond=beyond)
         yield reply.of(bounds_of(row, "measured"))
 
 
@@ -137,9 +142,10 @@ def _of_rows(question: Question, kind: str, sheet: Sheet, told: Sequence[str]) -
     rows = sheet.rows.to_dict("records")
     for row in rows:
         if (control := _control(question, row)) is not None:
-            if _counts(row) and (reply := _shown_alone(question, kind, sheet, row)):
+            if _counts(row) and _may_stand(question, row) and (reply := _shown_alone(question, kind, sheet, row)):
                 named = f"{row['representation']}, {control}"
-                yield replace(reply, row=named, verdict=None, place={"control": named})
+                place = {"representation": row["representation"], "control": control}
+                yield replace(reply, row=named, verdict=None, place=place)
         elif _is_asked(question, row) and (reply := _reply(question, kind, sheet, told, row, rows)):
             yield reply
 
@@ -147,6 +153,12 @@ def _of_rows(question: Question, kind: str, sheet: Sheet, told: Sequence[str]) -
 def _control(question: Question, row: Mapping[str, Any]) -> str | None:
     """The name by which a row is a control of a question; None if it is none."""
     return next((row[name] for name in ("predictor", "mode") if row.get(name) in question.controls), None)
+
+
+def _may_stand(question: Question, row: Mapping[str, Any]) -> bool:
+    """Whether a control is of what the question asks of: where a column names the control or is blank, it is."""
+    given = {c: v for c, v in question.where.items() if c in row and not pd.isna(row[c])}
+    return all(_fits(row, c, v) or row[c] in question.controls for c, v in given.items())
 
 
 def _shown_alone(question: Question, kind: str, sheet: Sheet, row: Mapping[str, Any]) -> Reply | None:

@@ -16,7 +16,7 @@ from latentdyn.reporting.document import ROOM, Shown, compile_pdf, document
 from latentdyn.reporting.findings import findings
 from latentdyn.reporting.forecasts import forecasts_sheet
 from latentdyn.reporting.front_matter import origins_and_names, what_holds, why_trusted
-from latentdyn.reporting.origins import facts_of, frame_rates, origins
+from latentdyn.reporting.origins import facts_of, frame_rates, made_of, origins
 from latentdyn.reporting.panels import read_panels
 from latentdyn.reporting.sheet import write_sheet
 from latentdyn.reporting.stored import read_stored
@@ -59,7 +59,9 @@ def step(arguments: argparse.Namespace) -> None:
     source = folder / "paper.tex"
     drawn = {figure.stem: read_panels(figure) for figure in arguments.figures}
     shown = [Shown(name, sheet.caption, len(sheet.rows), drawn.get(name)) for name, sheet in sheets.items()]
-    before = what_holds(findings(tables, frame_rates(arguments.results)), facts)
+    topics = findings(tables, frame_rates(arguments.results))
+    notes = [note for sheet in sheets.values() for note in sheet.notes]
+    before = what_holds(topics, facts, made_of(arguments.results), notes)
     before += why_trusted([read_stored(path) for path in arguments.certificates], ROOM)
     after = origins_and_names(facts, arguments.meanings)
     write_text(source, document(title, shown, before, after))

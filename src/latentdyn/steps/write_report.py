@@ -15,7 +15,7 @@ from latentdyn.files import write_text
 from latentdyn.provenance import source_commit, write_run_record
 from latentdyn.provenance.jobs import FOLDER, MANIFEST, runs
 from latentdyn.reporting.findings import findings
-from latentdyn.reporting.origins import citation, facts_of, frame_rates, origins
+from latentdyn.reporting.origins import citation, facts_of, frame_rates, made_of, origins
 from latentdyn.reporting.page.audio import heard
 from latentdyn.reporting.page.judge import judge
 from latentdyn.reporting.page.names import names_of
@@ -71,6 +71,7 @@ def step(arguments: argparse.Namespace) -> None:
         rulegraph=rulegraph(_jobs(arguments.results, arguments.corpus)),
         judge=judge(tables, certificates),
         meanings=names_of(arguments.meanings),
+        made=made_of(arguments.results),
     )
     room = _MB * (arguments.most_mb - _LISTS_MB) - len(render(page).encode())
     sounds, left_out = heard(arguments.heard, arguments.results, max(0, int(room)))

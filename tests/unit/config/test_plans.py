@@ -299,3 +299,27 @@ def test_a_judged_table_begins_with_its_reference_and_hears_what_leads_back():
     assert ("learned_logmel.json", "learned_logmel_speakers.parquet", "logmel") in files
     plan = config.tables["judged"].plan(config, "speech")
     assert plan["unheard"] == {"states": "random_gru"} and plan["window_frames"] == config.learned.window_frames
+
+
+@pytest.mark.parametrize(
+    ("objective", "words"),
+    [
+        ({}, "frames"),
+        ({"terms": [{"kind": "smooth", "weight": 0.1}, {"kind": "predict", "weight": 0.1}]}, "smooth, predict"),
+        ({"terms": [{"kind": "decoded_prediction", "weight": 0.3}]}, "decoded_prediction"),
+        ({"prior": {"kind": "autoregressive"}}, "autoregressive"),
+    ],
+)
+def test_a_judged_table_says_what_trained_rows_are_trained_for(objective, words):
+    values = edited("representations.own", {"kind": "vae", "source": "logmel", "dim": 3, "objective": objective})
+    values["representations"]["narrow"] = {"kind": "pca", "source": "logmel", "dim": 8}
+    values["tables"] = {
+        "judged": {
+            "kind": "learned",
+            "corpora": ["speech"],
+            "reference": "logmel",
+            "representations": ["narrow", "own"],
+        }
+    }
+    plan = load_config(values).tables["judged"].plan(load_config(values), "speech")
+    assert plan["objectives"] == {"logmel": "", "narrow": "", "own": words}

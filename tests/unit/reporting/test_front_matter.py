@@ -11,11 +11,12 @@ from tests.unit.reporting.page.test_page import stored
 
 
 def test_answers_stand_under_their_topic_with_the_lowest_and_the_highest_value():
-    text = what_holds(findings([stored()]), {})
+    text = what_holds(findings([stored()]), {}, {}, ["A free run."])
     assert "\\subsection*{Can the next frame be predicted?}" in text
     yes, no = (text.index(f"\\textbf{{{word}}} in 1 of 2 rows: cosine") for word in ("Yes", "No"))
+    assert "\\textbf{free run}: A long series" in text and "Engram" not in text
     assert yes < no and "0.700 (x, p)" in text and "0.200 (x, q)" in text
-    assert what_holds([], {}) == ""
+    assert what_holds([], {}, {}) == ""
 
 
 def test_origins_and_names_are_escaped():

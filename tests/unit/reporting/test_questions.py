@@ -332,7 +332,7 @@ def test_trainings_that_differ_in_their_seed_alone_are_one_row_the_mean_of_their
 def test_trainings_of_a_representation_are_one_row_only_beside_the_first_of_them():
     rows = pd.DataFrame(
         {"representation": ["vae", "vae_seed1", "vae_seed2", "other_seed1", "pca"],
-         "role": ["judged", "judged", "judged", "judged", "control"],
+         "role": ["judged", "judged", "judged", "judged", "control"], "objective": "frames",
          **with_bounds("decoded_skill_over_pca", [-0.1, -0.2, -0.3, -0.4, 0.0])}
     )  # fmt: skip
     found = replies("learned", Sheet(rows, []))

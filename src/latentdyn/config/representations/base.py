@@ -35,6 +35,11 @@ class RepresentationKind(Strict):
         """The module that makes these latents."""
         return self.family.module(self.kind)
 
+    @property
+    def trained_for(self) -> str:
+        """What gradient descent fitted it to, in words; "" of what is solved, or not fitted."""
+        return ""
+
     def weights(self) -> list[Path]:
         """The local files that the latents depend on, as far as they exist."""
         return []

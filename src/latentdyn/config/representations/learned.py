@@ -186,6 +186,13 @@ class VAEObjective(Strict):
     terms: list[Term] = Field([], description="what is asked for besides, each with its weight")
 
     @property
+    def named(self) -> str:
+        """What it asks for beside the frames and the prior that are the default, by kind; `frames` if nothing."""
+        asked = [term.kind for term in self.terms]
+        asked += [part.kind for part in (self.reconstruction, self.prior) if part.kind not in ("frames", "standard")]
+        return ", ".join(dict.fromkeys(asked)) or "frames"
+
+    @property
     def reach(self) -> int:
         """Latents in a row that it takes."""
         return max(self.reconstruction.reach, self.prior.reach, *(term.reach for term in self.terms))
@@ -196,6 +203,10 @@ class LearnedRepresentation(Derived):
 
     seed: int = Field(0, ge=0, lt=2**32, description="of the training; another one trains another model")
     training: RepresentationTraining = Field(RepresentationTraining(), description="how it is fitted")
+
+    @property
+    def trained_for(self) -> str:
+        return str(self.kind)
 
     @property
     def listens(self) -> bool:
@@ -252,6 +263,10 @@ class VAE(LearnedRepresentation):
         MLPNetwork(kind="mlp", width=256, layers=2), description="of encoder and decoder, each beside a line"
     )
     objective: VAEObjective = Field(VAEObjective(), description="what it is trained for")
+
+    @property
+    def trained_for(self) -> str:
+        return self.objective.named
 
     @property
     def listens(self) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class LearnedTable(RowsTable):
     """Decoded skill and state information of each representation, beside what is left of the reference's frames."""
 
-    adds_to_plan: ClassVar[frozenset[str]] = frozenset({"unheard", "window_frames"})
+    adds_to_plan: ClassVar[frozenset[str]] = frozenset({"objectives", "unheard", "window_frames"})
 
     kind: Literal["learned"]
     reference: Name = Field(
@@ -55,4 +55,6 @@ class LearnedTable(RowsTable):
 
     def plan(self, config: "Root", corpus: str) -> dict[str, Any]:
         unheard, window = unheard_rows(config, self.rows(config)), config.section(Learned).window_frames
-        return super().plan(config, corpus) | {"unheard": unheard, "window_frames": window}
+        objectives = {name: config.representations[name].trained_for for name in self.rows(config)}
+        own = {"objectives": objectives, "unheard": unheard, "window_frames": window}
+        return super().plan(config, corpus) | own

@@ -20,7 +20,7 @@ from latentdyn.reporting.page.audio import Heard
 from latentdyn.reporting.page.judge import Judge
 from latentdyn.reporting.page.names import Name
 from latentdyn.reporting.page.tables import PageTable
-from latentdyn.reporting.page.terms import Explained
+from latentdyn.reporting.terms import Explained, used
 
 FOLDER = Path(__file__).parent
 TEMPLATE, STYLE, SCRIPT = "report.html.jinja", "report.css", "report.js"
@@ -35,7 +35,8 @@ class Page:
     answers say, by corpus and table. missing: tables that are not there, and why. left_out: what did not fit to be
     heard. facts: of this file, by name. settings: JSON of each table's section and plan, by table; digests: of its CSV.
     rulegraph: an SVG; empty where no job is known. citation: how to name what made the page. judge: of learned
-    representations, where a table asks it. meanings: of names, by family.
+    representations, where a table asks it. meanings: of names, by family. made: of
+    each representation, how.
     """
 
     corpus: str
@@ -54,6 +55,7 @@ class Page:
     rulegraph: str = ""
     judge: Judge | None = None
     meanings: Mapping[str, Sequence[Name]] = field(default_factory=dict)
+    made: Mapping[str, str] = field(default_factory=dict)
 
 
 def render(page: Page) -> str:
@@ -62,13 +64,14 @@ def render(page: Page) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["explained"] = explained = Explained()
+    environment.filters["explained"] = Explained()
     sha256 = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    texts = [text for table in page.tables for text in (table.caption, *table.notes, *table.cautions)]
     shown: dict[str, Any] = {
         "page": page,
         "summary": summary(page.topics),
-        "conclusion": conclusion(page.topics, page.certificates, page.facts),
-        "terms": explained.of(page.tables, page.topics),
+        "conclusion": conclusion(page.topics, page.certificates, page.facts, page.made),
+        "terms": used(page.topics, texts),
         "rulegraph": page.rulegraph and _svg_url(page.rulegraph),
         "style": style,
         "script": script,

@@ -39,17 +39,23 @@ _STATES = {"": "frame", "_window": "window", "_cca": "cca"}  # ends of columns, 
 # kinds that nothing trains
 _CONTROLS = ("pca", "random_projection", "cca", "sfa", "leaky", "stacked", "random_gru", "canonical_state")
 _BOUNDS = ("ci_low", "ci_high")
+_OBJECTIVES = (
+    "`objective`: what gradient descent fitted a row to, beside few nats a frame. `frames`: to rebuild frames, nothing "
+    "else; `decoded_prediction`: that forecasts in it, decoded, are near to the true frames, too; `predict`: that "
+    "forecasts of it are near to it (L_pred); `smooth`: small steps (L_smooth); `waveform`: that what is heard is near "
+    "to true audio."
+)
 
 
 def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]) -> Sheet:
-    """The sheet of one table; `plan` also says `window_frames`, the W of forecasts, and `unheard`: of rows without a
-    way back to audio, the link that breaks it.
+    """The sheet of one table; `plan` also says `window_frames`, the W of forecasts; `unheard`: of rows without a
+    way back to audio, the link that breaks it; and `objectives`: what trained rows are trained for.
 
     Raises:
         UserError: nothing was measured for a row.
     """
     rows, columns = learned_rows(measured, table, plan)
-    shown = ["representation", "dim", "way_back"]
+    shown = [name for name in ("representation", "objective", "dim", "way_back") if name in rows]
     for column in _for_people(columns, rows):
         shown += [name for name in (column, *_bounds(column)) if name in rows]
     decimals = {name: metric.decimals for column, metric in columns.items() for name in (column, *_bounds(column))}
@@ -96,6 +102,7 @@ def learned_rows(
         lineage = plan["kinds"]["representations"][name]
         row: dict[str, Any] = {"representation": name, "lineage": lineage, "kind": lineage.rpartition(">")[2]}
         row["role"] = "reference" if not rows else "control" if row["kind"] in _CONTROLS else "judged"
+        row["objective"] = plan["objectives"].get(name) or None
         row |= {"dim": mine.over_seeds("dim"), "frame_rate_hz": mine.over_seeds("frame_rate_hz")}
         row["ms_per_step"] = 1000 / row["frame_rate_hz"]
         values = {**_judged(mine, ceiling, row), **_shape(measured, name)}
@@ -222,6 +229,7 @@ def _notes(
     held_out = "held-out speakers" if speakers is None else f"{speakers:.0f} held-out speakers"
     window = f"W = {plan['window_frames']} frames"
     window += "" if rate is None else f" ({1000 * plan['window_frames'] / rate:.4g} ms)"
+    objectives = [_OBJECTIVES] * any(plan["objectives"].values())
     notes = [
         f"Corpus `{plan['corpus']}`, {held_out}; intervals are 95 % bootstraps over speakers, not over training "
         f"runs. The first row is the reference, `{table['reference']}`: all rows are judged in its frames, so rows of "
@@ -243,6 +251,7 @@ def _notes(
         "than the control of that kind and equal dimension, at the first horizon alone, and by how much they sound "
         "better (`pesq`), with paired intervals. A speaker with a PESQ that could not be given to both is "
         "left out. Look at the other horizons too: an order of rows may turn.",
+        *objectives,
         "`reconstruction`: the share of the variance of the reference's frames that comes back from true frames. "
         "Compare rows at equal `reconstruction` (or `pesq`): a representation that keeps less can forecast less.",
         "`rate_kbit_per_s`: what frames cost to send with the help of their past, with noise that costs a set share of "

@@ -452,13 +452,11 @@ def test_latents_are_those_of_codecs_and_what_is_made_of_them(tmp_path):
 
 def test_a_page_begins_with_what_all_answers_come_to_whatever_was_measured():
     bounded = runs_of("runs", {"p": 0.0})
-    energies = rows_of(
-        of_kind("free_runs", representation="x", predictor=["p"], split="eval", mode="sampled", energy=1.0)
-    )
+    labels = rows_of(of_kind("phones", representation=["x"], phone_information=1.0, phone_information_permuted=0.5))
     for shown, words in (
-        ([bounded], "No free run left the data behind in the one model"),
-        ([stored()], "better than that of white noise in 1 of 2 models (1 no); a step of noise leads back to the mean"),
-        ([energies], "Answers stand below, but none to a question that a conclusion is drawn from."),
+        ([bounded], "In the one model no free run left the data behind"),
+        ([stored()], "whose steps lead back to the mean, in 1 of 2 models (1 no)."),
+        ([labels], "Answers stand below, but none to a question that a conclusion is drawn from."),
         ([], "Nothing was measured that answers a question of this page."),
     ):
         text = plain(render(page(*shown, figures={})))

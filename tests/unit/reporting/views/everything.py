@@ -62,6 +62,7 @@ def plan_of(lineage: str = "var", predictor: str = "linear_gaussian", key: str =
         "kinds": {"representations": {"r": lineage}, "predictors": predictors, "keys": {"key": key}},
         "steps": {"p": 5, "q": 5},
         "arms": {"p": {"target": "step", "linear_skip": "none", "target_axes": "natural"}},
+        "objectives": {},
         "unheard": {},
         "window_frames": 8,
         "sampling": {"sigmas": [0.5], "step_size": 0.2, "n_steps": [2]},

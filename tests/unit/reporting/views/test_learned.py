@@ -24,7 +24,7 @@ LINEAGES = {"x": "soundstream>pooled", "pca": "soundstream>pooled>pca", "wide": 
 DIMS = {"x": 64, "pca": 8, "wide": 16, "own": 8, "gru": 8}
 SKILL = {"x": 0.5, "pca": 0.2, "wide": 0.3, "own": 0.35, "gru": 0.1}
 PLAN = {"corpus": "c", "rows": list(LINEAGES), "kinds": {"representations": LINEAGES}, "unheard": {"gru": "random_gru"},
-        "window_frames": 8}  # fmt: skip
+        "objectives": {"own": "decoded_prediction"}, "window_frames": 8}  # fmt: skip
 TABLE = {"reference": "x", "groups": []}
 
 

@@ -1,4 +1,4 @@
-"""Words that a reader may not know (terms.yaml): those that a page uses, each explained where it first stands."""
+"""Words that a reader may not know (terms.yaml): those that a page or a document uses, with what they mean."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,6 @@ from pydantic import Field
 
 from latentdyn.reporting.entries import Entry, Named, read_entries
 from latentdyn.reporting.findings import Topic
-from latentdyn.reporting.page.tables import PageTable
 
 TERMS = Path(__file__).with_suffix(".yaml")
 
@@ -65,14 +64,12 @@ class Explained:
             made, last = made + escape(text[last:start]) + word, end
         return made + escape(text[last:])
 
-    @staticmethod
-    def of(tables: Iterable[PageTable], topics: Sequence[Topic]) -> list[Term]:
-        """The terms that a page of these uses, in the order of the file."""
-        said = [topic.head for topic in topics]
-        for finding in (finding for topic in topics for finding in topic.findings):
-            rows = [reply for answer in finding.answers for _, reply in answer.rows]
-            said += [finding.question, *(answer.word for answer in finding.answers), *(reply.row for reply in rows)]
-        for table in tables:
-            said += [table.caption, *table.notes, *table.cautions]
-        text = "\n".join(map(str, said))
-        return [term for term in terms() if _pattern(term).search(text)]
+
+def used(topics: Sequence[Topic], texts: Iterable[str]) -> list[Term]:
+    """The terms that findings or texts use, in the order of the file."""
+    said = [topic.head for topic in topics]
+    for finding in (finding for topic in topics for finding in topic.findings):
+        rows = [reply for answer in finding.answers for _, reply in answer.rows]
+        said += [finding.question, *(answer.word for answer in finding.answers), *(reply.row for reply in rows)]
+    text = "\n".join([*said, *texts])
+    return [term for term in terms() if _pattern(term).search(text)]

@@ -6,13 +6,12 @@ from dataclasses import replace
 import pytest
 
 from latentdyn.errors import UserError
+from latentdyn.reporting import terms as module
 from latentdyn.reporting.entries import read_entries
 from latentdyn.reporting.findings import findings
-from latentdyn.reporting.page import terms as module
 from latentdyn.reporting.page.render import render
-from latentdyn.reporting.page.terms import Explained, terms
-
-from .test_page import page, rows_of, stored
+from latentdyn.reporting.terms import Explained, terms
+from tests.unit.reporting.page.test_page import page, rows_of, stored
 
 
 def test_a_word_is_explained_once_where_it_first_stands():
