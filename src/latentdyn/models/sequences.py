@@ -39,12 +39,18 @@ class RepresentationModel(nn.Module):
             these names, of some sequences of each split; NaN where unknown.
     """
 
-    health_names: ClassVar[tuple[str, ...]]
+    health_names: tuple[str, ...]
     rate_names: ClassVar[tuple[str, ...]]
     kept_step: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, more_health: tuple[str, ...] = ()) -> None:
+        """Make place for the health.
+
+        Args:
+            more_health: names besides those of the class, which only some settings have.
+        """
         super().__init__()
+        self.health_names = (*self.health_names, *more_health)
         self.register_buffer("kept_step", torch.zeros((), dtype=torch.int64))
         for split in HEALTH_OF:
             self.register_buffer(f"health_{split}", torch.full((len(self.health_names),), torch.nan).double())

@@ -2,6 +2,10 @@
 
 A latent stands for `stack` consecutive frames, which the decoder gives back. So whatever is done to latents, a forecast
 too, can be led back to the source's frames, and through these to audio.
+
+With `static_dim` the last dimensions of each latent are what its utterance's frames so far tell of a vector that stays:
+a running mean, so no latent knows later frames. They are stored in every frame, not once for the utterance: a forecast
+is decoded with what was known when it was made. Whoever measures this representation sees all dimensions.
 """
 
 from typing import Any
@@ -25,7 +29,8 @@ class VAE(LearnedTransform, WholeGroups):
     Args:
         dim: of the latents. stack: consecutive frames that a latent stands for.
         encoder, past_frames, network, objective, training: as the model was trained with them.
-        posterior: "mean" or "sample". seed: of the training, and of the draws.
+        posterior: "mean" or "sample". seed: of the training, and of the draws. static_dim: of the latents' dimensions
+            those that stay, the last ones; not given where all move.
     """
 
     inverse = "approximate"
@@ -35,6 +40,7 @@ class VAE(LearnedTransform, WholeGroups):
     def __init__(
         self, source: Source, dtype: str, dim: int, stack: int, encoder: str, past_frames: int, posterior: str,
         network: dict[str, Any], objective: dict[str, Any], training: dict[str, Any], seed: int,
+        static_dim: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__(source, dtype, source.frame_rate_hz / stack)
         self.dim, self.posterior, self.seed = dim, posterior, seed
@@ -42,6 +48,8 @@ class VAE(LearnedTransform, WholeGroups):
             "dim": dim, "stack": stack, "encoder": encoder, "past_frames": past_frames, "network": network,
             "objective": objective, "training": training,
         }  # fmt: skip
+        if static_dim:
+            self.trained_with["static_dim"] = static_dim
         self.model = build_vae(self.trained_with, source.dim).eval()
 
     def fitted(self) -> dict[str, np.ndarray]:
@@ -54,11 +62,9 @@ class VAE(LearnedTransform, WholeGroups):
         if not len(groups):
             return np.empty((0, self.dim), np.float32), energy_db
         frames = torch.tensor(groups, dtype=torch.float32).reshape(1, -1, self.source.dim)
-        z, log_variance = (of_posterior[0] for of_posterior in self.model.encode(self.model.stacked(frames)))
-        if self.posterior == "sample":
-            draws = torch_generator("vae", self.seed, utterance.utterance_id)
-            z = z + (0.5 * log_variance).exp() * torch.randn(z.shape, generator=draws)
-        return z.numpy(), energy_db
+        drawn = self.posterior == "sample"
+        noise = torch_generator("vae", self.seed, utterance.utterance_id) if drawn else None
+        return self.model.latents(self.model.stacked(frames), noise)[0].numpy(), energy_db
 
     @torch.inference_mode()
     def invert(self, latents: np.ndarray, utterance_id: str) -> np.ndarray:

@@ -103,7 +103,7 @@ def model(arguments: argparse.Namespace) -> None:
     arguments.settings = _of_model(arguments.kind, arguments.settings, "--settings")
     if (codec := arguments.codec) is None:
         return
-    if arguments.settings.get("objective", {}).get("reconstruction", {}).get("kind") != "waveform":
+    if not _listens(arguments.kind, arguments.settings):
         raise UserError("a codec is given, and nothing of this training is decoded", "--codec", "leave it out")
     arguments.codec = checked(_kind(Encoder, codec, "--codec"), codec, "--codec")
 
@@ -231,6 +231,15 @@ def _of_model(kind: str, given: Any, where: str) -> dict[str, Any]:
         return settings
     kinds = ", ".join(["predictor", "score", *learned])
     raise UserError(f"there is no fitted model of kind '{kind}'", "--kind", f"use one of {kinds}")
+
+
+def _listens(kind: str, settings: dict[str, Any]) -> bool:
+    """Whether what a model of a kind is trained for depends on the codec's decoder."""
+    from latentdyn.config.kinds import kinds_of, word_of
+    from latentdyn.config.representations.learned import LearnedRepresentation
+
+    learned = {word_of(model): model for model in kinds_of(LearnedRepresentation)}
+    return kind in learned and learned[kind](kind=kind, source="x", **settings).listens
 
 
 def _kind(base: "type[BaseModel]", given: Any, where: str) -> "type[BaseModel]":

@@ -226,6 +226,23 @@ ACROSS = {"kind": "lagged", "corpora": ["speech"], "representations": ["slow"], 
         ),
         (
             "representations.v",
+            VAE | {"objective": {"reconstruction": {"kind": "mel_metric"}}},
+            r"v\.objective\.reconstruction: 'logmel' \(logmel\) has no decoder that a training could listen through",
+        ),
+        (
+            "representations.v",
+            VAE | {"objective": {"reconstruction": {"kind": "mel_metric", "hop_samples": 513}}},
+            r"v\.objective\.reconstruction.*hop_samples: 513 is above window_samples \(512\)",
+        ),
+        (
+            "representations.v",
+            VAE | {"objective": {"reconstruction": {"kind": "mel_metric", "identity_share": 0}}},
+            r"v\.objective\.reconstruction\.identity_share: .*0\.0001 or more",
+        ),
+        ("representations.v", VAE | {"static_dim": 2}, r"v\.static_dim: 2 of 2 dimensions stay, so that none is left"),
+        ("representations.v", VAE | {"static_dim": -1}, r"v\.static_dim: .*0 or more"),
+        (
+            "representations.v",
             VAE | {"dim": 96, "objective": {"terms": [{"kind": "log_det_gain", "weight": 1.0}]}},
             r"v\.objective\.terms\.0: a batch has 368 pairs .* covariance of 192 numbers",
         ),

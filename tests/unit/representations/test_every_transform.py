@@ -50,6 +50,7 @@ def examples(section: Any) -> list[dict[str, Any]]:
 
 
 EXAMPLES = [settings for section in SECTIONS.values() for settings in examples(section)]
+EXAMPLES += [settings | {"dim": 3, "static_dim": 1} for settings in examples(SECTIONS["vae"])]
 
 
 def clip(n_frames: int, seed: int) -> np.ndarray:

@@ -1,9 +1,10 @@
 """Latents of a model that is trained on another representation's frames, and what it is trained for."""
 
+import operator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from latentdyn.config.corpora import CorpusKind
 from latentdyn.config.kinds import any_kind_of
@@ -52,6 +53,43 @@ class Adversary(Strict):
     )
     channels: Size = Field(16, description="of their layers")
     learning_rate: float = Field(1e-3, gt=0, le=10, description="of these networks")
+
+
+class MelMetricReconstruction(ReconstructionKind):
+    """The source's frames; an error counts by how far it moves the decoded log-mel (seed 002, Challenge 1)."""
+
+    listens = True
+
+    kind: Literal["mel_metric"]
+    identity_share: float = Field(
+        0.1,
+        ge=1e-4,
+        le=1,
+        description="of the metric, that is the same in all directions: the price of what nobody hears. 1: as `frames`",
+    )
+    sequences: int = Field(
+        128, ge=2, le=100_000, description="of training speakers, at most, whose decoding tells the metric"
+    )
+    probes: int = Field(2, ge=1, le=1000, description="random probes of each sequence; each costs a decoding and back")
+    window_samples: int = Field(512, ge=8, le=1_000_000, description="of the log-mel's window, at the codec's own rate")
+    hop_samples: int = Field(160, ge=1, le=1_000_000, description="between windows, at most window_samples")
+    n_mels: int = Field(40, ge=1, le=10_000, description="mel bands")
+    floor_db: float = Field(
+        -40.0,
+        ge=-200,
+        le=100,
+        description="noise floor of the bands, dB re a full sine. Near silence decibels change most: the higher the "
+        "floor, the more loud frames count",
+    )
+
+    @model_validator(mode="after")
+    def _windows_meet(self) -> "MelMetricReconstruction":
+        if self.hop_samples > self.window_samples:
+            raise ValueError(
+                f"hop_samples: {self.hop_samples} is above window_samples ({self.window_samples}), so that audio "
+                "between windows would not count"
+            )
+        return self
 
 
 class WaveformReconstruction(ReconstructionKind):
@@ -247,6 +285,14 @@ class VAE(LearnedRepresentation):
 
     kind: Literal["vae"]
     dim: Size = Field(description="dimensions of a latent, at most the numbers that it stands for")
+    static_dim: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        exclude_if=operator.not_,  # all is as it was before there was such a part, the digest of the settings, too
+        description="of these, the last ones: what the utterance's frames so far tell of one vector that stays; 0: all "
+        "dimensions move",
+    )
     stack: int = Field(1, ge=1, le=10_000, description="consecutive frames of the source that a latent stands for")
     encoder: Literal["framewise", "causal"] = Field(
         "framewise",
@@ -274,6 +320,10 @@ class VAE(LearnedRepresentation):
 
     def shape_of(self, source: Shape) -> Shape:
         training = self.training
+        if self.static_dim >= self.dim:
+            raise ValueError(
+                f"static_dim: {self.static_dim} of {self.dim} dimensions stay, so that none is left to move"
+            )
         if source.dim is not None and self.dim > self.stack * source.dim:
             raise ValueError(
                 f"dim: {self.dim} is above the {self.stack * source.dim} numbers of {self.stack} stacked frames of "
@@ -302,7 +352,7 @@ class VAE(LearnedRepresentation):
         Raises:
             ValueError: it has fewer than two latents for each number of a context and its target.
         """
-        numbers = self.dim * (term.window_frames + 1)
+        numbers = (self.dim - self.static_dim) * (term.window_frames + 1)
         a_sequence = self.training.sequence_frames + 1 - term.window_frames - term.horizons[-1]
         if (n := self.training.batch_size * a_sequence) < 2 * numbers:
             raise ValueError(

@@ -19,9 +19,12 @@ from latentdyn.models.sequences import (
     training_moments,
 )
 from latentdyn.models.vae.health import measure_health, warn_of_collapse
+from latentdyn.models.vae.mel_metric import mel_metric, what_is_heard
 from latentdyn.models.vae.network import VAE, Moments, build_vae
 from latentdyn.models.vae.objectives import Seen
-from latentdyn.models.vae.reconstructions import WaveformReconstruction
+from latentdyn.models.vae.reconstructions import RECONSTRUCTIONS, MelMetricReconstruction, WaveformReconstruction
+from latentdyn.models.vae.static_part import Halves
+from latentdyn.seeds import numpy_generator
 from latentdyn.stores.latents import LatentsStore
 
 
@@ -40,12 +43,14 @@ class VAEFitting(SequenceFitting[VAE]):
             codec: section of the config of the codec that made the latents, for an objective that listens.
 
         Raises:
-            UserError: as of `SequenceFitting`; a dimension never changes; an objective that listens has no decoder.
+            UserError: as of `SequenceFitting`; a dimension never changes; an objective that listens has no decoder; it
+                has no metric (`mel_metric`).
         """
-        listens = settings["objective"]["reconstruction"]["kind"] == "waveform"
-        self.codec = open_own_codec(codec, store, device) if listens else None
+        reconstruction = RECONSTRUCTIONS[settings["objective"]["reconstruction"]["kind"]]
+        self.codec = open_own_codec(codec, store, device) if reconstruction.listens else None
         super().__init__(settings, store, frames, seed, device)
         self._take_moments(store, frames)
+        self.metric = self._metric(store) if issubclass(reconstruction, MelMetricReconstruction) else None
 
     def sequence_frames(self) -> int:
         return int(self.settings["stack"] * self.settings["training"]["sequence_frames"])
@@ -66,10 +71,45 @@ class VAEFitting(SequenceFitting[VAE]):
         of_stacks = ((mean - centre) / std).reshape(numbers), covariance.reshape(numbers, numbers)
         arrays = (np.ascontiguousarray(array) for array in (centre, std, *of_stacks))
         self.moments = Moments(*(torch.from_numpy(array).to(self.device) for array in arrays))
+        self.halves = self._halves() if self.settings.get("static_dim") else None
+
+    def _deviations(self, frames: Tensor) -> Tensor:
+        """Frames (B, T stack, D) as stacks in deviations (B, T, stack D), float64."""
+        deviations = (frames.double() - self.moments.frame_mean) / self.moments.frame_std
+        return deviations.reshape(len(frames), -1, self.settings["stack"] * self.dim)
+
+    def _halves(self) -> Halves:
+        """Of training sequences, each half as many latents; with an odd number the middle one is left out."""
+        n = self.settings["training"]["sequence_frames"]
+        sequences = self._deviations(self.looked_at["train"].batch(slice(None)))
+        return Halves(sequences[:, : n // 2].mean(1), sequences[:, n - n // 2 :].mean(1), n // 2 * 2)
+
+    def _metric(self, store: LatentsStore) -> Tensor:
+        """Of what is heard of some training sequences."""
+        assert self.codec is not None
+        given, moments = self.settings["objective"]["reconstruction"], self.moments
+        of_frames = what_is_heard(self.codec, given, self.device)
+        mean, std = moments.frame_mean.float()[:, None], moments.frame_std.float()[:, None]
+
+        def hear(numbers: Tensor) -> Tensor:
+            frames = numbers.transpose(1, 2).reshape(1, -1, self.dim).transpose(1, 2)
+            return of_frames(frames * std + mean)
+
+        sequences = self.looked_at["train"]
+        drawn = numpy_generator(*self.seed_names, "mel metric").permutation(len(sequences))[: given["sequences"]]
+        rows = sequences.starts.cpu().numpy()[drawn]
+        utterances = store.utterances
+        of_rows = np.searchsorted(utterances["start"].to_numpy(), rows, side="right") - 1
+        speakers = utterances["speaker_id"].to_numpy()[of_rows]
+        stacked = self._deviations(sequences.batch(torch.from_numpy(drawn).to(self.device))).float().cpu().numpy()
+        return mel_metric(hear, zip(map(str, speakers), stacked, strict=True), given, self.device)
 
     def build(self) -> VAE:
         model = build_vae(self.settings, self.dim)
-        if self.codec:
+        if self.metric is not None:
+            assert isinstance(model.reconstruction, MelMetricReconstruction)
+            model.reconstruction.weigh(self.metric)
+        elif self.codec:
             assert isinstance(model.reconstruction, WaveformReconstruction)
             decoder = self.codec.decoder_module().requires_grad_(False)
 
@@ -82,7 +122,7 @@ class VAEFitting(SequenceFitting[VAE]):
         return model
 
     def set_moments(self, model: VAE) -> None:
-        model.set_start(self.moments, self.settings["objective"]["beta"])
+        model.set_start(self.moments, self.settings["objective"]["beta"], self.halves)
 
     def objective(self, model: VAE, part: Part) -> "Evidence":
         return Evidence(model, self.sequences, self.looked_at, self.settings, self.seed_names)
@@ -115,7 +155,7 @@ class Evidence(SequenceObjective):
 
     def look_after(self) -> None:
         told = self.measure(lambda batches: measure_health(self.model, batches))
-        warn_of_collapse(told, self.model.dim, self.terms)
+        warn_of_collapse(told, self.model.moving_dim, self.terms, self.model.dim - self.model.moving_dim)
 
 
 FITTING = VAEFitting

@@ -12,16 +12,26 @@ nothing is noise, and noise is not predictable.
 `docs/representations.md` has the equations, and says which of them can be cheated, and how.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from latentdyn.models.from_zero import FromZero
 
+Kind = TypeVar("Kind", bound=nn.Module)
+
 LOG_VARIANCE_MIN, LOG_VARIANCE_MAX = -12.0, 6.0
+
+
+class Posterior(NamedTuple):
+    """A Gaussian and what is drawn from it: mean, log_variance, z (B, T, d)."""
+
+    mean: Tensor
+    log_variance: Tensor
+    z: Tensor
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,9 @@ class Seen:
     """A batch as the model sees it: B sequences of T latents in d dimensions, of n numbers of the source each.
 
     frames, rebuilt: (B, T, n), in deviations of the training frames. mean, log_variance, z: (B, T, d), of the posterior
-    and a draw from it. decode: from latents (..., d) to frames (..., n). draws: for what else is drawn of this batch.
+    and a draw from it. decode: from latents (B, T', d) to frames (B, T', n), and the number of the latent that what
+    stays is taken from first. draws: for what else is drawn of this batch. static: of the part that stays, which d does
+    not count; None where there is none.
     """
 
     frames: Tensor
@@ -37,16 +49,23 @@ class Seen:
     log_variance: Tensor
     z: Tensor
     rebuilt: Tensor
-    decode: Callable[[Tensor], Tensor]
+    decode: Callable[[Tensor, int], Tensor]
     draws: torch.Generator
+    static: Posterior | None = None
+
+    def static_nats(self) -> Tensor:
+        """What the part that stays costs, once a sequence: (B,) in nats, when all of the sequence is known."""
+        if self.static is None:
+            return self.frames.new_zeros(len(self.frames))
+        return kl_standard(self.static)[:, -1].sum(1)
 
 
 # --------------------------------------------------------------------------------------------------------- priors
 
 
-def kl_standard(seen: Seen) -> Tensor:
+def kl_standard(of: Seen | Posterior) -> Tensor:
     """KL(q ‖ N(0, 1)) of each dimension, (B, T, d) in nats."""
-    return 0.5 * (seen.mean.square() + seen.log_variance.exp() - 1 - seen.log_variance)
+    return 0.5 * (of.mean.square() + of.log_variance.exp() - 1 - of.log_variance)
 
 
 class StandardPrior(nn.Module):
@@ -134,11 +153,13 @@ class Predict(Forecasts):
 
 
 class DecodedPrediction(Forecasts):
-    """½ ‖x - dec(forecast)‖² of the source's frames in their own deviations; mean over horizons."""
+    """½ ‖x - dec(forecast)‖² of the source's frames in their own deviations; mean over horizons. A part that stays is
+    as it was known when the forecast was made."""
 
     def forward(self, seen: Seen) -> Tensor:
+        made = self.window_frames - 1
         errors = [
-            0.5 * (seen.frames[:, first:] - seen.decode(z)).square().sum(2).mean()
+            0.5 * (seen.frames[:, first:] - seen.decode(z, made)).square().sum(2).mean()
             for first, z in self.forecasts(seen.z)
         ]
         return torch.stack(errors).mean()
@@ -194,7 +215,7 @@ def _windows(z: Tensor, window_frames: int) -> Tensor:
     return z.unfold(1, window_frames, 1).transpose(2, 3)
 
 
-def build(kinds: dict[str, type[nn.Module]], settings: dict[str, Any], *sizes: int) -> nn.Module:
+def build(kinds: Mapping[str, type[Kind]], settings: dict[str, Any], *sizes: int) -> Kind:
     """The module of the kind that a section names; a term's weight is the caller's."""
     options = {name: value for name, value in settings.items() if name not in ("kind", "weight")}
     return kinds[settings["kind"]](*sizes, **options)

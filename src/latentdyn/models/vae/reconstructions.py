@@ -1,13 +1,14 @@
 """How a beta-VAE's reconstruction x̂ is compared with the source's frames x.
 
 frames      ½ ‖x - x̂‖² in deviations of the source
-waveform    the same, and how far the audio that a decoder makes of x̂ is from what the codec's decoder makes of x
+mel_metric  ½ (x - x̂)ᵀ G (x - x̂), G by how much of the decoded log-mel each direction moves (models.vae.mel_metric)
+waveform    ½ ‖x - x̂‖², and how far the audio that a decoder makes of x̂ is from what the codec's decoder makes of x
 
-The decoder of x̂ is the codec's own, or a copy of it that is trained too.
+Where audio is made of x̂, the decoder is the codec's own, or a copy of it that is trained too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +23,47 @@ Listen = Callable[[Tensor, Mapping[str, Tensor] | None], Tensor]
 
 
 class FramesReconstruction(nn.Module):
-    """-ln N(x; x̂, I) of the source's frames in their own deviations, less its constant."""
+    """-ln N(x; x̂, I) of the source's frames in their own deviations, less its constant.
+
+    Attributes:
+        listens: what it asks for depends on the codec's decoder. health_names: what a model's health tells besides.
+        root: (n, n), symmetric, of the metric's square; None where all directions count alike.
+    """
+
+    listens: ClassVar[bool] = False
+    health_names: ClassVar[tuple[str, ...]] = ()
+    root: Tensor | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("root", None, persistent=False)
 
     def forward(self, seen: Seen) -> Tensor:
         """½ ‖x - x̂‖², (B, T) in nats."""
         return 0.5 * (seen.frames - seen.rebuilt).square().sum(2)
+
+
+class MelMetricReconstruction(FramesReconstruction):
+    """-ln N(x; x̂, G⁻¹), less its constant: an error counts as much as it moves what is heard.
+
+    Args:
+        others: how G is estimated, which training alone needs.
+    """
+
+    listens, health_names = True, ("heard_r2",)
+
+    def __init__(self, **others: Any) -> None:
+        super().__init__()
+
+    def weigh(self, metric: Tensor) -> None:
+        """Take G (n, n), symmetric and positive definite. It is no part of what is stored: only training needs it."""
+        variances, axes = torch.linalg.eigh(metric)
+        self.root = (axes * variances.sqrt() @ axes.T).float()
+
+    def forward(self, seen: Seen) -> Tensor:
+        """½ (x - x̂)ᵀ G (x - x̂), (B, T) in nats."""
+        assert self.root is not None
+        return 0.5 * ((seen.frames - seen.rebuilt) @ self.root).square().sum(2)
 
 
 class WaveformReconstruction(FramesReconstruction):
@@ -41,6 +78,7 @@ class WaveformReconstruction(FramesReconstruction):
             loss to the distance while the model is trained.
     """
 
+    listens = True
     distance: SpectralDistance
     listen: Listen
 
@@ -78,4 +116,8 @@ class WaveformReconstruction(FramesReconstruction):
         return super().forward(seen) + numbers * distance
 
 
-RECONSTRUCTIONS: dict[str, type[nn.Module]] = {"frames": FramesReconstruction, "waveform": WaveformReconstruction}
+RECONSTRUCTIONS: dict[str, type[FramesReconstruction]] = {
+    "frames": FramesReconstruction,
+    "mel_metric": MelMetricReconstruction,
+    "waveform": WaveformReconstruction,
+}

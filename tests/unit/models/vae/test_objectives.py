@@ -41,7 +41,7 @@ def var(batch: int, length: int) -> torch.Tensor:
 def seen(z: torch.Tensor, frames: torch.Tensor | None = None) -> Seen:
     """A batch whose draws are its means; what is decoded is twice the latent."""
     frames = 2 * z if frames is None else frames
-    return Seen(frames, z, torch.full_like(z, -2.0), z, frames, lambda latent: 2 * latent, torch.Generator())
+    return Seen(frames, z, torch.full_like(z, -2.0), z, frames, lambda latent, first: 2 * latent, torch.Generator())
 
 
 @pytest.mark.parametrize("h", [1, 2, 4])

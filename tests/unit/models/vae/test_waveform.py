@@ -1,8 +1,5 @@
 """A reconstruction that is compared as audio: what counts, which way it pulls, where there is nothing to listen to."""
 
-import sys
-import types
-
 import numpy as np
 import pytest
 import torch
@@ -15,53 +12,13 @@ from latentdyn.models.vae.fitting import Evidence, VAEFitting
 from latentdyn.models.vae.network import build_vae
 from latentdyn.models.vae.objectives import Seen
 from latentdyn.models.vae.reconstructions import WaveformReconstruction
-from latentdyn.stores.lineage import root_facts
 
 from .examples import TERMS, settings
+from .whistle import CODEC, LOUD, Codec, Whistle
 
 CPU = torch.device("cpu")
-HOP, LOUD = 16, 1
-CODEC = {"kind": "whistle", "dtype": "float32"}
 ADVERSARY = {"weight": 1.0, "feature_weight": 2.0, "channels": 2, "learning_rate": 0.01}
 HEARD = {"kind": "waveform", "sequences": 3, "latents": 4, "window_samples": [16, 64], "n_mels": 4}
-
-
-class Whistle(torch.nn.Module):
-    """Each dimension is the level of a tone; the second tone is a hundred times as loud as the first."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        t = torch.arange(HOP) / HOP
-        tones = torch.stack([0.001 * torch.sin(2 * torch.pi * 3 * t), 0.1 * torch.sin(2 * torch.pi * 5 * t)])
-        self.tones = torch.nn.Parameter(tones, requires_grad=False)
-
-    def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        return (latents.transpose(1, 2) @ self.tones).flatten(1)
-
-
-class Codec:
-    sample_rate_hz, weights_sha256 = 800, "w"
-
-    def __init__(self, device: str) -> None:
-        pass
-
-    def decoder_module(self) -> torch.nn.Module:
-        return Whistle()
-
-
-@pytest.fixture(autouse=True)
-def whistle(monkeypatch):
-    module = types.ModuleType("latentdyn.codecs.whistle")
-    module.CODEC = Codec
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-
-
-@pytest.fixture
-def encoded(make_store, var_process):
-    """Two independent dimensions as the codec's own frames, and their index."""
-    store, frames = make_store(var_process(np.diag([0.9, 0.8]), 10, 40))
-    store.handle.update(root_facts(CODEC), weights_sha256="w")
-    return store, frames
 
 
 def objective_of(weight: float, **more):
