@@ -12,7 +12,7 @@ in the config. Three rules hold for every kind, and one test holds every kind to
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -87,8 +87,11 @@ class Transform:
         code_stages: of the codes that its frames are made of; 0 where they are not made of codes.
         causal: a derived frame depends on no source frame that starts after the derived frame's end.
         dim, frame_rate_hz: of the derived representation.
+        left_out: settings that sections leave out where they have this value: stores from before there were such
+            settings are those of today.
     """
 
+    left_out: ClassVar[Mapping[str, Any]] = {}
     inverse: Inverse = "none"
     arrays: Sequence[str] = ()
     causal = True
@@ -185,4 +188,4 @@ def build_transform(settings: Mapping[str, Any], source: Source) -> Transform:
     """
     options = {name: value for name, value in settings.items() if name not in ("kind", "source")}
     kind: type[Transform] = TRANSFORMS.load(settings["kind"])
-    return kind(source, **options)
+    return kind(source, **{**kind.left_out, **options})

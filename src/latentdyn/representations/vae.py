@@ -8,7 +8,8 @@ a running mean, so no latent knows later frames. They are stored in every frame,
 is decoded with what was known when it was made. Whoever measures this representation sees all dimensions.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -30,9 +31,10 @@ class VAE(LearnedTransform, WholeGroups):
         dim: of the latents. stack: consecutive frames that a latent stands for.
         encoder, past_frames, network, objective, training: as the model was trained with them.
         posterior: "mean" or "sample". seed: of the training, and of the draws. static_dim: of the latents' dimensions
-            those that stay, the last ones; not given where all move.
+            those that stay, the last ones.
     """
 
+    left_out: ClassVar[Mapping[str, Any]] = {"static_dim": 0}
     inverse = "approximate"
     model_kind = "vae"
     model: Model
@@ -40,7 +42,7 @@ class VAE(LearnedTransform, WholeGroups):
     def __init__(
         self, source: Source, dtype: str, dim: int, stack: int, encoder: str, past_frames: int, posterior: str,
         network: dict[str, Any], objective: dict[str, Any], training: dict[str, Any], seed: int,
-        static_dim: int | None = None,
+        static_dim: int,
     ) -> None:  # fmt: skip
         super().__init__(source, dtype, source.frame_rate_hz / stack)
         self.dim, self.posterior, self.seed = dim, posterior, seed

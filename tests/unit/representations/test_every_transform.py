@@ -50,7 +50,9 @@ def examples(section: Any) -> list[dict[str, Any]]:
 
 
 EXAMPLES = [settings for section in SECTIONS.values() for settings in examples(section)]
-EXAMPLES += [settings | {"dim": 3, "static_dim": 1} for settings in examples(SECTIONS["vae"])]
+# what stays must stay for longer than the waves of the clips take
+LONG = {"dim": 3, "static_dim": 1, "training": {"steps": 2, "batch_size": 4, "sequence_frames": 60, "select": "last"}}
+EXAMPLES += [SECTIONS["vae"].model_validate(s | LONG).model_dump(mode="json") for s in examples(SECTIONS["vae"])]
 
 
 def clip(n_frames: int, seed: int) -> np.ndarray:

@@ -76,6 +76,30 @@ def test_all_settings_of_an_objective_reach_the_store_and_its_health_stands_in_t
     assert plain["innovation_nats"] is None and plain["innovation_kbit_per_s"] is None
 
 
+def test_a_static_part_is_stored_in_each_frame_as_it_was_known_then(speech, derive):
+    store = derive(speech, entry(stack=2, dim=4, static_dim=1), "split")
+    link, plain = store.handle["lineage"][-1], derive(speech, entry(stack=2, dim=4), "plain").handle["lineage"][-1]
+    assert link["settings"]["static_dim"] == 1 and "static_dim" not in plain["settings"]
+    assert store.handle["causal"] == speech.handle["causal"] and store.dim == 4
+    transform = build_transform(link["settings"] | {"kind": "vae"}, Source(3, 12.5))
+    transform.restore(store.fitted())
+    frames, latents = first(speech)[0], first(store)[0]
+    for n in (1, 5, 20):
+        some, _ = transform.apply(Utterance("t1-0", "t1", "train", frames[: 2 * n], np.zeros(2 * n, np.float32)))
+        np.testing.assert_allclose(some, latents[:n], rtol=1e-4, atol=1e-5)
+    static, stacked = transform.model.static, transform.model.stacked(torch.tensor(frames[None, :66]))
+    with torch.inference_mode():
+        evidence = (static.line(stacked)[0] + static.network(stacked.reshape(33, 2, 3)))[:, 0].numpy()
+    precision, n = float(static.log_precision.detach().exp()), np.arange(1, 34)
+    np.testing.assert_allclose(
+        latents[:, 3], precision * evidence.cumsum(0) / (1 + n * precision), rtol=1e-3, atol=1e-4
+    )
+    health = store.handle["learned"]["validation"]
+    assert health["static_nats"] > 0 and health["static_swap_r2"] <= health["reconstruction_r2"]
+    whole = transform.invert(latents, "t1-0")
+    np.testing.assert_allclose(transform.invert(latents[7:9], "t1-0"), whole[14:18], rtol=1e-4, atol=1e-4)
+
+
 def test_a_decoder_of_its_own_is_kept_and_found_again_without_the_adversary():
     heard = {"kind": "waveform", "decoder": "trained", "adversary": {}}
     made, again = (build_transform(entry(objective={"reconstruction": heard}), Source(3, 12.5)) for _ in range(2))

@@ -187,6 +187,21 @@ def refused(monkeypatch: pytest.MonkeyPatch, step: str, arguments: Any) -> str:
         ),
         (
             "train_model",
+            {
+                **TRAINING,
+                "kind": "vae",
+                "settings": {"dim": 2, "objective": {"reconstruction": {"kind": "mel_metric"}}},
+                "codec": {"kind": "soundstream"},
+            },
+            "folder: missing",
+        ),
+        (
+            "train_model",
+            {**TRAINING, "kind": "vae", "settings": {"dim": 2, "static_dim": 2}},
+            "static_dim: 2 of 2 dimensions stay",
+        ),
+        (
+            "train_model",
             {**TRAINING, "kind": "factorizer", "settings": {"dim": 2, "training": {"batch_size": 0}}},
             "training.batch_size: must be above 0",
         ),

@@ -46,13 +46,15 @@ class FramesReconstruction(nn.Module):
 class MelMetricReconstruction(FramesReconstruction):
     """-ln N(x; x̂, G⁻¹), less its constant: an error counts as much as it moves what is heard.
 
-    Args:
-        others: how G is estimated, which training alone needs.
+    All settings say how G is found (models.vae.mel_metric), before the training. It is given by `weigh`.
     """
 
     listens, health_names = True, ("heard_r2",)
 
-    def __init__(self, **others: Any) -> None:
+    def __init__(
+        self, identity_share: float, sequences: int, probes: int, window_samples: int, hop_samples: int, n_mels: int,
+        floor_db: float,
+    ) -> None:  # fmt: skip
         super().__init__()
 
     def weigh(self, metric: Tensor) -> None:

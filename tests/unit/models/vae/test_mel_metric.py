@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from latentdyn.codecs.sensitivity import MelOfDecoded
+from latentdyn.config.representations.learned import MelMetricReconstruction as MelMetric
 from latentdyn.errors import UserError
 from latentdyn.models.fit import fit_model
 from latentdyn.models.vae.fitting import VAEFitting
 from latentdyn.models.vae.health import measure_health
 from latentdyn.models.vae.mel_metric import mel_metric, what_is_heard
 from latentdyn.models.vae.network import Moments, build_vae
-from latentdyn.models.vae.objectives import Seen
+from latentdyn.models.vae.objectives import Seen, build
 from latentdyn.models.vae.reconstructions import MelMetricReconstruction
 
 from .examples import settings
@@ -43,7 +44,8 @@ def metric_of(share: float) -> torch.Tensor:
 
 
 def weighed(metric: torch.Tensor) -> MelMetricReconstruction:
-    loss = MelMetricReconstruction(identity_share=0.1)
+    given = MelMetric.model_validate(HEARD).model_dump()
+    loss = build({"mel_metric": MelMetricReconstruction}, given)
     loss.weigh(metric)
     return loss
 
@@ -97,9 +99,11 @@ def test_what_nobody_hears_costs_the_floor_alone():
 
 
 def test_the_whole_share_of_the_identity_is_the_plain_squared_error():
+    torch.testing.assert_close(
+        mel_metric(linear, speakers(2), PROBED | {"identity_share": 1.0}, CPU), torch.eye(N, dtype=torch.float64)
+    )
     plain, own = (build_vae(settings(dim=2, objective={"reconstruction": r}), 3) for r in ({"kind": "frames"}, HEARD))
-    own.reconstruction.weigh(mel_metric(lambda x: x, [("a", np.zeros((2, 3), np.float32)), ("b", np.zeros((2, 3), np.float32))],
-                                        PROBED | {"identity_share": 1.0}, CPU))  # fmt: skip
+    own.reconstruction.weigh(torch.eye(3, dtype=torch.float64))
     own.load_state_dict(plain.state_dict() | {k: v for k, v in own.state_dict().items() if k.startswith("health")})
     frames = torch.randn(2, 8, 3, generator=torch.Generator().manual_seed(0))
     losses = [m.loss(m.see(frames, torch.Generator().manual_seed(1)), 0.1) for m in (plain.eval(), own.eval())]
@@ -151,7 +155,7 @@ def fitting_of(encoded, objective, **changes):
 
 def test_a_fitting_hears_the_codecs_decoder_at_frames_of_training_speakers(encoded):
     """Against derivatives by finite differences. The floor is where the quiet tone is."""
-    store, frames = encoded
+    _, frames = encoded
     given = HEARD | {"floor_db": -60.0, "identity_share": 0.1, "probes": 40}
     fitting = fitting_of(encoded, {"reconstruction": given}, stack=2)
     mel = what_is_heard(Codec("cpu"), given, CPU)

@@ -1,5 +1,6 @@
-"""The part of latents that stays: what is known of it, what it costs, where it starts, and what it leaves to the rest."""
+"""The part of latents that stays: what is known of it, what it costs, where it starts, what it leaves to the rest."""
 
+import itertools
 import logging
 
 import numpy as np
@@ -77,7 +78,7 @@ def test_what_each_latent_adds_is_the_cost_of_the_whole_once():
     posterior = part(precision)(x, None)
     first = Normal(torch.zeros(n, 1).double(), torch.ones(n, 1).double())
     steps = [first, *(normal(posterior, t) for t in range(length))]
-    added = sum(kl_divergence(b, a).mean() for a, b in zip(steps, steps[1:], strict=False))
+    added = sum(kl_divergence(b, a).mean() for a, b in itertools.pairwise(steps))
     once = kl_divergence(steps[-1], first).mean()
     assert float(added) == pytest.approx(float(once), rel=0.01)
     assert float(once) == pytest.approx(0.5 * np.log1p(length * precision), rel=0.01)

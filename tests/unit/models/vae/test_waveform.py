@@ -1,6 +1,5 @@
 """A reconstruction that is compared as audio: what counts, which way it pulls, where there is nothing to listen to."""
 
-import numpy as np
 import pytest
 import torch
 from torch.func import functional_call
