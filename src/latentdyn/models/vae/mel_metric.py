@@ -34,10 +34,7 @@ def what_is_heard(codec: Codec, settings: Mapping[str, Any], device: torch.devic
         UserError: the window is too short for so many bands.
     """
     hop, window = settings["hop_samples"], settings["window_samples"]
-    try:
-        mel = LogMel(codec.sample_rate_hz, hop, window, settings["n_mels"], settings["floor_db"])
-    except UserError as error:
-        raise UserError(error.what, _WHERE, "lower n_mels or raise window_samples") from None
+    mel = LogMel(codec.sample_rate_hz, hop, window, settings["n_mels"], settings["floor_db"])
     return MelOfDecoded(codec.decoder_module().requires_grad_(False), mel).to(device)
 
 
