@@ -79,7 +79,7 @@ def replies(kind: str, sheet: Sheet) -> list[Reply]:
     for question in asked().questions.root:
         if question.kinds and kind not in question.kinds:
             continue
-        if all(column in sheet.rows for column in _columns(question, kind)):
+        if all(column in sheet.rows for column in (*_columns(question, kind), *question.beside)):
             told = told or telling(sheet)
             found += _jointly(question, kind, sheet, told) if question.every else _of_rows(question, kind, sheet, told)
     return found

@@ -278,6 +278,13 @@ def test_a_row_is_asked_all_of_several_questions_and_a_no_to_one_of_them_is_a_no
     assert found[0].question == next(g.question for g in criteria().gates.root if g.name == "generation_holds")
 
 
+def test_a_table_that_lacks_the_column_by_which_rows_are_told_apart_is_not_asked():
+    rows = pd.DataFrame({"representation": ["x", "y"], "mode": "sampled", "split": "eval",
+                         **with_bounds("classifier_accuracy", [0.6, 0.9])})  # fmt: skip
+    names = {reply.name for reply in replies("state_generation", Sheet(rows, []))}
+    assert "passes_for_real" in names and "beyond_random_phases" not in names
+
+
 FORMS = {
     "representation": "x",
     "predictor": ["step_natural", "step_principal", "step_again", "level_principal", "skip_principal", "line_1"],
