@@ -5,6 +5,7 @@ of are found by their names in questions.yaml, and what may help by its `cause` 
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from latentdyn.reporting.questions import asked
 
 _NONE = "Nothing was measured that answers a question of this page."
 _OTHERS = "Answers stand below, but none to a question that a conclusion is drawn from."
+_COMPONENT = re.compile(r"_c\d+$")  # ends what is of one component
 _ENOUGH_RUNS = 368  # the fewest of which none may be lost, so that the exact interval ends below one in a hundred
 
 
@@ -66,7 +68,7 @@ def _concluded(topics: Sequence[Topic], certificates: Mapping[str, Sequence[Topi
         Said("How far", " ".join(_far(answered))),
         Said("Free runs", " ".join(_runs(answered))),
         Said("What is heard", " ".join(_heard(answered))),
-        Said("What helps, and what does not", items=told_effects(answered)),
+        *_effects(answered),
     ]
     parts = [part for part in parts if part.text or part.items]
     if not parts:
@@ -263,6 +265,12 @@ def _heard(answered: Mapping[str, Finding]) -> list[str]:
     return said
 
 
+def _effects(answered: Mapping[str, Finding]) -> list[Said]:
+    """What helps and what does not, topic by topic."""
+    told = told_effects(answered)
+    return [Said(topic.head.rstrip("?"), items=told[topic.name]) for topic in asked().topics.root if topic.name in told]
+
+
 def _unknown(topics: Sequence[Topic]) -> list[Said]:
     """The topics of which no question that leads has an answer, and what this run cannot tell at all."""
     known = {topic.name for topic in topics if any(one.kind != "missing" for one in topic.findings)}
@@ -287,7 +295,8 @@ def _checked(certificates: Mapping[str, Sequence[Topic]] | None) -> list[Said]:
     if not rows:
         return [Said("Is the measuring right", "It was not checked beside this page: there are no known answers here.")]
     met = sum(reply.verdict == "yes" for _, reply in rows)
-    names = dict.fromkeys(str(reply.place["diagnostic"]) for _, reply in rows if "diagnostic" in reply.place)
+    named = [str(reply.place["diagnostic"]) for _, reply in rows if "diagnostic" in reply.place]
+    names = dict.fromkeys(_COMPONENT.sub("", name) for name in named)
     told = f" They are of {', '.join(names)}; what else tables show is not checked so." if names else ""
     return [
         Said(

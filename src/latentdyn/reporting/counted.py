@@ -77,11 +77,12 @@ def which(finding: Finding, verdict: Verdict) -> str:
         return ""
     keys = dict.fromkeys(key for _, reply in every for key in reply.place)
     telling = [key for key in keys if len({str(reply.place.get(key)) for _, reply in every}) > 1]
-    if len(mine) <= _NAMED:
-        return "; ".join(name_of(row, telling) for row in mine)
+    names = [name_of(row, telling) for row in mine]
+    if len(mine) <= _NAMED and len(set(names)) == len(names):
+        return "; ".join(names)
     shared = [key for key in telling if len({str(reply.place.get(key)) for _, reply in mine}) == 1]
     common = ", ".join(str(mine[0][1].place.get(key)) for key in shared if isinstance(mine[0][1].place.get(key), str))
-    return f"all of them {common}" if common else ""
+    return f"{'both' if len(mine) == 2 else 'all'} of them {common}" if common else ""
 
 
 def name_of(row: Row, telling: Sequence[str] | None = None) -> str:

@@ -15,17 +15,20 @@ from latentdyn.reporting.questions import Question, effects
 _WORDS: dict[bool, dict[Verdict, str]] = {True: {"yes": "better", "no": "worse"}, False: {"yes": "yes", "no": "no"}}
 
 
-def told_effects(answered: Mapping[str, Finding]) -> list[str]:
-    """A sentence for each cause of which an effect was measured.
+def told_effects(answered: Mapping[str, Finding]) -> dict[str, list[str]]:
+    """By topic, a sentence for each cause of which an effect was measured.
 
     Args:
         answered: findings that have an answer, by name.
     """
-    by_cause: dict[str, list[str]] = {}
+    by_cause: dict[tuple[str, str], list[str]] = {}
     for entry in effects():
         if entry.name in answered:
-            by_cause.setdefault(entry.cause, []).append(_effect(entry, answered[entry.name]))
-    return [f"{_capital(cause)}. {' '.join(told)}" for cause, told in by_cause.items()]
+            by_cause.setdefault((entry.topic, entry.cause), []).append(_effect(entry, answered[entry.name]))
+    by_topic: dict[str, list[str]] = {}
+    for (topic, cause), told in by_cause.items():
+        by_topic.setdefault(topic, []).append(f"{_capital(cause)}. {' '.join(told)}")
+    return by_topic
 
 
 def _effect(entry: Question | Gate, finding: Finding) -> str:
