@@ -29,6 +29,11 @@ class Said:
     text: str = ""
     items: Sequence[str] = ()
 
+    @property
+    def title(self) -> str:
+        """The head as it stands before what follows."""
+        return self.head if self.head.endswith("?") else f"{self.head}."
+
 
 def conclusion(
     topics: Sequence[Topic],
@@ -268,7 +273,7 @@ def _heard(answered: Mapping[str, Finding]) -> list[str]:
 def _effects(answered: Mapping[str, Finding]) -> list[Said]:
     """What helps and what does not, topic by topic."""
     told = told_effects(answered)
-    return [Said(topic.head.rstrip("?"), items=told[topic.name]) for topic in asked().topics.root if topic.name in told]
+    return [Said(topic.head, items=told[topic.name]) for topic in asked().topics.root if topic.name in told]
 
 
 def _unknown(topics: Sequence[Topic]) -> list[Said]:

@@ -40,7 +40,7 @@ def what_holds(
         return ""
     parts = ["\\section*{Conclusion}\n"]
     for said in conclusion(topics, facts=facts, made=made):
-        parts.append(f"\\paragraph{{{latex_text(said.head)}.}} {latex_text(said.text)}\n")
+        parts.append(f"\\paragraph{{{latex_text(said.title)}}} {latex_text(said.text)}\n")
         parts += [_list(latex_text(item) for item in said.items)] if said.items else []
     words = [f"\\textbf{{{latex_text(term.name)}}}: {latex_text(term.says)}" for term in used(topics, notes)]
     parts += ["\\section*{Words}\n", _list(words)] if words else []

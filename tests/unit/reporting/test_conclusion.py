@@ -15,9 +15,9 @@ from latentdyn.reporting.replies import Reply
 from latentdyn.reporting.shares import exact_interval
 
 RATES = {"x": 12.5}
-EFFECTS = ["What makes the difference to free runs", "Do training regimes or score corrections help",
-           "Do steps go in directions that come back, and does memory help",
-           "Does another representation help"]  # fmt: skip
+EFFECTS = ["What makes the difference to free runs?", "Do training regimes or score corrections help?",
+           "Do steps go in directions that come back, and does memory help?",
+           "Does another representation help?"]  # fmt: skip
 HEADS = ["What can be predicted", "How far", "Free runs", "What is heard", *EFFECTS, "What is not known",
          "Is the measuring right"]  # fmt: skip
 RUNS = ("bounded", "energy_kept", "passes_for_real", "beyond_random_phases", "generation_holds")
