@@ -286,7 +286,8 @@ def _compared(
     found = []
     for other in rows:
         if all(other[name] == value or (pd.isna(other[name]) and pd.isna(value)) for name, value in wanted.items()):
-            named = [str(other[name]) for name in question.whatever if name in other] or changed.values()
+            told = [str(other[name]) for name in question.whatever if name in other and not pd.isna(other[name])]
+            named = told if told and "predictor" not in changed else changed.values()
             if bounds := bounds_of(other, column):
                 found.append((bounds, f"{number_of(sheet, other, column)} of {', '.join(named)}"))
     return found

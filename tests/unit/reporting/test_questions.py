@@ -295,6 +295,14 @@ FORMS = {
 }
 
 
+def test_free_runs_stand_beside_frames_with_random_phases():
+    rows = pd.DataFrame({**FORMS, **with_bounds("classifier_accuracy", [0.9, 0.8, 0.7, 0.69, 0.5, 0.7])})
+    rows.loc[5, ["predictor", "regime"]] = ["phase_randomised", None]
+    found = [reply for reply in replies("parametrisation", Sheet(rows, [])) if reply.name == "beyond_random_phases"]
+    assert [reply.verdict for reply in found] == ["no", "no", "undecided", "undecided", "yes"]
+    assert all(reply.asked.endswith("of phase_randomised") for reply in found)
+
+
 def differences(accuracy: list[float]) -> dict[str, list[tuple[str, str, str]]]:
     """What a table of these forms says of what makes the difference, by question."""
     found: dict[str, list[tuple[str, str, str]]] = {}
