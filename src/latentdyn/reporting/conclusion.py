@@ -7,14 +7,15 @@ of are found by their names in questions.yaml, and what may help by its `cause` 
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from latentdyn.reporting.counted import Count, answered_rows, beyond, count, name_of, span, values, which
+from latentdyn.reporting.counted import answered_rows, beyond, count, levels_of, name_of, span, values, which
 from latentdyn.reporting.effects import told_effects
 from latentdyn.reporting.findings import Finding, Topic
 from latentdyn.reporting.questions import asked
 
+_LISTED = 10  # representations that are heard, of which a number is told
 _NONE = "Nothing was measured that answers a question of this page."
 _OTHERS = "Answers stand below, but none to a question that a conclusion is drawn from."
 _COMPONENT = re.compile(r"_c\d+$")  # ends what is of one component
@@ -79,7 +80,7 @@ def _concluded(topics: Sequence[Topic], certificates: Mapping[str, Sequence[Topi
     if not parts:
         any_answer = any(one.kind != "missing" for topic in topics for one in topic.findings)
         return [Said("What is known", _OTHERS if any_answer else _NONE), *_checked(certificates)]
-    return [*parts, *_unknown(topics), *_checked(certificates)]
+    return [*parts, *_unknown(topics), *_checked(certificates, answered)]
 
 
 def _next(answered: Mapping[str, Finding]) -> list[str]:
@@ -102,42 +103,43 @@ def _next(answered: Mapping[str, Finding]) -> list[str]:
             whole = span((100 * value for value in values(rows)), 3)
             control = span((100 * (reply.value - reply.beyond) for _, reply in rows), 2)
             said.append(
-                f"At equal sound{at} it saves {whole} % of the bits, where frames in random order save {control} % (in "
-                f"{n.share(n.yes)}{n.rest})."
+                f"At equal sound{at} the past saves {whole} % of the bits, where frames in random order save {control} "
+                f"% (in {n.share(n.yes)}{n.rest})."
             )
         else:
             said.append("That it saves bits at equal sound, more than frames in random order save, is not shown.")
-    return said + _beside_noise(answered)
+    return said + _direction(answered)
 
 
-def _beside_noise(answered: Mapping[str, Finding]) -> list[str]:
-    """The steps of white noise lead back to the mean, so that their direction is known in part."""
-    if not (finding := answered.get("direction_beyond_noise")):
-        return []
-    n = count(finding)
-    told = (
-        "The direction of the next step is predicted better than that of white noise, whose steps lead back to the mean"
-    )
-    if n.yes:
-        return [f"{told}, in {n.share(n.yes)}{n.rest}."]
-    firm = n.no == n.of
-    said = (
-        f"{told.replace('better', 'no better')}, in {n.share(n.no)}"
-        if firm
-        else f"That {told[0].lower()}{told[1:]}, is not shown{n.rest}"
-    )
-    return [f"{said}. A cosine alone does not tell whether anything is predicted."]
+def _direction(answered: Mapping[str, Finding]) -> list[str]:
+    """The direction of the next step, beside a step to the mean and beside that of white noise."""
+    said = []
+    if finding := answered.get("first_step_beyond_staying"):
+        n, rows = count(finding), answered_rows(finding)
+        mean = span({reply.value - reply.beyond for _, reply in rows})
+        said.append(
+            f"The direction of the next step is predicted better than by a step to the mean in {n.share(n.yes)}"
+            f"{n.rest}: by a cosine of {span(values(rows))} beside {mean}."
+        )
+    if finding := answered.get("direction_beyond_noise"):
+        n = count(finding)
+        what = "It" if said else "The direction of the next step"
+        said.append(
+            f"{what} is predicted better than that of white noise in {n.share(n.yes)}{n.rest}. Steps of frames that "
+            "depend on each other lead back to the mean less than those of noise do, so that this asks for much."
+        )
+    return said
 
 
 def _far(answered: Mapping[str, Finding]) -> list[str]:
     said = []
     if finding := answered.get("forecast_direction_later"):
         reach = _reach(finding)
-        if kept := [step for step in reach.values() if step]:
-            of = Count(len(kept), len(reach) - len(kept), 0, "models")
+        if kept := sorted(step for step in reach.values() if step):
+            told = ", ".join(f"{step} in {kept.count(step)}" for step in dict.fromkeys(kept))
             said.append(
-                f"The direction of forecasts is better than chance up to step {span(kept)}"
-                f"{_duration(finding, max(kept))} in {of.share(of.yes)}{_fading(finding, max(kept))}."
+                f"Of {len(reach)} models, the direction of forecasts is better than chance at every step up to step "
+                f"{told}{_duration(finding, max(kept))}{_fading(finding, max(kept))}."
             )
         else:
             said.append("No forecast is shown to keep a direction better than chance after its first step.")
@@ -146,20 +148,15 @@ def _far(answered: Mapping[str, Finding]) -> list[str]:
         at = span({reply.value + reply.beyond for _, reply in rows if math.isfinite(reply.beyond)} or [math.nan])
         said.append(
             "Over all steps together, a forecast that stays at the mean is off by "
-            f"{at} spreads; forecasts are off by {span(values(rows))}."
+            f"{at} spreads; forecasts of models are off by {span(values(rows), 3)}."
         )
-        named = which(finding, "yes")
-        if n.yes:
-            said.append(f"They come nearer to the truth in {n.share(n.yes)}{f' ({named})' if named else ''}{n.rest}.")
-        else:
-            said.append(f"None is shown to come nearer to the truth{n.rest}.")
+        named = f" ({told})" if (told := which(finding, "yes")) else ""
+        said.append(f"Nearer to the truth than staying there {n.of_which(named)}.")
     if finding := answered.get("forecast_beyond_marginal"):
         n = count(finding)
         said.append(
-            f"At its last step a forecast by draws still tells something in {n.share(n.yes)}{n.rest}; the voice, the "
-            "room or correlations between dimensions may be enough for that."
-            if n.yes
-            else "At its last step no forecast by draws is shown to tell anything."
+            f"At their last step, forecasts by draws beat draws of each dimension by itself in {n.share(n.yes)}"
+            f"{n.rest}; the voice, the room or correlations between dimensions may be enough for that."
         )
     return said
 
@@ -211,62 +208,51 @@ def _runs(answered: Mapping[str, Finding]) -> list[str]:
             f"mean as any training frame. Too many runs do in {n.no or 'none'}."
         )
         if whole > n.yes:
-            told = f"in {n.yes} of these, and in no other" if n.yes else "in none of these"
-            said.append(f"That fewer than one in a hundred would is shown {told}: it takes {_ENOUGH_RUNS} runs.")
+            said.append(
+                f"To show that fewer than one in a hundred would takes {_ENOUGH_RUNS} runs; it is shown in "
+                f"{n.share(n.yes)}."
+            )
     if finding := answered.get("energy_kept"):
-        n = count(finding)
-        said.append(f"They keep the energy of the data, within a tenth of it, in {n.share(n.yes)}{n.rest}.")
+        n, lost = count(finding), values(answered_rows(finding, "no"))
+        far = f"; where it is lost, they have {span(lost)} times as much" if lost else ""
+        said.append(f"They keep the energy of the data, within a tenth of it, in {n.share(n.yes)}{n.rest}{far}.")
     if finding := answered.get("passes_for_real"):
-        n, rows = count(finding), answered_rows(finding, "yes")
-        best = min(rows, key=lambda row: row[1].value, default=None)
-        told = f", at best {best[1].value:.2f} of the times ({best[1].row})" if best else ""
+        n, rows = count(finding), answered_rows(finding)
+        best = min(rows, key=lambda row: row[1].value)[1]
         said.append(
-            f"A simple classifier tells them from real speech less often than three times in four in {n.share(n.yes)}"
-            f"{n.rest}{told}.{_controls(finding)}"
+            "A simple classifier, which is right half of the time by chance, tells them from real speech less often "
+            f"than three times in four in {n.share(n.yes)}{n.rest}; least often, {best.value:.2f} of the times, in "
+            f"{best.row}."
         )
     if finding := answered.get("beyond_random_phases"):
-        n = count(finding)
-        said.append(f"They are harder to tell than frames with random phases in {n.share(n.yes)}{n.rest}.")
+        n, rows = count(finding), answered_rows(finding)
+        best = min(rows, key=lambda row: row[1].value)[1]
+        said.append(
+            f"Beside frames of the same representation with random phases, they are easier to tell in {n.share(n.no)}, "
+            f"harder in {n.yes or 'none'}, undecided in {n.undecided or 'none'}; at best {best.value:.2f} beside "
+            f"{best.value + best.beyond:.2f}."
+        )
     if finding := answered.get("generation_holds"):
         n = count(finding)
-        both = "That few runs leave the data behind and that the classifier errs so often"
-        if n.yes:
-            said.append(f"{both} holds in {n.share(n.yes)}{n.rest}.")
-        else:
-            open_ = f", and {n.undecided} {'is' if n.undecided == 1 else 'are'} open" if n.undecided else ""
-            said.append(f"{both} is shown together for none: {n.no} fail{open_}.")
+        open_ = f", {n.undecided} {'is' if n.undecided == 1 else 'are'} undecided" if n.undecided else ""
+        said.append(
+            f"Both, that few runs leave the data behind and that the classifier errs so often, is shown in "
+            f"{n.share(n.yes)}: {n.no} fail in one{open_}."
+        )
     return said
-
-
-def _controls(finding: Finding) -> str:
-    """The numbers of a finding's controls, each kind's lowest and highest."""
-    by_name: dict[str, list[float]] = {}
-    for _, reply in finding.controls:
-        by_name.setdefault(str(reply.place.get("control", "")), []).append(reply.value)
-    told = ", ".join(f"{name} {span(mine)}" for name, mine in by_name.items())
-    return f" Controls, for comparison: {told}." if told else ""
 
 
 def _heard(answered: Mapping[str, Finding]) -> list[str]:
     said = []
     if finding := answered.get("heard"):
-        n, rows = count(finding), answered_rows(finding)
-        named = which(finding, "yes")
-        said.append(
-            f"Decoded latents sound well (PESQ above 2) in {n.share(n.yes)}{f' ({named})' if named else ''}; PESQ is "
-            f"{span(values(rows))}."
-        )
+        n, rows = count(finding), sorted(answered_rows(finding), key=lambda row: -row[1].value)
+        told = ", ".join(f"{name_of(row, ['representation'])} {row[1].value:.2f}" for row in rows[:_LISTED])
+        said.append(f"Decoded true frames sound well (PESQ above 2) in {n.share(n.yes)}. PESQ: {told}.")
     if finding := answered.get("runs_sound_like_frames"):
-        n = count(finding)
-        if n.yes:
-            said.append(f"Decoded free runs sound as natural as true frames in {n.share(n.yes)}{n.rest}.")
-        elif n.no == n.of:
-            worse = span(-value for value in beyond(answered_rows(finding)) or [math.nan])
-            said.append(
-                f"Decoded free runs sound less natural than true frames, by {worse} DNSMOS (in {n.share(n.no)})."
-            )
-        else:
-            said.append("That decoded free runs sound as natural as true frames is not shown.")
+        n, rows = count(finding), answered_rows(finding)
+        less = span([-value for value in beyond(rows)] or [math.nan])
+        far = f"; they have {span(levels)} DNSMOS, {less} less than these" if (levels := levels_of(rows)) else ""
+        said.append(f"Decoded free runs sound as natural as decoded true frames in {n.share(n.yes)}{n.rest}{far}.")
     return said
 
 
@@ -285,26 +271,38 @@ def _unknown(topics: Sequence[Topic]) -> list[Said]:
     return [
         Said(
             "What is not known",
-            f"{told}Intervals tell about other speakers of this corpus, not about other speech. A no is one of the "
+            f"{told}Intervals tell about other speakers of this corpus, not about other speech, nor about other "
+            "trainings. Of a hundred rows without any effect, about five are decided by chance. A no is one of the "
             "models that were fitted here: other models may do better.",
         )
     ]
 
 
-def _checked(certificates: Mapping[str, Sequence[Topic]] | None) -> list[Said]:
-    """Whether the measuring met what is known, and what was checked; nothing where that is told elsewhere."""
+def _checked(certificates: Mapping[str, Sequence[Topic]] | None, answered: Collection[str] = ()) -> list[Said]:
+    """Whether the measuring met what is known, and what was checked; nothing where that is told elsewhere.
+
+    Args:
+        answered: the names of questions that a conclusion is drawn from.
+    """
     if certificates is None:
         return []
     every = [one for topics in certificates.values() for topic in topics for one in topic.findings]
     rows = [row for one in every if one.name == "calibrated" for row in answered_rows(one)]
     if not rows:
         return [Said("Is the measuring right", "It was not checked beside this page: there are no known answers here.")]
+    leading = [q for q in asked().questions.root if q.name in answered and q.column and (q.leads or q.cause)]
+    columns = dict.fromkeys(q.column.split("_over_")[0].removeprefix("d_") for q in leading if q.is_ != "told")
     met = sum(reply.verdict == "yes" for _, reply in rows)
+    how = Counter(str(reply.place["agrees"]) for _, reply in rows if reply.verdict == "yes" and "agrees" in reply.place)
+    told = f" ({', '.join(f'{n} by {word}' for word, n in how.items())})" if how else ""
     named = [str(reply.place["diagnostic"]) for _, reply in rows if "diagnostic" in reply.place]
-    names = dict.fromkeys(_COMPONENT.sub("", name) for name in named)
-    told = f" They are of {', '.join(names)}; what else tables show is not checked so." if names else ""
+    names = list(dict.fromkeys(_COMPONENT.sub("", name) for name in named))
+    known = f" They are of {', '.join(names)}." if names else ""
+    unchecked = [column for column in columns if not any(column.startswith(n) or n.startswith(column) for n in names)]
+    rest = f" Not checked so, of what is concluded from above: {', '.join(unchecked)}." if names and unchecked else ""
     return [
         Said(
-            "Is the measuring right", f"Of {len(rows)} checks against exact values, {met} came out as they must.{told}"
+            "Is the measuring right",
+            f"Of {len(rows)} checks against exact values, {met} came out as they must{told}.{known}{rest}",
         )
     ]

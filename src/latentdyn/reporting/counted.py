@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from latentdyn.reporting.bounds import Verdict
 from latentdyn.reporting.findings import Finding, Row
 
-_NAMED = 3  # rows that are named one by one
+_NAMED = 6  # rows that are named one by one
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,15 @@ class Count:
         if n == self.of:
             return f"both {self.noun}" if n == 2 else f"all {n} {self.noun}"
         return f"{n or 'none'} of {self.of} {self.noun}"
+
+    def of_which(self, named: str) -> str:
+        """How many rows are nearer to something, with their names, and how many are not."""
+        told = f"{'is' if self.yes == 1 or self.of == 1 else 'are'} {self.share(self.yes)}{named}"
+        if self.no:
+            told += f"; {self.no} {'is' if self.no == 1 else 'are'} farther off"
+        return told + (
+            f"; {self.undecided} {'is' if self.undecided == 1 else 'are'} undecided" if self.undecided else ""
+        )
 
     @property
     def rest(self) -> str:
@@ -55,6 +64,11 @@ def count(finding: Finding) -> Count:
 def beyond(rows: Sequence[Row]) -> list[float]:
     """How far rows are on the side of a yes from what they are compared with, where that is known."""
     return [reply.beyond for _, reply in rows if math.isfinite(reply.beyond)]
+
+
+def levels_of(rows: Sequence[Row]) -> list[float]:
+    """What rows come to, where that is told."""
+    return [reply.level for _, reply in rows if math.isfinite(reply.level)]
 
 
 def values(rows: Sequence[Row]) -> list[float]:

@@ -7,7 +7,7 @@ they are worse than these; where they stand beside a threshold, a no is no more 
 from collections.abc import Mapping, Sequence
 
 from latentdyn.reporting.bounds import Verdict
-from latentdyn.reporting.counted import answered_rows, beyond, count, span, values, which
+from latentdyn.reporting.counted import answered_rows, beyond, count, levels_of, span, values, which
 from latentdyn.reporting.criteria import Gate
 from latentdyn.reporting.findings import Finding
 from latentdyn.reporting.questions import Question, effects
@@ -42,7 +42,7 @@ def _effect(entry: Question | Gate, finding: Finding) -> str:
         of = n.share(how_many) if not parts else f"{how_many}"
         named, size = which(finding, verdict), _size(entry, finding, verdict)
         told = f"{_WORDS[entry.of_difference][verdict]} in {of}{f' ({named})' if named else ''}"
-        parts.append(f"{told}, by {size}" if size else told)
+        parts.append(f"{told}, by {size}{_level(finding, verdict)}" if size else told)
     if n.undecided:
         parts.append(f"{n.undecided} undecided" if parts else f"undecided in {n.share(n.undecided)}")
     numbers = values(answered_rows(finding))
@@ -57,6 +57,12 @@ def _size(entry: Question | Gate, finding: Finding, verdict: Verdict) -> str:
     side = 1 if verdict == "yes" else -1
     told = entry.size and far and (verdict == "yes" or entry.of_difference)
     return entry.size.format(span(side * value for value in far)) if told else ""
+
+
+def _level(finding: Finding, verdict: Verdict) -> str:
+    """What the rows of an answer come to, after a comma; "" where that is not told."""
+    levels = levels_of(answered_rows(finding, verdict))
+    return f", to {span(levels, 3)}" if levels else ""
 
 
 def _capital(text: str) -> str:

@@ -22,12 +22,14 @@ class Effect(Entry):
     """What the answers to an entry say of something that may help; all "" of entries that ask of nothing like it.
 
     cause: what may help. effect: in what. size: how far rows are from what they are compared with, in words with {} for
-    the numbers. values: the same of the values of all rows. but: what a reader must know beside the answer.
+    the numbers. level: the column of what rows come to, where it is not that of the answer. values: in words with {},
+    the numbers of all rows. but: what a reader must know beside the answer.
     """
 
     cause: str = ""
     effect: str = ""
     size: str = ""
+    level: str = ""
     values: str = ""
     but: str = ""
 

@@ -18,8 +18,8 @@ QUESTIONS = Path(__file__).with_suffix(".yaml")
 # the columns that say what a row is of
 PLACES = ("process", "representation", "predictor", "seed", "by", "a", "b", "metric", "diagnostic", "split", "slice",
           "k", "mode", "step", "sigma", "clusters", "correction", "variant", "forecast", "n_steps", "langevin_steps",
-          "target", "linear_skip", "target_axes", "regime", "gate")  # fmt: skip
-FACTS = ("origin", "role", "objective", "agrees")  # further columns by which rows are chosen
+          "target", "linear_skip", "target_axes", "regime", "gate", "agrees")  # fmt: skip
+FACTS = ("origin", "role", "objective")  # further columns by which rows are chosen
 
 
 class Topic(Entry):

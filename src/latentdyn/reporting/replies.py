@@ -36,7 +36,7 @@ class Reply:
     says what the row is of, but for what the question fixes; empty if it is of the whole table. seeds: how many
     trainings the row is the mean of; None where that is not told. name: of the question, or of a gate that says what
     helps. beyond: how far the value is on the side of a yes from what it is compared with, the least of several; NaN
-    where nothing is.
+    where nothing is. level: what the row comes to, where the value is a difference or stands beside another row's.
     """
 
     question: str
@@ -54,6 +54,7 @@ class Reply:
     seeds: int | None = None
     name: str = ""
     beyond: float = math.nan
+    level: float = math.nan
 
     def of(self, bounds: Bounds | None) -> "Reply":
         """The same, of this number."""
@@ -202,13 +203,21 @@ def _reply(
     asked_for = f"asked: {question.is_} {' and '.join(text for _, text in others)}" + (f"; {shown}" if shown else "")
     verdicts = {verdict_of(question.is_, mine, other) for other, _ in others}
     verdict = verdicts.pop() if len(verdicts) == 1 else "undecided"
-    return replace(reply, verdict=verdict, asked=asked_for if mine else "", beyond=_beyond(question, reply, others))
+    beyond, level = _beyond(question, reply, others), _level(question, reply, row)
+    return replace(reply, verdict=verdict, asked=asked_for if mine else "", beyond=beyond, level=level)
+
+
+def _level(question: Question, reply: Reply, row: Mapping[str, Any]) -> float:
+    """What a row comes to: its value beside another row's, or what stands in the column that the question names."""
+    if question.level:
+        return float(row[question.level]) if question.level in row and not pd.isna(row[question.level]) else math.nan
+    return reply.value if question.beside else math.nan
 
 
 def _beyond(question: Question, reply: Reply, others: Sequence[tuple[Bounds, str]]) -> float:
     """How far a value is on the side of a yes from what it is compared with."""
     side = {"above": 1.0, "below": -1.0}.get(question.is_, math.nan)
-    return min(side * (reply.value - other.value) for other, _ in others)
+    return min((side * (reply.value - other.value) for other, _ in others), key=abs)
 
 
 def _jointly(question: Question, kind: str, sheet: Sheet, told: Sequence[str]) -> Iterator[Reply]:
@@ -237,6 +246,7 @@ def _jointly(question: Question, kind: str, sheet: Sheet, told: Sequence[str]) -
             low=math.nan,
             high=math.nan,
             beyond=math.nan,
+            level=math.nan,
         )
 
 

@@ -65,7 +65,7 @@ def steps(*models: str) -> list[Reply]:
 
 def every(verdict: Verdict) -> dict[str, Sequence[Verdict | Reply]]:
     """A run in which two models answer every question of a conclusion alike."""
-    names = ("more_than_unordered_frames", "direction_beyond_noise", "past_saves_bits",
+    names = ("more_than_unordered_frames", "first_step_beyond_staying", "direction_beyond_noise", "past_saves_bits",
              "forecast_beyond_staying", "forecast_beyond_marginal",
              *RUNS, *HEARD, *(entry.name for entry in effects()))  # fmt: skip
     letter = verdict[0] * 3
@@ -79,14 +79,15 @@ def test_of_a_run_where_all_holds_nothing_fails():
         "The past tells more about the next frame than frames in random order do: in both models, by 0.5 (p0) to "
         "0.5 (p1) nats a frame."
     )
-    assert "At equal sound and 12.5 Hz it saves" in found["What can be predicted"]
+    assert "At equal sound and 12.5 Hz the past saves" in found["What can be predicted"]
+    assert "in both models: by a cosine of 0 beside -0.5." in found["What can be predicted"]
     assert (
-        "better than chance up to step 4 (320 ms at most) in both models, by a cosine of 0.1 at step 2"
-        in found["How far"]
+        "Of 2 models, the direction of forecasts is better than chance at every step up to step 4 in 2 (320 ms at "
+        "most), by a cosine of 0.1 at step 2" in found["How far"]
     )
-    assert "stays at the mean is off by 0.5 spreads; forecasts are off by 0." in found["How far"]
-    assert "They come nearer to the truth in both models." in found["How far"]
-    assert "errs so often holds in both models." in found["Free runs"]
+    assert "stays at the mean is off by 0.5 spreads; forecasts of models are off by 0." in found["How far"]
+    assert "Nearer to the truth than staying there are both models." in found["How far"]
+    assert "errs so often, is shown in both models: 0 fail in one." in found["Free runs"]
     assert "(PESQ above 2) in both models" in found["What is heard"]
     for word in ("worse in", "no in", "undecided in"):
         assert word not in effect(**every("yes"))
@@ -102,17 +103,18 @@ def test_of_a_run_where_all_fails_nothing_is_said_to_hold():
     assert found["What can be predicted"] == (
         "The past tells no more about the next frame than frames in random order do, in both models. That it saves "
         "bits at equal sound, more than frames in random order save, is not shown. The direction of the next step is "
-        "predicted no better than that of white noise, whose steps lead back to the mean, in both models. A cosine "
-        "alone does not tell whether anything is predicted."
+        "predicted better than by a step to the mean in none of 2 models: by a cosine of 0 beside -0.5. It is "
+        "predicted better than that of white noise in none of 2 models. Steps of frames that depend on each other lead "
+        "back to the mean less than those of noise do, so that this asks for much."
     )
     assert found["How far"].startswith(
         "No forecast is shown to keep a direction better than chance after its first step."
     )
-    assert "None is shown to come nearer to the truth." in found["How far"]
-    assert found["How far"].endswith("At its last step no forecast by draws is shown to tell anything.")
+    assert "Nearer to the truth than staying there are none of 2 models; 2 are farther off." in found["How far"]
+    assert "beat draws of each dimension by itself in none of 2 models; the voice" in found["How far"]
     assert "less often than three times in four in none of 2 models" in found["Free runs"]
-    assert "is shown together for none: 2 fail." in found["Free runs"]
-    assert "sound less natural than true frames, by -0.5 DNSMOS" in found["What is heard"]
+    assert "is shown in none of 2 models: 2 fail in one." in found["Free runs"]
+    assert found["What is heard"].endswith("as natural as decoded true frames in none of 2 models.")
     assert not any(word in effect(**every("no")) for word in ("better in", "yes in", "undecided in"))
     assert effect(**every("no")).count("in both models") == len(effects())
 
@@ -123,7 +125,7 @@ def test_of_a_run_where_nothing_is_decided_nothing_is_said_to_hold_or_to_fail():
     assert found["What can be predicted"].startswith(
         "That the past tells more about the next frame than frames in random order do is not shown."
     )
-    assert "is shown together for none: 0 fail, and 2 are open." in found["Free runs"]
+    assert "is shown in none of 2 models: 0 fail in one, 2 are undecided." in found["Free runs"]
     assert effect(**every("undecided")).count("undecided in both models") == len(effects())
 
 
@@ -145,20 +147,19 @@ def test_what_was_not_measured_is_named():
 
 def test_a_forecast_reaches_as_far_as_every_step_before_does():
     told = said(forecast_direction_later=steps("yyuy", "ynyy", "uyyy"))["How far"]
-    assert (
-        "up to step 2 to 3 (240 ms at most) in 2 of 3 models, by a cosine of 0.1 at step 2 and 0.1 at step 3." in told
-    )
+    assert told.startswith("Of 3 models, the direction")
+    assert "up to step 2 in 1, 3 in 1 (240 ms at most), by a cosine of 0.1 at step 2 and 0.1 at step 3." in told
 
 
 @pytest.mark.parametrize(
     ("values", "verdicts", "words"),
     [
-        ((0.0, 0.0), ("undecided", "undecided"), ["In both models no", "runs do in none.", "shown in none of these"]),
+        ((0.0, 0.0), ("undecided", "undecided"), ["In both models no", "runs do in none.", "it is shown in none of 2"]),
         ((0.0, 0.5), ("yes", "no"), ["In 1 of 2 models no", "Too many runs do in 1."]),
         (
             (0.0, 0.0),
             ("yes", "undecided"),
-            ["In both models no", "runs do in none.", "shown in 1 of these, and in no other"],
+            ["In both models no", "runs do in none.", "it is shown in 1 of 2"],
         ),
         ((0.5, math.inf), ("no", "no"), ["In none of 2 models no", "Too many runs do in 2."]),
     ],
@@ -194,15 +195,15 @@ def test_a_no_beside_a_threshold_is_no_harm():
 
 
 def test_what_many_rows_have_in_common_is_told_if_others_do_not_have_it():
-    rows = [reply("regime_helps", "yes", i, 0.0, variant="a") for i in range(4)]
+    many = [reply("regime_helps", "yes", i, 0.0, variant="a") for i in range(7)]
+    rows = many[:4]
     others = [reply("regime_helps", "no", i, 0.0, variant=letter) for i, letter in enumerate("bc")]
-    assert "better in 4 of 6 rows (all of them a), by 0.5 spreads; worse in 2 (p0, b; p1, c)" in effect(
+    assert "better in 4 of 6 rows (p0, a; p1, a; p2, a; p3, a), by 0.5 spreads; worse in 2 (p0, b; p1, c)" in effect(
         regime_helps=[*rows, *others]
     )
-    mixed = [reply("regime_helps", "yes", i, 0.0) for i in range(4)] + [
-        reply("regime_helps", "no", i, 0.0) for i in range(4)
-    ]
-    assert "better in 4 of 8 rows, by" in effect(regime_helps=mixed)
+    assert "better in 7 of 8 rows (all of them a), by" in effect(regime_helps=[*many, others[0]])
+    mixed = [reply("regime_helps", word, i, 0.0) for word in ("yes", "no") for i in range(7)]
+    assert "better in 7 of 14 rows, by" in effect(regime_helps=mixed)
 
 
 def test_effects_of_one_cause_stand_together_whether_questions_or_gates_ask_of_them():
@@ -214,14 +215,27 @@ def test_effects_of_one_cause_stand_together_whether_questions_or_gates_ask_of_t
     )
 
 
-def test_controls_stand_beside_the_classifier():
-    topic = topics(passes_for_real=[reply("passes_for_real", "yes", 0, 0.63, "x, skip")])[0]
-    controls = [("t", replace(reply("passes_for_real", "no", 0, value, control=name), verdict=None))
-                for name, value in (("half", 0.4), ("half", 0.5), ("phase_randomised", 0.7))]  # fmt: skip
-    found = [replace(topic, findings=[replace(topic.findings[0], controls=controls)])]
-    told = {part.head: part.text for part in conclusion(found, {})}["Free runs"]
-    assert "at best 0.63 of the times (x, skip)" in told
-    assert told.endswith("Controls, for comparison: half 0.4 to 0.5, phase_randomised 0.7.")
+def test_the_best_free_runs_stand_beside_their_own_control():
+    runs = {name: [reply(name, verdict, i, value, f"x, p{i}", beyond)
+                   for i, (verdict, value, beyond) in enumerate((("undecided", 0.63, 0.07), ("no", 0.9, -0.2)))]
+            for name in ("passes_for_real", "beyond_random_phases")}  # fmt: skip
+    told = said(**runs)["Free runs"]
+    assert "least often, 0.63 of the times, in x, p0." in told
+    assert "easier to tell in 1 of 2 models, harder in none, undecided in 1; at best 0.63 beside 0.70." in told
+
+
+def test_the_energy_that_is_lost_is_told():
+    rows = [
+        reply("energy_kept", "yes", 0, 1.0),
+        reply("energy_kept", "no", 1, 43.5),
+        reply("energy_kept", "no", 2, 0.5),
+    ]
+    assert said(energy_kept=rows)["Free runs"].endswith("(2 no); where it is lost, they have 0.5 to 44 times as much.")
+
+
+def test_what_effects_come_to_stands_beside_their_size():
+    rows = [replace(reply("regime_helps", "yes", i, -0.1), level=level) for i, level in enumerate((0.839, 0.9462))]
+    assert "better in both models, by 0.5 spreads, to 0.839 to 0.946 (some" in effect(regime_helps=rows)
 
 
 def test_what_was_measured_comes_first():
@@ -236,12 +250,17 @@ def test_what_was_measured_comes_first():
 
 def test_how_many_known_values_were_found_is_told():
     known = topics(
-        calibrated=[reply("calibrated", word, i, 1.0, diagnostic="dnll") for i, word in enumerate(("yes", "no", "yes"))]
+        calibrated=[
+            reply("calibrated", word, i, 1.0, diagnostic="dnll", agrees=("interval", "no", "2 %")[i])
+            for i, word in enumerate(("yes", "no", "yes"))
+        ]
     )
     parts = {part.head: part.text for part in conclusion([], {"calibration": known})}
-    assert parts["Is the measuring right"] == (
-        "Of 3 checks against exact values, 2 came out as they must. They are of dnll; what else tables show is not "
-        "checked so."
+    told = "Of 3 checks against exact values, 2 came out as they must (1 by interval, 1 by 2 %). They are of dnll."
+    assert parts["Is the measuring right"] == told
+    rows = topics(bounded=["yes"], regime_helps_next=["yes"], passes_for_real=["no"], memory_helps=["no"])
+    assert conclusion(rows, {"calibration": known})[-1].text == (
+        f"{told} Not checked so, of what is concluded from above: unbounded, classifier_accuracy."
     )
     assert conclusion([], {})[-1].text.startswith("It was not checked")
 

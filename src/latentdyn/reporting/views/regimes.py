@@ -27,7 +27,7 @@ _VALUES = {
     **{metric: (metric, "D") for metric in ("skill", "divergence_horizon")},
     **{f"{metric}_D_sampled": (metric, "D_sampled") for metric in ("dnll", "state_error_normalised")},
 }
-_DIFFERENCES = ("dnll_D", "cosine_D", "state_error_normalised_D", "dnll_A")
+_DIFFERENCES = ("dnll_D", "cosine_D", "state_error_normalised_D", "dnll_A", "state_error_normalised_D_sampled")
 _PUBLISHED = {
     **{column: _VALUES[column] for column in ("dnll_A", "cosine_A", "magnitude_ratio_A", "dnll_D", "cosine_D")},
     "shrinkage": ("shrinkage", "D"),

@@ -455,7 +455,10 @@ def test_a_page_begins_with_what_all_answers_come_to_whatever_was_measured():
     labels = rows_of(of_kind("phones", representation=["x"], phone_information=1.0, phone_information_permuted=0.5))
     for shown, words in (
         ([bounded], "In the one model no free run left the data behind"),
-        ([stored()], "whose steps lead back to the mean, in 1 of 2 models (1 no)."),
+        (
+            [stored()],
+            "The direction of the next step is predicted better than that of white noise in 1 of 2 models (1 no).",
+        ),
         ([labels], "Answers stand below, but none to a question that a conclusion is drawn from."),
         ([], "Nothing was measured that answers a question of this page."),
     ):
