@@ -330,6 +330,15 @@ STATE_INFORMATION = Metric("state_information", "nats/frame", decimals=3, better
     "frames are in random order within utterances.")
 STATE_INFORMATION_WHOLE = Metric("state_information_whole", "nats/frame", decimals=3, better="neither",
     sentence="What a frame tells about the reference's frame so many later, by a straight line: voice and room too.")
+STATE_INFORMATION_MDN = Metric("state_information_mdn", "nats/frame", decimals=3, better="higher",
+    sentence="What a frame tells about the reference's frame so many later, by a mixture density network about the "
+    "line, less what it tells if frames are in random order within utterances.")
+STATE_INFORMATION_MDN_WHOLE = Metric("state_information_mdn_whole", "nats/frame", decimals=3, better="neither",
+    sentence="What a frame tells about the reference's frame so many later, by a mixture density network about the "
+    "line: voice and room too.")
+STATE_INFORMATION_MDN_OVER_LINE = Metric("state_information_mdn_over_line", "nats/frame", decimals=3, better="neither",
+    sentence="What a frame tells about the reference's frame so many later by a mixture density network, less what it "
+    "tells by a straight line; both less what frames in random order tell.")
 RECONSTRUCTION = Metric("reconstruction", "1", decimals=3, better="higher",
     sentence="Share of the variance of the reference's frames that is there again when true frames are mapped back.")
 
@@ -493,6 +502,9 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
     "learned": (
         DECODED_SKILL, DECODED_NLL, STATE_INFORMATION, STATE_INFORMATION_WHOLE, RECONSTRUCTION, RATE_KBIT_PER_S,
         RATE_MEMORYLESS, RATE_SHUFFLED, RATE_SAVED, RATE_SAVED_SHUFFLED, DIM, FRAME_RATE_HZ, SPEAKERS, NONFINITE,
+    ),
+    "state_information": (
+        STATE_INFORMATION_MDN, STATE_INFORMATION_MDN_WHOLE, STATE_INFORMATION_MDN_OVER_LINE,
     ),
     "factorizer": (
         INNOVATION_NATS, INNOVATION_KBIT_PER_S, INNOVATION_RATE, INNOVATION_EFFICIENCY, SWAP_RATIO, CLAMPED_SIGMAS,

@@ -60,7 +60,8 @@ class GaussianStep:
         skill = 1 - float(np.trace(self.frame_residual)) / float(np.trace(self.frame))
         yield Answer("decoded_skill", h, skill, "1 - tr P / tr S, P of x_t+h given the window")
         told = self.information(h).value
-        yield Answer("state_information_whole", h, told, "½ ln(det S / det P), P of x_t+h given the window")
+        for metric in ("state_information_whole", "state_information_mdn_whole"):
+            yield Answer(metric, h, told, "½ ln(det S / det P), P of x_t+h given the window")
 
     def _cosine(self, generator: np.random.Generator) -> tuple[float, float]:
         noise_factor = np.linalg.cholesky(self.residual)

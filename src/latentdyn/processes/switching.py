@@ -67,6 +67,13 @@ class Switching:
             Answer("dnll", 1, nll - diagonal, "NLL - ½ Σ ln(2πe G_ii), Monte Carlo", error),
             Answer("dnll_full", 1, nll - full, "NLL - ½ ln det(2πe G), Monte Carlo", error),
             Answer("r2_delta", 1, explained, "tr((Ā - I) S (Ā - I)ᵀ) / tr G"),
+            Answer(
+                "state_information_mdn_whole",
+                1,
+                0.5 * self.dim * math.log(variance) - nll,
+                "(D/2) ln(2πe v) - NLL, Monte Carlo",
+                error,
+            ),
         ]
 
     def _information(self) -> tuple[float, float]:

@@ -134,6 +134,7 @@ def test_frames_of_a_split_are_counted_as_the_diagnostics_count_them():
 def test_the_config_knows_which_exact_values_a_process_has(kind: str):
     (section,) = (section for section in kinds_of(Process) if kind_of(section) == kind)
     answers = process_of(kind).answers([1, 2])
+    assert section.exact_information == any(answer.metric == "state_information_mdn_whole" for answer in answers)
     assert section.exact_clusters == any(answer.metric == "variance_ratio" for answer in answers)
     assert section.exact_at_all_horizons == any(answer.horizon == 2 for answer in answers)
 

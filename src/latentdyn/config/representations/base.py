@@ -144,6 +144,7 @@ class Process(RepresentationKind):
     exact_at_all_horizons: ClassVar[bool] = False  # exact values of predictors are known at every k, not at k = 1 alone
     exact_clusters: ClassVar[bool] = False  # an exact value of clusters of contexts is known, at k = 1
     exact_geometry: ClassVar[bool] = False  # exact values are known of what is measured without a predictor
+    exact_information: ClassVar[bool] = False  # it is known what a window of frames tells of the next one
 
     @property
     def exact_readouts(self) -> bool:

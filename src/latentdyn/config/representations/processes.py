@@ -14,6 +14,7 @@ class VAR(Process):
 
     exact_at_all_horizons = True
     exact_geometry = True
+    exact_information = True
 
     kind: Literal["var"]
     radius: float = Field(
@@ -87,6 +88,8 @@ class VMFSteps(Process):
 class Switching(Process):
     """Several linear systems, one of which is drawn at every frame."""
 
+    exact_information = True
+
     kind: Literal["switching"]
     n_regimes: int = Field(2, ge=2, le=10_000, description="how many, equally likely")
     radius: Annotated[float, Field(gt=0, lt=1)] = Field(0.9, description="spectral radius of each")
@@ -98,6 +101,7 @@ class StateSpace(Process):
 
     exact_at_all_horizons = True
     exact_geometry = True
+    exact_information = True
 
     kind: Literal["state_space"]
     state_dim: int = Field(4, ge=1, le=10_000, description="dimensions of the state")

@@ -10,6 +10,7 @@ from latentdyn.config.measurements.clusters import Clustering
 from latentdyn.config.measurements.factorizer import FactorizerHealth
 from latentdyn.config.measurements.lagged import Evaluation
 from latentdyn.config.measurements.learned import Learned
+from latentdyn.config.measurements.state_information import StateInformation
 from latentdyn.config.mistakes import alike
 from latentdyn.config.representations import Process
 from latentdyn.config.representations.factorizer import Factorizer
@@ -64,6 +65,9 @@ class CalibrationTable(TableKind):
     judged: Annotated[list[Name], AfterValidator(no_duplicates)] = Field(
         [], description="processes that are judged in their own frames, as the section `learned` says"
     )
+    state_information: Annotated[list[Name], AfterValidator(no_duplicates)] = Field(
+        [], description="processes of whose own frames a network tells, too, as the section `state_information` says"
+    )
     readouts: Annotated[list[Name], AfterValidator(no_duplicates)] = Field(
         [], description="processes whose slow features and canonical correlations are measured"
     )
@@ -79,7 +83,7 @@ class CalibrationTable(TableKind):
     )
 
     def rows(self, config: "Root") -> list[str]:
-        alone = [*self.geometry, *self.judged, *self.readouts]
+        alone = [*self.geometry, *self.judged, *self.state_information, *self.readouts]
         return list(dict.fromkeys([*self.predictors, *self.keys, *alone, *self.factorizers]))
 
     def check(self, where: str, config: "Root") -> None:
@@ -94,6 +98,14 @@ class CalibrationTable(TableKind):
                 self._check_window(
                     f"{where}.{key}", config, name, f"the section {section.section}", config.section(section)
                 )
+        for name in self.state_information:
+            if not self._process(f"{where}.state_information", config, name).exact_information:
+                raise ValueError(
+                    f"{where}.state_information: it is not known exactly what frames of '{name}' tell of later ones"
+                )
+            self._check_window(
+                f"{where}.state_information", config, name, "the section learned", config.section(Learned)
+            )
         for name in self.readouts:
             if not self._process(f"{where}.readouts", config, name).exact_readouts:
                 raise ValueError(
@@ -171,6 +183,8 @@ class CalibrationTable(TableKind):
         clusters = [clustering.of(config, corpus, r, key, 0) for r, keys in self.keys.items() for key in keys]
         shapes = [config.section(Geometry).of(config, corpus, r, r, 0) for r in self.geometry]
         judged = [config.section(Learned).of(config, corpus, r, r, 0, r) for r in self.judged]
+        section = config.section(StateInformation)
+        judged += [section.of(config, corpus, r, r, 0, r) for r in self.state_information]
         directions = [config.section(Readouts).of(config, corpus, r, r, 0) for r in self.readouts]
         health = config.section(FactorizerHealth)
         states = [health.of(config, corpus, own, own, 0, process) for process, own in self.factorizers.items()]

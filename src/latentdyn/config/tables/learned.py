@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 from latentdyn.config.measurements import Measurement
 from latentdyn.config.measurements.learned import Learned
 from latentdyn.config.measurements.perception import DecoderTolerance
+from latentdyn.config.measurements.state_information import StateInformation
 from latentdyn.config.tables.base import RowsTable, undefined, unheard_rows
 from latentdyn.config.tables.geometry import Geometry
 from latentdyn.config.values import Name, no_duplicates
@@ -26,10 +27,11 @@ class LearnedTable(RowsTable):
         description="the first row, in whose frames all others are scored: frames of the codec, or these pooled or "
         "stacked to the frame rate of the rows"
     )
-    groups: Annotated[list[Literal["perception"]], AfterValidator(no_duplicates)] = Field(
+    groups: Annotated[list[Literal["perception", "state_information"]], AfterValidator(no_duplicates)] = Field(
         [],
         description="`perception`: PESQ of what is decoded, by the section `decoder_tolerance`; it needs an optional "
-        "package (docs/perception.md)",
+        "package (docs/perception.md). `state_information`: by a network, too, by the section of that name; some CPU "
+        "minutes a row",
     )
 
     def rows(self, config: "Root") -> list[str]:
@@ -50,8 +52,15 @@ class LearnedTable(RowsTable):
         rows, unheard = self.rows(config), unheard_rows(config, self.rows(config))
         judged = [config.section(Learned).of(config, corpus, row, row, 0, self.reference) for row in rows]
         shapes = [config.section(Geometry).of(config, corpus, row, row, 0) for row in rows]
+        seen = rows if "state_information" in self.groups else []
+        by_network = [config.section(StateInformation).of(config, corpus, r, r, 0, self.reference) for r in seen]
         heard = [row for row in rows if row not in unheard] if "perception" in self.groups else []
-        return judged + shapes + [config.section(DecoderTolerance).of(config, corpus, row, row, 0) for row in heard]
+        return (
+            judged
+            + shapes
+            + by_network
+            + [config.section(DecoderTolerance).of(config, corpus, row, row, 0) for row in heard]
+        )
 
     def plan(self, config: "Root", corpus: str) -> dict[str, Any]:
         unheard, window = unheard_rows(config, self.rows(config)), config.section(Learned).window_frames

@@ -39,6 +39,7 @@ _BOUNDS = ("ci_low", "ci_high")
 _CLUSTERED = ("variance_ratio",)  # measured with keys, not with predictors
 _SHAPES = [metric.name for metric in MEASURED["geometry"]]  # measured with nothing
 _JUDGED = {"decoded_skill": "exact", "state_information_whole": "window"}  # in the process's own frames: which mode
+_BY_MDN = {"state_information_mdn_whole": "window"}  # the same by a network
 _FACTORED = ("innovation_nats", "frame_nll", "next_frame_information")  # measured with a factorizer
 _DIRECTIONS = tuple(f"{metric.name}_c" for metric in MEASURED["readouts"])  # the i-th slow feature, ...
 _OF_LIKELIHOODS = ("nll", "dnll", "dnll_full", "context_gain", "level_gain")
@@ -82,6 +83,11 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         notes.append(
             "`decoded_skill` and `state_information_whole` are what tables of learned representations judge by. Here "
             "the process is judged in its own frames, by the best straight line from a window; k is the horizon."
+        )
+    if table["state_information"]:
+        notes.append(
+            "`state_information_mdn_whole` is what a mixture density network finds that reads the window. It learns a "
+            "density from finite data, so it is expected a little below what is exact."
         )
     if table["readouts"]:
         notes.append(
@@ -202,6 +208,13 @@ def _measurements(
             here = measured.where(measurement="learned", representation=name, horizon=answer.horizon, mode=mode)
             if not here.records.empty:  # else it is not measured at this k
                 yield "a line of the window", _of_record(here, answer.metric, name)
+        return
+    if answer.metric in _BY_MDN:
+        if name in table["state_information"]:
+            found = measured.where(measurement="state_information", representation=name, horizon=answer.horizon)
+            here = found.where(mode=_BY_MDN[answer.metric])
+            if not here.records.empty:  # else it is not measured at this k
+                yield "a network of the window", _of_record(here, answer.metric, name)
         return
     if answer.metric in _FACTORED:
         if (own := table["factorizers"].get(name)) is not None:

@@ -23,6 +23,9 @@ from latentdyn.metrics import (
     RECONSTRUCTION,
     SPEAKERS,
     STATE_INFORMATION,
+    STATE_INFORMATION_MDN,
+    STATE_INFORMATION_MDN_OVER_LINE,
+    STATE_INFORMATION_MDN_WHOLE,
     STATE_INFORMATION_WHOLE,
     Metric,
 )
@@ -38,6 +41,7 @@ _WAYS = ["exact", "approximate", "line"]  # modes of what is mapped back
 _STATES = {"": "frame", "_window": "window", "_cca": "cca"}  # ends of columns, and the modes of their records
 # kinds that nothing trains
 _CONTROLS = ("pca", "random_projection", "cca", "sfa", "leaky", "stacked", "random_gru", "canonical_state")
+_BY_MDN = (STATE_INFORMATION_MDN, STATE_INFORMATION_MDN_WHOLE, STATE_INFORMATION_MDN_OVER_LINE)
 _BOUNDS = ("ci_low", "ci_high")
 _OBJECTIVES = (
     "`objective`: what gradient descent fitted a row to, beside few nats a frame. `frames`: to rebuild frames, nothing "
@@ -108,6 +112,8 @@ def learned_rows(
         values = {**_judged(mine, ceiling, row), **_shape(measured, name)}
         if "perception" in table["groups"]:
             values |= _heard(measured, name, plan)
+        if "state_information" in table["groups"]:
+            values |= _by_mdn(measured, name)
         rows.append(row | {name: value for _, given in values.values() for name, value in given.items()})
         columns |= {column: metric for column, (metric, _) in values.items()}
     for row in rows:
@@ -133,29 +139,47 @@ def _judged(mine: Measurements, ceiling: Measurements, row: dict[str, Any]) -> _
             found[f"{metric.name}_{h}"] = metric, _with_bounds(here, metric, f"{metric.name}_{h}")
             column = f"{metric.name}_to_reference_{h}"
             found[column] = metric, _difference(here, there, metric, column)
-    told = mine.where(mode=list(_STATES.values())).records
-    for j in sorted(told["horizon"].dropna().unique()):
-        for end, mode in _STATES.items():
-            for metric in (STATE_INFORMATION, STATE_INFORMATION_WHOLE):
-                column = f"{metric.name}{end}_{j}"
-                found[column] = metric, _with_bounds(mine.where(mode=mode, horizon=j), metric, column)
+    found |= _told(mine, _STATES, (STATE_INFORMATION, STATE_INFORMATION_WHOLE))
     found[RECONSTRUCTION.name] = RECONSTRUCTION, _with_bounds(back, RECONSTRUCTION, RECONSTRUCTION.name)
     noisy = mine.where(mode="noisy")
     found |= {m.name: (m, _with_bounds(noisy, m, m.name)) for m in (RATE_KBIT_PER_S, RATE_SAVED, RATE_SAVED_SHUFFLED)}
     return found
 
 
+def _told(mine: Measurements, states: dict[str, str], metrics: tuple[Metric, ...]) -> _Columns:
+    """What states tell, a column for each horizon, state and metric."""
+    found: _Columns = {}
+    for j in sorted(mine.where(mode=list(states.values())).records["horizon"].dropna().unique()):
+        for end, mode in states.items():
+            for metric in metrics:
+                column = f"{metric.name}{end}_{j}"
+                found[column] = metric, _with_bounds(mine.where(mode=mode, horizon=j), metric, column)
+    return found
+
+
+def _by_mdn(measured: Measurements, name: str) -> _Columns:
+    """What states tell by a network."""
+    mine = measured.where(measurement="state_information", representation=name, split="eval")
+    if mine.records.empty:
+        raise unmeasured({"representation": name, "measurement": "state_information", "split": "eval"})
+    return _told(mine, {end: mode for end, mode in _STATES.items() if mode != "cca"}, _BY_MDN)
+
+
 def _over_controls(measured: Measurements, row: dict[str, Any], rows: list[dict[str, Any]]) -> _Columns:
     """What a row that is no control has more than controls of equal dimension: at the first horizon, and in PESQ."""
     found: _Columns = {}
-    judged = measured.where(measurement="learned", split="eval")
+    judged = measured.where(measurement=["learned", "state_information"], split="eval")
     if row["role"] != "judged":
         return found
     for other in rows:
         if other["role"] != "control" or other["dim"] != row["dim"]:
             continue
-        for metric, modes in ((DECODED_SKILL, _WAYS), (STATE_INFORMATION, [_STATES[""]])):
+        for metric, modes in (
+            (DECODED_SKILL, _WAYS), (STATE_INFORMATION, [_STATES[""]]), (STATE_INFORMATION_MDN, [_STATES[""]])
+        ):  # fmt: skip
             here, there = (judged.where(representation=r["representation"], mode=modes) for r in (row, other))
+            if metric.name not in set(here.records["metric"]):
+                continue
             first = here.records.loc[here.records["metric"] == metric.name, "horizon"].min()
             column = f"{metric.name}_over_{other['kind']}"
             sides = (here.where(horizon=first), there.where(horizon=first))
@@ -215,8 +239,11 @@ def _first(columns: dict[str, Metric], metric: Metric) -> str:
 
 def _for_people(columns: dict[str, Metric], rows: pd.DataFrame) -> list[str]:
     """Skill at two horizons, information at two, what is left of frames, and what filters buy."""
-    skill, told = _places(columns, DECODED_SKILL), _places(columns, STATE_INFORMATION)
-    chosen = [*skill[:1], *skill[2:3], *told[:1], *told[3:4], RECONSTRUCTION.name, PESQ.name,
+    skill, told = _places(columns, DECODED_SKILL), []
+    for metric in (STATE_INFORMATION, STATE_INFORMATION_MDN, STATE_INFORMATION_MDN_OVER_LINE):
+        of_metric = _places(columns, metric)
+        told += [*of_metric[:1], *of_metric[3:4]]
+    chosen = [*skill[:1], *skill[2:3], *told, RECONSTRUCTION.name, PESQ.name,
               RATE_KBIT_PER_S.name, PREDICTIVE_INFORMATION.name, EFFECTIVE_RANK.name]  # fmt: skip
     return [name for name in chosen if name in rows]
 
@@ -260,6 +287,14 @@ def _notes(
         "Smoothing buys it, so it must not rank rows: `leaky` and `random_gru` show how much. `effective_rank` says in "
         "how many directions frames vary; it is near 1 where a representation has collapsed.",
     ]
+    if _places(columns, STATE_INFORMATION_MDN):
+        notes.append(
+            "`state_information_mdn_j`: the same by a mixture density network about that line, and "
+            "`.._over_line_j` what it is above the line's on the same frames. A network must learn what it tells. What "
+            "it misses makes the estimate too small; it can be below the line's, since validation speakers choose the "
+            "weights. What it misses of frames in random order makes it too large. Intervals do not hold the chance of "
+            "training. `_whole` is too large where no constant mixture of as many components is the law of frames."
+        )
     if PESQ.name in columns and plan["unheard"]:
         broken = "; ".join(f"`{name}` (its link `{link}`)" for name, link in plan["unheard"].items())
         notes.append(f"`pesq` is blank where a link has no inverse, so that nothing can be decoded: {broken}.")

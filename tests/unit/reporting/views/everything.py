@@ -44,9 +44,9 @@ def table_of(kind: str) -> dict[str, Any]:
     }  # fmt: skip
     if kind == "calibration":
         return {**table, "predictors": {"r": "p"}, "keys": {}, "geometry": [], "judged": [], "readouts": [],
-                "factorizers": {}}  # fmt: skip
+                "state_information": [], "factorizers": {}}  # fmt: skip
     if kind == "learned":
-        return {**table, "reference": "r"}
+        return {**table, "reference": "r", "groups": ["perception", "state_information"]}
     if kind in ("paired", "regimes"):  # a pair is two
         return {**table, "predictors": ["p", "q"]}
     return table
@@ -99,6 +99,7 @@ def everything(value: float = 0.5, regime: str = "teacher_forced") -> Measuremen
     measured += [
         ("r", "learned", {"mode": mode, "horizon": 1}) for mode in ("exact", "frame", "window", "cca", "noisy")
     ]
+    measured += [("r", "state_information", {"mode": mode, "horizon": 1}) for mode in ("frame", "window")]
     measured += [
         ("r", "decoder_tolerance", place) for place in ({"mode": "noisy", "sigma": 0.0}, {"mode": "reconstruction"})
     ]

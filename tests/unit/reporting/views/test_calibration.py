@@ -31,6 +31,7 @@ TABLE = {
     "keys": {},
     "geometry": [],
     "judged": [],
+    "state_information": [],
     "readouts": [],
     "factorizers": {},
     "horizons": [1],
@@ -242,6 +243,18 @@ def test_a_judged_process_has_a_row_for_its_skill_and_for_what_its_window_tells(
     assert "`decoded_skill`" in sheet.notes[-1]
 
 
+def test_what_a_network_tells_of_a_process_is_a_row_of_its_own(handmade):
+    process = settings_of("representations", "switching", dim=3)
+    exact = {a.metric: a.value for a in build_process(process).answers([1])}["state_information_mdn_whole"]
+    place = {"representation": "x", "predictor": "x", "measurement": "state_information"}
+    handmade.add({"state_information_mdn_whole": 0.99 * exact}, mode="window", **place)
+    handmade.add({"state_information_mdn_whole": 0.5 * exact}, mode="frame", **place)
+    sheet = tabulate(handmade.measured, {"x": process}, predictors={}, state_information=["x"])
+    rows = sheet.rows[["by", "diagnostic", "k", "agrees"]].values.tolist()
+    assert rows == [["a network of the window", "state_information_mdn_whole", 1, "2 %"]]
+    assert "expected a little below what is exact" in sheet.notes[-1]
+
+
 # ------------------------------------------------------------------------------ slow features, correlations
 
 
@@ -335,7 +348,7 @@ PROCESSES = {
     "mixture": settings_of("representations", "scale_mixture", dim=2),
 }
 DRAWN_TABLE = {"predictors": dict.fromkeys(PROCESSES, "p"), "keys": {},
-               "geometry": [], "judged": [], "readouts": [], "factorizers": {},
+               "geometry": [], "judged": [], "state_information": [], "readouts": [], "factorizers": {},
                "horizons": [1], "seeds": [0], "tolerance": 0.02}  # fmt: skip
 PLAN = {"corpus": "c", "rows": list(PROCESSES), "processes": PROCESSES}
 NATS = ["dnll", "dnll_full", "context_gain", "level_gain"]
