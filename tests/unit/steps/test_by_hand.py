@@ -290,6 +290,7 @@ def test_a_table_of_splits_with_an_unknown_split_is_refused(tmp_path: Path):
 def test_what_a_rule_passes_goes_through_as_it_is(kind: type[MeasurementKind]):
     config = merged("soundstream")
     others = {"clusters": ("pca", None), "corrections": ("vmf", "score"), "learned": ("vmf", "soundstream")}
+    others["state_information"] = others["learned"]
     by, variant = others.get(kind.measurement, ("vmf", None))
     section = config.section(kind)
     settings = section.settings(config, by, variant)

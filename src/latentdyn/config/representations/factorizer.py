@@ -1,8 +1,8 @@
 """The factorizer: a predictable state and an innovation, trained together (seed 002 §3 to §5, seed 000 §4 and §7)."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, PositiveFloat, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.networks import GRUNetwork, MLPNetwork, NetworkKind
@@ -73,6 +73,28 @@ class Reconstructor(Strict):
     learned_sigma: bool = Field(False, description="one deviation for each principal axis is trained, from `sigma` on")
 
 
+class Rollout(Strict):
+    """Own forecasts of the state, several steps long, rebuilt as frames and compared with true ones (seed 002 §5)."""
+
+    weight: float = Field(1.0, gt=0, le=1e6, description="what they count, beside a nat of the reconstruction")
+    horizon: int = Field(
+        8, ge=1, le=1000, description="steps of a rollout in the end; the mean over all of them counts"
+    )
+    first_horizon: int = Field(1, ge=1, le=1000, description="steps of a rollout at first")
+    grow_steps: int = Field(
+        1000, ge=0, le=1_000_000_000, description="updates until rollouts have `horizon` steps; 0: from the beginning"
+    )
+    innovation: Literal["mean", "sample"] = Field(
+        "mean", description="what frames are rebuilt from, beside the state: the prior's mean, or a draw of the prior"
+    )
+
+    @model_validator(mode="after")
+    def _grows(self) -> "Rollout":
+        if self.first_horizon > self.horizon:
+            raise ValueError("first_horizon must be at most horizon")
+        return self
+
+
 class Dynamics(Strict):
     """A model of the next state. It is always trained; the weight says what is asked of the state."""
 
@@ -84,6 +106,14 @@ class Dynamics(Strict):
     )
     window_frames: int = Field(1, ge=1, le=1000, description="states that are read, the newest one included")
     network: Network = Field(MLPNetwork(kind="mlp", width=64, layers=1), description="beside a line from the newest")
+    rollout: Rollout | None = Field(
+        None, description="own forecasts, several steps long, rebuilt as frames; null: none"
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without rollouts, settings are written as before there were any: models of then are still of now."""
+        return {name: value for name, value in written(self).items() if name != "rollout" or value is not None}
 
 
 class Future(Strict):
@@ -173,8 +203,8 @@ class Factorizer(LearnedRepresentation):
             self._check_dimensions(source.dim)
         if self.training.sequence_frames < (reach := self._reach):
             raise ValueError(
-                f"training.sequence_frames: {self.training.sequence_frames} frames are too few for dynamics and "
-                f"future, which take {reach} in a row"
+                f"training.sequence_frames: {self.training.sequence_frames} frames are too few for dynamics (and its "
+                f"rollout) and future, which take {reach} in a row"
             )
         length = self.window_frames + self.training.sequence_frames
         if source.frames is not None and source.frames < length:
@@ -195,7 +225,8 @@ class Factorizer(LearnedRepresentation):
     def _reach(self) -> int:
         """Frames in a row that it takes."""
         ahead = self.future.horizons[-1] if self.future.weight else 0
-        return 1 + max(self.dynamics.window_frames, ahead)
+        rolled = 1 if self.dynamics.rollout is None else self.dynamics.rollout.horizon
+        return max(self.dynamics.window_frames + rolled, 1 + ahead)
 
     def _check_dimensions(self, source_dim: int) -> None:
         if self.dim > (numbers := self.window_frames * source_dim):

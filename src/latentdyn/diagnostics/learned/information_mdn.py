@@ -61,15 +61,14 @@ class MDNSettings:
 
 def state_information_mdn(
     pair: Pair, horizons: Sequence[int], settings: MDNSettings, *,
-    ridges: Sequence[float], max_frames: int, resamples: int, seed_names: tuple[object, ...],
+    window: bool, ridges: Sequence[float], max_frames: int, resamples: int, seed_names: tuple[object, ...],
 ) -> BySpeaker:  # fmt: skip
     """The information at every horizon: less that of shuffled states, as it is, and the first less that by a line.
-
-    Of the state (mode `frame`), and of W frames of the reference (`window`), on the same frames.
 
     Intervals are over eval speakers, not over trainings.
 
     Args:
+        window: beside the state (mode `frame`), tell it of W frames of the reference (`window`), a ceiling of states.
         max_frames: of the eval speakers; more are subsampled.
 
     Raises:
@@ -102,7 +101,7 @@ def state_information_mdn(
 
     nothing = [_mean_alone(pair.reference.white[rows.train + h]) for h in horizons]
     marginal = told(lambda at: np.empty((len(at), 1, 0)), nothing, "nothing")
-    for mode, state in _states(pair).items():
+    for mode, state in _states(pair, window).items():
         true, still = of_state(state, mode), of_state(_at(state, order), f"{mode}, shuffled")
         for h, (_, alone), (line, mdn), (line_still, mdn_still) in zip(horizons, marginal, true, still, strict=True):
             where = {"split": "eval", "slice": "all", "horizon": h, "mode": mode}
@@ -209,11 +208,10 @@ def _mean_alone(frames: np.ndarray) -> Line:
     return Line(np.empty((0, frames.shape[1])), frames.mean(axis=0), covariance)
 
 
-def _states(pair: Pair) -> dict[str, Contexts]:
-    return {
-        "frame": lambda rows: pair.own.white[rows][:, None],
-        "window": lambda rows: pair.reference.white[pair.ahead_of(rows, range(1 - pair.window_frames, 1))],
-    }
+def _states(pair: Pair, window: bool) -> dict[str, Contexts]:
+    steps = range(1 - pair.window_frames, 1)
+    found: dict[str, Contexts] = {"frame": lambda rows: pair.own.white[rows][:, None]}
+    return found | ({"window": lambda rows: pair.reference.white[pair.ahead_of(rows, steps)]} if window else {})
 
 
 def _at(state: Contexts, order: np.ndarray) -> Contexts:

@@ -41,6 +41,20 @@ class Dynamics(nn.Module):
         forecasts: Tensor = self.line(states[:, w - 1 : -1]) + beside
         return forecasts
 
+    def rolled(self, states: Tensor, steps: int) -> Tensor:
+        """Forecasts (B, T - W - H + 1, H, d) that go on from themselves for H steps.
+
+        Row i follows the W states of (B, T, d) from i on, and no later ones.
+        """
+        w = self.window_frames
+        windows = states.unfold(1, w, 1).transpose(2, 3)[:, : states.shape[1] - w - steps + 1]
+        found = []
+        for _ in range(steps):
+            beside = self.beside(windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
+            found.append(self.line(windows[:, :, -1]) + beside)
+            windows = torch.cat([windows[:, :, 1:], found[-1][:, :, None]], dim=2)
+        return torch.stack(found, dim=2)
+
     def cost(self, states: Tensor) -> Tensor:
         """The mean over a batch, in nats a state."""
         truth = states[:, self.window_frames :]

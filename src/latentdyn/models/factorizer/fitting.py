@@ -78,14 +78,14 @@ class Bound(SequenceObjective):
         seed_names: tuple[object, ...],
     ) -> None:  # fmt: skip
         settings = model.settings
-        self.warmup, self.whole = settings["innovation"]["beta_warmup_steps"], whole
+        self.whole = whole
         names = [name for name in ("dynamics", "future") if settings[name]["weight"]]
+        names += ["dynamics.rollout"] if model.rollout else []
         weights = f"the weight of {' and '.join(names)}" if names else ""
         super().__init__(model, sequences, looked_at, settings["training"]["batch_size"], seed_names, weights)
 
     def loss_of(self, seen: Seen, step: int | None) -> Tensor:
-        done = 1.0 if step is None else min(1.0, (step + 1) / max(self.warmup, 1))
-        return self.model.loss(seen, done)
+        return self.model.loss(seen, step)
 
     def look_after(self) -> None:
         self._whiten()

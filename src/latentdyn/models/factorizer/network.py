@@ -5,6 +5,7 @@ are mapped to it once, when training is over. No part depends on that map.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -74,6 +75,7 @@ class Factorizer(RepresentationModel):
         _check_size("innovation.dim", r, source_dim, "a frame")
         self.source_dim, self.dim, self.settings = source_dim, dim, settings
         self.strict = settings["timing"] == "strict"
+        self.rollout: dict[str, Any] | None = settings["dynamics"].get("rollout")
         of_frames = {"centre": (source_dim,), "axes": (source_dim, source_dim), "scale": (), "window_nll": (),
                      "window_information": ()}  # fmt: skip
         for name, shape in of_frames.items():
@@ -84,7 +86,8 @@ class Factorizer(RepresentationModel):
         self.encoder = StateEncoder(source_dim, dim, settings["window_frames"], settings["encoder"])
         self.innovation = Innovation(source_dim, dim, r, innovation["prior"], network)
         self.reconstructor = Reconstructor(source_dim, dim, r, network=network, **settings["reconstructor"])
-        self.dynamics = Dynamics(dim, **{k: v for k, v in settings["dynamics"].items() if k != "weight"})
+        of_loss = ("weight", "rollout")
+        self.dynamics = Dynamics(dim, **{k: v for k, v in settings["dynamics"].items() if k not in of_loss})
         self.future = FutureHeads(source_dim, dim, settings["future"]["horizons"], settings["future"]["network"])
 
     def set_frames(self, frames: Frames) -> None:
@@ -137,11 +140,16 @@ class Factorizer(RepresentationModel):
         deviations = self.deviations(frames)
         states = self.encoder(deviations)
         mine = states[:, first - 1 : -1] if self.strict else states[:, first:]
-        return see(self.innovation, self.settings["innovation"], deviations[:, first:], mine, noise)
+        seen = see(self.innovation, self.settings["innovation"], deviations[:, first:], mine, noise)
+        if self.rollout is not None and self.rollout["innovation"] == "sample":
+            seen = replace(seen, noise=torch.randn(seen.drawn.shape, generator=noise, device=frames.device))
+        return seen
 
-    def loss(self, seen: Seen, share: float) -> Tensor:
-        """The loss in nats of a frame over its D numbers; `share` of the innovation's cost counts."""
+    def loss(self, seen: Seen, step: int | None) -> Tensor:
+        """The loss in nats of a frame over its D numbers, at a step of the training; None: after every warm-up."""
         weight, ahead = self.settings["dynamics"]["weight"], self.settings["future"]["weight"]
+        warmup = self.settings["innovation"]["beta_warmup_steps"]
+        share = 1.0 if step is None else min(1.0, (step + 1) / max(warmup, 1))
         loss = self.reconstructor.nll(seen.frames, self.reconstructor(seen.states, seen.used)).mean()
         loss = loss + share * innovation_cost(seen, self.settings["innovation"])
         forecasts = self.dynamics.cost(seen.states.detach())
@@ -150,7 +158,29 @@ class Factorizer(RepresentationModel):
             loss = loss + weight * self.dynamics.cost(seen.states)
         if ahead:
             loss = loss + ahead * self.future.cost(seen.states, seen.frames)
+        if self.rollout is not None:
+            error = self.rolled_errors(seen, rolled_steps(self.rollout, step))
+            loss = loss + self.rollout["weight"] * 0.5 * error.square().sum(3).mean()
         return loss / self.source_dim
+
+    def rolled_errors(self, seen: Seen, steps: int) -> Tensor:
+        """Frames less those that rollouts of so many steps are rebuilt as, (B, T - W - H + 1, H, D) in deviations."""
+        states = self.dynamics.rolled(seen.states, steps)
+        starts, flat = states.shape[1], states.flatten(0, 1)
+        prior = self.innovation.prior(flat)
+        places = torch.arange(starts, device=flat.device)[:, None] + torch.arange(steps, device=flat.device)
+        places = places + self.dynamics.window_frames
+        used = prior.mean
+        if seen.noise is not None:
+            used = used + (0.5 * prior.log_variance).exp() * seen.noise[:, places].flatten(0, 1)
+        return seen.frames[:, places] - self.reconstructor(flat, used).unflatten(0, states.shape[:2])
+
+
+def rolled_steps(rollout: dict[str, Any], step: int | None) -> int:
+    """Steps of a rollout at a step of the training; None: in the end."""
+    first, last, grow = rollout["first_horizon"], rollout["horizon"], rollout["grow_steps"]
+    share = 1.0 if step is None or not grow else min(1.0, step / grow)
+    return first + int(share * (last - first))
 
 
 def build_factorizer(settings: dict[str, Any], source_dim: int) -> Factorizer:

@@ -1,6 +1,6 @@
 """What a factorizer is trained for, of a batch that it has seen.
 
-    L = E_q[-ln N(x_t; g(z_t, u_t), σ²)] + β KL(q ‖ p) + dynamics + future        nats a frame
+    L = E_q[-ln N(x_t; g(z_t, u_t), σ²)] + β KL(q ‖ p) + dynamics + future + rollout        nats a frame
 
 At β = 1 the first two terms bound the NLL of a frame given those before it (Kingma & Welling 2014), if the state is
 read off those alone (timing `strict`).
@@ -21,7 +21,8 @@ class Seen:
 
     frames: (B, T, D), in principal axes and deviations. states: (B, T, d), those of these frames, as the encoder gives
     them. posterior, prior: of the innovation. drawn: (B, T, r), of the posterior. redrawn: the same, of the prior.
-    used: what frames are rebuilt from while training: `drawn`, but `redrawn` where a setting says so.
+    used: what frames are rebuilt from while training: `drawn`, but `redrawn` where a setting says so. noise: (B, T, r)
+    standard normals, of the innovation that a rollout's frame at each place has; None where it has the mean.
     """
 
     frames: Tensor
@@ -31,6 +32,7 @@ class Seen:
     drawn: Tensor
     redrawn: Tensor
     used: Tensor
+    noise: Tensor | None = None
 
 
 def see(

@@ -18,7 +18,8 @@ EVERYTHING: dict[str, Any] = {
     "innovation": {"prior": "conditional", "beta_warmup_steps": 15, "free_nats": 0.5, "balance": 0.8,
                    "stop_gradient": True, "prior_sample_prob": 0.2, "channel_dropout": 0.2},
     "reconstructor": {"form": "additive", "learned_sigma": True},
-    "dynamics": {"window_frames": 2, "network": NARROW},
+    "dynamics": {"window_frames": 2, "network": NARROW,
+                 "rollout": {"horizon": 3, "grow_steps": 10, "innovation": "sample"}},
     "future": {"weight": 0.5, "horizons": [1, 3], "network": NARROW},
 }  # fmt: skip
 
