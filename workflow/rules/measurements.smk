@@ -2,7 +2,8 @@
 # their kinds, and there is one rule for each: measure_lagged, measure_transfer, measure_injection, measure_corrections,
 # measure_free_runs, measure_clusters, measure_decoder_tolerance, measure_rate_quality, measure_exp3b_synthetic,
 # measure_perceptual_rollouts, measure_free_listening, measure_robustness, measure_readouts, measure_phones,
-# measure_archetypes, measure_learned, measure_two_stage, measure_factorizer, measure_state_generation. A kind says which models it
+# measure_archetypes, measure_learned, measure_two_stage, measure_factorizer, measure_state_generation,
+# measure_state_information. A kind says which models it
 # reads, how its files are named, and whether it wants a GPU.
 for kind in CONFIG.measurement_kinds():
 

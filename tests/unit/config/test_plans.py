@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from latentdyn.config import Config, load_config
+from latentdyn.config.measurements.state_information import StateInformation
 
 from .examples import ARM, ARMS, CORRECTED, GATED, SMALL, TRADEOFF, edited, refusal
 
@@ -178,6 +179,8 @@ def test_a_calibration_is_measured_as_its_mappings_say():
     assert measured(config, "exact", "clusters") == [("cycle", "axes", 0), ("cycle", "pool", 0)]
     config = load_config(edited("tables.exact.judged", ["var"]))
     assert measured(config, "exact", "learned") == [("var", "var", 0)]
+    config = load_config(edited("tables.exact.state_information", ["var"]))
+    assert measured(config, "exact", "state_information") == [("var", "var", 0)]
     config = load_config(edited("tables.exact.readouts", ["var"]))
     assert measured(config, "exact", "readouts") == [("var", "var", 0)]
 
@@ -284,6 +287,21 @@ def test_the_code_that_solves_a_line_counts_for_the_predictors_that_start_from_o
     assert fitted_by(linear_skip="fixed") == ["latentdyn.predictors.mdn", "latentdyn.predictors.linear_gaussian"]
 
 
+def test_a_network_is_asked_of_states_where_a_table_says_so_and_lines_are_measured_as_without_it():
+    values = edited("representations.narrow", {"kind": "pca", "source": "logmel", "dim": 8})
+    table = {"kind": "learned", "corpora": ["speech"], "reference": "logmel", "representations": ["narrow"]}
+    values["tables"] = {"plain": table, "more": {**table, "groups": ["state_information"]}}
+    config = load_config(values)
+    assert measured(config, "more", "state_information") == [("logmel", "logmel", 0), ("narrow", "narrow", 0)]
+    assert measured(config, "more", "learned") == measured(config, "plain", "learned")
+    own = config.section(StateInformation)
+    given = own.settings(config, "narrow", "logmel")
+    assert given["ridges"] == config.learned.ridges and given["window_frames"] == config.learned.window_frames
+    assert given.keys() - own.model_dump().keys() == {
+        "ridges", "window_frames", "information_horizons", "max_frames", "bootstrap_resamples"
+    }  # fmt: skip
+
+
 def test_a_judged_table_begins_with_its_reference_and_hears_what_leads_back():
     values = edited("representations.states", {"kind": "random_gru", "source": "logmel", "dim": 3})
     values["representations"]["narrow"] = {"kind": "pca", "source": "logmel", "dim": 8}
@@ -297,6 +315,7 @@ def test_a_judged_table_begins_with_its_reference_and_hears_what_leads_back():
     assert measured(config, "judged", "decoder_tolerance") == [(r, r, 0) for r in rows[:2]]
     files = {(m.metrics, m.sums, m.variant) for m in config.tables["judged"].measurements(config, "speech")}
     assert ("learned_logmel.json", "learned_logmel_speakers.parquet", "logmel") in files
+    assert not measured(config, "judged", "state_information")
     plan = config.tables["judged"].plan(config, "speech")
     assert plan["unheard"] == {"states": "random_gru"} and plan["window_frames"] == config.learned.window_frames
 

@@ -903,12 +903,33 @@ def judged(**changes: Any) -> dict[str, Any]:
         ({"reference": "narrow"}, r"reference: 'narrow' is no frames of the codec.*\(its link pca\)"),
         ({"reference": "other"}, r"reference: 'narrow' and 'other' are not made of one encoder"),
         ({"reference": "slow"}, r"reference: 'slow' has 6\.25 frames a second, and 'narrow' 12\.5"),
-        ({"groups": ["sound"]}, r"tables\.judged\.groups\.0: .*perception"),
+        ({"groups": ["sound"]}, r"tables\.judged\.groups\.0: .*perception.*state_information"),
     ],
 )
 def test_what_cannot_be_judged_in_the_frames_of_a_reference_is_refused(changes: dict[str, Any], message: str):
     load_config(judged())
     assert re.search(message, refusal(judged(**changes)))
+
+
+def test_a_network_of_states_needs_speakers_who_choose_its_weights_and_a_clamp_that_holds_its_beginning():
+    values = judged(groups=["state_information"])
+    load_config(values)
+    assert re.search(
+        r"log_sigma_min must be below 0 and log_sigma_max above it",
+        refusal(values | {"state_information": {"log_sigma_min": 0.5}}),
+    )
+    values["corpora"]["speech"]["splits"] = {"validation": 0.0, "eval": 0.2}
+    values |= {"learned": {"ridges": [0.01]}}
+    assert re.search(r"tables\.judged.* its speakers choose the weights of each mixture", refusal(values))
+    values["tables"]["judged"]["groups"] = []
+    load_config(values)
+
+
+def test_only_processes_whose_information_is_known_are_asked_what_a_network_sees():
+    assert re.search(
+        r"exact\.state_information: it is not known exactly what frames of 'cycle' tell",
+        refusal(edited("tables.exact.state_information", ["cycle"])),
+    )
 
 
 def test_a_table_that_judges_shows_what_its_sections_measure():

@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 import torch
 
+from latentdyn.config.measurements.state_information import StateInformation
 from latentdyn.errors import UserError
 from latentdyn.measurements.learned import measure
+from latentdyn.measurements.state_information import measure as measure_by_network
 from latentdyn.measurements.subject import Subject
 from latentdyn.processes.base import build_process, write_process
 from latentdyn.representations.derive import derive_store
@@ -92,3 +94,17 @@ def test_what_cannot_be_compared_is_refused(folder):
         measure(Subject(folder / "x.json", folder / "x_frames.json", {}, torch.device("cpu")), SETTINGS)
     with pytest.raises(UserError, match=r"12\.5 and 6\.25 frames a second"):
         measure(subject(folder, "x", "slow"), SETTINGS)
+
+
+def test_a_network_of_the_window_tells_what_is_exact_and_is_asked_of_the_reference_alone(folder):
+    own = SETTINGS | StateInformation(steps=300).model_dump(mode="json")
+    process = build_process(PROCESS)
+    for name, modes in (("x", {"frame", "window"}), ("pca", {"frame"})):
+        found = {(r.metric, r.mode, r.horizon): r.value for r in measure_by_network(subject(folder, name), own).records}
+        assert {mode for _, mode, _ in found} == modes
+        for k in (1, 2):
+            exact = process.information(process.given_window(k, 1))
+            assert found["state_information_mdn_whole", "frame", k] == pytest.approx(exact, rel=0.05)
+            if "window" in modes:
+                exact = process.information(process.given_window(k, W))
+                assert found["state_information_mdn_whole", "window", k] == pytest.approx(exact, rel=0.05)

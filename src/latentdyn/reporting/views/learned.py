@@ -292,9 +292,9 @@ def _notes(
             "`state_information_mdn_j`: the same by a mixture density network about that line, and `.._over_line_j` "
             "what it is above the line's on the same frames. `_window` stands in the first row. A network must learn "
             "what it tells. What it misses makes the estimate too small; it can be below the line's, since validation "
-            "speakers choose the weights. What it misses of frames in random order makes it too large. Intervals do not "
-            "hold the chance of training. `_whole` is too large where no constant mixture of as many components is the "
-            "law of frames."
+            "speakers choose the weights. What it misses of frames in random order makes it too large. Intervals do "
+            "not hold the chance of training. `_whole` is too large where no constant mixture of as many components is "
+            "the law of frames."
         )
     if PESQ.name in columns and plan["unheard"]:
         broken = "; ".join(f"`{name}` (its link `{link}`)" for name, link in plan["unheard"].items())

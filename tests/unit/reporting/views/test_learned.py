@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from latentdyn.diagnostics.records import RECORDS, SUMS, record
+from latentdyn.errors import UserError
 from latentdyn.metrics import (
     DECODED_SKILL,
     DIM,
@@ -15,6 +16,8 @@ from latentdyn.metrics import (
     PREDICTIVE_INFORMATION,
     RECONSTRUCTION,
     STATE_INFORMATION,
+    STATE_INFORMATION_MDN,
+    STATE_INFORMATION_MDN_OVER_LINE,
 )
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.views import learned
@@ -116,3 +119,33 @@ def test_the_line_of_the_figure_joins_what_no_other_row_beats(measured):
 def test_the_window_is_told_as_a_number_of_frames_and_of_milliseconds(measured):
     told = [note for note in learned.tabulate(measured, TABLE, PLAN).notes if "W = 8 frames (640 ms)" in note]
     assert len(told) == 2, "8 frames of 12.5 a second: of the memory of filters, and of what forecasts are made from"
+
+
+def test_what_a_network_tells_stands_beside_the_line_where_it_was_asked_for(measured):
+    """The plain table is the same with and without it; the window's is told of the reference alone."""
+    assert not list(rows_of(measured).filter(like="mdn"))
+    at, records, sums = {"split": "eval", "slice": "all", "horizon": 1}, [], []
+    for name, skill in SKILL.items():
+        who = {"measurement": "state_information", "corpus": "c", "representation": name, "by": name, "seed": 0,
+               "regime": "none", "fitted_on": "c"}  # fmt: skip
+        for mode in ("frame", "window") if name == "x" else ("frame",):
+            for metric, value in ((STATE_INFORMATION_MDN, 3 * skill), (STATE_INFORMATION_MDN_OVER_LINE, skill)):
+                where = {**at, "mode": mode}
+                records.append({**who, **asdict(record(metric, value, 30, **where))})
+                sums += [{**who, **where, "metric": metric.name, "speaker_id": s, "total": 10 * value, "n": 10}
+                         for s in "abc"]  # fmt: skip
+    more = [pd.DataFrame(t, columns=list(c)).astype(c) for t, c in ((records, RECORDS), (sums, SUMS))]
+    both = [
+        pd.concat(pair, ignore_index=True) for pair in zip((measured.records, measured.speakers), more, strict=True)
+    ]
+    asked = {**TABLE, "groups": ["state_information"]}
+    sheet = learned.tabulate(Measurements(*both, measured.worst_frames, resamples=50), asked, PLAN)
+    rows = sheet.rows.set_index("representation")
+    assert rows.state_information_mdn_1.to_dict() == pytest.approx({name: 3 * s for name, s in SKILL.items()})
+    assert rows.state_information_mdn_over_line_1["own"] == pytest.approx(0.35)
+    assert rows.state_information_mdn_over_pca["own"] == pytest.approx(3 * 0.15)
+    assert rows.state_information_over_pca["own"] == pytest.approx(2 * 0.15), "the line's stays what it was"
+    assert rows.state_information_mdn_window_1.dropna().index.tolist() == ["x"]
+    assert "state_information_mdn_1" in sheet.columns and "below the line's" in sheet.notes[-1]
+    with pytest.raises(UserError, match="state_information"):
+        learned.tabulate(measured, asked, PLAN)
