@@ -919,7 +919,7 @@ def test_a_network_of_states_needs_speakers_who_choose_its_weights_and_a_clamp_t
         refusal(values | {"state_information": {"log_sigma_min": 0.5}}),
     )
     values["corpora"]["speech"]["splits"] = {"validation": 0.0, "eval": 0.2}
-    values |= {"learned": {"ridges": [0.01]}}
+    values |= {"learned": {"ridges": [0.01]}, "geometry": {"ridges": [0.01]}}
     assert re.search(r"tables\.judged.* its speakers choose the weights of each mixture", refusal(values))
     values["tables"]["judged"]["groups"] = []
     load_config(values)
