@@ -1,8 +1,9 @@
 """The factorizer: a predictable state and an innovation, trained together (seed 002 §3 to §5, seed 000 §4 and §7)."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+import operator
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, PositiveFloat, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.networks import GRUNetwork, MLPNetwork, NetworkKind
@@ -107,13 +108,10 @@ class Dynamics(Strict):
     window_frames: int = Field(1, ge=1, le=1000, description="states that are read, the newest one included")
     network: Network = Field(MLPNetwork(kind="mlp", width=64, layers=1), description="beside a line from the newest")
     rollout: Rollout | None = Field(
-        None, description="own forecasts, several steps long, rebuilt as frames; null: none"
+        None,
+        description="own forecasts, several steps long, rebuilt as frames; null: none",
+        exclude_if=operator.not_,  # without it, the digest of the settings is as it was before there were rollouts
     )
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without rollouts, settings are written as before there were any: models of then are still of now."""
-        return {name: value for name, value in written(self).items() if name != "rollout" or value is not None}
 
 
 class Future(Strict):
@@ -197,6 +195,10 @@ class Factorizer(LearnedRepresentation):
     way_back: WayBack = Field(
         MeanWayBack(kind="mean"), description="what generated frames take as their innovation; it trains nothing again"
     )
+
+    @property
+    def trained_for(self) -> str:
+        return super().trained_for + ("" if self.dynamics.rollout is None else ", rollout")
 
     def shape_of(self, source: Shape) -> Shape:
         if source.dim is not None:

@@ -47,7 +47,8 @@ _OBJECTIVES = (
     "`objective`: what gradient descent fitted a row to, beside few nats a frame. `frames`: to rebuild frames, nothing "
     "else; `decoded_prediction`: that forecasts in it, decoded, are near to the true frames, too; `predict`: that "
     "forecasts of it are near to it (L_pred); `smooth`: small steps (L_smooth); `waveform`: that what is heard is near "
-    "to true audio."
+    "to true audio. `factorizer`: a state and an innovation; `rollout`: that its own forecasts, rebuilt, are near to "
+    "the true frames, too."
 )
 
 

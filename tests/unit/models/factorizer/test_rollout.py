@@ -203,6 +203,7 @@ def test_without_rollouts_settings_are_written_as_before_there_were_any():
     assert "rollout" not in plain.canonical() and "rollout" not in json.dumps(plain.model_settings())
     assert plain.canonical() == section(dynamics={"rollout": None}).canonical()
     assert rolled.model_settings()["dynamics"]["rollout"]["horizon"] == 2
+    assert (plain.trained_for, rolled.trained_for) == ("factorizer", "factorizer, rollout")
     assert type(plain).model_validate_json(plain.canonical()) == plain
     assert type(rolled).model_validate_json(rolled.canonical()) == rolled
 
