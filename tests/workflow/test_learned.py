@@ -70,8 +70,9 @@ AFTER = {"derive_latents": 1, "index_frames": 1, "train_predictor": 2, "measure_
 @pytest.mark.parametrize(
     ("change", "expected"),
     [({"posterior": "sample"}, AFTER), ({"dtype": "float16"}, AFTER), ({"seed": 1}, {"train_vae": 1, **AFTER}),
-     ({"objective": {"beta": 0.2}}, {"train_vae": 1, **AFTER})],
-    ids=["posterior", "dtype", "seed", "beta"],
+     ({"objective": {"beta": 0.2}}, {"train_vae": 1, **AFTER}), ({"static_dim": 1}, {"train_vae": 1, **AFTER}),
+     ({"static_dim": 0}, {})],
+    ids=["posterior", "dtype", "seed", "beta", "static_dim", "no_static_dim"],
 )  # fmt: skip
 def test_a_change_trains_the_model_again_where_the_model_depends_on_it(learned, change, expected):
     def changed(config: dict) -> None:
