@@ -7,6 +7,7 @@ an edit that can change a result changes it.
 
 import functools
 import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -32,8 +33,7 @@ def code_digest(*entries: str, presentation: bool = False) -> str:
         ModuleNotFoundError: an entry's module is not part of the package.
         ImportError: an entry's module has no such definition.
     """
-    question = " ".join([*sorted(entries), *(["presentation"] if presentation else [])])
-    return _kept(_SOURCE).get(question, lambda: _code(_SOURCE).digest(entries, presentation))
+    return _kept(_SOURCE).get(_question(entries, presentation), lambda: _code(_SOURCE).digest(entries, presentation))
 
 
 def code_definitions(*entries: str, presentation: bool = False) -> list[str]:
@@ -49,12 +49,19 @@ def code_definitions(*entries: str, presentation: bool = False) -> list[str]:
 
 def definition_digests(*entries: str, presentation: bool = False) -> list[tuple[str, str]]:
     """The same, each with the digest of its own normal form."""
-    return _code(_SOURCE).definitions(entries, presentation)
+    found = _kept(_SOURCE, "code_definitions").get(
+        _question(entries, presentation), lambda: json.dumps(_code(_SOURCE).definitions(entries, presentation))
+    )
+    return [(label, own) for label, own in json.loads(found)]
+
+
+def _question(entries: Iterable[str], presentation: bool) -> str:
+    return " ".join([*sorted(entries), *(["presentation"] if presentation else [])])
 
 
 @functools.cache
-def _kept(source: Path) -> KeptDigests:
-    return KeptDigests(source)
+def _kept(source: Path, name: str = "code_digests") -> KeptDigests:
+    return KeptDigests(source, name)
 
 
 @functools.cache

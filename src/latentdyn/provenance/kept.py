@@ -1,4 +1,4 @@
-"""Digests of code that were found before. They hold until a source of the package changes.
+"""What was found of the package's code before: digests, and what counts in them. It holds until a source changes.
 
 To find a digest, every source is parsed, which takes seconds each time that Snakemake starts. So what was found is kept
 in `__pycache__`, as Python keeps bytecode there: under a digest of all sources, and never trusted under another one.
@@ -18,10 +18,11 @@ class KeptDigests:
 
     Args:
         source: the package's folder. Nothing is kept where it cannot be written to.
+        name: of the file.
     """
 
-    def __init__(self, source: Path) -> None:
-        self._file = source / "__pycache__" / f"code_digests.{sys.implementation.cache_tag}.json"
+    def __init__(self, source: Path, name: str = "code_digests") -> None:
+        self._file = source / "__pycache__" / f"{name}.{sys.implementation.cache_tag}.json"
         self._sources = _digest_of(source)
         self._found: dict[str, str] = {}
         with contextlib.suppress(
