@@ -42,9 +42,9 @@ VARIABLE = "LATENTDYN_FORK_SERVER"  # of a job's environment: where the server l
 LIBRARIES = ("docutils.core", "faiss", "jinja2", "librosa.filters", "librosa.util.utils",
              "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure", "numpy",
              "pandas", "pandas.core.arrays.arrow.extension_types", "pandas.io.formats.style", "pyarrow.dataset",
-             "pyarrow.pandas_compat", "pyarrow.parquet", "pydantic", "safetensors.torch", "scipy.fft", "scipy.linalg",
+             "pyarrow.pandas_compat", "pyarrow.parquet", "safetensors.torch", "scipy.fft", "scipy.linalg",
              "scipy.optimize", "scipy.signal", "scipy.special", "scipy.stats", "soundfile", "soxr", "threadpoolctl",
-             "torch", "torch._dynamo", "tqdm", "yaml", "zarr")  # fmt: skip
+             "torch", "tqdm", "yaml", "zarr")  # fmt: skip
 PROGRAMS = ("latentdyn.steps.",)
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCONT, signal.SIGUSR1, signal.SIGUSR2)
 

@@ -1,14 +1,20 @@
 """What a run tells of its jobs, and why it would run some again."""
 
+import argparse
 import json
 import re
+import runpy
+import shlex
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from latentdyn.files import file_sha256
 from latentdyn.forkserver import VARIABLE
+from latentdyn.provenance import jobs
+from latentdyn.steps import cli
 
 from .conftest import Checkout, environment, new_checkout
 
@@ -41,6 +47,31 @@ def test_every_job_is_in_the_manifest_and_an_edit_is_named(finished):
     failed = latentdyn(finished, "runs", "--failed", "--rule", "tabulate_metrics")
     assert "failed       tabulate_metrics  tiny phase1_lagged" in failed and "error: " in failed
     assert latentdyn(finished, "runs", "--rule", "train_predictor").count("train_predictor  tiny mel net ") == 1
+
+
+def test_what_a_job_does_not_check_again_would_pass_as_it_is(checkout, monkeypatch):
+    def parse(doc: str, add_arguments: Any, step: Any, *, check: Any = None) -> None:
+        parser = argparse.ArgumentParser()
+        add_arguments(parser)
+        parsed = parser.parse_args()
+        if check is not None and jobs.by_hand():
+            check(parsed)
+        got.append(vars(parsed))
+
+    monkeypatch.setattr(cli, "run_step", parse)
+    planned = checkout.snakemake("-n", "-p").stdout
+    commands = [shlex.split(command) for command in set(re.findall(r"python -m (latentdyn.*) >", planned))]
+    assert len(commands) > 15
+    for step, *arguments in commands:
+        got: list[dict[str, Any]] = []
+        monkeypatch.setattr(sys, "argv", [step, *arguments])
+        for folder in ("", str(jobs.FOLDER)):
+            monkeypatch.setenv(jobs.VARIABLE, folder)
+            runpy.run_module(step, run_name="__main__")
+        if step == "latentdyn.steps.plot_metrics":
+            assert "columns" not in got[1]["table"]  # the rule leaves out what no figure shows
+            del got[0]["table"]["columns"]
+        assert got[0] == got[1], step
 
 
 def test_jobs_that_are_copies_of_one_python_write_what_jobs_that_load_their_libraries_write(tmp_path):

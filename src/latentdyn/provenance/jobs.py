@@ -30,7 +30,7 @@ from latentdyn.files import atomic_path, canonical_json
 
 FOLDER = Path("results/.state/jobs")  # relative to the working directory of a run
 MANIFEST = Path("results/manifest.jsonl")
-VARIABLE = "LATENTDYN_JOBS"  # of the environment of a run's jobs: that folder; without it a step records nothing
+VARIABLE = "LATENTDYN_JOBS"  # of the environment of a run's jobs: that folder
 _PLANNED = "planned.json"
 
 
@@ -70,13 +70,18 @@ def started_with(folder: Path = FOLDER) -> dict[str, Any]:
     return dict(_read(folder / _PLANNED).get("started_with", {}))
 
 
+def by_hand() -> bool:
+    """Whether a person runs this step: no Snakefile has checked what it gets, and no run keeps a record of it."""
+    return not os.environ.get(VARIABLE)
+
+
 @contextlib.contextmanager
 def recorded() -> Iterator[None]:
     """Record a step that runs as a job: that it starts, and how it ends. A step that is run by hand is not recorded."""
-    folder = os.environ.get(VARIABLE)
-    if not folder:
+    if by_hand():
         yield
         return
+    folder = os.environ[VARIABLE]
     module = f"latentdyn.steps.{Path(sys.argv[0]).stem}"
     started, host = time.time(), socket.gethostname()
     facts = {

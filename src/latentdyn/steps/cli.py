@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from latentdyn.errors import DISK_FULL, UserError
-from latentdyn.provenance.jobs import recorded
+from latentdyn.provenance.jobs import by_hand, recorded
 from latentdyn.provenance.logs import WARNING
 
 
@@ -39,7 +39,7 @@ def run_step(
     """Parse the command line and run the step, as `run_reported` does.
 
     Args:
-        check: what parsing one argument alone cannot know (see steps.settings).
+        check: what parsing one argument alone cannot know (see steps.settings); of a step that is run by hand.
     """
     if sys.__stderr__ is not None:
         faulthandler.enable(sys.__stderr__)  # says where, if a file of a mapped store is cut while it is read
@@ -53,7 +53,7 @@ def run_step(
 
     def parsed(arguments: argparse.Namespace) -> None:
         parser.parse_args(namespace=arguments)
-        if check is not None:
+        if check is not None and by_hand():
             check(arguments)
         step(arguments)
 

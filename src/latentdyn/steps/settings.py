@@ -1,8 +1,9 @@
 """Settings on the command line of a step: JSON that is checked against the config's classes.
 
-A rule passes a whole section that the config has checked, so for a rule nothing changes here: nothing is refused, and
-nothing is filled in. A person who runs a step by hand is told what is wrong, in the words of the config, and may leave
-out what has a default. So this module decides no result of a rule, and counts for nothing in digests of code.
+A rule passes a whole section that the config has checked, so a job of a run checks nothing again: that would load the
+config's classes in each job. A person who runs a step by hand is told what is wrong, in the words of the config, and
+may leave out what has a default. What a rule passes would go through the check as it is. So this module decides no
+result of a rule, and counts for nothing in digests of code.
 
 A type of an argument (`section`, `json_object`, `identity`, `number`) sees that argument alone. What depends on several
 (`model`, `measurement`, `table`) is checked after all are parsed: `run_step(..., check=...)`.
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentdyn.diagnostics.records import Identity
 from latentdyn.errors import UserError
+from latentdyn.provenance.jobs import by_hand
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -50,6 +52,8 @@ def section(
 
     def parse(text: str) -> dict[str, Any]:
         given = json_object(text)
+        if not by_hand():
+            return {key: value for key, value in given.items() if key not in without}
         model = _kind(_class(base), given, "the section of the config on the command line")
         instead = {k: v for k, v in (stand_in or {}).items() if k in model.model_fields and k not in given}
         whole = checked(model, instead | given, f"the settings of {_what(model)}")
@@ -80,9 +84,11 @@ def identity(text: str) -> Identity:
     Raises:
         UserError: the JSON is not a whole identity.
     """
+    given, where = json_object(text), "--identity"
+    if not by_hand():
+        return Identity(**given)
     from latentdyn.config.measurements import measurement_kinds
 
-    given, where = json_object(text), "--identity"
     types = {name: int if name == "seed" else str for name in Identity.__dataclass_fields__}
     wrong = [f"{name}: missing" for name in types if name not in given and name != "fitted_on"]
     wrong += [f"{name}: unknown key" for name in given if name not in types]
