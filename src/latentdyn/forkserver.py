@@ -33,18 +33,19 @@ import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
 VARIABLE = "LATENTDYN_FORK_SERVER"  # of a job's environment: where the server listens
 # What steps import, directly or by what they call; a library that is not installed is left out.
-LIBRARIES = ("docutils.core", "faiss", "jinja2", "librosa.filters", "librosa.util.utils",
-             "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure", "numpy",
-             "pandas", "pandas.core.arrays.arrow.extension_types", "pandas.io.formats.style", "pyarrow.dataset",
-             "pyarrow.pandas_compat", "pyarrow.parquet", "safetensors.torch", "scipy.fft", "scipy.linalg",
-             "scipy.optimize", "scipy.signal", "scipy.special", "scipy.stats", "soundfile", "soxr", "threadpoolctl",
-             "torch", "tqdm", "yaml", "zarr")  # fmt: skip
+LIBRARIES = ("docutils.core", "faiss", "jinja2", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg",
+             "matplotlib.figure", "numpy", "pandas", "pandas.core.arrays.arrow.extension_types",
+             "pandas.io.formats.style", "pyarrow.dataset", "pyarrow.pandas_compat", "pyarrow.parquet",
+             "safetensors.torch", "scipy.fft", "scipy.linalg", "scipy.optimize", "scipy.signal", "scipy.special",
+             "scipy.stats", "soundfile", "soxr", "threadpoolctl", "torch", "tqdm", "yaml", "zarr")  # fmt: skip
+OF_LOG_MEL = ("librosa.filters", "librosa.util.utils")  # numba, among others, which takes a second
 PROGRAMS = ("latentdyn.steps.",)
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCONT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -159,6 +160,8 @@ def serve(address: str, listening: int, programs: tuple[str, ...], libraries: It
             importlib.import_module(library)
     assert threading.active_count() == 1, "a copy has only one of the threads"
     assert "latentdyn" not in sys.modules, "a run may edit it"
+    for finalizer in vars(weakref.finalize)["_registry"]:  # a copy need not take apart what the server has loaded
+        finalizer.atexit = False
     gc.freeze()  # or each copy would look through all that was loaded, and so have its own pages of it
     listener = socket.socket(fileno=listening)
     try:
