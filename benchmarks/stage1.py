@@ -105,7 +105,7 @@ def stage_1(arguments: argparse.Namespace, indices: dict[str, str]) -> dict[str,
         "predictors": {name: paper["predictors"][name] for name in sorted(wanted)},
         "evaluation": paper.get("evaluation", {}),
         "tables": tables,
-        "compute": {"float32_matmul": arguments.arithmetic},
+        "compute": {"float32_matmul": arguments.arithmetic, "jobs_per_gpu": arguments.at_once},
     }
 
 

@@ -1,6 +1,12 @@
 """Where the work runs, and in which arithmetic: what is asked for is what is done, or a message says why not."""
 
+import fcntl
+import logging
 import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
@@ -8,6 +14,10 @@ import torch
 from latentdyn.errors import UserError
 
 MatmulPrecision = Literal["highest", "high", "medium"]
+JOBS_PER_GPU = "LATENTDYN_JOBS_PER_GPU"  # of the environment: compute.jobs_per_gpu
+log = logging.getLogger(__name__)
+_POLL_S = 1.0
+_held: list[int] = []  # locked files, which stay open until this process ends
 PRECISIONS: tuple[MatmulPrecision, ...] = get_args(MatmulPrecision)
 
 
@@ -15,7 +25,7 @@ def pick_device(*, require_gpu: bool = False, float32_matmul: MatmulPrecision = 
     """The first GPU that is visible to this process, else the CPU; sets the process's arithmetic.
 
     Slurm shows a job its own GPUs alone (CUDA_VISIBLE_DEVICES), so the first visible one is the one that was given.
-    Snakemake's local executor counts GPUs but assigns none: jobs at the same time share the first.
+    Elsewhere `take_card` comes before.
 
     Args:
         require_gpu: refuse to go on without a GPU.
@@ -32,6 +42,54 @@ def pick_device(*, require_gpu: bool = False, float32_matmul: MatmulPrecision = 
     if require_gpu:
         raise UserError(f"no GPU to work on: {_why_no_gpu()}", _where(), _NO_GPU)
     return torch.device("cpu")
+
+
+def take_card(wanted: bool = True) -> None:
+    """Let this process see one of the GPUs that are visible to it, one that no other job has; wait until there is one.
+
+    Snakemake's local executor counts GPUs but assigns none. So a job locks a file for the card that it works on
+    (flock), until it ends in whatever way. Slurm gives cards itself. Jobs that other users run are not seen.
+
+    Must come before anything is asked of CUDA, which looks at CUDA_VISIBLE_DEVICES once.
+    """
+    if not wanted or "SLURM_JOB_ID" in os.environ or not (n_cards := torch.cuda.device_count()):
+        return
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    cards = [str(i) for i in range(n_cards)] if visible is None else visible.replace(" ", "").split(",")[:n_cards]
+    folder = Path(tempfile.gettempdir()) / f"latentdyn-gpus-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        os.environ["CUDA_VISIBLE_DEVICES"] = _lock_one(cards, int(os.environ.get(JOBS_PER_GPU, "1")), folder)
+    except OSError as error:
+        log.warning("no lock of a GPU can be had in %s (%s): see that no two jobs share one", folder, error)
+
+
+def _lock_one(cards: Sequence[str], jobs_per_card: int, folder: Path) -> str:
+    """The card that is locked. No second job gets one before each has a first."""
+    told = False
+    while True:
+        for place in range(jobs_per_card):
+            for card in cards:
+                if _lock(folder / f"{card}.{place}"):
+                    return card
+        if not told:
+            log.info("waiting for a GPU: other jobs have %s", " and ".join(cards))
+        told = True
+        time.sleep(_POLL_S)
+
+
+def _lock(path: Path) -> bool:
+    """Whether nobody had it locked; now this process has."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(file)
+        if isinstance(error, BlockingIOError):
+            return False
+        raise
+    _held.append(file)
+    return True
 
 
 def gpu_required() -> bool:

@@ -54,6 +54,7 @@ except UserError as error:
 
 if CONFIG.compute.require_gpu:
     add_to_environment("export LATENTDYN_REQUIRE_GPU=1; ")
+add_to_environment(f"export LATENTDYN_JOBS_PER_GPU={CONFIG.compute.jobs_per_gpu}; ")
 
 
 ENTRIES = {}  # of each digest of code, what it is of

@@ -20,6 +20,7 @@ _LEVELS = ("critical", "debug", "error", "exception", "info", "log", "warning")
 STATEMENTS = {
     **{f"logging.{level}": "a line of the log" for level in _LEVELS},
     "warnings.warn": "a line of the log",
+    "latentdyn.devices.take_card": "it waits for a GPU that no other job works on, and changes nothing else",
     "latentdyn.provenance.write_run_record": "run records lie beside the artifacts and no step reads them",
 }
 

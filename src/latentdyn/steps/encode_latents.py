@@ -11,7 +11,7 @@ from latentdyn.codecs.base import codec_class, open_codec
 from latentdyn.codecs.encoding import encode_recordings
 from latentdyn.codecs.look_ahead import measure_look_ahead
 from latentdyn.corpus.partition import PART_COLUMNS
-from latentdyn.devices import PRECISIONS, describe_device, gpu_required, pick_device
+from latentdyn.devices import PRECISIONS, describe_device, gpu_required, pick_device, take_card
 from latentdyn.files import check_folders
 from latentdyn.parquet import parquet_facts, read_parquet, table_sha256
 from latentdyn.provenance import write_run_record
@@ -50,6 +50,7 @@ def step(arguments: argparse.Namespace) -> None:
     part = read_parquet(arguments.part, PART_COLUMNS, made_by="partition_manifest")
     check_folders(arguments.part.parent, parquet_facts(arguments.part, made_by="partition_manifest"))
     needs_gpu = codec_class(settings["kind"]).needs_gpu
+    take_card(wanted=needs_gpu)
     device = pick_device(require_gpu=needs_gpu and gpu_required(), float32_matmul=arguments.float32_matmul)
     codec = open_codec(settings, device=str(device))
     heard = measure_look_ahead(codec)

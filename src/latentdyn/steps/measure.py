@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from latentdyn.devices import PRECISIONS, describe_device, gpu_required, pick_device
+from latentdyn.devices import PRECISIONS, describe_device, gpu_required, pick_device, take_card
 from latentdyn.diagnostics.records import write_metrics, write_sums
 from latentdyn.families import MEASUREMENTS
 from latentdyn.measurements.subject import Model, Subject
@@ -53,6 +53,7 @@ def step(arguments: argparse.Namespace) -> None:
     started = time.time()
     device = torch.device("cpu")
     if arguments.device == "any":
+        take_card()
         device = pick_device(require_gpu=gpu_required(), float32_matmul=arguments.float32_matmul)
     models = {role: _model(**facts) for role, facts in arguments.models.items()}
     measure = MEASUREMENTS.load(arguments.identity.measurement)

@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from latentdyn.devices import PRECISIONS, describe_device, gpu_required, pick_device
+from latentdyn.devices import PRECISIONS, describe_device, gpu_required, pick_device, take_card
 from latentdyn.models.checkpoint import read_checkpoint, save_checkpoint
 from latentdyn.models.fit import fit_model
 from latentdyn.parquet import write_parquet
@@ -48,6 +48,7 @@ def step(arguments: argparse.Namespace) -> None:
     start = read_checkpoint(arguments.start, kind, None, store.dim, data) if arguments.start else None
     if start:
         data["start"] = start.digest
+    take_card()
     device = pick_device(require_gpu=gpu_required(), float32_matmul=arguments.float32_matmul)
     fingerprint = {
         "kind": kind,

@@ -512,6 +512,7 @@ ACROSS = {"kind": "lagged", "corpora": ["speech"], "representations": ["slow"], 
         ("predictors.line.ridges", 1.0, r"predictors\.line\.ridges: must be a list, not 1\.0"),
         ("corpora.speech.root", 5, r"corpora\.speech\.root: must be text, not 5 \(put it in quotes\)"),
         ("compute.require_gpu", "yes", r"compute\.require_gpu: must be true or false, not 'yes'"),
+        ("compute.jobs_per_gpu", 0, r"compute\.jobs_per_gpu: must be 1 or more, not 0"),
         ("tables.t.columns", ["dnl"], r"tables\.t\.columns\.0: 'dnl' is not allowed.*did you mean dnll"),
         ("predictors.net.n_componets", 2, r"predictors\.net\.n_componets: unknown key \(did you mean n_components\?\)"),
         (
