@@ -12,6 +12,7 @@ DEFINITIONS = {
     "latentdyn.steps.cli": "it parses the command line and prints errors; what a step computes with is in the step",
     "latentdyn.steps.settings": "it refuses settings; those of a rule are whole, and pass as they are",
     "latentdyn.devices:describe_device": "run records hold what it says",
+    "latentdyn.devices:take_card": "it waits for a GPU that no other job works on, and changes nothing else",
 }
 
 _LEVELS = ("critical", "debug", "error", "exception", "info", "log", "warning")
