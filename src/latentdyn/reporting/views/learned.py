@@ -167,7 +167,8 @@ def _by_mdn(measured: Measurements, name: str) -> _Columns:
 
 
 def _over_controls(measured: Measurements, row: dict[str, Any], rows: list[dict[str, Any]]) -> _Columns:
-    """What a row that is no control has more than controls of equal dimension: at the first horizon, and in PESQ."""
+    """What a row that is no control has more than controls of equal dimension: at the first horizon, of decoded skill
+    at the others, too, and of PESQ."""
     found: _Columns = {}
     judged = measured.where(measurement=["learned", "state_information"], split="eval")
     if row["role"] != "judged":
@@ -181,10 +182,11 @@ def _over_controls(measured: Measurements, row: dict[str, Any], rows: list[dict[
             here, there = (judged.where(representation=r["representation"], mode=modes) for r in (row, other))
             if metric.name not in set(here.records["metric"]):
                 continue
-            first = here.records.loc[here.records["metric"] == metric.name, "horizon"].min()
-            column = f"{metric.name}_over_{other['kind']}"
-            sides = (here.where(horizon=first), there.where(horizon=first))
-            found.setdefault(column, (metric, _difference(*sides, metric, column)))
+            horizons = here.records.loc[here.records["metric"] == metric.name, "horizon"].dropna().unique()
+            for i, h in enumerate(sorted(horizons) if metric is DECODED_SKILL else [min(horizons)]):
+                column = f"{metric.name}_over_{other['kind']}{f'_{h:g}' if i else ''}"
+                sides = (here.where(horizon=h), there.where(horizon=h))
+                found.setdefault(column, (metric, _difference(*sides, metric, column)))
         column = f"{PESQ.name}_over_{other['kind']}"
         here, there = (_decoded(measured, r["representation"]) for r in (row, other))
         found.setdefault(column, (PESQ, as_columns(here.difference_of_scores(there, PESQ.name), column)))
@@ -276,9 +278,9 @@ def _notes(
         "this). Beside it, for comparison: `_window`, of W frames of the reference, and `_cca`, of the best straight "
         "combinations of these, as many as the row has dimensions. They are fitted as well, and can be below a row.",
         "`.._over_{control}`, of rows that are neither the reference nor a control (`role`): how much more they have "
-        "than the control of that kind and equal dimension, at the first horizon alone, and by how much they sound "
-        "better (`pesq`), with paired intervals. A speaker with a PESQ that could not be given to both is "
-        "left out. Look at the other horizons too: an order of rows may turn.",
+        "than the control of that kind and equal dimension, at the first horizon (`.._h`: at horizon h), and by how "
+        "much they sound better (`pesq`), with paired intervals. A speaker with a PESQ that could not be given to both "
+        "is left out. Look at the other horizons too: an order of rows may turn.",
         *objectives,
         "`reconstruction`: the share of the variance of the reference's frames that comes back from true frames. "
         "Compare rows at equal `reconstruction` (or `pesq`): a representation that keeps less can forecast less.",

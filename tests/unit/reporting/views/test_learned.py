@@ -86,6 +86,16 @@ def test_what_is_judged_is_compared_with_controls_of_equal_dimension_alone(measu
     assert others.isna().all(axis=None) and np.isnan(rows.decoded_skill_over_pca["pca"])
 
 
+def test_decoded_skill_is_compared_at_every_horizon(measured):
+    later = [part.assign(horizon=4) for part in (measured.records, measured.speakers)]
+    skill = [part["metric"] == DECODED_SKILL.name for part in later]
+    later = [part[mine] for part, mine in zip(later, skill, strict=True)]
+    both = [pd.concat([a, b]) for a, b in zip((measured.records, measured.speakers), later, strict=True)]
+    rows = rows_of(Measurements(*both, pd.DataFrame(), resamples=50))
+    assert rows.decoded_skill_over_pca_4["own"] == pytest.approx(0.15) == rows.decoded_skill_over_pca["own"]
+    assert "state_information_over_pca_4" not in rows and "decoded_skill_over_pca_1" not in rows
+
+
 def test_a_speaker_without_a_score_is_in_no_difference_of_scores(measured):
     at = {"split": "eval", "slice": "all", "mode": "noisy", "sigma": 0.0}
     records, sums = [], []
