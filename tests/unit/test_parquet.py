@@ -8,7 +8,15 @@ import pytest
 
 from latentdyn.errors import UserError
 from latentdyn.files import write_json
-from latentdyn.parquet import parquet_facts, read_manifest, read_parquet, table_sha256, write_parquet
+from latentdyn.parquet import (
+    parquet_facts,
+    read_manifest,
+    read_parquet,
+    read_parquet_blocks,
+    table_sha256,
+    write_parquet,
+    write_parquet_blocks,
+)
 
 TABLE = pd.DataFrame(
     {
@@ -90,3 +98,33 @@ def test_categories_are_the_same_texts_and_only_of_the_columns_that_are_named(tm
     )
     assert read["few"].tolist()[:2] == ["b", "a"] and read["few"].isna().tolist() == [False, False, True, False]
     assert (read["few"] == "b").tolist() == [True, False, False, True] and not (read["few"] == "c").any()
+
+
+def test_a_table_in_blocks_is_the_whole_one_whatever_categories_a_block_has(tmp_path):
+    whole = pd.concat([TABLE] * 200, ignore_index=True)
+    whole["kind"] = pd.Categorical([f"k{(i * 7) % 400}" for i in range(600)])
+    blocks = [whole[:2], whole[2:500], whole[500:]]
+    own = [block.assign(kind=block["kind"].cat.remove_unused_categories()) for block in blocks]
+    file, handle = tmp_path / "t.parquet", tmp_path / "t.json"
+    digest = write_parquet_blocks(file, iter(own), {"of": "x"})
+    assert digest == table_sha256(whole) and parquet_facts(file, made_by="x") == {"digest": digest, "of": "x"}
+    pd.testing.assert_frame_equal(
+        read_parquet(file, list(whole), made_by="x").astype({"kind": str}), whole.astype({"kind": str})
+    )
+    write_json(handle, {"digest": digest})
+    read = list(read_parquet_blocks(file, ["kind", "n"], made_by="x", handle=handle))
+    for block, expected in zip(read, own, strict=True):
+        pd.testing.assert_frame_equal(block, expected[["kind", "n"]].reset_index(drop=True))
+    write_json(handle, {"digest": "another"})
+    with pytest.raises(UserError, match=r"not the one that .*t\.json describes"):
+        next(read_parquet_blocks(file, ["n"], made_by="x", handle=handle))
+
+
+def test_blocks_that_end_in_an_error_leave_no_file(tmp_path):
+    def blocks():
+        yield TABLE
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        write_parquet_blocks(tmp_path / "t.parquet", blocks())
+    assert list(tmp_path.iterdir()) == []
