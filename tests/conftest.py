@@ -64,7 +64,7 @@ def store_maker(folder: Path) -> StoreMaker:
         speakers = sorted(set(store.utterances.speaker_id))
         split = {"e": "eval", "v": "validation"}
         splits = pd.DataFrame({"speaker_id": speakers, "split": [split.get(s[0], "train") for s in speakers]})
-        return store, index_frames(store, splits)
+        return store, index_frames(store, splits).table()
 
     return make
 

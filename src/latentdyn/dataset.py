@@ -47,8 +47,7 @@ def open_latents(handle: str | Path) -> xr.Dataset:
     coordinates["time_s"] = t / store.frame_rate_hz
     if handle.with_name("frames.json").exists():
         index = open_frames(handle.with_name("frames.json"), store)
-        splits = dict(zip(index.speaker_id.astype(str), index.split.astype(str), strict=True))
-        coordinates["split"] = _repeated(store.utterances.speaker_id.map(splits), owner)
+        coordinates["split"] = _repeated(index.utterances["split"], owner)
     latents, energy_db = (_lazy(store, name, used) for name in ("latents", "energy_db"))
     return xr.Dataset(
         {"latents": (("frame", "dim"), latents), "energy_db": ("frame", energy_db)},

@@ -62,7 +62,7 @@ from latentdyn.processes.base import build_process
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.reporting.views.lagged import lagged_rows
 from latentdyn.representations.surrogate import METHODS
-from latentdyn.stores.frames import SLICES
+from latentdyn.stores.frame_index import SLICES
 from latentdyn.stores.windows import Scaling, Windows
 from latentdyn.training.loop import TrainingSettings
 from latentdyn.training.regimes import REGIMES, build_regime

@@ -60,7 +60,7 @@ def test_editing_what_cannot_change_a_result_does_nothing(finished):
         ("predictors/base.py", "_BLOCK = 8192", "_BLOCK = 4096", BOTH_PREDICTORS),
         ("training/likelihood.py", "_VALIDATION_FRAMES = 16_384", "_VALIDATION_FRAMES = 8192", BOTH_PREDICTORS),
         ("diagnostics/summaries.py", "_TRIM = 0.05", "_TRIM = 0.1", {"measure_lagged": 4, **TABLES}),
-        ("stores/frames.py", "_MEDIAL = (0.1, 0.9)", "_MEDIAL = (0.2, 0.8)", FROM_FRAMES),
+        ("stores/frame_index.py", "_MEDIAL = (0.1, 0.9)", "_MEDIAL = (0.2, 0.8)", FROM_FRAMES),
         ("codecs/logmel.py", "_TILE_FRAMES = 256", "_TILE_FRAMES = 64", FROM_ENCODING),
         ("codecs/encodec.py", "transpose(1, 2).cpu()", "transpose(2, 1).cpu()", {}),
         ("corpus/splits.py", "    if u < eval", "    if u <= eval", {"split_speakers": 1, **FROM_FRAMES}),

@@ -40,6 +40,7 @@ from latentdyn.reporting.measurements import Measurements
 from latentdyn.representations.derive import derive_store
 from latentdyn.steps.import_latents import import_latents
 from latentdyn.stores.far_out import FarOut, find_far_out
+from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.frames import index_frames, open_frames, write_frames
 from latentdyn.stores.latents import open_latents
 from latentdyn.stores.speakers_apart import check_speakers_apart
@@ -56,8 +57,8 @@ _CPU, _SEED = torch.device("cpu"), 0
 @dataclass(frozen=True)
 class Run:
     """config: what was planned. manifest: what was used, and what was set aside. splits: of each speaker.
-    split_settings: what drew them, None where they were given. frames: the frame index of the latents. measured: what
-    the rows are made of, with the predictive information by `linear_gaussian`. far_out: training and
+    split_settings: what drew them, None where they were given. frames: the frame index of the latents, as a table.
+    measured: what the rows are made of, with the predictive information by `linear_gaussian`. far_out: training and
     validation frames of the latents that decide what is fitted and chosen."""
 
     config: Config
@@ -147,12 +148,13 @@ def run_certificate(config: Config, folder: Path, given_splits: Mapping[Any, str
         frames = handle.with_name("frames.json")
         if name == LATENTS:
             import_latents(manifest.utterances, index.parent, corpus["frame_rate_hz"], settings, handle)
-            latents_frames = _indexed(handle, frames, splits)
+            latents_index = _indexed(handle, frames, splits)
+            latents_frames = latents_index.table()
             _check_finite(latents_frames, corpus["max_nonfinite_share"])
             store = open_latents(handle)
             _check_usable(latents_frames, store.n_rows, config.predictors[LINEAR])
-            fitted_to = latents_frames[latents_frames["split"].isin(["train", "validation"])]
             _check_speakers(store.load(), latents_frames)
+            fitted_to = latents_index.of_splits("train", "validation")
             far_out = tuple(find_far_out(torch.from_numpy(store.load()), fitted_to))
             made += _measured(config, name, handle, frames)
             continue
@@ -178,7 +180,7 @@ def run_certificate(config: Config, folder: Path, given_splits: Mapping[Any, str
     return Run(config, manifest, by_speaker, drawn, latents_frames, measured, tuple(notes), far_out)
 
 
-def _indexed(handle: Path, frames: Path, splits: pd.DataFrame) -> pd.DataFrame:
+def _indexed(handle: Path, frames: Path, splits: pd.DataFrame) -> FrameIndex:
     """The frame index of latents, written beside them."""
     store = open_latents(handle)
     write_frames(frames.with_suffix(".parquet"), frames, index_frames(store, splits), store)
@@ -234,7 +236,7 @@ def _measured(config: Config, name: str, handle: Path, frames: Path) -> Iterator
     for measurement in measurements:
         _fit(subject, measurement.by)
         scored = evaluate_lagged(
-            subject.predictors(measurement.by), subject.latents, subject.frames, subject.store.frame_rate_hz,
+            subject.predictors(measurement.by), subject.latents, subject.index, subject.store.frame_rate_hz,
             EvaluationSettings(**evaluation.settings(config, measurement.by, None)),
             seed_names=SEED_NAMES, splits=["eval"], slices=["all"], own_frames=False,
         )  # fmt: skip
@@ -254,7 +256,7 @@ def _fit(subject: Subject, by: str) -> None:
     model, store = subject.models[by], subject.store
     with torch.random.fork_rng(devices=[]):
         fitted = fit_model(
-            "predictor", model.settings, store, subject.frames, seed=_SEED, state=model.handle.parent, device=_CPU
+            "predictor", model.settings, store, subject.index, seed=_SEED, state=model.handle.parent, device=_CPU
         )
     save_checkpoint(
         model.handle, fitted.weights, kind="predictor", settings=model.settings, dim=store.dim, seed=_SEED,

@@ -9,12 +9,11 @@ has other eigenvalues than A: at k = 2 they are those of A and of I - A. An eige
 step. So a gap that explodes says something about the predictor only where the linear map's own gap does not.
 """
 
-import pandas as pd
 import torch
 from torch import Tensor
 
 from latentdyn.predictors.linear_gaussian import LinearGaussian
-from latentdyn.stores.frames import subsample_frames
+from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.windows import Scaling, Windows
 
 _FRAMES = 65_536
@@ -24,7 +23,7 @@ _RIDGE = 1e-6  # of the mean variance
 
 @torch.inference_mode()
 def linear_predictor(
-    latents: Tensor, train: pd.DataFrame, window_frames: int, k: int, scaling: Scaling, names: tuple[object, ...]
+    latents: Tensor, train: FrameIndex, window_frames: int, k: int, scaling: Scaling, names: tuple[object, ...]
 ) -> LinearGaussian:
     """Δx_t | c ~ N(b + M x_{t-k}, R) by least squares, as a predictor with contexts of W frames, so that it runs freely
     for as long as others do.
@@ -32,7 +31,7 @@ def linear_predictor(
     Args:
         train: frames to fit to; at most 65,536 of them are used, drawn by `names`.
     """
-    windows = Windows.of(latents, subsample_frames(train, _FRAMES, (*names, "linear")), 1)
+    windows = Windows.of(latents, train.draw(_FRAMES, (*names, "linear")), 1)
     predictor = LinearGaussian(windows.dim, window_frames, covariance="full", ridges=[_RIDGE]).to(latents.device)
     predictor.set_scaling(scaling)
     dim = windows.dim

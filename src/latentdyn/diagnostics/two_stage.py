@@ -222,7 +222,7 @@ def _forecast_records(
     chosen = subsample_frames(usable[usable["split"] == settings.split], settings.runs, (*names[:-1], "forecasts"))
     windows = Windows.of(latents, chosen, window)
     history, _ = windows.batch(slice(None), 0)
-    truth = torch.stack([latents[windows.rows + step] for step in _FORECAST_STEPS], dim=1)
+    truth = torch.stack([latents[windows.rows[:] + step] for step in _FORECAST_STEPS], dim=1)
     repeated = chosen.loc[chosen.index.repeat(_FORECAST_DRAWS)]
     generator = torch_generator(*names, "forecasts", device=latents.device)
     states = sample(history.repeat_interleave(_FORECAST_DRAWS, dim=0), repeated, generator)

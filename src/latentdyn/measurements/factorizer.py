@@ -47,7 +47,6 @@ from latentdyn.models.sequences import Sequences, starts_of
 from latentdyn.representations.factorizer import Factorizer as FactorizerTransform
 from latentdyn.representations.inversion import open_links
 from latentdyn.seeds import torch_generator
-from latentdyn.stores.frames import subsample_frames
 
 log = logging.getLogger(__name__)
 
@@ -96,16 +95,14 @@ def _starts(subject: Subject, model: Factorizer, split: str, max_frames: int) ->
         UserError: there is none.
     """
     length = _length(model)
-    frames = subject.frames[subject.frames["split"] == split]
-    found = starts_of(frames, subject.store.n_rows, length)
-    found = found[found["t"] % length == 0]
-    if found.empty:
+    found = starts_of(subject.index.of_splits(split), length).on_grid(length)
+    if not len(found):
         raise UserError(
             f"no speaker of split {split} has an utterance of {length} finite frames in a row",
             subject.latents_handle,
             "use longer utterances, or a factorizer of a shorter training.sequence_frames and window_frames",
         )
-    return subsample_frames(found, max(1, max_frames // length), (_NAME, split))
+    return found.draw(max(1, max_frames // length), (_NAME, split))
 
 
 def _length(model: Factorizer) -> int:

@@ -20,7 +20,7 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
     evaluation = evaluate_lagged(
         predictors,
         subject.latents,
-        subject.frames,
+        subject.index,
         subject.store.frame_rate_hz,
         EvaluationSettings(**settings),
         seed_names=SEED_NAMES,

@@ -19,6 +19,7 @@ from latentdyn.metrics import FAR_OUT_FRAMES, OF_LATENTS
 from latentdyn.models.predictor.loading import load_predictors
 from latentdyn.predictors.base import Predictor
 from latentdyn.stores.far_out import find_far_out
+from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.frames import open_frames, read_frames_handle
 from latentdyn.stores.latents import LatentsStore, open_latents
 
@@ -66,9 +67,14 @@ class Subject:
         return open_latents(self.latents_handle)
 
     @cached_property
-    def frames(self) -> pd.DataFrame:
+    def index(self) -> FrameIndex:
         """The frame index."""
         return open_frames(self.frames_handle, self.store)
+
+    @cached_property
+    def frames(self) -> pd.DataFrame:
+        """The same as a table, a row for each frame: for kinds that do not draw from the index."""
+        return self.index.table()
 
     @cached_property
     def latents(self) -> Tensor:
@@ -103,11 +109,9 @@ class Subject:
         """What the store and its frames say of the latents that weakens every number of them; most say nothing."""
         said = ((metric, self.store.handle.get(metric.name)) for metric in OF_LATENTS)
         told = [record(metric, value, self.store.handle["n_frames"], split="all") for metric, value in said if value]
-        for far in find_far_out(self.latents, self.frames):
+        for far in find_far_out(self.latents, self.index):
             log.warning("%s: leave out or clip such frames", far)
-            told.append(
-                record(FAR_OUT_FRAMES, float(far.n), int((self.frames["split"] == far.split).sum()), split=far.split)
-            )
+            told.append(record(FAR_OUT_FRAMES, float(far.n), len(self.index.of_splits(far.split)), split=far.split))
         return told
 
     def chain_to(self, end: str) -> Sequence[Path]:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic
 
-import pandas as pd
 import torch
 
 from latentdyn.models.checkpoint import WHOLE, Model
+from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.latents import LatentsStore
 from latentdyn.training.updates import Objective
 
@@ -41,7 +41,7 @@ class Fitting(Generic[Model]):
     facts: Mapping[str, int] = {}
 
     def __init__(
-        self, settings: dict[str, Any], store: LatentsStore, frames: pd.DataFrame, seed: int, device: torch.device
+        self, settings: dict[str, Any], store: LatentsStore, frames: FrameIndex, seed: int, device: torch.device
     ) -> None:
         """Load the latents.
 

@@ -14,6 +14,7 @@ from latentdyn.errors import UserError
 from latentdyn.families import MODELS
 from latentdyn.models.base import Fitting, Part
 from latentdyn.seeds import seed_for
+from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.latents import LatentsStore
 from latentdyn.stores.tensors import read_tensors, write_tensors
 from latentdyn.training.loop import Training, TrainingSettings, run
@@ -39,7 +40,7 @@ def fit_model(
     kind: str,
     settings: dict[str, Any],
     store: LatentsStore,
-    frames: pd.DataFrame,
+    frames: FrameIndex,
     *,
     seed: int,
     state: Path,

@@ -20,9 +20,10 @@ from latentdyn.models.base import Fitting, Part
 from latentdyn.models.checkpoint import Model
 from latentdyn.seeds import numpy_generator, seed_torch, torch_generator
 from latentdyn.stores.degeneracy import check_scale
-from latentdyn.stores.frames import subsample_frames
+from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.lag_sums import WindowMoments
 from latentdyn.stores.latents import LatentsStore
+from latentdyn.stores.runs import Runs
 from latentdyn.stores.window_moments import window_moments
 from latentdyn.training.updates import Objective
 
@@ -73,11 +74,15 @@ class Sequences:
     """Stretches of `length` frames of a resident store: latents (n_rows, D), starts (n,) int64, their first rows."""
 
     latents: Tensor
-    starts: Tensor
+    starts: Tensor | Runs
     length: int
 
     @classmethod
-    def of(cls, latents: Tensor, starts: pd.DataFrame, length: int) -> "Sequences":
+    def of(cls, latents: Tensor, starts: pd.DataFrame | FrameIndex, length: int) -> "Sequences":
+        """That begin with these frames: a table of them, or runs of them."""
+        if isinstance(starts, FrameIndex):
+            row, _, frames = starts.runs()
+            return cls(latents, Runs(row, frames, latents.device), length)
         rows = torch.from_numpy(starts["row"].to_numpy(np.int64, copy=True)).to(latents.device)
         return cls(latents, rows, length)
 
@@ -86,7 +91,7 @@ class Sequences:
 
     def batch(self, index: Tensor | slice) -> Tensor:
         """Frames (B, length, D)."""
-        return self.latents[self.starts[index, None] + torch.arange(self.length, device=self.starts.device)]
+        return self.latents[self.starts[index][:, None] + torch.arange(self.length, device=self.starts.device)]
 
     def batches(self, size: int) -> Iterator[Tensor]:
         """All of them in batches of one size, so that what depends on a batch's size compares; a last, smaller one is
@@ -95,19 +100,9 @@ class Sequences:
             yield self.batch(slice(start, start + size))
 
 
-def starts_of(frames: pd.DataFrame, n_rows: int, length: int) -> pd.DataFrame:
-    """The frames that begin a stretch of `length` finite frames of their utterance: their rows of the frame index.
-
-    Args:
-        frames: of whole utterances. n_rows: of the store.
-    """
-    last = frames.groupby("utterance_id", observed=True)["t"].transform("max")
-    fits = frames[frames["t"] + length - 1 <= last]
-    bad = np.zeros(n_rows + 1, np.int64)
-    bad[1 + frames["row"].to_numpy()[~frames["valid"].to_numpy()]] = 1
-    bad = np.cumsum(bad)  # frames that are not finite, before each row
-    row = fits["row"].to_numpy()
-    return fits[bad[row + length] == bad[row]]
+def starts_of(frames: FrameIndex, length: int) -> FrameIndex:
+    """The frames that begin a stretch of `length` finite frames of their utterance."""
+    return frames.finite().trimmed(0, length - 1)
 
 
 class SequenceFitting(Fitting[Model], Generic[Model]):
@@ -121,7 +116,7 @@ class SequenceFitting(Fitting[Model], Generic[Model]):
     parts = (Part(),)
 
     def __init__(
-        self, settings: dict[str, Any], store: LatentsStore, frames: pd.DataFrame, seed: int, device: torch.device
+        self, settings: dict[str, Any], store: LatentsStore, frames: FrameIndex, seed: int, device: torch.device
     ) -> None:
         """Choose sequences.
 
@@ -146,12 +141,12 @@ class SequenceFitting(Fitting[Model], Generic[Model]):
         """For messages: what takes as many frames, and which settings say so."""
         raise NotImplementedError  # abstract
 
-    def _starts(self, store: LatentsStore, frames: pd.DataFrame, split: str, takes: str, shorten: str) -> pd.DataFrame:
+    def _starts(self, store: LatentsStore, frames: FrameIndex, split: str, takes: str, shorten: str) -> FrameIndex:
         """The first frames of a split's sequences; none where nobody is in it and nothing is chosen by it."""
-        mine, training = frames[frames["split"] == split], self.settings["training"]
-        starts = starts_of(mine, store.n_rows, self.length)
+        mine, training = frames.of_splits(split), self.settings["training"]
+        starts = starts_of(mine, self.length)
         chooses = len(mine) and training["select"] == "best_validation"
-        if starts.empty and (split == "train" or chooses):
+        if not len(starts) and (split == "train" or chooses):
             raise UserError(
                 f"no speaker of split {split} has an utterance of {self.length} finite frames in a row, which is what "
                 f"{takes} take",
@@ -160,16 +155,15 @@ class SequenceFitting(Fitting[Model], Generic[Model]):
             )
         return starts
 
-    def _few(self, starts: pd.DataFrame, split: str) -> pd.DataFrame:
+    def _few(self, starts: FrameIndex, split: str) -> pd.DataFrame:
         """Some sequences that do not overlap."""
-        apart = starts[starts["t"] % self.length == 0]
-        return subsample_frames(apart if len(apart) else starts, _LOOKED_AT, (*self.seed_names, split))
+        apart = starts.on_grid(self.length)
+        return (apart if len(apart) else starts).draw(_LOOKED_AT, (*self.seed_names, split))
 
 
-def training_moments(store: LatentsStore, frames: pd.DataFrame, reach: int) -> WindowMoments:
+def training_moments(store: LatentsStore, frames: FrameIndex, reach: int) -> WindowMoments:
     """Moments of windows of the training speakers' frames."""
-    speakers = frames["utterance_id"][frames["split"] == "train"].unique()
-    return window_moments(store, store.utterances[store.utterances["utterance_id"].isin(speakers)], reach)
+    return window_moments(store, store.utterances.iloc[np.unique(frames.of_splits("train").owner)], reach)
 
 
 def check_dimensions(store: LatentsStore, mean: np.ndarray, std: np.ndarray) -> None:

@@ -85,7 +85,7 @@ class LinearGaussian(SolvedPredictor):
             log.warning(
                 "k = %d: %d of %d validation frames alone would decide the ridge, so all others choose it: %g. Look "
                 "for a frame that is far out: the target at store row %d, or one in its context",
-                k, len(far), n, best, int(validation.rows[far[0]]),
+                k, len(far), n, best, int(validation.rows[far[:1]]),
             )  # fmt: skip
         self.load_state_dict(trials[best][1])
         return [{"k": k, "ridge": ridge, "validation_nll": nll} for ridge, (nll, _) in trials.items()]

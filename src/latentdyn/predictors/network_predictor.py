@@ -59,9 +59,10 @@ class NetworkPredictor(TrainedPredictor):
     def set_start(self, scaling: Scaling, train: Windows, validation: Windows | None, k: int) -> None:
         super().set_start(scaling, train, validation, k)
         if isinstance(self.lookup, Engram):
-            self.lookup.fit(self.standardized(train.latents[train.rows]))
+            self.lookup.fit(self.standardized(train.latents[train.rows[:]]))
         elif isinstance(self.lookup, Basis):
-            self.lookup.fit(train.latents[train.rows] - train.latents[train.rows - 1])
+            rows = train.rows[:]
+            self.lookup.fit(train.latents[rows] - train.latents[rows - 1])
 
     def outputs(self, context: Context, n: int | None = None) -> Tensor:
         """The network's outputs for context (B, W, D): (B, outputs), or the first n of them alone."""

@@ -43,7 +43,7 @@ def step(arguments: argparse.Namespace) -> None:
     started = time.time()
     kind, settings, seed = arguments.kind, arguments.settings, arguments.seed
     store = open_latents(arguments.latents)
-    frames = open_frames(arguments.frames, store, ["row", "utterance_id", "split", "t", "valid"])
+    frames = open_frames(arguments.frames, store)
     data = {"latents": store.handle["digest"], "frames": read_frames_handle(arguments.frames, store)["digest"]}
     start = read_checkpoint(arguments.start, kind, None, store.dim, data) if arguments.start else None
     if start:

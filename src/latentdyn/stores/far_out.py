@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
+from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.frame_moments import FrameMoments
+from latentdyn.stores.runs import Runs
 
 _FAR = 10.0  # standard deviations of the others
 _DECIDES = 0.25  # of a dimension's variance
@@ -45,25 +46,22 @@ class FarOut:
         )
 
 
-def find_far_out(latents: Tensor, frames: pd.DataFrame) -> list[FarOut]:
+def find_far_out(latents: Tensor, frames: FrameIndex) -> list[FarOut]:
     """What is told of each split, at most one of a split: of its frames or, where these are near, of its steps.
 
     Args:
         latents: (n_rows, D) resident. frames: the frame index. Frames that are not finite are left out.
     """
-    row, t, finite = (frames[name].to_numpy() for name in ("row", "t", "valid"))
-    valid = np.zeros(len(latents), bool)
-    valid[row[finite]] = True
-    with_step = finite & (t > 0) & valid[row - 1]
-    found = []
-    for split in sorted(frames["split"][finite].unique()):
-        mine = (frames["split"] == split).to_numpy()
-        for what, of in (("frames", finite), ("steps", with_step)):
-            places = np.flatnonzero(mine & of)
-            far, share = _deciding(_values(latents, what), row[places], latents.shape[1])
+    finite, found = frames.finite(), []
+    for split in finite.splits:
+        mine = finite.of_splits(split)
+        for what, of in (("frames", mine), ("steps", mine.trimmed(1))):
+            row, _, length = of.runs()
+            rows = Runs(row, length, torch.device("cpu"))
+            far, share = _deciding(_values(latents, what), rows, latents.shape[1])
             if len(far):
-                worst = frames.iloc[places[far[0]]]
-                found.append(FarOut(str(split), len(far), what, share, str(worst["utterance_id"]), int(worst["t"])))
+                (worst,) = of.table(far[:1]).itertuples()
+                found.append(FarOut(split, len(far), what, share, str(worst.utterance_id), int(worst.t)))
                 break
     return found
 
@@ -79,7 +77,7 @@ def _values(latents: Tensor, what: str) -> Callable[[np.ndarray], Tensor]:
     return at if what == "frames" else lambda rows: at(rows) - at(rows - 1)
 
 
-def _deciding(values: Callable[[np.ndarray], Tensor], rows: np.ndarray, dim: int) -> tuple[np.ndarray, float]:
+def _deciding(values: Callable[[np.ndarray], Tensor], rows: Runs, dim: int) -> tuple[np.ndarray, float]:
     """Places in `rows` of those that decide the variance of a dimension, the farthest out first; and their share."""
     moments, extremes = FrameMoments.empty(dim), []
     for _, some in _blocks(rows):
@@ -108,6 +106,6 @@ def _deciding(values: Callable[[np.ndarray], Tensor], rows: np.ndarray, dim: int
     return where[order], float(shares.max())
 
 
-def _blocks(rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    for start in range(0, len(rows), _BLOCK):
-        yield start, rows[start : start + _BLOCK]
+def _blocks(rows: Runs) -> Iterator[tuple[int, np.ndarray]]:
+    for number, block in enumerate(rows.split(_BLOCK)):
+        yield number * _BLOCK, block.numpy()

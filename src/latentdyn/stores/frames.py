@@ -1,4 +1,4 @@
-"""The frame index: a row for each frame. It says whose the frame is, when it is, and which slices it is in.
+"""The frame index on disk: a row for each frame. It says whose the frame is, when it is, and which slices it is in.
 
 `NAME.parquet`: row (in the latents store), utterance_id, speaker_id, split, t (frame number within the utterance),
 position (t over the utterance's length, in [0, 1]), energy_db, valid (every latent finite), and a column for
@@ -9,10 +9,14 @@ each slice:
 - utterance_medial: position between .1 and .9, away from onset and final silence.
 
 `NAME.json`, the handle: counts by split, digests, and the corpus and representation that it is of.
+
+It is made, written and read in blocks of whole utterances: steps hold a `FrameIndex`, which takes memory by utterances.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,57 +25,37 @@ import pandas as pd
 
 from latentdyn.errors import UserError
 from latentdyn.files import check_folders, of_folders, read_handle, write_json
-from latentdyn.parquet import read_parquet, write_parquet
-from latentdyn.seeds import numpy_generator
+from latentdyn.parquet import read_parquet_blocks, write_parquet_blocks
+from latentdyn.stores.frame_index import FrameIndex, position, subsample
 from latentdyn.stores.latents import SHARD_FRAMES, LatentsStore
 
 log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
-SLICES = ("all", "high_energy", "utterance_medial")
-COLUMNS = ("row", "utterance_id", "speaker_id", "split", "t", "valid", *SLICES)
-_MEDIAL = (0.1, 0.9)
+_BLOCK_FRAMES = 2**20
 _MADE_BY = "index_frames"
 
 
-def index_frames(store: LatentsStore, splits: pd.DataFrame) -> pd.DataFrame:
+def index_frames(store: LatentsStore, splits: pd.DataFrame) -> FrameIndex:
     """The frame index of a store.
 
     Args:
-        store: the latents.
         splits: columns speaker_id, split.
 
     Raises:
         UserError: a speaker of the store has no split.
     """
-    table = store.utterances
-    split_of = speaker_splits(store, splits)
-    counts = table.n_frames.to_numpy()
-    utterance = np.repeat(np.arange(len(table)), counts)
-    t = np.arange(len(utterance)) - np.repeat(np.cumsum(counts) - counts, counts)
-    row = table.start.to_numpy()[utterance] + t
-    position = (t / np.maximum(counts - 1, 1)[utterance]).astype(np.float32)
-    energy = store.load_energy()[row]
-
-    def repeated(values: pd.Series) -> pd.Categorical:
-        categories = pd.Categorical(values)
-        return pd.Categorical.from_codes(categories.codes[utterance], dtype=categories.dtype)
-
-    return pd.DataFrame(
-        {
-            "row": row,
-            "utterance_id": repeated(table.utterance_id),
-            "speaker_id": repeated(table.speaker_id),
-            "split": repeated(table.speaker_id.map(split_of)),
-            "t": t.astype(np.int32),
-            "position": position,
-            "energy_db": energy,
-            "valid": _finite_rows(store)[row],
-            "all": np.ones(len(row), bool),
-            "high_energy": energy >= _medians(energy, utterance, len(table))[utterance],
-            "utterance_medial": (position >= _MEDIAL[0]) & (position <= _MEDIAL[1]),
-        }
-    )
+    none = np.zeros(0, np.int64)
+    index = FrameIndex.whole(store.utterances, speaker_splits(store, splits), none, none.astype(np.uint8))
+    loud, invalid = _Bits(), [none]
+    for block in index.blocks(_BLOCK_FRAMES):
+        energy, row = _energy(store, block)
+        utterance = np.repeat(np.arange(len(block.length)), block.length)
+        loud.add(energy >= _medians(energy, utterance, len(block.length))[utterance])
+        if store.handle["nonfinite_frames"]:
+            number = block.utterances["number"].to_numpy()[block.owner[0]]
+            invalid.append(number + np.flatnonzero(~_finite_rows(store, row)))
+    return replace(index, invalid=np.concatenate(invalid), loud=loud.bytes())
 
 
 def check_finite_share(store: LatentsStore, max_share: float) -> None:
@@ -127,16 +111,16 @@ def speaker_splits(store: LatentsStore, splits: pd.DataFrame) -> dict[str, str]:
     return split_of
 
 
-def write_frames(path: Path, handle: Path, frames: pd.DataFrame, store: LatentsStore) -> dict[str, Any]:
+def write_frames(path: Path, handle: Path, index: FrameIndex, store: LatentsStore) -> dict[str, Any]:
     """Write the index and, last, its handle; returns the handle."""
-    digest = write_parquet(path, frames)
-    by_split = frames.groupby("split", observed=True)
+    digest = write_parquet_blocks(path, (_rows(store, block) for block in _blocks(index)))
+    by_split = {split: index.of_splits(split) for split in index.splits}
     record = {
         "schema_version": SCHEMA_VERSION,
-        "n_frames": len(frames),
-        "frames": {split: int(n) for split, n in by_split.size().items()},
-        "speakers": {split: int(n) for split, n in by_split.speaker_id.nunique().items()},
-        "invalid_frames": int((~frames.valid).sum()),
+        "n_frames": len(index),
+        "frames": {split: len(mine) for split, mine in by_split.items()},
+        "speakers": {split: len(mine.speakers) for split, mine in by_split.items()},
+        "invalid_frames": len(index.invalid),
         "latents_digest": store.handle["digest"],
         "digest": digest,
         **of_folders(handle, "corpus", "representation"),
@@ -145,17 +129,29 @@ def write_frames(path: Path, handle: Path, frames: pd.DataFrame, store: LatentsS
     return record
 
 
-def open_frames(handle: Path, store: LatentsStore, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
+def open_frames(handle: Path, store: LatentsStore) -> FrameIndex:
     """Read the index that a handle stands for (the .parquet beside it).
-
-    Args:
-        columns: those to read; at 20 million frames all of them take 0.4 GB.
 
     Raises:
         UserError: missing, not as it was written, written by another version, or made of other latents.
     """
     read_frames_handle(handle, store)
-    return read_parquet(Path(handle).with_suffix(".parquet"), columns, made_by=_MADE_BY, handle=handle)
+    of = store.utterances
+    counts = of["n_frames"].to_numpy()
+    there = np.flatnonzero(counts)
+    first = (np.cumsum(counts) - counts)[there]  # frames of the utterances that have some
+    split_of: dict[str, str] = {}
+    loud, invalid, done = _Bits(), [np.zeros(0, np.int64)], 0
+    columns = ["split", "valid", "high_energy"]
+    path = Path(handle).with_suffix(".parquet")
+    for block in read_parquet_blocks(path, columns, made_by=_MADE_BY, handle=handle):
+        begins = slice(*np.searchsorted(first, [done, done + len(block)]))
+        splits = block["split"].iloc[first[begins] - done].astype(str)
+        split_of |= dict(zip(of["speaker_id"].iloc[there[begins]], splits, strict=True))
+        invalid.append(done + np.flatnonzero(~block["valid"].to_numpy()))
+        loud.add(block["high_energy"].to_numpy())
+        done += len(block)
+    return FrameIndex.whole(of, split_of, np.concatenate(invalid), loud.bytes())
 
 
 def read_frames_handle(handle: Path, store: LatentsStore) -> dict[str, Any]:
@@ -176,50 +172,57 @@ def read_frames_handle(handle: Path, store: LatentsStore) -> dict[str, Any]:
 
 def subsample_frames(frames: pd.DataFrame, limit: int, names: tuple[object, ...]) -> pd.DataFrame:
     """At most `limit` frames, drawn by name and in their order."""
-    return frames if len(frames) <= limit else frames.iloc[_subsample(len(frames), limit, names)]
+    return frames if len(frames) <= limit else frames.iloc[subsample(len(frames), limit, names)]
 
 
-def subsample_split(frames: pd.DataFrame, split: str, limit: int, names: tuple[object, ...]) -> pd.DataFrame:
-    """At most `limit` frames of a split, drawn by name and in their order; no more than these are copied."""
-    places = np.flatnonzero(frames["split"] == split)
-    return frames.iloc[places if len(places) <= limit else places[_subsample(len(places), limit, names)]]
+class _Bits:
+    """Truth values that come in parts, kept as bits, eight to a byte."""
+
+    def __init__(self) -> None:
+        self._bytes: list[np.ndarray] = []
+        self._rest = np.zeros(0, bool)
+
+    def add(self, values: np.ndarray) -> None:
+        values = np.concatenate([self._rest, values])
+        whole = len(values) // 8 * 8
+        self._bytes.append(np.packbits(values[:whole]))
+        self._rest = values[whole:]
+
+    def bytes(self) -> np.ndarray:
+        return np.concatenate([*self._bytes, np.packbits(self._rest)])
 
 
-def share_of_speakers(frames: pd.DataFrame, speaker_of: pd.Series, limit: int, names: tuple[object, ...]) -> np.ndarray:
-    """Which frames to take, so that they are at most `limit`: whole utterances, one of each speaker in turn.
-
-    The last utterance is cut, so that they are exactly so many if there are so many. Whole utterances lie together in
-    the store: fewer of its files are read.
-
-    Args:
-        frames: with `utterance_id`; the frames of an utterance stand in their order. speaker_of: by utterance_id.
-        names: of the draw.
-
-    Returns:
-        A mask over the rows of `frames`.
-    """
-    owner, utterances = pd.factorize(frames["utterance_id"])
-    lengths, speakers = np.bincount(owner), speaker_of[utterances].to_numpy()
-    drawn = numpy_generator(*names, "share of speakers").permutation(len(utterances))
-    turn = pd.Series(speakers[drawn]).groupby(speakers[drawn]).cumcount().to_numpy()
-    drawn = drawn[np.argsort(turn, kind="stable")]
-    before = np.zeros(len(utterances), np.int64)
-    before[drawn] = np.cumsum(lengths[drawn]) - lengths[drawn]
-    taken: np.ndarray = before[owner] + pd.Series(owner).groupby(owner).cumcount().to_numpy() < limit
-    return taken
+def _blocks(index: FrameIndex) -> Iterator[FrameIndex]:
+    """In parts; one without frames where there is none."""
+    yield from index.blocks(_BLOCK_FRAMES) if len(index) else [index]
 
 
-def _subsample(n: int, limit: int, names: tuple[object, ...]) -> np.ndarray:
-    """`limit` of n places, ascending."""
-    return np.sort(numpy_generator(*names, "subsample").choice(n, limit, replace=False))
+def _rows(store: LatentsStore, block: FrameIndex) -> pd.DataFrame:
+    """The rows of some whole utterances, as the file has them."""
+    table = block.table()
+    n_frames = block.utterances["n_frames"].to_numpy()[np.repeat(block.owner, block.length)]
+    energy, _ = _energy(store, block)
+    table.insert(5, "position", position(table["t"].to_numpy(), n_frames))
+    table.insert(6, "energy_db", energy)
+    return table
 
 
-def _finite_rows(store: LatentsStore) -> np.ndarray:
-    if not store.handle["nonfinite_frames"]:
-        return np.ones(store.n_rows, bool)
-    latents = store.array()
-    blocks = [np.isfinite(latents[i : i + SHARD_FRAMES]).all(axis=1) for i in range(0, store.n_rows, SHARD_FRAMES)]
-    return np.concatenate(blocks)
+def _energy(store: LatentsStore, block: FrameIndex) -> tuple[np.ndarray, np.ndarray]:
+    """The levels of these frames, and their rows."""
+    start, _, length = block.runs()
+    row = np.repeat(start - (np.cumsum(length) - length), length) + np.arange(length.sum())
+    first = row.min(initial=store.n_rows)
+    levels = store.array("energy_db")[first : row.max(initial=-1) + 1]
+    return np.asarray(levels, np.float32)[row - first], row
+
+
+def _finite_rows(store: LatentsStore, row: np.ndarray) -> np.ndarray:
+    """Whether the frames at these rows are finite."""
+    latents, first, end = store.array(), int(row.min()), int(row.max()) + 1
+    edges = [*range(first, end, SHARD_FRAMES), end]
+    parts = [np.isfinite(latents[start:stop]).all(axis=1) for start, stop in pairwise(edges)]
+    finite: np.ndarray = np.concatenate(parts)[row - first]
+    return finite
 
 
 def _medians(values: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:

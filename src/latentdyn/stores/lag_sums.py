@@ -10,6 +10,7 @@ Sums are in float64, about a nearby point, so that nothing cancels. They are com
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -220,33 +221,33 @@ def _whole(lower: np.ndarray) -> np.ndarray:
     return whole
 
 
-def resident_moments(latents: "torch.Tensor", rows: np.ndarray, reach: int) -> WindowMoments:
-    """Moments of the windows whose newest frames are these rows of resident latents; NaN where there is none.
+def resident_moments(latents: "torch.Tensor", runs: tuple[np.ndarray, np.ndarray], reach: int) -> WindowMoments:
+    """Moments of the windows whose newest frames are rows of resident latents; NaN where there is none.
 
     Args:
-        latents: (n_rows, D), in memory or on a GPU. rows: (n,) int64, ascending. The frames of their windows are
-            finite, and those of a window are of one utterance. reach: at least 1.
+        latents: (n_rows, D), in memory or on a GPU. runs: the first row and the one after the last, (R,) int64, of the
+            rows that follow each other, in ascending order. The frames of their windows are finite, and those of a
+            window are of one utterance. reach: at least 1.
     """
     of: Any = latents if latents.is_cuda else latents.numpy()
-    runs = list(_in_parts(rows))
     shift = np.zeros(of.shape[1])
-    if runs:
-        shift = latents[runs[0][0] : runs[0][-1] + 1].double().mean(0).cpu().numpy()
+    for first, end in islice(_in_parts(*runs), 1):
+        shift = latents[first:end].double().mean(0).cpu().numpy()
     sums = RunSums(shift, reach, OnGPU(latents.device) if latents.is_cuda else None)
     waiting: list[Any] = []
-    filled = 0
-    for run in runs:
-        if filled + len(run) > _BLOCK_FRAMES:
+    filled = n = 0
+    for first, end in _in_parts(*runs):
+        if filled + end - first > _BLOCK_FRAMES:
             sums.add_runs(waiting)
             waiting, filled = [], 0
-        waiting.append(of[run[0] - reach : run[-1] + 1])  # with the frames before its first row
-        filled += len(run)
+        waiting.append(of[first - reach : end])  # with the frames before its first row
+        filled, n = filled + end - first, n + end - first
     sums.add_runs(waiting)
-    return moments_of(sums.sums(len(rows), len(rows), 0), shift)
+    return moments_of(sums.sums(n, n, 0), shift)
 
 
-def _in_parts(rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Rows that follow each other, no more than a block at a time."""
-    if len(rows):
-        for run in np.split(rows, 1 + np.flatnonzero(np.diff(rows) != 1)):
-            yield from np.split(run, range(_BLOCK_FRAMES, len(run), _BLOCK_FRAMES))
+def _in_parts(first: np.ndarray, end: np.ndarray) -> Iterator[tuple[int, int]]:
+    """These runs, no more than a block at a time."""
+    for start, stop in zip(first.tolist(), end.tolist(), strict=True):
+        for begin in range(start, stop, _BLOCK_FRAMES):
+            yield begin, min(begin + _BLOCK_FRAMES, stop)

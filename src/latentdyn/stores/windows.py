@@ -24,6 +24,8 @@ from latentdyn.stores.degeneracy import (
     outlying,
     rounding_variance,
 )
+from latentdyn.stores.frame_index import FrameIndex
+from latentdyn.stores.runs import Runs, edges_of
 
 if TYPE_CHECKING:
     from latentdyn.stores.lag_sums import WindowMoments
@@ -40,7 +42,7 @@ def common_frames(
     """The frames that every horizon can be scored on: t >= (W-1) + max k, all frames they touch finite.
 
     Args:
-        frames: the frame index. n_rows: rows of the store. ahead: frames of the utterance that must follow.
+        frames: the frame index, as a table. n_rows: rows of the store. ahead: frames of the utterance that must follow.
 
     Raises:
         UserError: no frame is left, since every utterance is shorter than the longest context reaches back; or most are
@@ -52,15 +54,7 @@ def common_frames(
     if ahead:
         fits &= t + ahead <= frames.groupby("utterance_id", observed=True)["t"].transform("max").to_numpy()
     late = only(frames, fits)
-    if late.empty:
-        longest = 1 + int(t.max()) if len(t) else 0
-        raise UserError(
-            f"no utterance is long enough: W = {window_frames} and the longest horizon k = {max(horizons)}"
-            + (f" with {ahead} frames to follow" if ahead else "")
-            + f" need {reach + 1 + ahead} frames, the longest utterance has {longest}",
-            "window_frames and horizons of the predictor" + (", and its training.regime" if ahead else ""),
-            "shorten them, or use longer utterances",
-        )
+    _check_long(len(late), 1 + int(t.max()) if len(t) else 0, window_frames, horizons, ahead)
     if frames["valid"].all():
         return late
     invalid = np.zeros(n_rows + 1, np.int64)
@@ -68,17 +62,51 @@ def common_frames(
     invalid = np.cumsum(invalid)  # invalid rows before each row
     row = late["row"].to_numpy()
     kept = only(late, invalid[row + ahead + 1] == invalid[row - reach])
-    lost = len(late) - len(kept)
-    if lost > _MOST_LOST * len(late):
+    _check_lost(len(late), len(kept), reach + 1 + ahead)
+    return kept
+
+
+def common_runs(index: FrameIndex, window_frames: int, horizons: list[int], ahead: int = 0) -> FrameIndex:
+    """The same of a frame index of whole utterances, without a table.
+
+    Raises:
+        UserError: as of `common_frames`.
+    """
+    reach = window_frames - 1 + max(horizons)
+    late, kept = index.trimmed(reach, ahead), index.finite().trimmed(reach, ahead)
+    _check_long(len(late), int(index.length.max(initial=0)), window_frames, horizons, ahead)
+    _check_lost(len(late), len(kept), reach + 1 + ahead)
+    return kept
+
+
+def _check_long(found: int, longest: int, window_frames: int, horizons: list[int], ahead: int) -> None:
+    """Raises a UserError if no utterance was long enough."""
+    if not found:
         raise UserError(
-            f"{lost} of {len(late)} frames ({lost / len(late):.1%}) are lost, because a frame among the "
-            f"{reach + 1 + ahead} that they need is not finite",
+            f"no utterance is long enough: W = {window_frames} and the longest horizon k = {max(horizons)}"
+            + (f" with {ahead} frames to follow" if ahead else "")
+            + f" need {window_frames + max(horizons) + ahead} frames, the longest utterance has {longest}",
+            "window_frames and horizons of the predictor" + (", and its training.regime" if ahead else ""),
+            "shorten them, or use longer utterances",
+        )
+
+
+def _check_lost(found: int, kept: int, needed: int) -> None:
+    """Tell how many frames are lost, since one of those that they need is not finite.
+
+    Raises:
+        UserError: most of them are.
+    """
+    lost = found - kept
+    if lost > _MOST_LOST * found:
+        raise UserError(
+            f"{lost} of {found} frames ({lost / found:.1%}) are lost, because a frame among the "
+            f"{needed} that they need is not finite",
             "the representation's latents, window_frames and horizons of the predictor",
             "look at how the latents were made, or shorten the windows",
         )
     if lost:
-        log.warning("%d of %d frames are left out, because a frame that they need is not finite", lost, len(late))
-    return kept
+        log.warning("%d of %d frames are left out, because a frame that they need is not finite", lost, found)
 
 
 def only(frames: pd.DataFrame, chosen: np.ndarray) -> pd.DataFrame:
@@ -97,15 +125,21 @@ class Windows:
     """
 
     latents: Tensor
-    rows: Tensor
+    rows: Tensor | Runs
     window_frames: int
     longest: int = 1
-    t: Tensor | None = None
+    t: Tensor | Runs | None = None
     levels: bool = False
 
     @classmethod
-    def of(cls, latents: Tensor, frames: pd.DataFrame, window_frames: int, longest: int = 1, **more: Any) -> Self:
-        """Of these target frames of a frame index; `more` are further fields of the class."""
+    def of(
+        cls, latents: Tensor, frames: pd.DataFrame | FrameIndex, window_frames: int, longest: int = 1, **more: Any
+    ) -> Self:
+        """Of these target frames: a table of them, or runs of them; `more` are further fields of the class."""
+        if isinstance(frames, FrameIndex):
+            row, first, length = frames.runs()
+            numbers = (Runs(of, length, latents.device) for of in (row, first))
+            return cls(latents, next(numbers), window_frames, longest, next(numbers), **more)
         rows, t = (
             torch.from_numpy(frames[column].to_numpy(np.int64, copy=True)).to(latents.device) for column in ("row", "t")
         )
@@ -141,8 +175,8 @@ class Windows:
     def _moments(self, k: int) -> "WindowMoments":
         from latentdyn.stores.lag_sums import resident_moments  # few predictors need it, and scipy, which it imports
 
-        rows = np.sort(self.rows.cpu().numpy())
-        return resident_moments(self.latents, rows, self.window_frames - 1 + k)
+        runs = self.rows.edges() if isinstance(self.rows, Runs) else edges_of(np.sort(self.rows.cpu().numpy()))
+        return resident_moments(self.latents, runs, self.window_frames - 1 + k)
 
     def stretch(self, index: Tensor | slice, k: int, steps: int) -> Tensor:
         """The frames (B, W + k - 1 + S, D) from the first of the context to the last of S targets, x_{t+S-1}."""
@@ -167,12 +201,13 @@ class Windows:
             (U, L, D) of the utterances up to their last context, NaN before the first.
         """
         assert self.t is not None
-        _, utterance = torch.unique(self.rows - self.t, return_inverse=True)
+        t = self.t[:]
+        _, utterance = torch.unique(self.rows[:] - t, return_inverse=True)
         last = torch.full((int(utterance.max()) + 1,), -1, device=self.rows.device)
-        last = last.scatter_reduce(0, utterance, self.t, "amax")
+        last = last.scatter_reduce(0, utterance, t, "amax")
         order = last.argsort(descending=True)  # utterances of like lengths beside each other
         some = torch.empty_like(last)  # a target frame that is its utterance's last
-        newest = self.t == last[utterance]
+        newest = t == last[utterance]
         some[utterance[newest]] = newest.nonzero().flatten()
         start = 0
         while start < len(order):
@@ -182,7 +217,7 @@ class Windows:
             number[batch] = torch.arange(len(batch), device=last.device)
             index = (number[utterance] >= 0).nonzero().flatten()
             of = utterance[index]
-            place = length - 1 - (last[of] - self.t[index])
+            place = length - 1 - (last[of] - t[index])
             yield index, (number[of], place), self.histories(some[batch], length, -k)
             start += len(batch)
 
@@ -285,13 +320,14 @@ def _blame_outliers(windows: Windows, block: int, delta: "_Sums") -> None:
     far = outlying(lengths)
     if not far.any():
         return
+    worst = int(lengths.argmax())
     rest = _Products(torch.float64)
-    for x, before in _blocks(Windows(windows.latents, windows.rows[~far.to(windows.rows.device)], 1), block):
+    for x, before in _blocks(Windows(windows.latents, windows.rows[:][~far.to(windows.rows.device)], 1), block):
         rest.add(x - before)
     if (rest.std() > 0).all() and effective_rank(rest.covariance()) == windows.dim:
         raise UserError(
             f"{int(far.sum())} of {len(far)} training deltas are so long that all others vanish beside them: the "
-            f"longest, at store row {int(windows.rows[int(lengths.argmax())])}, is "
+            f"longest, at store row {int(windows.rows[worst : worst + 1])}, is "
             f"{float(lengths.max() / lengths[~far].median()):.3g} times as long as the median",
             "the representation's latents",
             "leave out or clip such frames: a moment that a few frames decide measures these frames alone",

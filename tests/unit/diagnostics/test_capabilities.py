@@ -22,6 +22,7 @@ from latentdyn.distributions.density import Density
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.models.score.network import ScoreModel
 from latentdyn.predictors.base import Predictor
+from tests.indexed import index_of
 
 DIM = 3
 UNIT = math.gamma((DIM + 1) / 2) / math.gamma(DIM / 2)  # the score of N(m, I) at its own draws
@@ -84,7 +85,8 @@ def data(make_store, var_process):
 
 
 def lagged(data, kind, tmp_path):
-    evaluation = evaluate_lagged({k: kind(k) for k in (1, 2)}, *data, 12.5, EVALUATION, ("test",))
+    latents, frames = data
+    evaluation = evaluate_lagged({k: kind(k) for k in (1, 2)}, latents, index_of(frames), 12.5, EVALUATION, ("test",))
     write_metrics(tmp_path / "metrics.json", IDENTITY, evaluation.records, evaluation.worst_frames)
     write_sums(tmp_path / "sums.parquet", IDENTITY, evaluation.speakers)
     found = {(r.metric, r.horizon): r for r in evaluation.records if r.split == "eval" and r.slice == "all"}

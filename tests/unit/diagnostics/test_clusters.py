@@ -12,7 +12,7 @@ from latentdyn.diagnostics.clusters.keys import PCA, Learned, MeanPool, PCABins
 from latentdyn.diagnostics.clusters.quantisers import fit_bins, fit_kmeans
 from latentdyn.diagnostics.clusters.statistics import ClusterMoments, gaussian_nll, squared_distances
 from latentdyn.errors import UserError
-from latentdyn.stores.frames import SLICES
+from latentdyn.stores.frame_index import SLICES
 
 SETTINGS = ClusteringSettings(
     window_frames=2,

@@ -13,6 +13,7 @@ from latentdyn.models.fit import fit_model
 from latentdyn.predictors.base import Predictor, build_predictor
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores.windows import Scaling, Windows, common_frames
+from tests.indexed import index_of
 from tests.settings import settings_of
 
 HORIZONS = [1, 2, 4]
@@ -50,7 +51,7 @@ def fitted(make_store, utterances, settings, tmp_path):
     store, frames = make_store(utterances)
     (tmp_path / "state").mkdir(exist_ok=True)
     result = fit_model(
-        "predictor", settings, store, frames, seed=0, state=tmp_path / "state", device=torch.device("cpu")
+        "predictor", settings, store, index_of(frames), seed=0, state=tmp_path / "state", device=torch.device("cpu")
     )
     predictors = {}
     for k in settings["horizons"]:
@@ -63,7 +64,9 @@ def fitted(make_store, utterances, settings, tmp_path):
 def test_a_var_gives_its_exact_values(make_store, var_process, tmp_path):
     transition = rotation(6, 0.9)
     store, frames, predictors = fitted(make_store, var_process(transition, 100, 400), LINEAR, tmp_path)
-    records = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",)).records
+    records = evaluate_lagged(
+        predictors, torch.from_numpy(store.load()), index_of(frames), 12.5, SETTINGS, ("test",)
+    ).records
     found = {(r.split, r.horizon, r.metric): r for r in records if r.slice == "all"}
     for k in HORIZONS:
         exact, measured = exact_dnll(transition, k), found["eval", k, "dnll"]
@@ -94,7 +97,9 @@ def test_white_noise_is_predictable_by_the_rules_of_deltas_and_not_by_the_level(
     names = ["t", "t", "t", "v", "e"]
     noise = {(f"u{i}", f"{names[i % 5]}{i}"): rng.normal(size=(400, 6)) for i in range(40)}
     store, frames, predictors = fitted(make_store, noise, LINEAR, tmp_path)
-    records = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",)).records
+    records = evaluate_lagged(
+        predictors, torch.from_numpy(store.load()), index_of(frames), 12.5, SETTINGS, ("test",)
+    ).records
     found = {(r.horizon, r.metric): r.value for r in records if r.slice == "all" and r.split == "eval"}
     assert found[1, "dnll_per_dim"] == pytest.approx(-0.3466, abs=0.01)  # -½ ln 2
     whole, per_dim, bits = (
@@ -178,7 +183,7 @@ def test_an_exploding_rollout_is_an_explicit_overflow(make_store):
     rng = np.random.default_rng(0)
     store, frames = make_store({(f"u{i}", f"{s}{i}"): rng.normal(size=(30, 3)) for i, s in enumerate("ttee")})
     latents = torch.from_numpy(store.load())
-    records = evaluate_lagged({1: Exploding(3, 4)}, latents, frames, 12.5, SETTINGS, ("test",)).records
+    records = evaluate_lagged({1: Exploding(3, 4)}, latents, index_of(frames), 12.5, SETTINGS, ("test",)).records
     found = {r.metric: r for r in records if r.split == "eval" and r.slice == "all"}
     assert found["rollout_gap"].status == "overflow" and found["rollout_gap"].value is None
     assert found["rollout_overflow"].value == found["rollout_overflow"].n > 0
@@ -188,7 +193,9 @@ def test_the_worst_frames_are_named(make_store, var_process, tmp_path):
     utterances = var_process(rotation(3, 0.5), 10, 50)
     utterances["u4", "e4"][20] += 40
     store, frames, predictors = fitted(make_store, utterances, LINEAR, tmp_path)
-    evaluation = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",))
+    evaluation = evaluate_lagged(
+        predictors, torch.from_numpy(store.load()), index_of(frames), 12.5, SETTINGS, ("test",)
+    )
     records, worst = evaluation.records, evaluation.worst_frames
     mine = [w for w in worst if w["split"] == "eval" and w["horizon"] == 1]
     assert len(mine) == 5
@@ -202,7 +209,9 @@ def test_a_step_of_length_zero_is_counted_not_hidden(make_store, var_process, tm
     utterances = var_process(rotation(3, 0.5), 10, 50)
     utterances["u4", "e4"][30] = utterances["u4", "e4"][29]
     store, frames, predictors = fitted(make_store, utterances, LINEAR, tmp_path)
-    records = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",)).records
+    records = evaluate_lagged(
+        predictors, torch.from_numpy(store.load()), index_of(frames), 12.5, SETTINGS, ("test",)
+    ).records
     found = {r.metric: r for r in records if r.split == "eval" and r.slice == "all" and r.horizon == 1}
     assert found["cosine_nonfinite"].value == 1 and found["cosine"].status == "ok" and found["r2_head"].status == "ok"
     assert found["still_frames"].value == 1
@@ -225,7 +234,7 @@ def test_direction_and_length_are_scored_apart_where_a_density_says_them(make_st
     utterances["u4", "e4"][30] = utterances["u4", "e4"][29]
     store, frames = make_store(utterances)
     latents = torch.from_numpy(store.load())
-    evaluation = evaluate_lagged({1: Towards(dim, 1)}, latents, frames, 12.5, SETTINGS, ("test",))
+    evaluation = evaluate_lagged({1: Towards(dim, 1)}, latents, index_of(frames), 12.5, SETTINGS, ("test",))
     found = {(r.split, r.metric): r for r in evaluation.records if r.slice == "all"}
     for split, still in (("train", 0), ("eval", 1)):
         factored, direction, length = (found[split, f"dnll_{name}"] for name in ("factored", "direction", "length"))
@@ -248,14 +257,16 @@ def test_direction_and_length_are_scored_apart_where_a_density_says_them(make_st
 
 def test_a_density_without_factors_has_no_such_scores(make_store, var_process, tmp_path):
     store, frames, predictors = fitted(make_store, var_process(rotation(3, 0.5), 10, 50), LINEAR, tmp_path)
-    records = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",)).records
+    records = evaluate_lagged(
+        predictors, torch.from_numpy(store.load()), index_of(frames), 12.5, SETTINGS, ("test",)
+    ).records
     assert not any("factored" in r.metric or "direction" in r.metric or "length" in r.metric for r in records)
 
 
 def test_the_sums_of_speakers_give_the_means_and_their_intervals(make_store, var_process, tmp_path):
     store, frames, predictors = fitted(make_store, var_process(rotation(3, 0.5), 30, 50), LINEAR, tmp_path)
     latents = torch.from_numpy(store.load())
-    evaluation = evaluate_lagged(predictors, latents, frames, 12.5, SETTINGS, ("test",))
+    evaluation = evaluate_lagged(predictors, latents, index_of(frames), 12.5, SETTINGS, ("test",))
     found = {(r.split, r.slice, r.horizon, r.metric): r for r in evaluation.records}
     groups = evaluation.speakers.groupby(["split", "slice", "horizon", "metric"], observed=True)
     assert {"nll", "dnll", "dnll_full", "cosine", "level_gain"} <= set(evaluation.speakers.metric)
@@ -285,13 +296,15 @@ def test_training_and_evaluation_score_the_same_frames_alike(make_store, var_pro
     small = {"window_frames": 2, "horizons": [1], "n_components": 2, "network": network}
     mdn = settings_of("predictors", "mdn", **small, training=training)
     store, frames, predictors = fitted(make_store, var_process(rotation(3, 0.5), 10, 50), mdn, tmp_path)
-    evaluation = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",))
+    evaluation = evaluate_lagged(
+        predictors, torch.from_numpy(store.load()), index_of(frames), 12.5, SETTINGS, ("test",)
+    )
     differences = [r.value for r in evaluation.records if r.metric == "path_difference"]
     assert len(differences) == 3 and max(differences) < 1e-5
     # relabelled, the eval speakers' frames score as training frames what they scored as eval frames
     swapped = frames.assign(split=frames["split"].cat.rename_categories({"train": "eval", "eval": "train"}))
     latents = torch.from_numpy(store.load())
-    again = evaluate_lagged(predictors, latents, swapped, 12.5, SETTINGS, ("test",)).records
+    again = evaluate_lagged(predictors, latents, index_of(swapped), 12.5, SETTINGS, ("test",)).records
     nll = [{(r.split, r.horizon): r.value for r in rs if r.metric == "nll" and r.slice == "all"}
            for rs in (evaluation.records, again)]  # fmt: skip
     assert nll[0]["eval", 1] == nll[1]["train", 1] and nll[0]["train", 1] == nll[1]["eval", 1]
@@ -309,17 +322,19 @@ def test_what_another_corpus_was_fitted_to_is_measured_as_if_its_training_speake
     fitted_to = torch.from_numpy(fitted_to.load())
     together, frames = make_store({**theirs, **mine}, "together")
     expected = evaluate_lagged(
-        predictors, torch.from_numpy(together.load()), frames, 12.5, SETTINGS, ("test",), splits=["eval"]
+        predictors, torch.from_numpy(together.load()), index_of(frames), 12.5, SETTINGS, ("test",), splits=["eval"]
     )
     apart, frames = make_store({**own_training, **mine}, "apart")
     found = evaluate_lagged(
-        predictors, torch.from_numpy(apart.load()), frames, 12.5, SETTINGS, ("test",), splits=["eval"],
-        fitted_to=(fitted_to, training),
+        predictors, torch.from_numpy(apart.load()), index_of(frames), 12.5, SETTINGS, ("test",), splits=["eval"],
+        fitted_to=(fitted_to, index_of(training)),
     )  # fmt: skip
     assert found.records == expected.records and found.worst_frames == expected.worst_frames
     pd.testing.assert_frame_equal(
         *(e.speakers.astype({"speaker_id": str}) for e in (found, expected)), check_exact=True
     )
-    own = evaluate_lagged(predictors, torch.from_numpy(apart.load()), frames, 12.5, SETTINGS, ("test",), ["eval"])
+    own = evaluate_lagged(
+        predictors, torch.from_numpy(apart.load()), index_of(frames), 12.5, SETTINGS, ("test",), ["eval"]
+    )
     baseline = [{r.horizon: r.value for r in e.records if r.metric == "nll_baseline"} for e in (found, own)]
     assert all(baseline[0][k] > baseline[1][k] + 0.5 for k in HORIZONS), "baselines are not this corpus's"

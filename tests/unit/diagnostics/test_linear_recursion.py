@@ -10,6 +10,7 @@ from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
 from latentdyn.distributions.gaussian import FullGaussian
 from latentdyn.predictors.base import Predictor
 from latentdyn.stores.windows import Scaling, Windows, common_frames
+from tests.indexed import index_of
 
 TRANSITION = np.diag([-0.95, 0.6, 0.9])
 WINDOW = 8
@@ -42,7 +43,7 @@ def data(make_store, var_process):
 @pytest.mark.parametrize(("k", "radius"), [(1, 0.95), (2, 1.95), (4, None)])
 def test_the_exact_predictor_of_a_stable_process_explodes_and_so_does_the_linear_map(data, k, radius):
     latents, train, held_out, scaling = data
-    linear, exact = linear_predictor(latents, train, WINDOW, k, scaling, ("test",)), Exact(k)
+    linear, exact = linear_predictor(latents, index_of(train), WINDOW, k, scaling, ("test",)), Exact(k)
     late = held_out[held_out["t"] >= rollout_reach(WINDOW, 4)]
     targets = Windows.of(latents, late[:500], WINDOW)
     context, _ = targets.batch(slice(None), k)
@@ -59,7 +60,7 @@ def test_the_exact_predictor_of_a_stable_process_explodes_and_so_does_the_linear
 
 def test_it_is_least_squares(data):
     latents, train, _, scaling = data
-    predictor = linear_predictor(latents, train, WINDOW, 3, scaling, ("test",))
+    predictor = linear_predictor(latents, index_of(train), WINDOW, 3, scaling, ("test",))
     context, delta = Windows.of(latents, train, 1).batch(slice(None), 3)
     design = np.column_stack([context[:, 0].double().numpy(), np.ones(len(context))])
     target = delta.double().numpy()

@@ -6,7 +6,7 @@ import pytest
 
 from latentdyn.errors import UserError
 from latentdyn.parquet import write_parquet
-from latentdyn.stores.frames import index_frames, open_frames, share_of_speakers, write_frames
+from latentdyn.stores.frames import index_frames, open_frames, write_frames
 from latentdyn.stores.latents import open_latents
 from latentdyn.stores.latents_writer import LatentsWriter
 
@@ -27,13 +27,12 @@ def store(tmp_path):
 
 
 def test_rows_by_hand(store):
-    frames = index_frames(store, SPLITS)
+    frames = index_frames(store, SPLITS).table()
     assert frames["row"].tolist() == list(range(16))
     assert frames["t"].tolist() == [*range(11), *range(4), 0]
     assert frames["split"].tolist() == ["train"] * 11 + ["eval"] * 5
     assert frames["utterance_id"].tolist() == ["a1"] * 11 + ["b1"] * 4 + ["b2"]
     assert np.flatnonzero(~frames["valid"]).tolist() == [4]
-    np.testing.assert_allclose(frames["position"], [*np.arange(11) / 10, 0, 1 / 3, 2 / 3, 1, 0], rtol=1e-6)
     # medians: 5 of 0..10; the lower median of 1, 1, 5, 9 is 1; there is none without audio
     assert frames["high_energy"].tolist() == [False] * 5 + [True] * 6 + [True] * 4 + [False]
     assert frames["utterance_medial"].tolist() == [False, *([True] * 9), False, False, True, True, False, False]
@@ -41,18 +40,20 @@ def test_rows_by_hand(store):
 
 
 def test_round_trip_and_handle(store, tmp_path):
-    frames = index_frames(store, SPLITS)
-    handle = write_frames(tmp_path / "frames.parquet", tmp_path / "frames.json", frames, store)
+    index = index_frames(store, SPLITS)
+    handle = write_frames(tmp_path / "frames.parquet", tmp_path / "frames.json", index, store)
     assert handle["frames"] == {"train": 11, "eval": 5} and handle["invalid_frames"] == 1
-    again = open_frames(tmp_path / "frames.json", store)
-    for column in again.columns:
-        assert again[column].tolist() == frames[column].tolist()
+    assert handle["speakers"] == {"train": 1, "eval": 1} and handle["n_frames"] == 16
+    pd.testing.assert_frame_equal(open_frames(tmp_path / "frames.json", store).table(), index.table())
+    written = pd.read_parquet(tmp_path / "frames.parquet")
+    np.testing.assert_allclose(written["position"], [*np.arange(11) / 10, 0, 1 / 3, 2 / 3, 1, 0], rtol=1e-6)
+    np.testing.assert_array_equal(written["energy_db"], store.load_energy())
 
 
 def test_an_index_in_which_splits_are_exchanged_is_refused(store, tmp_path):
     path, handle = tmp_path / "frames.parquet", tmp_path / "frames.json"
-    frames = index_frames(store, SPLITS)
-    write_frames(path, handle, frames, store)
+    write_frames(path, handle, index_frames(store, SPLITS), store)
+    frames = pd.read_parquet(path)
     exchanged = frames.assign(split=frames["split"].cat.rename_categories({"train": "eval", "eval": "train"}))
     exchanged.to_parquet(path)  # by a user
     with pytest.raises(UserError, match=r"no checksum.*frames\.parquet.*delete .*frames\.json and run.*index_frames"):
@@ -74,35 +75,3 @@ def test_an_index_of_other_latents_is_refused(store, tmp_path):
     other.close()
     with pytest.raises(UserError, match="other latents"):
         open_frames(tmp_path / "frames.json", open_latents(tmp_path / "other.json"))
-
-
-@pytest.fixture
-def of_three():
-    """Frames of a speaker with 50 utterances of 4 frames, of one with 3 of 10, and of one with 1 of 20."""
-    counts = [*(("a", f"a{i}", 4) for i in range(50)), *(("b", f"b{i}", 10) for i in range(3)), ("c", "c0", 20)]
-    rows = [(utterance, t) for _, utterance, n in counts for t in range(n)]
-    return pd.DataFrame(rows, columns=["utterance_id", "t"]), pd.Series({u: s for s, u, _ in counts})
-
-
-@pytest.mark.parametrize("limit", [1, 34, 35, 100, 249, 250, 10_000])
-def test_speakers_take_turns_with_whole_utterances_until_there_are_enough(of_three, limit):
-    frames, speaker_of = of_three
-    taken = frames[share_of_speakers(frames, speaker_of, limit, ("x",))]
-    assert len(taken) == min(limit, 250)
-    whole = frames.groupby("utterance_id").size()
-    lengths = taken.groupby("utterance_id").size()
-    assert (lengths < whole[lengths.index]).sum() <= 1, "the last one alone is cut"
-    assert (taken.groupby("utterance_id")["t"].max() == lengths - 1).all(), "and it keeps its first frames"
-    turns = speaker_of[lengths.index].value_counts()
-    most = turns.max()
-    for speaker, there in {"a": 50, "b": 3, "c": 1}.items():
-        assert turns.get(speaker, 0) >= min(there, most - 1), "nobody is a turn behind who had one to give"
-
-
-def test_a_share_is_drawn_by_name_and_a_larger_one_holds_the_smaller(of_three):
-    frames, speaker_of = of_three
-    small, large, other = (
-        share_of_speakers(frames, speaker_of, limit, (name,)) for limit, name in ((40, "x"), (120, "x"), (40, "y"))
-    )
-    assert (large | ~small).all() and (small != other).any()
-    assert (small == share_of_speakers(frames, speaker_of, 40, ("x",))).all()

@@ -6,6 +6,7 @@ import torch
 
 from latentdyn.stores import lag_sums as module
 from latentdyn.stores.lag_sums import OnGPU, RunSums, moments_of, resident_moments
+from latentdyn.stores.runs import edges_of
 
 RUNS = ((3, 9), (9, 10), (30, 64), (70, 71))  # rows of targets: gaps smaller and larger than the reach, and none
 
@@ -23,7 +24,7 @@ def test_moments_are_those_of_the_windows_of_these_rows(monkeypatch, edges, bloc
     monkeypatch.setattr(module, "_EDGES", edges)
     latents, rows = walk(), np.concatenate([np.arange(*run) for run in RUNS])
     windows = np.array([latents[t - reach : t + 1][::-1] for t in rows], np.float64)
-    moments = resident_moments(torch.from_numpy(latents), rows, reach)
+    moments = resident_moments(torch.from_numpy(latents), edges_of(rows), reach)
     covariance = np.cov(windows.reshape(len(rows), -1).T, bias=True).reshape(moments.covariance.shape)
     assert (moments.n, moments.frames, moments.nonfinite) == (len(rows), len(rows), 0)
     np.testing.assert_allclose(moments.mean, windows.mean(axis=0), rtol=1e-12)
@@ -31,7 +32,7 @@ def test_moments_are_those_of_the_windows_of_these_rows(monkeypatch, edges, bloc
 
 
 def test_no_row_gives_no_moments():
-    moments = resident_moments(torch.from_numpy(walk()), np.array([], np.int64), 2)
+    moments = resident_moments(torch.from_numpy(walk()), edges_of(np.array([], np.int64)), 2)
     assert moments.n == 0 and np.isnan(moments.covariance).all() and np.isnan(moments.mean).all()
 
 

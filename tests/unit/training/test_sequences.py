@@ -16,6 +16,7 @@ from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.loop import Training
 from latentdyn.training.regimes import build_regime
 from latentdyn.training.sequences import SequenceLikelihood
+from tests.indexed import index_of
 from tests.settings import settings_of
 
 from .test_regimes import ALL
@@ -86,14 +87,14 @@ def test_the_held_out_loss_is_what_the_evaluation_scores(seasonal):
     made = objective(seasonal, {"kind": "teacher_forced"})
     scores = score_frames(made.predictor, made._held_out_windows, 1, Scaling.fit(made.windows))
     assert made.held_out_loss() == pytest.approx(scores.nll.mean(), rel=1e-6)
-    assert made._held_out_windows.t.max() > LENGTH  # pasts longer than training sequences
+    assert made._held_out_windows.t[:].max() > LENGTH  # pasts longer than training sequences
 
 
 @pytest.mark.parametrize("regime", ALL[2:], ids=lambda regime: regime["kind"])
 def test_a_regime_of_runs_reads_each_frame_once_and_loses_nothing(seasonal, regime):
     made = objective(seasonal, regime)
     longest = made.regime.longest
-    usable = made.windows.t + longest - 1 < 40
+    usable = made.windows.t[:] + longest - 1 < 40
     windows = made.windows.only(usable.nonzero().flatten()[:6])
     truth = windows.stretch(slice(None), 1, longest)
     runs = Likelihood(made.predictor, windows, None, 1, made.regime, 6, ("test",))
@@ -111,7 +112,7 @@ def test_a_regime_of_runs_reads_each_frame_once_and_loses_nothing(seasonal, regi
 def fitted(made, tmp_path, name, **options):
     store, frames = made
     return fit_model(
-        "predictor", options.pop("settings", settings()), store, frames, seed=0, state=tmp_path / name,
+        "predictor", options.pop("settings", settings()), store, index_of(frames), seed=0, state=tmp_path / name,
         device=torch.device("cpu"), **options,
     )  # fmt: skip
 

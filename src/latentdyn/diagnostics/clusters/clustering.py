@@ -23,7 +23,7 @@ from latentdyn.metrics import (
     VARIANCE_RATIO_HELD_OUT,
 )
 from latentdyn.seeds import numpy_generator
-from latentdyn.stores.frames import SLICES
+from latentdyn.stores.frame_index import SLICES
 from latentdyn.stores.windows import Scaling
 
 

@@ -98,7 +98,7 @@ def _features_and_deltas(key: Key, windows: Windows, scaling: Scaling) -> tuple[
     if overflowed.any():
         raise UserError(
             f"{int(overflowed.sum())} of {len(of_frames)} contexts hold frames so far from the training frames that "
-            f"their key overflows (the first is that of store row {int(windows.rows[int(overflowed.int().argmax())])})",
+            f"their key overflows (the first is that of store row {int(windows.rows[overflowed.nonzero()[0]])})",
             "the representation's latents",
             "leave out or clip such frames",
         )

@@ -26,8 +26,8 @@ from latentdyn.metrics import (
 )
 from latentdyn.predictors.base import Predictor, TrainedPredictor
 from latentdyn.progress import progress
-from latentdyn.stores.frames import SLICES, subsample_split
-from latentdyn.stores.windows import Scaling, Windows, common_frames, only
+from latentdyn.stores.frame_index import SLICES, FrameIndex
+from latentdyn.stores.windows import Scaling, Windows, common_runs
 
 _PATH_FRAMES = 4096  # on which the training path's likelihood is compared with this one's
 _NEEDED_FOR = {
@@ -50,14 +50,14 @@ class Evaluation:
 def evaluate_lagged(
     predictors: dict[int, Predictor],
     latents: Tensor,
-    frames: pd.DataFrame,
+    frames: FrameIndex,
     frame_rate_hz: float,
     settings: EvaluationSettings,
     seed_names: tuple[object, ...],
     splits: Collection[str] | None = None,
     slices: Collection[str] = SLICES,
     own_frames: bool = True,
-    fitted_to: tuple[Tensor, pd.DataFrame] | None = None,
+    fitted_to: tuple[Tensor, FrameIndex] | None = None,
 ) -> Evaluation:
     """Score predictors at every horizon on every split.
 
@@ -70,11 +70,11 @@ def evaluate_lagged(
         fitted_to: latents and frame index of another corpus, whose training speakers all baselines are fitted to.
     """
     window = next(iter(predictors.values())).window_frames
-    usable = common_frames(frames, len(latents), window, list(predictors))
+    usable = common_runs(frames, window, list(predictors))
     source, of_source = latents, usable
     if fitted_to is not None:
-        source, of_source = fitted_to[0], common_frames(fitted_to[1], len(fitted_to[0]), window, list(predictors))
-    training = only(of_source[["row", "t"]], (of_source["split"] == "train").to_numpy())
+        source, of_source = fitted_to[0], common_runs(fitted_to[1], window, list(predictors))
+    training = of_source.of_splits("train")
     train = Windows.of(source, training, window)
     scaling, log_lengths = Scaling.fit(train), fit_log_lengths(train)
     dims = tuple(m for m in settings.principal_dims if m <= latents.shape[1])
@@ -84,9 +84,10 @@ def evaluate_lagged(
     ran = predictors if own_frames else {}
     linear = {k: linear_predictor(source, training, window, k, scaling, seed_names) for k in ran}
     speakers = []
-    there = set(usable["split"].unique())
-    for split in sorted(there if splits is None else there & set(splits)):
-        chosen = subsample_split(usable, split, settings.max_frames, (*seed_names, split))
+    for split in usable.splits:
+        if splits is not None and split not in splits:
+            continue
+        chosen = usable.of_splits(split).draw(settings.max_frames, (*seed_names, split))
         names = (*seed_names, split)
         late = late_frames(chosen, window, max(predictors), settings, names)
         for k, predictor in progress(predictors.items(), desc=f"{split}", unit="horizon", leave=False):

@@ -30,6 +30,7 @@ from latentdyn.metrics import (
 )
 from latentdyn.predictors.base import Predictor
 from latentdyn.seeds import numpy_generator
+from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.frames import subsample_frames
 from latentdyn.stores.windows import Scaling, Windows
 
@@ -118,7 +119,7 @@ def energy_records(
 def free_run_records(
     predictor: Predictor,
     latents: Tensor,
-    usable: pd.DataFrame,
+    usable: FrameIndex,
     train: Windows,
     k: int,
     scaling: Scaling,
@@ -128,10 +129,10 @@ def free_run_records(
     """Free runs from held-out frames, at the predictor's smallest k (science §1, stability of free runs)."""
     history = predictor.window_frames + k - 1
     where = {"split": "eval", "horizon": k, "step": _FREE_STEPS}
-    held_out = usable[(usable["split"] == "eval") & (usable["t"] >= history)]
-    if held_out.empty:
+    held_out = usable.of_splits("eval").late(history)
+    if not len(held_out):
         return
-    starts = Windows.of(latents, subsample_frames(held_out, _FREE_RUNS, names), predictor.window_frames)
+    starts = Windows.of(latents, held_out.draw(_FREE_RUNS, names), predictor.window_frames)
     if "mean" in lacks:
         yield missing(SPECTRAL_RADIUS, len(starts), **where)
         yield missing(UNBOUNDED, len(starts), **where)

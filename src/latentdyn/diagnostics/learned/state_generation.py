@@ -57,7 +57,7 @@ def measure_state_generation(
     runs = free_run(predictor, history, settings.steps, 1, step)[:, history.shape[1] - 1 :].cpu().numpy()
     with np.errstate(over="ignore", invalid="ignore"):  # of runs that grow without bound
         drawn = torch.from_numpy(np.stack([draw(run, ("run", i)) for i, run in enumerate(runs)])).to(source)
-    drawn[:, 0] = source[starts.rows]  # a run begins with the true frame
+    drawn[:, 0] = source[starts.rows[:]]  # a run begins with the true frame
     true, scores = source.new_full(source.shape, torch.nan), []
     scaling = Scaling.fit(Windows.of(source, train, window))
     std, training = scaling.frame_std.to(source), torch.from_numpy(train["row"].to_numpy(np.int64, copy=True))

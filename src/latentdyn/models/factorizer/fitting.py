@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from latentdyn.models.sequences import (
     check_dimensions,
     training_moments,
 )
+from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.latents import LatentsStore
 
 
@@ -29,7 +29,7 @@ class FactorizerFitting(SequenceFitting[Factorizer]):
     seed_name = "factorizer"
 
     def __init__(
-        self, settings: dict[str, Any], store: LatentsStore, frames: pd.DataFrame, seed: int, device: torch.device
+        self, settings: dict[str, Any], store: LatentsStore, frames: FrameIndex, seed: int, device: torch.device
     ) -> None:
         """Choose sequences, and take the moments of the training frames.
 
@@ -42,7 +42,7 @@ class FactorizerFitting(SequenceFitting[Factorizer]):
         if moments.n:
             check_dimensions(store, moments.mean[0], np.sqrt(np.einsum("dd->d", moments.covariance[0, :, 0])))
         self.windows = Windows.of(moments, w, store.path)
-        self.whole = [self.latents[rows] for rows in _runs(frames[frames["split"] == "train"], self.device)]
+        self.whole = [self.latents[rows] for rows in _runs(frames.of_splits("train"), self.device)]
 
     def sequence_frames(self) -> int:
         return int(self.settings["window_frames"] + self.settings["training"]["sequence_frames"])
@@ -104,13 +104,11 @@ class Bound(SequenceObjective):
         self.model.whiten(mean, square / n - torch.outer(mean, mean))
 
 
-def _runs(frames: pd.DataFrame, device: torch.device) -> Iterator[Tensor]:
+def _runs(frames: FrameIndex, device: torch.device) -> Iterator[Tensor]:
     """The rows of all runs of finite frames."""
-    finite = frames[frames["valid"]].sort_values("row")
-    rows, names = finite["row"].to_numpy(np.int64), finite["utterance_id"].to_numpy()
-    edges = np.flatnonzero((np.diff(rows) != 1) | (names[1:] != names[:-1])) + 1
-    for run in np.split(rows, edges):
-        yield torch.from_numpy(run.copy()).to(device)
+    first, _, length = frames.finite().runs()
+    for run in np.argsort(first, kind="stable"):
+        yield torch.arange(first[run], first[run] + length[run], device=device)
 
 
 FITTING = FactorizerFitting

@@ -6,16 +6,15 @@ The latents are loaded once for all horizons, and all horizons are fitted to the
 from collections.abc import Iterable
 from typing import Any
 
-import pandas as pd
 import torch
 
 from latentdyn.errors import UserError
 from latentdyn.models.base import Fitting, Part
 from latentdyn.predictors.base import Predictor, SolvedPredictor, TrainedPredictor, build_predictor
 from latentdyn.predictors.widths import matched_facts
-from latentdyn.stores.frames import share_of_speakers
+from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.latents import LatentsStore
-from latentdyn.stores.windows import Scaling, Sequences, Windows, common_frames, only
+from latentdyn.stores.windows import Scaling, Sequences, Windows, common_runs
 from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.regimes import TeacherForced, build_regime
 from latentdyn.training.sequences import SequenceLikelihood
@@ -27,7 +26,7 @@ class PredictorFitting(Fitting[Predictor]):
     seed_name = "train"
 
     def __init__(
-        self, settings: dict[str, Any], store: LatentsStore, frames: pd.DataFrame, seed: int, device: torch.device
+        self, settings: dict[str, Any], store: LatentsStore, frames: FrameIndex, seed: int, device: torch.device
     ) -> None:
         """Choose the frames that every horizon and the regime can use.
 
@@ -38,16 +37,12 @@ class PredictorFitting(Fitting[Predictor]):
         window, horizons = settings["window_frames"], settings["horizons"]
         self.parts = [Part(f"k{k}", {"k": k}) for k in horizons]
         self.regime = build_regime(settings["training"]["regime"]) if "training" in settings else TeacherForced()
-        usable = common_frames(frames, store.n_rows, window, horizons, ahead=self.regime.longest - 1)
-        chosen = {split: (usable["split"] == split).to_numpy(copy=True) for split in ("train", "validation")}
+        usable = common_runs(frames, window, horizons, ahead=self.regime.longest - 1)
+        train, held_out = usable.of_splits("train"), usable.of_splits("validation")
         most = settings["training"]["max_frames"] if "training" in settings else None
         if most is not None:
-            speaker_of = store.utterances.set_index("utterance_id")["speaker_id"]
-            chosen["train"][chosen["train"]] = share_of_speakers(
-                usable[chosen["train"]], speaker_of, most, ("training",)
-            )
-        train, held_out = (only(usable[["row", "t"]], mask) for mask in chosen.values())
-        if train.empty:
+            train = train.share_of_speakers(most, ("training",))
+        if not len(train):
             raise UserError(
                 "no training speaker has a usable frame",
                 store.path,
@@ -62,7 +57,7 @@ class PredictorFitting(Fitting[Predictor]):
         self.scaling = Scaling.fit(self.windows)
         self.facts = matched_facts(settings, self.dim, build_predictor)
 
-    def _windows(self, frames: pd.DataFrame, longest: int = 1) -> Windows:
+    def _windows(self, frames: FrameIndex, longest: int = 1) -> Windows:
         window = self.settings["window_frames"]
         if self.reads_past:
             length = self.settings["training"]["sequence_frames"]
@@ -85,9 +80,9 @@ class PredictorFitting(Fitting[Predictor]):
         return objective(model, self.windows, self.held_out, k, self.regime, batch_size, (*self.seed_names, k))
 
 
-def _check_length(frames: pd.DataFrame, sequence_frames: int) -> None:
+def _check_length(frames: FrameIndex, sequence_frames: int) -> None:
     """Raises a UserError if no utterance of these usable frames has a sequence of such a length before its last one."""
-    longest = int(frames["t"].max())
+    longest = int((frames.first + frames.length).max()) - 1
     if longest < sequence_frames:
         raise UserError(
             f"sequences of {sequence_frames} frames and their target are longer than any utterance: the longest has "

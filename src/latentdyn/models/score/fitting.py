@@ -8,7 +8,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -16,8 +15,9 @@ from latentdyn.errors import UserError
 from latentdyn.models.base import Fitting, Part
 from latentdyn.models.score.network import ScoreModel, build_score_model, denoising_losses
 from latentdyn.seeds import seed_for
-from latentdyn.stores.frames import subsample_frames
+from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.latents import LatentsStore
+from latentdyn.stores.runs import Runs
 from latentdyn.training.updates import Objective
 
 _VALIDATION_FRAMES = 16_384
@@ -31,7 +31,7 @@ class ScoreFitting(Fitting[ScoreModel]):
     parts = (Part(),)
 
     def __init__(
-        self, settings: dict[str, Any], store: LatentsStore, frames: pd.DataFrame, seed: int, device: torch.device
+        self, settings: dict[str, Any], store: LatentsStore, frames: FrameIndex, seed: int, device: torch.device
     ) -> None:
         """Choose the training speakers' finite frames.
 
@@ -39,16 +39,15 @@ class ScoreFitting(Fitting[ScoreModel]):
             UserError: there are none.
         """
         super().__init__(settings, store, frames, seed, device)
-        usable = frames[frames["valid"]]
-        train, held_out = (usable[usable["split"] == split] for split in ("train", "validation"))
-        held_out = subsample_frames(held_out, _VALIDATION_FRAMES, (*self.seed_names, "validation"))
-        if train.empty:
+        train = frames.finite().of_splits("train")
+        held_out = frames.finite().of_splits("validation").draw(_VALIDATION_FRAMES, (*self.seed_names, "validation"))
+        if not len(train):
             raise UserError(
                 "no training speaker has a finite frame", store.path, "use a larger corpus, or look at its latents"
             )
-        self.rows, self.held_out_rows = (
-            torch.from_numpy(own["row"].to_numpy(copy=True)).to(device) for own in (train, held_out)
-        )
+        row, _, length = train.runs()
+        self.rows = Runs(row, length, device)
+        self.held_out_rows = torch.from_numpy(held_out["row"].to_numpy(copy=True)).to(device)
         self.n_frames = (len(self.rows), len(self.held_out_rows))
 
     def build(self) -> ScoreModel:
@@ -72,7 +71,7 @@ class Denoising(Objective):
     quantity, unit = "loss", "a dimension"
 
     def __init__(
-        self, model: ScoreModel, latents: Tensor, rows: Tensor, held_out_rows: Tensor, batch_size: int,
+        self, model: ScoreModel, latents: Tensor, rows: Runs, held_out_rows: Tensor, batch_size: int,
         seed_names: tuple[object, ...],
     ) -> None:  # fmt: skip
         self.model, self.latents, self.rows, self.held_out_rows = model, latents, rows, held_out_rows

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from latentdyn.errors import UserError
+from latentdyn.stores.runs import Runs
 
 _BLOCK = 8192
 _LEVEL = 32  # width of the features of the noise level
@@ -49,7 +50,7 @@ class ScoreModel(nn.Module):
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
 
-    def set_moments(self, latents: Tensor, rows: Tensor) -> None:
+    def set_moments(self, latents: Tensor, rows: Tensor | Runs) -> None:
         """Take mean, deviation and covariance from these rows (n,) of latents (n_rows, D), in float64.
 
         Raises:
@@ -57,7 +58,7 @@ class ScoreModel(nn.Module):
         """
         total = torch.zeros(self.dim, dtype=torch.float64, device=latents.device)
         products = total.new_zeros(self.dim, self.dim)
-        shift = latents[rows[0]].double()  # a nearby point, so that nothing cancels
+        shift = latents[rows[:1]][0].double()  # a nearby point, so that nothing cancels
         for block in rows.split(_BLOCK):
             x = latents[block].double() - shift
             total += x.sum(0)

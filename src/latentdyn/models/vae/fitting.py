@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 from torch.func import functional_call
@@ -25,6 +24,7 @@ from latentdyn.models.vae.objectives import Seen
 from latentdyn.models.vae.reconstructions import RECONSTRUCTIONS, MelMetricReconstruction, WaveformReconstruction
 from latentdyn.models.vae.static_part import Halves
 from latentdyn.seeds import numpy_generator
+from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.latents import LatentsStore
 
 
@@ -34,7 +34,7 @@ class VAEFitting(SequenceFitting[VAE]):
     seed_name = "vae"
 
     def __init__(
-        self, settings: dict[str, Any], store: LatentsStore, frames: pd.DataFrame, seed: int, device: torch.device,
+        self, settings: dict[str, Any], store: LatentsStore, frames: FrameIndex, seed: int, device: torch.device,
         codec: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         """Choose sequences, and take the moments of the training frames.
@@ -59,7 +59,7 @@ class VAEFitting(SequenceFitting[VAE]):
         latents, stack = self.settings["training"]["sequence_frames"], self.settings["stack"]
         return f"{latents} latents of {stack} frames each", "training.sequence_frames and stack"
 
-    def _take_moments(self, store: LatentsStore, frames: pd.DataFrame) -> None:
+    def _take_moments(self, store: LatentsStore, frames: FrameIndex) -> None:
         stack = self.settings["stack"]
         moments = training_moments(store, frames, stack - 1)
         mean, variance = moments.mean[::-1], np.einsum("idid->id", moments.covariance)[::-1]
@@ -97,7 +97,7 @@ class VAEFitting(SequenceFitting[VAE]):
 
         sequences = self.looked_at["train"]
         drawn = numpy_generator(*self.seed_names, "mel metric").permutation(len(sequences))[: given["sequences"]]
-        rows = sequences.starts.cpu().numpy()[drawn]
+        rows = sequences.starts[:].cpu().numpy()[drawn]
         utterances = store.utterances
         of_rows = np.searchsorted(utterances["start"].to_numpy(), rows, side="right") - 1
         speakers = utterances["speaker_id"].to_numpy()[of_rows]

@@ -13,6 +13,7 @@ from latentdyn.models.score import fitting
 from latentdyn.models.score.fitting import Denoising
 from latentdyn.models.score.network import ScoreModel
 from latentdyn.training.loop import TrainingSettings, train
+from tests.indexed import index_of
 
 SETTINGS = TrainingSettings(
     steps=40, batch_size=32, learning_rate=1e-2, weight_decay=1e-4, gradient_clip_norm=1.0, validate_every_steps=10,
@@ -123,7 +124,7 @@ def fitted(make_store, var_process, tmp_path):
     store, frames = make_store(var_process(0.5 * np.eye(2), 10, 60))
 
     def fit(frames=frames):
-        return fit_model("score", MODEL, store, frames, seed=0, state=tmp_path / "state", device=CPU)
+        return fit_model("score", MODEL, store, index_of(frames), seed=0, state=tmp_path / "state", device=CPU)
 
     return fit, store, frames
 

@@ -155,7 +155,7 @@ def fitting_of(encoded, objective, **changes):
 
 def test_a_fitting_hears_the_codecs_decoder_at_frames_of_training_speakers(encoded):
     """Against derivatives by finite differences. The floor is where the quiet tone is."""
-    _, frames = encoded
+    frames = encoded[1].table()
     given = HEARD | {"floor_db": -60.0, "identity_share": 0.1, "probes": 40}
     fitting = fitting_of(encoded, {"reconstruction": given}, stack=2)
     mel = what_is_heard(Codec("cpu"), given, CPU)

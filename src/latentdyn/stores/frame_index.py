@@ -1,0 +1,212 @@
+"""The frame index in memory: a row for each utterance. What follows from it for a frame is made when it is asked for.
+
+Of single frames, only two things are kept: which ones are not finite, and one bit, whether a frame is loud. So an index
+takes memory by utterances, not by frames. A table with a row for each frame is made of the frames that are drawn.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from latentdyn.seeds import numpy_generator
+
+SLICES = ("all", "high_energy", "utterance_medial")
+COLUMNS = ("row", "utterance_id", "speaker_id", "split", "t", "valid", *SLICES)
+_MEDIAL = (0.1, 0.9)
+
+
+@dataclass(frozen=True)
+class FrameIndex:
+    """The frames of a store, or some of them: runs of frames that follow each other in an utterance.
+
+    utterances: all of the store, in the order of their frames: utterance_id, speaker_id and split (categories), start
+    (row of its first frame), number (of its first frame in the whole index) and n_frames. invalid: (m,) ascending
+    numbers, in the whole index, of the frames that are not finite. loud: bits of the slice high_energy, a frame after
+    the other, eight to a byte. owner, first, length: (R,) of each run, which utterance, t of its first frame, and how
+    many, at least 1.
+    """
+
+    utterances: pd.DataFrame
+    invalid: np.ndarray
+    loud: np.ndarray
+    owner: np.ndarray
+    first: np.ndarray
+    length: np.ndarray
+
+    @classmethod
+    def whole(cls, utterances: pd.DataFrame, split_of: dict[str, str], invalid: np.ndarray, loud: np.ndarray) -> Self:
+        """Of all frames.
+
+        Args:
+            utterances: columns utterance_id, speaker_id, start, n_frames. split_of: by speaker.
+        """
+        counts = utterances["n_frames"].to_numpy(np.int64)
+        speakers = pd.Categorical(utterances["speaker_id"])
+        splits = pd.Categorical(pd.Series(speakers.categories).map(split_of))
+        table = pd.DataFrame(
+            {
+                "utterance_id": utterances["utterance_id"],
+                "speaker_id": speakers,
+                "split": pd.Categorical.from_codes(splits.codes[speakers.codes], dtype=splits.dtype),
+                "start": utterances["start"],
+                "number": np.cumsum(counts) - counts,
+                "n_frames": counts,
+            },
+            copy=False,
+        )
+        some = cls(table, invalid, loud, *(np.empty(0, np.int32) for _ in range(3)))
+        return some._of(np.arange(len(table)), np.zeros(len(table), np.int64), counts)
+
+    def __len__(self) -> int:
+        return int(self.length.sum(dtype=np.int64))
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits that have frames, sorted."""
+        of = self.utterances["split"].array
+        return sorted(of.categories[np.unique(of.codes[self.owner])])
+
+    @property
+    def speakers(self) -> list[str]:
+        """The speakers of these frames, sorted."""
+        of = self.utterances["speaker_id"].array
+        return list(of.categories[np.unique(of.codes[self.owner])])
+
+    def of_splits(self, *splits: str) -> Self:
+        of = self.utterances["split"].array
+        mine = np.isin(of.codes, of.categories.get_indexer(list(splits)))[self.owner]
+        return replace(self, owner=self.owner[mine], first=self.first[mine], length=self.length[mine])
+
+    def finite(self) -> Self:
+        """Those that are finite."""
+        if not len(self.invalid):
+            return self
+        number = self.utterances["number"].to_numpy()[self.owner]
+        begin = number + self.first
+        end = begin + self.length
+        low, high = np.searchsorted(self.invalid, begin), np.searchsorted(self.invalid, end)
+        pieces = high - low + 1  # of a run: between its frames that are not finite
+        run = np.repeat(np.arange(len(pieces)), pieces)
+        piece = np.arange(len(run)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+        edges = np.concatenate([[-1], self.invalid])  # the frame before a piece, if it is not the first of its run
+        place = low[run] + piece
+        start = np.where(piece == 0, begin[run], edges[place] + 1)
+        stop = np.where(place == high[run], end[run], edges[np.minimum(place + 1, len(edges) - 1)])
+        return self._of(self.owner[run], start - number[run], stop - start)
+
+    def trimmed(self, before: int, after: int = 0) -> Self:
+        """Those with so many frames of their run before them, and after them."""
+        return self._of(self.owner, self.first + before, self.length - before - after)
+
+    def late(self, t: int) -> Self:
+        """Those from this number on in their utterance."""
+        first = np.maximum(self.first, t)
+        return self._of(self.owner, first, self.length - (first - self.first))
+
+    def on_grid(self, step: int) -> Self:
+        """Those whose number in their utterance is a multiple of this one."""
+        low, high = -(-self.first // step), -(-(self.first + self.length) // step)
+        run = np.repeat(np.arange(len(low)), high - low)
+        place = np.arange(len(run)) - np.repeat(np.cumsum(high - low) - (high - low), high - low)
+        return self._of(self.owner[run], step * (low[run] + place), np.ones(len(run), np.int32))
+
+    def share_of_speakers(self, limit: int, names: tuple[object, ...]) -> Self:
+        """At most so many of them: whole utterances, one of each speaker in turn, drawn by name.
+
+        The last utterance is cut, so that they are exactly so many if there are so many. Whole utterances lie together
+        in the store: fewer of its files are read.
+        """
+        starts = np.flatnonzero(np.diff(self.owner, prepend=-1))  # runs of an utterance follow each other
+        utterances = self.owner[starts]
+        lengths = np.add.reduceat(self.length, starts, dtype=np.int64) if len(starts) else np.zeros(0, np.int64)
+        speakers = self.utterances["speaker_id"].array.codes[utterances]
+        drawn = numpy_generator(*names, "share of speakers").permutation(len(utterances))
+        turn = pd.Series(speakers[drawn]).groupby(speakers[drawn]).cumcount().to_numpy()
+        drawn = drawn[np.argsort(turn, kind="stable")]
+        before = np.zeros(len(utterances), np.int64)
+        before[drawn] = np.cumsum(lengths[drawn]) - lengths[drawn]
+        shift = before - (np.cumsum(lengths) - lengths)
+        before_run = np.repeat(shift, np.diff(starts, append=len(self.owner)))
+        before_run += np.cumsum(self.length, dtype=np.int64) - self.length
+        return self._of(self.owner, self.first, np.clip(limit - before_run, 0, self.length))
+
+    def runs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The first row in the store, the first t and the length of each run, (R,) int64."""
+        first = self.first.astype(np.int64)
+        return self.utterances["start"].to_numpy()[self.owner] + first, first, self.length.astype(np.int64)
+
+    def blocks(self, frames: int) -> Iterator[Self]:
+        """These in order, in parts of whole runs: about so many frames, more only where a run has more."""
+        ends = np.cumsum(self.length, dtype=np.int64)
+        start = 0
+        while start < len(ends):
+            done = ends[start - 1] if start else 0
+            stop = max(start + 1, int(np.searchsorted(ends, done + frames, side="right")))
+            part = slice(start, stop)
+            yield replace(self, owner=self.owner[part], first=self.first[part], length=self.length[part])
+            start = stop
+
+    def draw(self, limit: int, names: tuple[object, ...]) -> pd.DataFrame:
+        """The table of at most `limit` of them, drawn by name and in their order."""
+        return self.table(None if len(self) <= limit else subsample(len(self), limit, names))
+
+    def table(self, places: Sequence[int] | np.ndarray | None = None) -> pd.DataFrame:
+        """COLUMNS, a row for each of these frames, or for those at some places among them."""
+        ends = np.cumsum(self.length, dtype=np.int64)
+        if places is None:
+            run = np.repeat(np.arange(len(ends)), self.length)
+            places = np.arange(len(run))
+        else:
+            places = np.asarray(places, np.int64)
+            run = np.searchsorted(ends, places, side="right")
+        t = self.first[run] + (places - (ends - self.length)[run])
+        owner, of = self.owner[run], self.utterances
+        del run
+        number = of["number"].to_numpy()[owner] + t
+        valid = np.ones(len(t), bool)
+        if len(self.invalid):
+            at = np.minimum(np.searchsorted(self.invalid, number), len(self.invalid) - 1)
+            valid = self.invalid[at] != number
+        at = position(t, of["n_frames"].to_numpy()[owner])
+        return pd.DataFrame(
+            {
+                "row": of["start"].to_numpy()[owner] + t,
+                "utterance_id": self._names(owner),
+                **{name: _repeated(of[name].array, owner) for name in ("speaker_id", "split")},
+                "t": t.astype(np.int32),
+                "valid": valid,
+                "all": np.ones(len(t), bool),
+                "high_energy": (self.loud[number >> 3] >> (7 - (number & 7)) & 1).astype(bool),
+                "utterance_medial": (at >= _MEDIAL[0]) & (at <= _MEDIAL[1]),
+            },
+            copy=False,
+        )
+
+    def _names(self, owner: np.ndarray) -> pd.Categorical:
+        """Of the utterance of each frame, with no more categories than there are, in their order by name."""
+        starts = np.flatnonzero(np.diff(owner, prepend=-1))
+        names = pd.Categorical(self.utterances["utterance_id"].array[owner[starts]])
+        return _repeated(names, np.repeat(np.arange(len(starts), dtype=np.int32), np.diff(starts, append=len(owner))))
+
+    def _of(self, owner: np.ndarray, first: np.ndarray, length: np.ndarray) -> Self:
+        there = length > 0
+        runs = {"owner": owner, "first": first, "length": length}
+        return replace(self, **{name: of[there].astype(np.int32, copy=False) for name, of in runs.items()})
+
+
+def position(t: np.ndarray, n_frames: np.ndarray) -> np.ndarray:
+    """How far frame t is into its utterance of so many frames, in [0, 1], float32."""
+    share: np.ndarray = t / np.maximum(n_frames - 1, 1)
+    return share.astype(np.float32)
+
+
+def subsample(n: int, limit: int, names: tuple[object, ...]) -> np.ndarray:
+    """`limit` of n places, drawn by name, ascending."""
+    return np.sort(numpy_generator(*names, "subsample").choice(n, limit, replace=False))
+
+
+def _repeated(values: pd.Categorical, index: np.ndarray) -> pd.Categorical:
+    return pd.Categorical.from_codes(values.codes[index], dtype=values.dtype, validate=False)
