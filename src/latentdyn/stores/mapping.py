@@ -12,18 +12,22 @@ import mmap
 import os
 import sys
 import weakref
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 from zarr.codecs import BytesCodec, ShardingCodec
 
+from latentdyn.errors import UserError
 from latentdyn.stores.verified import VerifiedFiles
 
 _USE = mmap.PROT_READ | mmap.PROT_WRITE  # a page that is written to becomes the process's own
 _AT_THIS_ADDRESS = 0x10  # MAP_FIXED of mmap(2), which Python's own module does not name
 _PRIVATE = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0x4000)
 _ABSENT = 2**64 - 1  # where the index of a shard says that a chunk is not there
+_MOST_MAPS = Path("/proc/sys/vm/max_map_count")
+_OTHER_MAPS = 8192  # of a process: its libraries, and other memory
 _FAILED = ctypes.c_void_p(-1).value
 
 
@@ -40,7 +44,7 @@ def map_rows(
         endianness, leave out chunks in the middle of a shard, or the system is not Linux.
 
     Raises:
-        UserError: a file is not the one that the handle describes.
+        UserError: a file is not the one that the handle describes; or there are more files than a process may map.
     """
     if sys.platform != "linux" or not _holds_plain_rows(array):
         return None
@@ -48,6 +52,7 @@ def map_rows(
     row, begin, stop = dim * 4, start - start % shard, n if end is None else end
     if stop <= start or (shard * row) % mmap.PAGESIZE:
         return None
+    _check_maps(len(range(begin, stop, shard)), files.folder)
     space = _Space((stop - begin) * row)
     rows = space.rows(stop - begin, dim)
     for first in range(begin, stop, shard):
@@ -62,6 +67,21 @@ def map_rows(
                 space.put(file, (first - begin) * row, there * row)
         rows[first + there - begin : last - begin] = array.fill_value  # of no utterance: to the end of a part's shard
     return rows[start - begin :]
+
+
+def _check_maps(n_files: int, folder: Path) -> None:
+    """Raises a UserError if the system does not let a process map so many files."""
+    try:
+        limit = int(_MOST_MAPS.read_text())
+    except (OSError, ValueError):  # the system does not tell
+        return
+    if n_files + _OTHER_MAPS > limit:
+        raise UserError(
+            f"these latents lie in {n_files} files, and the system lets a process map {limit} ({_MOST_MAPS})",
+            folder,
+            f"raise the limit: `sysctl -w vm.max_map_count={2 * n_files + _OTHER_MAPS}`, as root, on each machine that "
+            "runs jobs",
+        )
 
 
 def _holds_plain_rows(array: "zarr.Array[Any]") -> bool:

@@ -47,12 +47,12 @@ class VerifiedFiles(MutableMapping[str, Buffer]):
         Args:
             files: facts of each file, by its path within the folder. fix: what to do if one is damaged.
         """
-        self._folder, self._files, self._fix = Path(folder), files, fix
+        self.folder, self._files, self._fix = Path(folder), files, fix
         self._latest: dict[str, Buffer] = {}
 
     def own(self) -> "VerifiedFiles":
         """The same files once more, for another thread or process."""
-        return VerifiedFiles(self._folder, self._files, self._fix)
+        return VerifiedFiles(self.folder, self._files, self._fix)
 
     @cached_property
     def group(self) -> zarr.Group:
@@ -99,7 +99,7 @@ class VerifiedFiles(MutableMapping[str, Buffer]):
         if name not in self._files:
             yield -1, None
             return
-        path = self._folder / name
+        path = self.folder / name
         try:
             file = os.open(path, os.O_RDONLY)
         except OSError as error:
@@ -121,7 +121,7 @@ class VerifiedFiles(MutableMapping[str, Buffer]):
         return self._latest[name]
 
     def _read(self, name: str, facts: Mapping[str, Any]) -> np.ndarray:
-        path = self._folder / name
+        path = self.folder / name
         try:
             content = np.fromfile(path, np.uint8)
         except OSError as error:

@@ -10,6 +10,7 @@ import pytest
 import zarr
 
 from latentdyn.errors import UserError
+from latentdyn.stores import mapping
 from latentdyn.stores.latents import SHARD_FRAMES, LatentsStore, open_latents, store_path
 from latentdyn.stores.latents_merge import merge_latents
 from latentdyn.stores.latents_writer import LatentsWriter
@@ -30,6 +31,19 @@ def written(handle: Path, n: int, dim: int, dtype: str = "float32", seed: int = 
 
 def as_zarr_reads(store: LatentsStore) -> np.ndarray:
     return np.asarray(store.array()[:], np.float32)
+
+
+def test_more_files_than_may_be_mapped_are_refused_with_the_limit_and_the_fix(tmp_path, monkeypatch):
+    store = written(tmp_path / "x.json", 2 * SHARD_FRAMES + 1, 1)
+    most = tmp_path / "max_map_count"
+    monkeypatch.setattr(mapping, "_MOST_MAPS", most)
+    monkeypatch.setattr(mapping, "_OTHER_MAPS", 10)
+    for limit in ("13", "no number"):
+        most.write_text(f"{limit}\n")
+        np.testing.assert_array_equal(store.load(), as_zarr_reads(store))
+    most.write_text("12\n")
+    with pytest.raises(UserError, match=r"lie in 3 files.* map 12 .*x\.zarr.*sysctl -w vm\.max_map_count=16"):
+        store.load()
 
 
 @pytest.mark.parametrize("n", [7, 255, 256, 1000, SHARD_FRAMES, SHARD_FRAMES + 1, 2 * SHARD_FRAMES + 300])
@@ -92,6 +106,7 @@ class Files:
 
         names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
         self.opened = VerifiedFiles(folder, {name: file_facts(folder / name) for name in names}, "").opened
+        self.folder = folder
 
 
 def test_writing_to_it_changes_no_file(tmp_path):
