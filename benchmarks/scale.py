@@ -8,9 +8,6 @@ system takes them back where memory is short. To see that it does, run this in a
 
 import argparse
 import json
-import re
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,7 +20,7 @@ from latentdyn.files import read_json
 from latentdyn.parquet import write_parquet
 from latentdyn.stores.latents_writer import LatentsWriter
 from latentdyn.stores.lineage import root_facts
-from measure import machine, noise_blocks, parse, table
+from measure import machine, noise_blocks, own_memory, parse, table
 
 UTTERANCE_FRAMES = 1000
 SPLITS = ["train"] * 7 + ["validation"] + ["eval"] * 2  # of ten speakers
@@ -45,7 +42,7 @@ def main() -> None:
             write_store(Path(folder), n, arguments.dim)
             rows.append([f"{n:,}", "the store is written", f"{time.perf_counter() - start:.1f}", ""])
             for name, command in steps(Path(folder), arguments.steps):
-                seconds, own_mb = run_alone(command)
+                seconds, own_mb = own_memory(["-m", f"latentdyn.steps.{command[0]}", *command[1:]])
                 rows.append([f"{n:,}", name, f"{seconds:.1f}", f"{own_mb:.0f}"])
     print(table(["frames", "step", "seconds", "peak of its own memory, MB"], rows))
 
@@ -83,22 +80,6 @@ def steps(folder: Path, training_steps: int) -> Iterator[tuple[str, list[object]
         "measure", "--identity", json.dumps(identity), *data, "--models", json.dumps({"predictor": line}),
         "--settings", "{}", "--metrics", folder / "metrics.json", "--sums", folder / "speakers.parquet",
     ]  # fmt: skip
-
-
-def run_alone(command: list[object]) -> tuple[float, float]:
-    """Seconds of a step in a process of its own, and the most memory of its own that it had, MB."""
-    start, most_kb = time.perf_counter(), 0
-    step = [sys.executable, "-m", f"latentdyn.steps.{command[0]}", *map(str, command[1:])]
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(step, stderr=said)
-        while process.poll() is None:
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            most_kb = max([most_kb, *map(int, re.findall(r"RssAnon:\s+(\d+)", status))])
-            time.sleep(0.01)
-        said.seek(0)
-        if process.returncode:
-            sys.exit(said.read())
-    return time.perf_counter() - start, most_kb * 1024 / 1e6
 
 
 if __name__ == "__main__":

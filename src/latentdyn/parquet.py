@@ -109,7 +109,7 @@ def read_parquet(
 
 
 def read_parquet_blocks(path: Path, columns: Sequence[str], *, made_by: str, handle: Path) -> Iterator[pd.DataFrame]:
-    """The named columns of a table that has a handle, in the blocks that it was written in.
+    """The named columns of a table that has a handle, in the blocks that it was written in, at least one.
 
     Raises:
         UserError: as of `read_parquet`.
@@ -120,6 +120,8 @@ def read_parquet_blocks(path: Path, columns: Sequence[str], *, made_by: str, han
         file = _opened(path, content, columns, fix, handle, made_by)
         for group in range(file.num_row_groups):
             yield file.read_row_group(group, list(columns), use_threads=False).to_pandas()
+        if not file.num_row_groups:
+            yield file.read(list(columns)).to_pandas()
 
 
 def read_manifest(path: Path, columns: Sequence[str], *, made_by: str) -> pd.DataFrame:
@@ -132,6 +134,20 @@ def read_manifest(path: Path, columns: Sequence[str], *, made_by: str) -> pd.Dat
     table = read_parquet(path, columns, made_by=made_by, handle=handle)
     check_folders(handle, read_json(handle, made_by=made_by))
     return table
+
+
+def read_manifest_blocks(path: Path, columns: Sequence[str], *, made_by: str) -> Iterator[pd.DataFrame]:
+    """The same in the blocks that it was written in, at least one.
+
+    Raises:
+        UserError: as of `read_manifest`.
+    """
+    handle = Path(path).with_suffix(".json")
+    blocks = read_parquet_blocks(path, columns, made_by=made_by, handle=handle)
+    first = next(blocks)
+    check_folders(handle, read_json(handle, made_by=made_by))
+    yield first
+    yield from blocks
 
 
 def parquet_facts(path: Path, *, made_by: str) -> dict[str, Any]:

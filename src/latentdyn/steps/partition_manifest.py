@@ -5,7 +5,7 @@ from pathlib import Path
 
 from latentdyn.corpus.partition import PART_COLUMNS, select_part
 from latentdyn.files import of_folders
-from latentdyn.parquet import read_manifest, write_parquet
+from latentdyn.parquet import read_manifest_blocks, write_parquet
 from latentdyn.steps.cli import run_step
 from latentdyn.steps.settings import number, part
 
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def step(arguments: argparse.Namespace) -> None:
-    manifest = read_manifest(arguments.manifest, PART_COLUMNS, made_by="build_manifest")
+    manifest = read_manifest_blocks(arguments.manifest, PART_COLUMNS, made_by="build_manifest")
     part = select_part(manifest, arguments.part, arguments.n_parts)
     write_parquet(arguments.out, part, of_folders(arguments.out.parent, "corpus"))
 

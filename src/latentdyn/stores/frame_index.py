@@ -57,8 +57,8 @@ class FrameIndex:
             },
             copy=False,
         )
-        some = cls(table, invalid, loud, *(np.empty(0, np.int32) for _ in range(3)))
-        return some._of(np.arange(len(table)), np.zeros(len(table), np.int64), counts)
+        owner = np.flatnonzero(counts).astype(np.int32)
+        return cls(table, invalid, loud, owner, np.zeros_like(owner), counts[owner].astype(np.int32))
 
     def __len__(self) -> int:
         return int(self.length.sum(dtype=np.int64))
@@ -122,10 +122,8 @@ class FrameIndex:
         starts = np.flatnonzero(np.diff(self.owner, prepend=-1))  # runs of an utterance follow each other
         utterances = self.owner[starts]
         lengths = np.add.reduceat(self.length, starts, dtype=np.int64) if len(starts) else np.zeros(0, np.int64)
-        speakers = self.utterances["speaker_id"].array.codes[utterances]
         drawn = numpy_generator(*names, "share of speakers").permutation(len(utterances))
-        turn = pd.Series(speakers[drawn]).groupby(speakers[drawn]).cumcount().to_numpy()
-        drawn = drawn[np.argsort(turn, kind="stable")]
+        drawn = drawn[_in_turns(self.utterances["speaker_id"].array.codes[utterances[drawn]])]
         before = np.zeros(len(utterances), np.int64)
         before[drawn] = np.cumsum(lengths[drawn]) - lengths[drawn]
         shift = before - (np.cumsum(lengths) - lengths)
@@ -134,9 +132,8 @@ class FrameIndex:
         return self._of(self.owner, self.first, np.clip(limit - before_run, 0, self.length))
 
     def runs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The first row in the store, the first t and the length of each run, (R,) int64."""
-        first = self.first.astype(np.int64)
-        return self.utterances["start"].to_numpy()[self.owner] + first, first, self.length.astype(np.int64)
+        """The first row in the store, the first t and the length of each run, (R,)."""
+        return self.utterances["start"].to_numpy()[self.owner] + self.first, self.first, self.length
 
     def blocks(self, frames: int) -> Iterator[Self]:
         """These in order, in parts of whole runs: about so many frames, more only where a run has more."""
@@ -162,7 +159,7 @@ class FrameIndex:
         else:
             places = np.asarray(places, np.int64)
             run = np.searchsorted(ends, places, side="right")
-        t = self.first[run] + (places - (ends - self.length)[run])
+        t = self.first[run] + (places - (ends[run] - self.length[run]))
         owner, of = self.owner[run], self.utterances
         del run
         number = of["number"].to_numpy()[owner] + t
@@ -195,6 +192,16 @@ class FrameIndex:
         there = length > 0
         runs = {"owner": owner, "first": first, "length": length}
         return replace(self, **{name: of[there].astype(np.int32, copy=False) for name, of in runs.items()})
+
+
+def _in_turns(speakers: np.ndarray) -> np.ndarray:
+    """The order in which each speaker (n,) has a turn before anyone has the next one; within a turn it stays."""
+    together = np.argsort(speakers, kind="stable")
+    counts = np.unique(speakers, return_counts=True)[1]
+    turn = np.empty(len(speakers), np.int32)
+    turn[together] = np.arange(len(speakers)) - np.repeat(np.cumsum(counts) - counts, counts)
+    del together
+    return np.argsort(turn, kind="stable")
 
 
 def position(t: np.ndarray, n_frames: np.ndarray) -> np.ndarray:

@@ -16,11 +16,18 @@ class Runs:
     """
 
     def __init__(self, first: np.ndarray, length: np.ndarray, device: torch.device) -> None:
-        """Of runs (R,) int64 that begin at `first`."""
-        ends = np.cumsum(length)
-        self._ends = torch.from_numpy(ends).to(device)
-        self._shift = torch.from_numpy(first - (ends - length)).to(device)
+        """Of runs that begin at `first` (R,)."""
+        ends = np.cumsum(length, dtype=np.int64)
+        shift = length - ends
+        shift += first
+        self._ends, self._shift = (torch.from_numpy(of).to(device) for of in (ends, shift))
         self._n = int(ends[-1]) if len(ends) else 0
+
+    def beside(self, first: np.ndarray, length: np.ndarray) -> "Runs":
+        """Other numbers of runs of the same lengths: the memory of what they share is shared."""
+        other = Runs(first, length, self.device)
+        other._ends = self._ends
+        return other
 
     @property
     def device(self) -> torch.device:

@@ -73,9 +73,10 @@ def common_runs(index: FrameIndex, window_frames: int, horizons: list[int], ahea
         UserError: as of `common_frames`.
     """
     reach = window_frames - 1 + max(horizons)
-    late, kept = index.trimmed(reach, ahead), index.finite().trimmed(reach, ahead)
-    _check_long(len(late), int(index.length.max(initial=0)), window_frames, horizons, ahead)
-    _check_lost(len(late), len(kept), reach + 1 + ahead)
+    late = int(np.maximum(index.length - reach - ahead, 0).sum(dtype=np.int64))
+    _check_long(late, int(index.length.max(initial=0)), window_frames, horizons, ahead)
+    kept = index.finite().trimmed(reach, ahead)
+    _check_lost(late, len(kept), reach + 1 + ahead)
     return kept
 
 
@@ -138,8 +139,8 @@ class Windows:
         """Of these target frames: a table of them, or runs of them; `more` are further fields of the class."""
         if isinstance(frames, FrameIndex):
             row, first, length = frames.runs()
-            numbers = (Runs(of, length, latents.device) for of in (row, first))
-            return cls(latents, next(numbers), window_frames, longest, next(numbers), **more)
+            of_rows = Runs(row, length, latents.device)
+            return cls(latents, of_rows, window_frames, longest, of_rows.beside(first, length), **more)
         rows, t = (
             torch.from_numpy(frames[column].to_numpy(np.int64, copy=True)).to(latents.device) for column in ("row", "t")
         )

@@ -28,7 +28,7 @@ def test_mimi_through_encode_latents_is_the_plain_model_on_padded_audio(mimi_fol
         soundfile.write(tmp_path / "audio" / f"{name}.wav", noise(name, int(16000 * seconds)), 16000, "FLOAT")
     checks = {"min_duration_s": 1.0, "silence_dbfs": -60.0, "max_excluded_share": 0.0}
     manifest = build_manifest({"kind": "folder", "audio": checks}, tmp_path / "audio", workers=1).utterances
-    write_parquet(tmp_path / "part.parquet", select_part(manifest, 0, 1))
+    write_parquet(tmp_path / "part.parquet", select_part([manifest], 0, 1))
     representation = {
         "kind": "mimi",
         "checkpoint": str(mimi_folder),
@@ -68,7 +68,7 @@ def test_a_clip_that_a_codec_gives_nan_for_is_set_aside_and_the_others_are_encod
         soundfile.write(tmp_path / "audio" / f"{name}.wav", gain * noise(name, 16000), 16000, "FLOAT")
     checks = {"min_duration_s": 0.5, "silence_dbfs": -60.0, "max_excluded_share": 0.0}
     manifest = build_manifest({"kind": "folder", "audio": checks}, tmp_path / "audio", workers=1).utterances
-    write_parquet(tmp_path / "part.parquet", select_part(manifest, 0, 1))
+    write_parquet(tmp_path / "part.parquet", select_part([manifest], 0, 1))
     advance = LogMel._advance
     monkeypatch.setattr(  # a network may overflow where it is loud
         LogMel, "_advance", lambda self, x, state: np.where(np.abs(x).max() > 2, np.nan, advance(self, x, state))

@@ -51,6 +51,7 @@ class PredictorFitting(Fitting[Predictor]):
         self.reads_past = settings.get("reads") == "past"
         if self.reads_past:
             _check_length(usable, settings["training"]["sequence_frames"])
+        del usable  # of many utterances, it takes as much as the index
         self.windows = self._windows(train, max(horizons))
         self.held_out = self._windows(held_out) if len(held_out) else None
         self.n_frames = (len(self.windows), len(held_out))
