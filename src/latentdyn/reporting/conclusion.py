@@ -15,6 +15,7 @@ from latentdyn.reporting.effects import told_effects
 from latentdyn.reporting.findings import Finding, Topic
 from latentdyn.reporting.questions import asked
 
+_SAID = {"yes": "harder", "no": "easier", "undecided": "undecided", "missing": "undecided"}
 _LISTED = 10  # representations that are heard, of which a number is told
 _NONE = "Nothing was measured that answers a question of this page."
 _OTHERS = "Answers stand below, but none to a question that a conclusion is drawn from."
@@ -145,7 +146,7 @@ def _far(answered: Mapping[str, Finding]) -> list[str]:
             said.append("No forecast is shown to keep a direction better than chance after its first step.")
     if finding := answered.get("forecast_beyond_staying"):
         n, rows = count(finding), answered_rows(finding)
-        at = span({reply.value + reply.beyond for _, reply in rows if math.isfinite(reply.beyond)} or [math.nan])
+        at = span({reply.value + reply.beyond for _, reply in rows if math.isfinite(reply.beyond)} or [math.nan], 3)
         said.append(
             "Over all steps together, a forecast that stays at the mean is off by "
             f"{at} spreads; forecasts of models are off by {span(values(rows), 3)}."
@@ -229,15 +230,15 @@ def _runs(answered: Mapping[str, Finding]) -> list[str]:
         best = min(rows, key=lambda row: row[1].value)[1]
         said.append(
             f"Beside frames of the same representation with random phases, they are easier to tell in {n.share(n.no)}, "
-            f"harder in {n.yes or 'none'}, undecided in {n.undecided or 'none'}; at best {best.value:.2f} beside "
-            f"{best.value + best.beyond:.2f}."
+            f"harder in {n.yes or 'none'}, undecided in {n.undecided or 'none'}; the lowest is "
+            f"{best.value:.2f} beside {best.value + best.beyond:.2f} ({_SAID[best.verdict or 'undecided']})."
         )
     if finding := answered.get("generation_holds"):
         n = count(finding)
         open_ = f", {n.undecided} {'is' if n.undecided == 1 else 'are'} undecided" if n.undecided else ""
         said.append(
             f"Both, that few runs leave the data behind and that the classifier errs so often, is shown in "
-            f"{n.share(n.yes)}: {n.no} fail in one{open_}."
+            f"{n.share(n.yes)}: {n.no} fail in at least one{open_}."
         )
     return said
 
@@ -251,7 +252,7 @@ def _heard(answered: Mapping[str, Finding]) -> list[str]:
     if finding := answered.get("runs_sound_like_frames"):
         n, rows = count(finding), answered_rows(finding)
         less = span([-value for value in beyond(rows)] or [math.nan])
-        far = f"; they have {span(levels)} DNSMOS, {less} less than these" if (levels := levels_of(rows)) else ""
+        far = f"; they have {span(levels, 3)} DNSMOS, {less} less than these" if (levels := levels_of(rows)) else ""
         said.append(f"Decoded free runs sound as natural as decoded true frames in {n.share(n.yes)}{n.rest}{far}.")
     return said
 
@@ -293,12 +294,12 @@ def _checked(certificates: Mapping[str, Sequence[Topic]] | None, answered: Colle
     leading = [q for q in asked().questions.root if q.name in answered and q.column and (q.leads or q.cause)]
     columns = dict.fromkeys(q.column.split("_over_")[0].removeprefix("d_") for q in leading if q.is_ != "told")
     met = sum(reply.verdict == "yes" for _, reply in rows)
-    how = Counter(str(reply.place["agrees"]) for _, reply in rows if reply.verdict == "yes" and "agrees" in reply.place)
-    told = f" ({', '.join(f'{n} by {word}' for word, n in how.items())})" if how else ""
+    close = sum(reply.place.get("agrees") == "interval" for _, reply in rows)
+    told = f" ({close} by their interval, {met - close} by a tolerance that the table names)" if 0 < close < met else ""
     named = [str(reply.place["diagnostic"]) for _, reply in rows if "diagnostic" in reply.place]
     names = list(dict.fromkeys(_COMPONENT.sub("", name) for name in named))
     known = f" They are of {', '.join(names)}." if names else ""
-    unchecked = [column for column in columns if not any(column.startswith(n) or n.startswith(column) for n in names)]
+    unchecked = [c for c in columns if f"{c}_whole" not in names and not any(c.startswith(name) for name in names)]
     rest = f" Not checked so, of what is concluded from above: {', '.join(unchecked)}." if names and unchecked else ""
     return [
         Said(
