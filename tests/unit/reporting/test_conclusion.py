@@ -260,8 +260,8 @@ def test_how_many_known_values_were_found_is_told():
     )
     parts = {part.head: part.text for part in conclusion([], {"calibration": known})}
     told = (
-        "Of 3 checks against exact values, 2 came out as they must (1 by their interval, 1 by a tolerance that the table "
-        "names). They are of dnll."
+        "Of 3 checks against exact values, 2 came out as they must (1 by their interval, 1 by a tolerance that the "
+        "table names). They are of dnll."
     )
     assert parts["Is the measuring right"] == told
     rows = topics(
