@@ -285,6 +285,18 @@ def test_a_table_that_lacks_the_column_by_which_rows_are_told_apart_is_not_asked
     assert "passes_for_real" in names and "beyond_random_phases" not in names
 
 
+def test_what_a_representation_was_trained_for_decides_which_questions_it_is_asked():
+    rows = pd.DataFrame({"representation": ["vae", "decoded", "state", "rolled"], "role": "judged",
+                         "objective": ["frames", "decoded_prediction", "factorizer", "factorizer, rollout"],
+                         **with_bounds("decoded_skill_over_pca", [0.1] * 4),
+                         **with_bounds("decoded_skill_over_canonical_state", [0.1] * 4)})  # fmt: skip
+    found: dict[str, list[str]] = {}
+    for reply in replies("learned", Sheet(rows, [])):
+        found.setdefault(reply.name, []).append(reply.row)
+    assert found == {"forecasts_beyond_pca_predicted": ["decoded"], "forecasts_beyond_pca": ["vae"],
+                     "factorizer_beyond_canonical": ["state", "rolled"]}  # fmt: skip
+
+
 FORMS = {
     "representation": "x",
     "predictor": ["step_natural", "step_principal", "step_again", "level_principal", "skip_principal", "line_1"],
