@@ -123,7 +123,7 @@ def test_beside_an_overflow_nothing_is_decided():
 
 
 def test_a_blank_is_no_answer_in_a_column_of_words():
-    rows = pd.DataFrame({"representation": "x", "predictor": ["p", "q"], "helps": ["yes", None], "over_widened": -1.0})
+    rows = pd.DataFrame({"representation": "x", "predictor": ["p", "q"], "helps": ["yes", None]})
     assert [verdict for _, verdict, _ in said(Sheet(rows, []), "memory")] == ["yes", "missing"]
     rows = pd.DataFrame({"process": ["a", "b"], "measured": 1.0, "agrees": ["2 %", None]})
     assert [verdict for _, verdict, _ in said(Sheet(rows, []), "calibration")] == ["yes", "missing"]
@@ -199,9 +199,10 @@ def test_a_table_that_has_answered_already_is_asked_its_answer_and_shows_its_num
         {"representation": "x", "predictor": ["p", "q", "r"], "helps": ["yes", "no", "unknown"],
          "over_widened": [-1.0, 1.0, 2.0], "over_random": [-2.0, -1.0, 0.5]}
     )  # fmt: skip
-    found = said(Sheet(rows, [], {"over_widened": 1, "over_random": 1}), "memory")
-    assert [verdict for _, verdict, _ in found] == ["yes", "no", "undecided"]
-    assert found[0] == ("x, p", "yes", "over_widened -1.0, over_random -2.0")
+    found = replies("memory", Sheet(rows, [], {"over_widened": 1, "over_random": 1}))
+    found = [reply for reply in found if reply.name == "memory_helps"]
+    assert [reply.verdict for reply in found] == ["yes", "no", "undecided"]
+    assert (found[0].row, found[0].text) == ("x, p", "over_widened -1.0, over_random -2.0")
 
 
 def test_every_question_is_of_kinds_of_tables_that_there_are():
