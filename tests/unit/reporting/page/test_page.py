@@ -197,7 +197,7 @@ def test_in_brief_numbers_of_several_columns_are_told_apart_and_words_not_at_all
     steps = of_kind("injection", representation=["x", "y"], **place, **{f"cosine{end}": 0.5 for end in ends})
     whole = of_kind("tradeoff", representation=["z"], **place, **{f"forecast_cosine{end}": 0.25 for end in ends})
     assert brief(steps, whole) == ["forecast_cosine 0.25 (z, p); cosine 0.5 [0.5, 0.5]"]
-    told = {"predictor": ["p", "q"], "helps": "no", "over_widened": [1.0, 2.0]}
+    told = {"predictor": ["p", "q"], "helps": "no", "positive_control": [1.0, 2.0]}
     assert brief(of_kind("memory", representation="x", **told)) == [""], "no row speaks for the others"
 
 
