@@ -119,6 +119,24 @@ def test_what_a_representation_leaves_out_it_cannot_forecast(var_frames):
     assert whole.value == 1 and whole.ci_low == 1
 
 
+def test_what_comes_back_after_a_frame_that_is_not_finite_is_not_scored_and_an_overflow_is(var_frames):
+    x, index = var_frames
+    broken, rows = x.copy(), index.loc[index["split"] == "eval", "row"].to_numpy()
+    broken[rows[40]] = np.nan
+    finite = index.assign(valid=index["row"] != rows[40])
+
+    def one_before(frames, _):
+        """A way back that reads the frame before."""
+        return np.where(np.isfinite(np.roll(frames, 1, axis=0)).all(axis=1, keepdims=True), frames, np.nan)
+
+    pair = pair_of(broken, x, finite)
+    (plain,) = reconstruction(pair, identity, "exact", 50, ("t",)).records
+    (found,) = reconstruction(pair, one_before, "exact", 50, ("t",)).records
+    assert (plain.value, found.value) == (1, 1) and found.n == plain.n - 1
+    (lost,) = reconstruction(pair_of(x, x, index), lambda frames, _: frames * np.nan, "exact", 50, ("t",)).records
+    assert lost.value is None and lost.status == "overflow"
+
+
 def test_the_line_back_is_the_inverse_where_one_exists(var_frames):
     x, index = var_frames
     pair = pair_of((x @ MIXING).astype(np.float32), x, index)

@@ -51,7 +51,9 @@ class Learned(WithEvaluation):
         """Check that utterances are long enough, and that frames lead to those of the reference."""
         assert variant is not None
         ahead = max(self.horizons[-1], self.information_horizons[-1])
-        known.check_frames(where, self.window_frames + ahead, "the section learned (window_frames, horizons)")
+        known.check_frames(
+            where, self.window_frames + ahead, "the section learned (window_frames, horizons, information_horizons)"
+        )
         known.check_split(where, "eval", "representations are measured on it")
         if len(self.ridges) > 1:
             known.check_split("learned.ridges", "validation", "speakers of the split validation choose it")

@@ -205,8 +205,8 @@ class Factorizer(LearnedRepresentation):
             self._check_dimensions(source.dim)
         if self.training.sequence_frames < (reach := self._reach):
             raise ValueError(
-                f"training.sequence_frames: {self.training.sequence_frames} frames are too few for dynamics and "
-                f"future, which take {reach} in a row"
+                f"training.sequence_frames: {self.training.sequence_frames} frames are too few for dynamics "
+                f"(window_frames, rollout.horizon) and future (horizons), which take {reach} in a row"
             )
         length = self.window_frames + self.training.sequence_frames
         if source.frames is not None and source.frames < length:

@@ -312,7 +312,7 @@ class VAE(LearnedRepresentation):
 
     @property
     def trained_for(self) -> str:
-        return self.objective.named
+        return self.objective.named + (", static part" if self.static_dim else "")
 
     @property
     def listens(self) -> bool:

@@ -88,14 +88,20 @@ def decoded_skill(
 
 def reconstruction(pair: Pair, back: WayBack, mode: str, resamples: int, seed_names: tuple[object, ...]) -> BySpeaker:
     """The share of the variance of the reference's frames that is there again after the way back from true frames, on
-    whole utterances of held-out speakers."""
+    whole utterances of held-out speakers.
+
+    A way back may read frames before. Where it gives nothing after a frame that is not finite, it is not scored.
+    """
     held_out = pair.frames[(pair.frames["split"] == "eval") & pair.frames["valid"]]
     errors, scored = [], []
     for utterance_id, mine in held_out.groupby("utterance_id", observed=True):
         first = int(mine["row"].iloc[0] - mine["t"].iloc[0])
         here = slice(first, int(mine["row"].iloc[-1]) + 1)
         found = back(pair.own.frames[here], str(utterance_id))
+        lost = np.maximum.accumulate(~np.isfinite(pair.own.frames[here]).all(axis=1))[: len(found)]
+        unknown = lost & ~np.isfinite(found).all(axis=1)
         mine = mine[mine["t"] < len(found)]
+        mine = mine[~unknown[mine["t"].to_numpy()]]
         errors.append(found[mine["t"].to_numpy()] - pair.reference.frames[mine["row"].to_numpy()])
         scored.append(mine)
     shown = pd.concat(scored)

@@ -47,8 +47,9 @@ _OBJECTIVES = (
     "`objective`: what gradient descent fitted a row to, beside few nats a frame. `frames`: to rebuild frames, nothing "
     "else; `decoded_prediction`: that forecasts in it, decoded, are near to the true frames, too; `predict`: that "
     "forecasts of it are near to it (L_pred); `smooth`: small steps (L_smooth); `waveform`: that what is heard is near "
-    "to true audio. `factorizer`: a state and an innovation; `rollout`: that its own forecasts, rebuilt, are near to "
-    "the true frames, too."
+    "to true audio; `mel_metric`: errors count by how far they move the decoded log-mel. `static part`: dimensions "
+    "that stay for an utterance, a running mean, whose own steps are smooth as those of `leaky` are. `factorizer`: a "
+    "state and an innovation; `rollout`: that its own forecasts, rebuilt, are near to the true frames, too."
 )
 
 

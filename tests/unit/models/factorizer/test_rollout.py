@@ -228,7 +228,7 @@ def test_sequences_that_are_too_short_for_a_rollout_are_refused():
 
     own = section(dynamics={"window_frames": 5, "rollout": {"horizon": 8}})
     with pytest.raises(
-        ValueError, match=r"sequence_frames: 12 frames are too few for dynamics and future, which take 13 in a row"
+        ValueError, match=r"sequence_frames: 12 frames are too few for dynamics .* which take 13 in a row"
     ):
         own.shape_of(Shape())
     section(dynamics={"window_frames": 4, "rollout": {"horizon": 8}}).shape_of(Shape())
