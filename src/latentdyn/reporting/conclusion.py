@@ -146,7 +146,7 @@ def _far(answered: Mapping[str, Finding]) -> list[str]:
             said.append("No forecast is shown to keep a direction better than chance after its first step.")
     if finding := answered.get("forecast_beyond_staying"):
         n, rows = count(finding), answered_rows(finding)
-        at = span({reply.value + reply.beyond for _, reply in rows if math.isfinite(reply.beyond)} or [math.nan], 3)
+        at = span({reply.value + reply.beyond for _, reply in rows if math.isfinite(reply.beyond)}, 3)
         said.append(
             "Over all steps together, a forecast that stays at the mean is off by "
             f"{at} spreads; forecasts of models are off by {span(values(rows), 3)}."
@@ -222,7 +222,7 @@ def _runs(answered: Mapping[str, Finding]) -> list[str]:
         best = min(rows, key=lambda row: row[1].value)[1]
         said.append(
             "A simple classifier, which is right half of the time by chance, tells them from real speech less often "
-            f"than three times in four in {n.share(n.yes)}{n.rest}; least often, {best.value:.2f} of the times, in "
+            f"than three times in four in {n.share(n.yes)}{n.rest}; least often, {span([best.value])} of the times, in "
             f"{best.row}."
         )
     if finding := answered.get("beyond_random_phases"):
@@ -231,7 +231,7 @@ def _runs(answered: Mapping[str, Finding]) -> list[str]:
         said.append(
             f"Beside frames of the same representation with random phases, they are easier to tell in {n.share(n.no)}, "
             f"harder in {n.yes or 'none'}, undecided in {n.undecided or 'none'}; the lowest is "
-            f"{best.value:.2f} beside {best.value + best.beyond:.2f} ({_SAID[best.verdict or 'undecided']})."
+            f"{span([best.value])} beside {span([best.value + best.beyond])} ({_SAID[best.verdict or 'undecided']})."
         )
     if finding := answered.get("generation_holds"):
         n = count(finding)
@@ -247,11 +247,11 @@ def _heard(answered: Mapping[str, Finding]) -> list[str]:
     said = []
     if finding := answered.get("heard"):
         n, rows = count(finding), sorted(answered_rows(finding), key=lambda row: -row[1].value)
-        told = ", ".join(f"{name_of(row, ['representation'])} {row[1].value:.2f}" for row in rows[:_LISTED])
+        told = ", ".join(f"{name_of(row, ['representation'])} {span([row[1].value], 3)}" for row in rows[:_LISTED])
         said.append(f"Decoded true frames sound well (PESQ above 2) in {n.share(n.yes)}. PESQ: {told}.")
     if finding := answered.get("runs_sound_like_frames"):
         n, rows = count(finding), answered_rows(finding)
-        less = span([-value for value in beyond(rows)] or [math.nan])
+        less = span(-value for value in beyond(rows))
         far = f"; they have {span(levels, 3)} DNSMOS, {less} less than these" if (levels := levels_of(rows)) else ""
         said.append(f"Decoded free runs sound as natural as decoded true frames in {n.share(n.yes)}{n.rest}{far}.")
     return said

@@ -77,8 +77,10 @@ def values(rows: Sequence[Row]) -> list[float]:
 
 
 def span(numbers: Iterable[float], digits: int = 2) -> str:
-    """The lowest and the highest of some numbers, of so many digits."""
-    found = list(numbers)
+    """The lowest and the highest of some numbers, of so many digits; those that overflowed are left out."""
+    found = [number for number in numbers if math.isfinite(number)]
+    if not found:
+        return "no finite number"
     low, high = (f"{of(found):.{digits}g}" for of in (min, max))
     return low if low == high else f"{low} to {high}"
 

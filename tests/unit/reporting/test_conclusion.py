@@ -222,9 +222,20 @@ def test_the_best_free_runs_stand_beside_their_own_control():
     told = said(**runs)["Free runs"]
     assert "least often, 0.63 of the times, in x, p0." in told
     assert (
-        "easier to tell in 1 of 2 models, harder in none, undecided in 1; the lowest is 0.63 beside 0.70 (undecided)."
+        "easier to tell in 1 of 2 models, harder in none, undecided in 1; the lowest is 0.63 beside 0.7 (undecided)."
         in told
     )
+
+
+def test_numbers_that_all_overflowed_break_no_conclusion():
+    names = ("more_than_unordered_frames", "first_step_beyond_staying", "direction_beyond_noise", "past_saves_bits",
+             "forecast_beyond_staying", "forecast_beyond_marginal", *RUNS, *HEARD)  # fmt: skip
+    for verdict in ("no", "undecided"):
+        lost = {name: [reply(name, verdict, 0, math.inf, beyond=math.nan)] for name in names}
+        found = said(**lost)
+        assert "forecasts of models are off by no finite number" in found["How far"]
+        assert "by a cosine of no finite number beside no finite number" in found["What can be predicted"]
+        assert "nan" not in " ".join(found.values())
 
 
 def test_the_energy_that_is_lost_is_told():
