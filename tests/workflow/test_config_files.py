@@ -136,7 +136,7 @@ def sources(shipped: Config, name: str) -> list[str]:
 def measuring(planned: dict[str, int]) -> Counter[str]:
     """Without the rules that lead from recordings to an index of frames."""
     preparing = {"download_corpus", "synthesize_demo", "number_utterances", "build_manifest", "split_speakers",
-                 "partition_manifest", "index_frames"}  # fmt: skip
+                 "inspect_recordings", "merge_manifests", "partition_manifest", "index_frames"}  # fmt: skip
     return Counter({rule: n for rule, n in planned.items() if rule not in preparing})
 
 

@@ -48,6 +48,29 @@ def test_recordings_that_lhotse_has_prepared(checkout):
     assert checkout.planned("--", "results/tiny/mel/latents.json") == {}
 
 
+def test_a_corpus_that_several_jobs_list(checkout):
+    (checkout.folder / "audio/s3/broken.wav").write_text("no audio")
+    manifest, target = checkout.folder / "results/tiny/manifest.parquet", ("--", "results/tiny/splits.parquet")
+
+    def listed_by(n_jobs, share):
+        changed = {"manifest_parts": n_jobs, "audio": {"max_excluded_share": share}}
+        checkout.configure(lambda c: c["corpora"]["tiny"].update(changed))
+
+    listed_by(1, 0.2)
+    checkout.snakemake(*target)
+    whole = manifest.read_bytes()
+    listed_by(3, 0.2)
+    assert checkout.planned(*target) == {"inspect_recordings": 3, "merge_manifests": 1, "split_speakers": 1}
+    checkout.snakemake(*target)
+    assert manifest.read_bytes() == whole
+    excluded = pd.read_parquet(checkout.folder / "results/tiny/excluded.parquet")
+    assert list(excluded.utterance_id) == ["s3-broken"]
+    assert checkout.planned(*target) == {}
+    listed_by(3, 0.3)
+    planned = checkout.planned(*target)
+    assert "merge_manifests" in planned and "inspect_recordings" not in planned  # no recording is opened again
+
+
 def test_a_table_of_predictors_that_were_fitted_to_another_corpus(checkout):
     for i in range(4, 12):  # six speakers have a name of the other corpus
         for j in range(2):

@@ -1,6 +1,7 @@
 # From recordings to manifest.parquet and splits.parquet.
 #   inputs   an existing tree, a download, the demo's own speech, or nothing (corpora of kind synthetic)
-#   outputs  results/{corpus}/manifest.{parquet,json}, excluded.parquet, splits.parquet, parts/{part}of{n}.parquet
+#   outputs  results/{corpus}/manifest.{parquet,json}, excluded.parquet, splits.parquet, parts/{part}of{n}.parquet,
+#            and manifest_parts/{part}of{n}.parquet where several jobs list a corpus
 
 
 rule download_corpus:
@@ -74,6 +75,9 @@ rule number_utterances:
         " --handle {output.handle:q} >{log:q} 2>&1"
 
 
+NOT_OF_MANIFEST = {"splits", "manifest_parts", "encoding_parts", "max_nonfinite_share", "root", "url", "checksum"}
+
+
 rule build_manifest:
     """Open every recording once: what can be used, and what is set aside with its reason."""
     input:
@@ -95,17 +99,81 @@ rule build_manifest:
     params:
         inputs=presence,
         code=code_digest("latentdyn.steps.build_manifest"),
-        corpus=lambda w: canonical_json(
-            corpus_of(w).model_dump(
-                mode="json",
-                exclude={"splits", "encoding_parts", "max_nonfinite_share", "root", "url", "checksum"},
-            )
-        ),
+        corpus=lambda w: canonical_json(corpus_of(w).model_dump(mode="json", exclude=NOT_OF_MANIFEST)),
         root=corpus_root,
     shell:
         "python -m latentdyn.steps.build_manifest --corpus {params.corpus:q} --root={params.root:q}"
         " --manifest {output.manifest:q} --excluded {output.excluded:q} --handle {output.handle:q}"
         " --workers {threads} >{log:q} 2>&1"
+
+
+rule inspect_recordings:
+    """Open the recordings of one part once; a large corpus is listed by several jobs."""
+    input:
+        corpus_files,
+    output:
+        utterances="results/{corpus}/manifest_parts/{part}of{n_parts}.parquet",
+        excluded="results/{corpus}/manifest_parts/{part}of{n_parts}_excluded.parquet",
+    log:
+        "results/{corpus}/logs/inspect_recordings/{part}of{n_parts}.log",
+    wildcard_constraints:
+        corpus=one_of(corpora_by("merge_manifests")),
+    conda:
+        "../envs/latentdyn.yaml"
+    threads: 2
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 120 * attempt,
+    params:
+        inputs=presence,
+        code=code_digest("latentdyn.steps.inspect_recordings"),
+        corpus=lambda w: canonical_json(
+            corpus_of(w).model_dump(
+                mode="json",
+                exclude={**dict.fromkeys(NOT_OF_MANIFEST, True), "audio": {"max_excluded_share"}},
+            )
+        ),
+        root=corpus_root,
+    shell:
+        "python -m latentdyn.steps.inspect_recordings --corpus {params.corpus:q} --root={params.root:q}"
+        " --part {wildcards.part} --n-parts {wildcards.n_parts} --utterances {output.utterances:q}"
+        " --excluded {output.excluded:q} --workers {threads} >{log:q} 2>&1"
+
+
+def parts_of_manifest(ending):
+    """The files of all parts of a corpus's manifest."""
+    n_parts = lambda w: corpus_of(w).manifest_parts
+    return lambda w: [
+        f"results/{w.corpus}/manifest_parts/{part}of{n_parts(w)}{ending}.parquet" for part in range(n_parts(w))
+    ]
+
+
+rule merge_manifests:
+    """Join what was found in the parts of a corpus into its manifest."""
+    input:
+        utterances=parts_of_manifest(""),
+        excluded=parts_of_manifest("_excluded"),
+    output:
+        manifest="results/{corpus}/manifest.parquet",
+        excluded="results/{corpus}/excluded.parquet",
+        handle="results/{corpus}/manifest.json",
+    log:
+        "results/{corpus}/logs/merge_manifests.log",
+    wildcard_constraints:
+        corpus=one_of(corpora_by("merge_manifests")),
+    conda:
+        "../envs/latentdyn.yaml"
+    resources:
+        mem_mb=lambda w, attempt: 4000 * attempt,
+        runtime=lambda w, attempt: 60 * attempt,
+    params:
+        inputs=presence,
+        code=code_digest("latentdyn.steps.merge_manifests"),
+        corpus=lambda w: canonical_json(corpus_of(w).model_dump(mode="json", exclude=NOT_OF_MANIFEST)),
+    shell:
+        "python -m latentdyn.steps.merge_manifests --corpus {params.corpus:q} --utterances {input.utterances:q}"
+        " --set-aside {input.excluded:q} --manifest {output.manifest:q} --excluded {output.excluded:q}"
+        " --handle {output.handle:q} >{log:q} 2>&1"
 
 
 rule split_speakers:

@@ -54,7 +54,6 @@ class CorpusKind(Strict):
     """Utterances and their speakers."""
 
     gives: ClassVar[Source]
-    manifest_by: ClassVar[str] = "build_manifest"  # the rule that makes its manifest
 
     kind: str  # each kind's own word
     splits: Splits = Field(Splits(), description="which speakers are held out")
@@ -68,6 +67,11 @@ class CorpusKind(Strict):
     def audio_by(self) -> str | None:
         """The rule that makes its audio; None where nothing makes it."""
         return None
+
+    @property
+    def manifest_by(self) -> str:
+        """The rule that makes its manifest."""
+        return "build_manifest"
 
     @property
     def latents_shape(self) -> Shape:
@@ -145,9 +149,16 @@ class AudioCorpus(CorpusKind):
     gives = "audio"
 
     audio: AudioChecks = Field(AudioChecks(), description="when a recording is set aside")
+    manifest_parts: int = Field(
+        1, ge=1, le=10_000, description="the recordings are opened, to list them, in so many jobs"
+    )
     encoding_parts: int = Field(
         1, ge=1, le=10_000, description="encoding is divided into so many jobs, for each representation"
     )
+
+    @property
+    def manifest_by(self) -> str:
+        return "build_manifest" if self.manifest_parts == 1 else "merge_manifests"
 
 
 def _existing(files: list[Path]) -> list[Path]:
@@ -360,13 +371,15 @@ class Synthetic(CorpusKind):
     """Speakers and utterances without audio, for representations that are drawn from a known process."""
 
     gives = "nothing"
-    manifest_by = "number_utterances"
-
     kind: Literal["synthetic"]
     n_speakers: int = Field(60, ge=3, le=100_000, description="all draw from the same process; intervals resample them")
     utterances_per_speaker: int = Field(4, ge=1, le=10_000, description="all are drawn independently")
     frames_per_utterance: int = Field(200, ge=2, le=1_000_000, description="length of an utterance")
     frame_rate_hz: FrameRate = Field(12.5, description="how many frames count as one second")
+
+    @property
+    def manifest_by(self) -> str:
+        return "number_utterances"
 
     @property
     def latents_shape(self) -> Shape:

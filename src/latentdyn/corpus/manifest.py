@@ -7,7 +7,7 @@ Nothing is dropped silently: every listed file is in exactly one of the two.
 import collections
 import functools
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -19,9 +19,11 @@ from latentdyn.corpus.folder import demo_recordings, folder_recordings
 from latentdyn.corpus.latents_index import LatentsFacts, inspect_latents, latents_recordings
 from latentdyn.corpus.lhotse import lhotse_recordings
 from latentdyn.corpus.librispeech import librispeech_recordings
+from latentdyn.corpus.partition import part_of
 from latentdyn.corpus.recording import Exclusion, Recording
 from latentdyn.errors import UserError
-from latentdyn.parquet import table_sha256
+from latentdyn.files import of_folders, write_json
+from latentdyn.parquet import table_sha256, write_parquet
 from latentdyn.progress import progress
 
 logger = logging.getLogger(__name__)
@@ -63,24 +65,54 @@ def build_manifest(corpus: Mapping[str, Any], root: Path, *, workers: int) -> Ma
         recordings = latents_recordings(root)
         facts = _inspect_all(recordings, root.parent, inspect_latents, workers)
         return latents_manifest(recordings, facts, corpus["frame_rate_hz"])
+    return inspect_recordings(corpus, root, workers=workers)
+
+
+def inspect_recordings(
+    corpus: Mapping[str, Any], root: Path, *, workers: int, part: int = 0, n_parts: int = 1
+) -> Manifest:
+    """The manifest of one part of a corpus of audio, whose files are opened once; those of all parts are joined by
+    `merge_manifests`.
+
+    Args:
+        corpus, root, workers: as of `build_manifest`. part: 0 to n_parts - 1; a hash of its name decides which part an
+            utterance is in.
+
+    Raises:
+        UserError: the corpus cannot be listed.
+    """
+    listed = [
+        (recording, reason)
+        for recording, reason in _recordings(corpus, root)
+        if n_parts == 1 or part_of(recording.utterance_id, n_parts) == part
+    ]
     inspect = functools.partial(
         inspect_audio,
         min_duration_s=corpus["audio"]["min_duration_s"],
         silence_dbfs=corpus["audio"]["silence_dbfs"],
     )
-    if corpus["kind"] == "lhotse":
-        listed = lhotse_recordings(Path(corpus["recordings"]), Path(corpus["supervisions"]))
-        whole = iter(
-            _inspect_all([recording for recording, reason in listed if reason is None], root, inspect, workers)
-        )
-        return audio_manifest([recording for recording, _ in listed], [reason or next(whole) for _, reason in listed])
-    if corpus["kind"] == "librispeech":
-        recordings = librispeech_recordings(root, corpus["subset"])
-    elif corpus["kind"] == "demo":
-        recordings = demo_recordings(root)
-    else:
-        recordings = folder_recordings(root, corpus.get("subset"), corpus.get("speaker", "parent"))
-    return audio_manifest(recordings, _inspect_all(recordings, root, inspect, workers))
+    whole = iter(_inspect_all([recording for recording, reason in listed if reason is None], root, inspect, workers))
+    return audio_manifest([recording for recording, _ in listed], [reason or next(whole) for _, reason in listed])
+
+
+def merge_manifests(parts: Collection[Manifest]) -> Manifest:
+    """The manifest of a whole corpus from those of its parts."""
+    utterances = pd.concat([part.utterances for part in parts]).astype(AUDIO_SCHEMA)
+    excluded = pd.concat([part.excluded for part in parts]).astype(EXCLUDED_SCHEMA)
+    return Manifest(_sorted(utterances), _sorted(excluded))
+
+
+def write_manifest(manifest: Manifest, max_share: float, utterances: Path, excluded: Path, handle: Path) -> None:
+    """Set aside files of two speakers, check how much is set aside, and write both tables; the handle is written last.
+
+    Raises:
+        UserError: as of `check_excluded_share`. Only `excluded` is written then.
+    """
+    manifest = set_aside_shared_files(manifest)
+    write_parquet(excluded, manifest.excluded)
+    check_excluded_share(manifest, max_share, excluded)
+    write_parquet(utterances, manifest.utterances)
+    write_json(handle, {**manifest_handle(manifest), **of_folders(handle, "corpus")})
 
 
 def audio_manifest(recordings: Iterable[Recording], facts: Iterable[AudioFacts | Exclusion]) -> Manifest:
@@ -204,6 +236,19 @@ def manifest_handle(manifest: Manifest) -> dict[str, Any]:
     }
 
 
+def _recordings(corpus: Mapping[str, Any], root: Path) -> Iterable[tuple[Recording, Exclusion | None]]:
+    """What a corpus of audio lists, and why a recording is set aside, where the list alone tells."""
+    if corpus["kind"] == "lhotse":
+        return lhotse_recordings(Path(corpus["recordings"]), Path(corpus["supervisions"]))
+    if corpus["kind"] == "librispeech":
+        recordings = librispeech_recordings(root, corpus["subset"])
+    elif corpus["kind"] == "demo":
+        recordings = demo_recordings(root)
+    else:
+        recordings = folder_recordings(root, corpus.get("subset"), corpus.get("speaker", "parent"))
+    return ((recording, None) for recording in recordings)
+
+
 def _inspect_all(
     recordings: list[Recording], base: Path, inspect: Callable[[Path], Facts], workers: int
 ) -> list[Facts]:
@@ -215,7 +260,10 @@ def _inspect_all(
 
 def _table(rows: list[tuple[Any, ...]], schema: dict[str, str]) -> pd.DataFrame:
     # dtypes are given, so that a column of unknown sexes and a table without rows have the same schema
-    table = pd.DataFrame(rows, columns=list(schema)).astype(schema)
+    return _sorted(pd.DataFrame(rows, columns=list(schema)).astype(schema))
+
+
+def _sorted(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(["speaker_id", "utterance_id"], ignore_index=True)
 
 

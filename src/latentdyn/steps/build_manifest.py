@@ -6,27 +6,15 @@ The handle is written last.
 import argparse
 from pathlib import Path
 
-from latentdyn.corpus.manifest import (
-    LATENTS_MAX_EXCLUDED_SHARE,
-    build_manifest,
-    check_excluded_share,
-    manifest_handle,
-    set_aside_shared_files,
-)
-from latentdyn.files import of_folders, write_json
-from latentdyn.parquet import write_parquet
+from latentdyn.corpus.manifest import LATENTS_MAX_EXCLUDED_SHARE, build_manifest, write_manifest
 from latentdyn.steps.cli import run_step
-from latentdyn.steps.settings import number, section
+from latentdyn.steps.settings import corpus_section, number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--corpus",
-        type=section(
-            "corpora:CorpusKind",
-            without={"splits", "encoding_parts", "max_nonfinite_share", "root", "url", "checksum"},
-            stand_in={"root": "."},
-        ),
+        type=corpus_section(),
         required=True,
         help="the corpus's section of the config, as JSON",
     )
@@ -40,12 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def step(arguments: argparse.Namespace) -> None:
-    manifest = set_aside_shared_files(build_manifest(arguments.corpus, arguments.root, workers=arguments.workers))
-    write_parquet(arguments.excluded, manifest.excluded)
+    manifest = build_manifest(arguments.corpus, arguments.root, workers=arguments.workers)
     checks = arguments.corpus.get("audio", {"max_excluded_share": LATENTS_MAX_EXCLUDED_SHARE})
-    check_excluded_share(manifest, checks["max_excluded_share"], arguments.excluded)
-    write_parquet(arguments.manifest, manifest.utterances)
-    write_json(arguments.handle, {**manifest_handle(manifest), **of_folders(arguments.handle, "corpus")})
+    write_manifest(manifest, checks["max_excluded_share"], arguments.manifest, arguments.excluded, arguments.handle)
 
 
 if __name__ == "__main__":

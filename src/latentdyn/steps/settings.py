@@ -62,6 +62,12 @@ def section(
     return parse
 
 
+def corpus_section() -> Callable[[str], Any]:
+    """The type of an argument that says what a corpus lists, and when a file is set aside."""
+    without = {"splits", "manifest_parts", "encoding_parts", "max_nonfinite_share", "root", "url", "checksum"}
+    return section("corpora:CorpusKind", without=without, stand_in={"root": "."})
+
+
 def number(kind: type, low: float) -> Callable[[str], Any]:
     """The type of an argument that is a finite number of at least `low` (above it, where `kind` is float)."""
 

@@ -18,7 +18,7 @@ CORPUS = {
 def run(step: str, **arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", f"latentdyn.steps.{step}"]
     for name, value in arguments.items():
-        command += [f"--{name.replace('_', '-')}", str(value)]
+        command += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -63,6 +63,48 @@ def test_from_folder_to_parts(root, tmp_path):
         ran = run("partition_manifest", manifest=first["manifest"], part=part, n_parts=3, out=out)
         assert ran.returncode == 0, ran.stderr
     assert sum(len(pd.read_parquet(part)) for part in parts) == 20
+
+
+def corpus(max_excluded_share: float = 0.1) -> str:
+    return json.dumps({**CORPUS, "audio": {**CORPUS["audio"], "max_excluded_share": max_excluded_share}})
+
+
+def inspect(part, root, folder, n_parts=3):
+    files = {
+        "utterances": folder / "manifest_parts" / f"{part}of{n_parts}.parquet",
+        "excluded": folder / "manifest_parts" / f"{part}of{n_parts}_excluded.parquet",
+    }
+    files["utterances"].parent.mkdir(parents=True, exist_ok=True)
+    ran = run("inspect_recordings", corpus=json.dumps(CORPUS), root=root, part=part, n_parts=n_parts, **files)
+    assert ran.returncode == 0, ran.stderr
+    return files
+
+
+def merge(parts, files, **share):
+    lists = {"utterances": [part["utterances"] for part in parts], "set_aside": [part["excluded"] for part in parts]}
+    return run("merge_manifests", corpus=corpus(**share), **lists, **files)
+
+
+def test_a_manifest_in_parts_is_that_of_one_job_to_the_byte(root, tmp_path):
+    soundfile.write(root / "s0" / "still.wav", np.zeros(8000), 16000)
+    (root / "s1" / "b.wav").write_bytes((root / "s2" / "a.wav").read_bytes())  # of two speakers, maybe in two parts
+    whole, merged = outputs(tmp_path / "1/corpus"), outputs(tmp_path / "2/corpus")
+    ran = run("build_manifest", corpus=corpus(0.2), root=root, **whole)
+    assert ran.returncode == 0, ran.stderr
+    parts = [inspect(part, root, tmp_path / "2/corpus") for part in range(3)]
+    counts = [len(pd.read_parquet(part["utterances"])) for part in parts]
+    assert sum(counts) == 21 and min(counts) > 0
+    ran = merge(parts, merged)
+    assert ran.returncode == 1 and "error: 3 of 22 files must be set aside (2 of_two_speakers, 1 silent)" in ran.stderr
+    assert not merged["handle"].exists()
+    ran = merge(parts, merged, max_excluded_share=0.2)
+    assert ran.returncode == 0, ran.stderr
+    for name in whole:
+        assert whole[name].read_bytes() == merged[name].read_bytes()
+    damaged = parts[1]["utterances"]
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    ran = merge(parts, merged, max_excluded_share=0.2)
+    assert ran.returncode == 1 and "1of3.parquet" in ran.stderr and "rule inspect_recordings" in ran.stderr
 
 
 def test_too_much_set_aside_stops_but_says_what(root, tmp_path):

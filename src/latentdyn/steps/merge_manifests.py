@@ -1,0 +1,46 @@
+"""Join what was found in the parts of a corpus of audio into the manifest. The handle is written last."""
+
+import argparse
+from pathlib import Path
+
+from latentdyn.corpus.manifest import AUDIO_SCHEMA, EXCLUDED_SCHEMA, Manifest, merge_manifests, write_manifest
+from latentdyn.files import check_folders
+from latentdyn.parquet import parquet_facts, read_parquet
+from latentdyn.steps.cli import run_step
+from latentdyn.steps.settings import corpus_section
+
+_MADE_BY = "inspect_recordings"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--corpus", type=corpus_section(), required=True, help="the corpus's section of the config, as JSON"
+    )
+    parser.add_argument("--utterances", type=Path, nargs="+", required=True, help="parquet of each part's utterances")
+    parser.add_argument("--set-aside", type=Path, nargs="+", required=True, help="parquet of what each part set aside")
+    parser.add_argument("--manifest", type=Path, required=True, help="parquet of utterances to write")
+    parser.add_argument("--excluded", type=Path, required=True, help="parquet of all that is set aside to write")
+    parser.add_argument("--handle", type=Path, required=True, help="JSON to write last")
+
+
+def step(arguments: argparse.Namespace) -> None:
+    for file in (*arguments.utterances, *arguments.set_aside):
+        check_folders(file.parent, parquet_facts(file, made_by=_MADE_BY))
+    parts = [
+        Manifest(
+            read_parquet(utterances, list(AUDIO_SCHEMA), made_by=_MADE_BY),
+            read_parquet(set_aside, list(EXCLUDED_SCHEMA), made_by=_MADE_BY),
+        )
+        for utterances, set_aside in zip(arguments.utterances, arguments.set_aside, strict=True)
+    ]
+    write_manifest(
+        merge_manifests(parts),
+        arguments.corpus["audio"]["max_excluded_share"],
+        arguments.manifest,
+        arguments.excluded,
+        arguments.handle,
+    )
+
+
+if __name__ == "__main__":
+    run_step(__doc__, add_arguments, step)
