@@ -26,8 +26,8 @@ from latentdyn.provenance.jobs import runs
 from measure import machine, parse, table
 
 PAPER = Path("config/librispeech100.yaml")
-TABLES = ("exp1_vmf", "exp4_pca", "injection", "exp1b_rollout_finetune")
-READOUTS = ("pca", "cca", "leaky")
+TABLES = ("exp1_vmf", "exp4_pca", "injection", "injection_readouts", "exp1b_rollout_finetune")
+READOUTS = ("pca", "cca", "sfa", "leaky", "random_projection")
 FRAMES_PER_UTTERANCE = 158
 
 
@@ -86,10 +86,10 @@ def stage_1(arguments: argparse.Namespace, indices: dict[str, str]) -> dict[str,
     }
     tables = {name: paper["tables"][name] for name in arguments.tables}
     for asked in tables.values():
-        both = len(asked["representations"]) == 2  # Mimi beside EnCodec
         derived = [name for name in asked["representations"] if name in made]
-        asked |= {"seeds": arguments.seeds, "representations": ["latents", *derived]}
-        asked["corpora"] = ["mimi", "encodec_12hz"] if both else ["mimi"]
+        codecs = [name for name in indices if name in asked["representations"]]
+        asked |= {"seeds": arguments.seeds, "representations": [*(["latents"] if codecs else []), *derived]}
+        asked["corpora"] = codecs or ["mimi"]
     wanted = used(paper, tables)
     if arguments.quick:
         for predictor in (paper["predictors"][name] for name in wanted if name != "linear_gaussian"):

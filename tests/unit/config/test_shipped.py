@@ -8,6 +8,7 @@ import pytest
 from latentdyn.config import check_files, load_config
 from latentdyn.config.kinds import kinds_of
 from latentdyn.config.representations import Process
+from latentdyn.reporting.published import ENTRIES
 
 from .examples import FOLDER, OVERLAYS, merged, read
 
@@ -71,8 +72,27 @@ def test_the_paper_is_configured_as_it_was_published():
     assert config.tables["phase1_lagged"].seeds == [0, 1, 2]
 
 
+def test_every_published_value_has_a_row_of_the_paper_to_stand_in():
+    config = merged("librispeech100")
+    corpus = config.corpora["librispeech100"]
+    shapes = {name: made.shape(config, corpus) for name, made in config.all_representations.items()}
+    kinds = {name: by.kind for name, by in (config.all_predictors | config.keys).items()}
+    measured = {
+        (m.kind, config.lineage(m.representation), shapes[m.representation].dim, shapes[m.representation].rate_hz,
+         kinds.get(m.by), m.regime)
+        for table in config.tables.values() for m in table.measurements(config, "librispeech100")
+    }  # fmt: skip
+    for entry in ENTRIES:
+        wanted = "clusters" if entry.regime == "clustered" else "lagged" if entry.mode is None else "injection"
+        assert any(
+            kind == wanted and by == entry.by and regime == entry.regime and entry.of.are(lineage, dim, rate)
+            for kind, lineage, dim, rate, by, regime in measured
+        ), entry
+
+
 def test_encoders_are_pinned_and_their_rates_match():
     representations = merged("librispeech100").representations
-    for name in ("mimi", "encodec"):
+    for name in ("mimi", "mimi_50hz", "encodec", "dac"):
         assert re.fullmatch(r"[0-9a-f]{40}", representations[name].revision)
-    assert representations["encodec_12hz"].frame_rate_hz == 24_000 / 1920  # Mimi's, and 75 Hz / 6
+    for name in ("encodec_12hz", "dac_12hz"):
+        assert representations[name].frame_rate_hz == 24_000 / 1920  # Mimi's; 75 Hz / 6, and 50 Hz / 4
