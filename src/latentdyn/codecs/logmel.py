@@ -82,8 +82,8 @@ class LogMel(TiledCodec):
         if not (filters.max(axis=1) > 0).all():
             raise UserError(
                 f"{n_mels} mel bands are too many at a resolution of {centres_hz[1]:.1f} Hz: some are empty",
-                "n_mels and fft_samples of the log-mel representation",
-                "lower n_mels or raise fft_samples",
+                "n_mels and the window (fft_samples, n_fft, window_samples) of the log-mel spectrum",
+                "lower n_mels, or take a longer window",
             )
         window = scipy.signal.get_window("hann", fft_samples)
         # One-sided powers that add up to the mean square under the window, over a full-scale sine's 1/2.

@@ -18,6 +18,7 @@ class Compute(Strict):
     jobs_per_gpu: int = Field(
         1,
         ge=1,
+        le=1000,
         description="jobs that work on one GPU of a machine at a time; a further one waits. Slurm gives GPUs itself: "
         "there this says nothing. Changing it re-runs nothing",
     )

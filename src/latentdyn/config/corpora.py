@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
-from pydantic import AfterValidator, Field, PositiveFloat, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from latentdyn.config.shapes import Shape
 from latentdyn.config.values import Fraction, FrameRate, Split, Strict, text_like
@@ -43,9 +43,9 @@ class Splits(Strict):
 class AudioChecks(Strict):
     """When a recording is set aside (excluded.parquet, with its reason), and when too many are."""
 
-    min_duration_s: PositiveFloat = Field(1.0, description="a shorter recording is set aside")
+    min_duration_s: float = Field(1.0, gt=0, le=86_400, description="a shorter recording is set aside")
     silence_dbfs: float = Field(
-        -60.0, le=0, description="a recording whose RMS level (dB re 1.0) is lower is set aside"
+        -60.0, ge=-200, le=0, description="a recording whose RMS level (dB re 1.0) is lower is set aside"
     )
     max_excluded_share: Fraction = Field(0.05, description="setting aside a larger share stops the run")
 

@@ -2,10 +2,12 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from latentdyn.config.training import ScoreTraining
 from latentdyn.config.values import Horizons, Size, Strict, no_duplicates, part_of
+
+Sigma = Annotated[float, Field(gt=0, le=1e6)]
 
 
 class ScoreNetwork(Strict):
@@ -19,16 +21,19 @@ class Correction(Strict):
     """Score correction (seed 003 §6.2): a score model, and how it is applied."""
 
     network: ScoreNetwork = Field(ScoreNetwork(), description="predicts the noise in a noisy frame")
-    sigma_min: PositiveFloat = Field(
+    sigma_min: Sigma = Field(
         0.05, description="lowest noise level of the training, in deviations of the training frames"
     )
-    sigma_max: PositiveFloat = Field(1.0, description="highest noise level of the training")
+    sigma_max: Sigma = Field(1.0, description="highest noise level of the training")
     training: ScoreTraining = Field(ScoreTraining(), description="how it is fitted")
-    sigmas: Annotated[list[PositiveFloat], Field(min_length=1), AfterValidator(no_duplicates)] = Field(
+    sigmas: Annotated[list[Sigma], Field(min_length=1), AfterValidator(no_duplicates)] = Field(
         [0.1, 0.5], description="noise levels at which states are corrected"
     )
-    step_size: PositiveFloat = Field(
-        0.2, description="η of a Langevin step is this times σ². With 1, a step without noise denoises completely"
+    step_size: float = Field(
+        0.2,
+        gt=0,
+        le=100,
+        description="η of a Langevin step is this times σ². With 1, a step without noise denoises completely",
     )
     n_steps: Horizons = Field([1, 2, 3], description="Langevin steps after every step of a forecast")
 

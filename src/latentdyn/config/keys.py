@@ -1,10 +1,10 @@
 """`keys`: coarse views of a context, by which contexts are clustered."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field
 
-from latentdyn.config.values import Size, Strict
+from latentdyn.config.values import PositiveRidges, Size, Strict
 
 
 class KeyKind(Strict):
@@ -47,7 +47,7 @@ class LearnedKey(KeyKind):
 
     kind: Literal["learned"]
     dims: Size = Field(16, description="rank of the regression, at most the latent's dimension")
-    ridges: Annotated[list[PositiveFloat], Field(min_length=1)] = Field(
+    ridges: PositiveRidges = Field(
         [1e-3, 1e-2, 1e-1, 1.0],
         description="candidates for the ridge, where context variances are 1; validation speakers choose one",
     )

@@ -1,6 +1,6 @@
 """Sections `lookup`: the memory of a predictor, what it looks up beside what its network computes."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -9,6 +9,8 @@ from latentdyn.config.values import Size, Strict, no_duplicates
 
 class LookupKind(Strict):
     """Learned vectors that a predictor looks up."""
+
+    sized_by: ClassVar[str]  # the key that says how many there are to fit
 
     kind: str  # each kind's own word
 
@@ -29,6 +31,8 @@ class LookupKind(Strict):
 
 class Engram(LookupKind):
     """Tables of vectors, looked up by the codes of the newest frames (seed 002, Phase 4). For every head."""
+
+    sized_by: ClassVar[str] = "n_codes"
 
     kind: Literal["engram"]
     codes: Literal["fitted", "random"] = Field(
@@ -64,6 +68,8 @@ class Engram(LookupKind):
 class Basis(LookupKind):
     """A mean direction that is made of prototypes (seed 004 §3, insight 5). For heads that have a direction."""
 
+    sized_by: ClassVar[str] = "n_prototypes"
+
     kind: Literal["basis"]
     codes: Literal["learned", "archetypes", "random"] = Field(
         "learned",
@@ -71,6 +77,10 @@ class Basis(LookupKind):
         "the directions of the longer half of training steps, and kept. `random`: drawn, and kept",
     )
     n_prototypes: int = Field(128, ge=2, le=100_000, description="K: prototypes, each with a key that is learned")
+
+    @property
+    def training_frames_needed(self) -> int:
+        return 2 * self.n_prototypes - 1 if self.codes == "archetypes" else 1  # the longer half of them has so many
 
     def with_random_codes(self) -> "Basis":
         return self.model_copy(update={"codes": "random"})

@@ -11,6 +11,23 @@ _BEND = _BEND_HZ / _LINEAR_HZ
 _LOG = math.log(6.4) / 27  # growth of a mel above it
 
 
+def check_bands(sample_rate_hz: int, fft_samples: int, n_mels: int, window: str) -> None:
+    """Check that none of the bands is empty.
+
+    Args:
+        window: the key that says `fft_samples`.
+
+    Raises:
+        ValueError: some are.
+    """
+    most = most_bands(sample_rate_hz, fft_samples, n_mels)
+    if most < n_mels:
+        raise ValueError(
+            f"n_mels: {n_mels} is too many for {window} = {fft_samples}: at a resolution of "
+            f"{sample_rate_hz / fft_samples:.1f} Hz some bands would be empty; at most {most} fit"
+        )
+
+
 def most_bands(sample_rate_hz: int, fft_samples: int, wanted: int) -> int:
     """The largest number of bands, at most `wanted`, of which none is empty."""
     low, high = 0, min(wanted, fft_samples + 2)  # each of fft_samples / 2 + 1 bins lies in two bands at most

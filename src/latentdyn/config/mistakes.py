@@ -40,7 +40,12 @@ def _describe(mistake: Any, model: type[BaseModel]) -> tuple[list[str], str]:
     if mistake["type"] == "extra_forbidden":
         section = _follow(loc[:-1], model)[1]
         return place, _unknown_key(place[-1], section.model_fields)
-    return place, _message(mistake, annotation)
+    what = _message(mistake, annotation)
+    if place and mistake["type"] == "value_error":
+        keys, _, said = what.partition(": ")  # a section that checks its keys together names the one that is to blame
+        if said and keys.split(".")[0] in getattr(annotation, "model_fields", ()):
+            return [*place, *keys.split(".")], said
+    return place, what
 
 
 def alike(word: object, words: Iterable[str]) -> str:

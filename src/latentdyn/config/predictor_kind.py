@@ -67,6 +67,11 @@ class PredictorKind(Strict):
         """Training frames that it must be fitted to."""
         return 1
 
+    @property
+    def sized_by(self) -> str:
+        """The key that says for what it needs them."""
+        return "window_frames"
+
     def unconditional(self) -> "PredictorKind | None":
         """The same density without a context, the reference of the context gain; None where this is one.
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.lookup import Basis, LookupKind
@@ -11,7 +11,7 @@ from latentdyn.config.networks import GRUNetwork, MLPNetwork, NetworkKind, NoNet
 from latentdyn.config.predictor_kind import PredictorKind as PredictorKind
 from latentdyn.config.regimes import TeacherForced
 from latentdyn.config.training import Training
-from latentdyn.config.values import Name, Size
+from latentdyn.config.values import Name, Ridges, Size
 from latentdyn.families import PREDICTORS
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ class NetworkPredictor(PredictorKind):
         "newest frame in deviations of the training frames, and the steps between frames in deviations of the training "
         "deltas. `directions`: the steps between frames, each of length 1. `none`: as it is",
     )
-    context_clip: PositiveFloat | None = Field(
-        None, description="normalised contexts are clamped to plus and minus this"
+    context_clip: float | None = Field(
+        None, gt=0, le=1e6, description="normalised contexts are clamped to plus and minus this"
     )
     lookup: Lookup | None = Field(None, description="a memory: what is looked up beside what the network computes")
     match_parameters_of: Name | dict[str, Any] | None = Field(
@@ -87,6 +87,10 @@ class NetworkPredictor(PredictorKind):
     def training_frames_needed(self) -> int:
         return 1 if self.lookup is None else self.lookup.training_frames_needed
 
+    @property
+    def sized_by(self) -> str:
+        return super().sized_by if self.lookup is None else f"lookup.{self.lookup.sized_by}"
+
     @model_validator(mode="after")
     def _goes_with_its_context(self) -> "NetworkPredictor":
         if isinstance(self.lookup, Basis):
@@ -104,6 +108,11 @@ class NetworkPredictor(PredictorKind):
             )
         if self.context_normalisation == "directions" and self.window_frames < 2:
             raise ValueError("context_normalisation: directions needs a step, so window_frames of 2 or more")
+        if self.training.max_frames is not None and self.training.max_frames < self.training_frames_needed:
+            raise ValueError(
+                f"{self.sized_by}: fitting so many takes {self.training_frames_needed} training frames, and "
+                f"training.max_frames is {self.training.max_frames}"
+            )
         if self.match_parameters_of is not None and not self.network.has_width:
             raise ValueError(f"match_parameters_of: a network of kind {self.network.kind} has no width to choose")
         return self
@@ -139,9 +148,10 @@ class NetworkPredictor(PredictorKind):
     @model_validator(mode="after")
     def _has_frames_for_noise(self) -> "NetworkPredictor":
         clean = getattr(self.training.regime, "clean_frames", 0)
-        if clean > self.window_frames or (self.reads == "past" and clean not in (0, self.window_frames)):
-            allowed = f"0 or {self.window_frames}" if self.reads == "past" else f"at most {self.window_frames}"
-            raise ValueError(f"training.regime.clean_frames is {clean}; with these window_frames it must be {allowed}")
+        window, of_past = self.window_frames, self.reads == "past"
+        if clean not in ((0, window) if of_past else range(window)):  # a window that is clean throughout has no noise
+            allowed = f"0 or {window}" if of_past else f"at most {window - 1}"
+            raise ValueError(f"training.regime.clean_frames: {clean} must, with these window_frames, be {allowed}")
         return self
 
     @model_validator(mode="after")
@@ -171,6 +181,10 @@ class NetworkPredictor(PredictorKind):
         return self
 
     def check(self, where: str, config: "Root") -> None:
+        try:
+            self.training.regime.check_steps(self.training.steps)
+        except ValueError as error:
+            raise ValueError(f"{where}.training.regime.{error}") from None
         self._check_match(f"{where}.match_parameters_of", config)
         self._check_start(where, config)
 
@@ -353,7 +367,7 @@ class LinearGaussian(PredictorKind):
 
     kind: Literal["linear_gaussian"]
     covariance: Literal["diagonal", "full"] = Field("full", description="form of the residual's covariance")
-    ridges: Annotated[list[NonNegativeFloat], Field(min_length=1)] = Field(
+    ridges: Ridges = Field(
         [1e-4, 1e-3, 1e-2, 1e-1, 1.0],
         description="candidates for the ridge, in units of the mean context variance; validation speakers choose one",
     )

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from latentdyn.config.values import Count, Horizons, Size, Strict
+from latentdyn.config.values import Count, Horizons, Size, Strict, check_schedule
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Target = Literal["step", "state"]
@@ -24,6 +24,13 @@ class RegimeKind(Strict):
     def longest(self) -> int:
         """Frames that it predicts one after another."""
         return int(getattr(self, "unroll_steps", 1))
+
+    def check_steps(self, steps: int) -> None:
+        """Check that so many parameter updates are enough for what changes while they are made.
+
+        Raises:
+            ValueError: they are not. The text begins with the key that is to blame.
+        """
 
 
 class TeacherForced(RegimeKind):
@@ -59,12 +66,16 @@ class ScheduledSampling(RegimeKind):
     of_past: ClassVar = "runs"
 
     kind: Literal["scheduled_sampling"]
-    unroll_steps: int = Field(16, ge=2, description="K: steps of a rollout")
+    unroll_steps: int = Field(16, ge=2, le=100_000, description="K: steps of a rollout")
     p_teacher_start: Probability = Field(0.2, description="probability that a step starts from the true state")
     p_teacher_end: Probability = Field(0.0, description="the same probability at the end")
     decay_steps: Count = Field(2000, description="parameter updates until p_teacher_end is reached")
     target: Target = Field("step", description=_TARGET)
     backpropagate: bool = Field(False, description=_BACKPROPAGATE)
+
+    def check_steps(self, steps: int) -> None:
+        if self.p_teacher_start != self.p_teacher_end:
+            check_schedule("decay_steps", self.decay_steps, steps, "a step starts from truth by p_teacher_end")
 
 
 class Unrolled(RegimeKind):
@@ -74,10 +85,14 @@ class Unrolled(RegimeKind):
 
     kind: Literal["unrolled"]
     first_unroll_steps: Size = Field(2, description="steps of a rollout at first")
-    unroll_steps: int = Field(16, ge=2, description="K: steps of a rollout in the end")
+    unroll_steps: int = Field(16, ge=2, le=100_000, description="K: steps of a rollout in the end")
     grow_steps: Count = Field(2000, description="parameter updates until rollouts have unroll_steps")
     target: Target = Field("step", description=_TARGET)
     backpropagate: bool = Field(True, description=_BACKPROPAGATE)
+
+    def check_steps(self, steps: int) -> None:
+        if self.first_unroll_steps != self.unroll_steps:
+            check_schedule("grow_steps", self.grow_steps, steps, "rollouts have unroll_steps")
 
     @model_validator(mode="after")
     def _grows(self) -> "Unrolled":
@@ -107,7 +122,7 @@ class SampledUnroll(RegimeKind):
     of_past: ClassVar = "runs"
 
     kind: Literal["sampled_unroll"]
-    unroll_steps: int = Field(16, ge=2, description="steps of a rollout")
+    unroll_steps: int = Field(16, ge=2, le=100_000, description="steps of a rollout")
     draws: Size = Field(1, description="M: rollouts of each start")
     target: Target = Field("state", description=_TARGET)
     backpropagate: bool = Field(True, description=_BACKPROPAGATE)

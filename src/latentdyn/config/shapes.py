@@ -22,6 +22,20 @@ class Shape:
     dim: int | None = None
     frames: int | None = None
 
+    def check_frames(self, key: str, needed: int, reason: str, name: str) -> None:
+        """Check that an utterance can have so many frames.
+
+        Args:
+            key: that is to blame. reason: what needs them. name: of the representation.
+
+        Raises:
+            ValueError: the longest one has fewer.
+        """
+        if self.frames is not None and self.frames < needed:
+            raise ValueError(
+                f"{key}: {reason} take {needed} frames of an utterance, and those of '{name}' have {self.frames}"
+            )
+
     def grouped(self, rate_hz: float) -> "Shape":
         """With one frame for each few consecutive ones, at a lower rate.
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field
 
 from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.regimes import RegimeKind, TeacherForced
@@ -18,9 +18,9 @@ class _GradientDescent(Strict):
     """AdamW, and which step's weights it keeps."""
 
     learning_rate: float = Field(1e-3, gt=0, le=10, description="AdamW's step size, constant")
-    weight_decay: NonNegativeFloat = Field(1e-4, description="AdamW's decoupled decay")
+    weight_decay: float = Field(1e-4, ge=0, le=1e6, description="AdamW's decoupled decay")
     gradient_clip_norm: float = Field(  # a smaller one drowns in the 1e-8 that AdamW adds to its deviations
-        1.0, ge=1e-6, description="larger gradients are scaled down to this norm"
+        1.0, ge=1e-6, le=1e12, description="larger gradients are scaled down to this norm"
     )
     validate_every_steps: Count = Field(500, description="updates between two points of the held-out curve")
     select: Literal["best_validation", "last"] = Field(

@@ -27,7 +27,11 @@ Name = Annotated[
 ]
 Size = Annotated[int, Field(gt=0, le=1_000_000)]  # of what a job holds in memory
 Count = Annotated[int, Field(gt=0, le=1_000_000_000)]  # of what it does one after another
+FrameCount = Annotated[int, Field(ge=2, le=1_000_000_000)]  # of data that are looked at; more are subsampled
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Ridges = Annotated[list[Annotated[float, Field(ge=0, le=1e6)]], Field(min_length=1)]
+PositiveRidges = Annotated[list[Annotated[float, Field(gt=0, le=1e6)]], Field(min_length=1)]
+Temperature = Annotated[float, Field(gt=0, le=100)]
 FrameRate = Annotated[float, Field(ge=1e-3, le=1e6)]  # in Hz
 Split = Literal["train", "validation", "eval"]
 Slice = Literal["all", "high_energy", "utterance_medial"]
@@ -41,6 +45,19 @@ class Strict(BaseModel):
     def canonical(self) -> str:
         """The section as canonical JSON: what a rule passes to its step and what triggers a re-run."""
         return canonical_json(self.model_dump(mode="json"))
+
+
+def check_schedule(key: str, updates: int, steps: int, what: str) -> None:
+    """Check that what changes while a model is trained gets to its end.
+
+    Args:
+        key: that says in how many updates. what: is to be reached.
+
+    Raises:
+        ValueError: the training is shorter.
+    """
+    if updates > steps:
+        raise ValueError(f"{key}: after {updates} updates {what}, and training.steps is {steps}; give it at most that")
 
 
 def part_of(model: type[BaseModel], keys: Collection[str], base: type[BaseModel] = Strict) -> type[BaseModel]:

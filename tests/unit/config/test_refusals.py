@@ -56,7 +56,7 @@ ACROSS = {"kind": "lagged", "corpora": ["speech"], "representations": ["slow"], 
             r"predictors\.net\.context_normalisation: .*standard, deltas, directions, none",
         ),
         ("predictors.net.reads", "all", r"predictors\.net\.reads: .*window, past"),
-        ("predictors.net.reads", "past", r"predictors\.net: reads: past needs a network of kind gru or transformer"),
+        ("predictors.net.reads", "past", r"predictors\.net\.reads: past needs a network of kind gru or transformer"),
         (
             "predictors.past",
             READER | {"context_normalisation": "deltas"},
@@ -71,8 +71,8 @@ ACROSS = {"kind": "lagged", "corpora": ["speech"], "representations": ["slow"], 
         ("predictors.past", READER | {"training": {"regime": {"kind": "noisy_context", "clean_frames": 3}}}, r"0 or 8"),
         (
             "predictors.net.training.regime",
-            {"kind": "noisy_context", "clean_frames": 9},
-            r"is 9.*at most 8",
+            {"kind": "noisy_context", "clean_frames": 8},
+            r"predictors\.net\.training\.regime\.clean_frames: 8 must, .* be at most 7",
         ),
         (
             "predictors.net.training.gradient_clip_norm",
@@ -89,17 +89,17 @@ ACROSS = {"kind": "lagged", "corpora": ["speech"], "representations": ["slow"], 
         (
             "predictors.net.lookup",
             {"kind": "basis"},
-            r"predictors\.net: lookup: kind basis .*vmf_lognormal",
+            r"predictors\.net\.lookup: kind basis .*vmf_lognormal",
         ),
         (
             "predictors.v",
             {"kind": "vmf_lognormal", "network": {"kind": "none"}, "lookup": {"kind": "basis"}},
-            r"predictors\.v: lookup: prototypes are chosen by a network's numbers",
+            r"predictors\.v\.lookup: prototypes are chosen by a network's numbers",
         ),
         (
             "predictors.net.lookup",
             {"kind": "engram", "ngrams": [9, 1]},
-            r"predictors\.net: lookup\.ngrams: an n-gram of 9 frames is longer than window_frames = 8",
+            r"predictors\.net\.lookup\.ngrams: an n-gram of 9 frames is longer than window_frames = 8",
         ),
         ("predictors.net.lookup", {"kind": "engram", "ngrams": []}, r"predictors\.net\.lookup\.ngrams"),
         ("predictors.net.lookup", {"kind": "engram", "n_codes": 1}, r"lookup\.n_codes: .*2 or more"),
@@ -114,7 +114,7 @@ ACROSS = {"kind": "lagged", "corpora": ["speech"], "representations": ["slow"], 
         (
             "predictors.v",
             {"kind": "mdn", "network": {"kind": "linear"}, "match_parameters_of": "net"},
-            r"predictors\.v: match_parameters_of: a network of kind linear has no width",
+            r"predictors\.v\.match_parameters_of: a network of kind linear has no width",
         ),
         ("predictors.net.components", "laplace", r"predictors\.net\.components: .*one of gaussian, student_t"),
         ("predictors.net.log_sigma_min", 3.0, r"predictors\.net: log_sigma_min must be below log_sigma_max"),
@@ -159,12 +159,12 @@ ACROSS = {"kind": "lagged", "corpora": ["speech"], "representations": ["slow"], 
         (
             "representations.v",
             FACTORIZER | {"innovation": {"stop_gradient": True}},
-            r"v\.innovation: stop_gradient: the prior `standard` has nothing to train",
+            r"v\.innovation\.stop_gradient: the prior `standard` has nothing to train",
         ),
         (
             "representations.v",
             FACTORIZER | {"innovation": {"target_nats": 5.0, "free_nats": 2.0, "beta": 2.0}},
-            r"v\.innovation: target_nats: .* beta, free_nats would not count",
+            r"v\.innovation\.target_nats: .* beta, free_nats would not count",
         ),
         (
             "representations.v",
@@ -176,7 +176,7 @@ ACROSS = {"kind": "lagged", "corpora": ["speech"], "representations": ["slow"], 
             FACTORIZER | {"way_back": {"kind": "pror"}},
             r"v\.way_back: there is no kind 'pror': .*did you mean prior",
         ),
-        ("representations.v", FACTORIZER | {"way_back": {"kind": "flow", "nfe": 3}}, r"v\.way_back: nfe: 3 is odd"),
+        ("representations.v", FACTORIZER | {"way_back": {"kind": "flow", "nfe": 3}}, r"v\.way_back\.nfe: 3 is odd"),
         ("representations.v", FACTORIZER | {"way_back": {"kind": "prior", "nfe": 4}}, r"v\.way_back\.nfe: "),
         ("representations.v", VAE | {"way_back": {"kind": "prior"}}, r"representations\.v\.way_back: "),
         (
@@ -238,6 +238,51 @@ ACROSS = {"kind": "lagged", "corpora": ["speech"], "representations": ["slow"], 
             "representations.v",
             VAE | {"objective": {"reconstruction": {"kind": "mel_metric", "identity_share": 0}}},
             r"v\.objective\.reconstruction\.identity_share: .*0\.0001 or more",
+        ),
+        (
+            "representations.v",
+            VAE | {"past_frames": 5},
+            r"representations\.v\.past_frames: a framewise encoder reads none",
+        ),
+        (
+            "representations.v",
+            VAE | {"objective": {"beta_warmup_steps": 2001}},
+            r"v\.objective\.beta_warmup_steps: after 2001 updates beta is whole, and training\.steps is 2000",
+        ),
+        (
+            "representations.v",
+            VAE | {"objective": {"reconstruction": {"kind": "waveform", "decoder_learning_rate": 0.1}}},
+            r"v\.objective\.reconstruction\.decoder_learning_rate: a frozen decoder does not learn",
+        ),
+        (
+            "representations.v",
+            FACTORIZER | {"innovation": {"beta_warmup_steps": 50}, "training": {"steps": 49}},
+            r"v\.innovation\.beta_warmup_steps: after 50 updates the cost counts in full, and training\.steps is 49",
+        ),
+        (
+            "representations.v",
+            FACTORIZER | {"innovation": {"target_weight": 2.0}},
+            r"v\.innovation\.target_weight: weighs nothing without target_nats",
+        ),
+        (
+            "representations.v",
+            FACTORIZER | {"dynamics": {"rollout": {}}, "training": {"steps": 999}},
+            r"v\.dynamics\.rollout\.grow_steps: after 1000 updates rollouts have `horizon` steps.*at most that",
+        ),
+        (
+            "predictors.net.training",
+            {"steps": 100, "regime": {"kind": "unrolled"}},
+            r"predictors\.net\.training\.regime\.grow_steps: after 2000 updates .* and training\.steps is 100",
+        ),
+        (
+            "predictors.net.training",
+            {"steps": 100, "regime": {"kind": "scheduled_sampling", "decay_steps": 101}},
+            r"predictors\.net\.training\.regime\.decay_steps: after 101 updates",
+        ),
+        (
+            "predictors.net",
+            {"kind": "mdn", "lookup": {"kind": "engram"}, "training": {"max_frames": 255}},
+            r"predictors\.net\.lookup\.n_codes: fitting so many takes 256 training frames, .* is 255",
         ),
         ("representations.v", VAE | {"static_dim": 2}, r"v\.static_dim: 2 of 2 dimensions stay, so that none is left"),
         ("representations.v", VAE | {"static_dim": -1}, r"v\.static_dim: .*0 or more"),
@@ -454,7 +499,7 @@ ACROSS = {"kind": "lagged", "corpora": ["speech"], "representations": ["slow"], 
         (
             "predictors.net.target",
             "level",
-            r"^[^;]*predictors\.net: target: level needs horizons: \[1\], since only[^;]*$",
+            r"^[^;]*predictors\.net\.target: level needs horizons: \[1\], since only[^;]*$",
         ),
         (
             "predictors.v",
@@ -536,7 +581,7 @@ def test_a_mistake_is_refused_by_its_dotted_path(path: str, value: Any, message:
     ("path", "value", "message"),
     [
         ("representations.logmel.fft_samples", 1000, r"representations\.logmel: fft_samples = 1000 skips audio"),
-        ("representations.logmel.n_mels", 482, r"representations\.logmel: n_mels = 482 is too many .* at most 481 fit"),
+        ("representations.logmel.n_mels", 482, r"representations\.logmel\.n_mels: 482 is too many .* at most 481 fit"),
         (
             "representations.slow.frame_rate_hz",
             5.0,
@@ -612,7 +657,7 @@ def test_a_mistake_is_refused_by_its_dotted_path(path: str, value: Any, message:
         ("tables.h", HEARD | {"predictors": ["nope"]}, r"tables\.h\.predictors: 'nope' is not defined"),
         ("perceptual_rollouts", {"scores": ["peqs"]}, r"perceptual_rollouts\.scores.*pesq"),
         ("free_listening", {"mel": {"n_fft": 64}}, r"free_listening\.mel: .*n_fft = 64 skips audio"),
-        ("exp3b_synthetic", {"mel": {"n_mels": 800}}, r"exp3b_synthetic\.mel: .*n_mels = 800 is too many"),
+        ("exp3b_synthetic", {"mel": {"n_mels": 800}}, r"exp3b_synthetic\.mel\.n_mels: 800 is too many"),
         ("exp3b_synthetic", {"alphas": [1.0]}, r"exp3b_synthetic\.alphas.*below 1"),
         (
             "rate_quality",
@@ -651,6 +696,52 @@ def test_what_could_only_fail_later_is_refused_by_its_dotted_path(path: str, val
         values["injection"] = {"utterances": 900}
     values["predictors"]["arm"] = ARM | {"training": {"regime": {"kind": "unrolled"}}}
     assert re.search(message, refusal(values))
+
+
+CODEC = {"kind": "soundstream", "folder": "weights"}  # 320 samples at 16 kHz are a frame
+
+
+@pytest.mark.parametrize(
+    ("reconstruction", "message"),
+    [
+        (
+            {"kind": "mel_metric", "n_mels": 5000},
+            r"n_mels: 5000 is too many for window_samples = 512: .* at most \d+",
+        ),
+        (
+            {"kind": "mel_metric", "window_samples": 15_361},
+            r"window_samples: .* 15361 is longer than the 15360 ",
+        ),
+        ({"kind": "waveform", "n_mels": 5000}, r"n_mels: 5000 is too many for window_samples = 2048"),
+        (
+            {"kind": "waveform", "latents": 3},
+            r"window_samples: .* 2048 is longer than the 1920 samples of the 3",
+        ),
+    ],
+)
+def test_what_a_representation_listens_by_goes_with_the_audio_of_its_sequences(
+    reconstruction: dict[str, Any], message: str
+):
+    """Two frames of 320 samples are a latent, and 24 latents a sequence: 15360 samples."""
+    vae = {"kind": "vae", "source": "codec", "stack": 2, "dim": 2, "objective": {"reconstruction": reconstruction}}
+    values = edited("representations.codec", CODEC)
+    values["representations"]["v"] = vae
+    assert re.search(rf"representations\.v\.objective\.reconstruction\.{message}", refusal(values))
+    vae["objective"] = {"reconstruction": {"kind": reconstruction["kind"]}}
+    load_config(values)
+
+
+@pytest.mark.parametrize(
+    ("readout", "needed"),
+    [
+        ({"kind": "cca", "window_frames": 200}, 201),
+        ({"kind": "canonical_state", "window_frames": 150, "ahead_frames": 51}, 201),
+    ],
+)
+def test_a_readout_of_more_frames_than_an_utterance_has_is_refused(readout: dict[str, Any], needed: int):
+    values = edited("representations.r", readout | {"source": "var", "dim": 2})
+    values["tables"] = {"g": {"kind": "geometry", "corpora": ["known"], "representations": ["r"]}}
+    assert re.search(rf"representations\.r\.window_frames: .* take {needed} frames .* 'var' have 200", refusal(values))
 
 
 @pytest.mark.parametrize(
@@ -794,8 +885,13 @@ def test_more_codes_than_training_frames_are_refused():
         "predictors": ["p"],
     }
     told = refusal(values)
-    assert re.search(r"predictors\.p\.lookup\.n_codes: 90000 codes are to be fitted to \d+ training frames", told)
+    assert re.search(r"predictors\.p\.lookup\.n_codes: fitting so many takes 90000 training frames", told)
     looking["lookup"]["codes"] = "random"
+    load_config(values)
+    prototypes = {"kind": "basis", "codes": "archetypes", "n_prototypes": 20_000}
+    values["predictors"]["p"] = {"kind": "vmf_lognormal", "lookup": prototypes}
+    assert re.search(r"predictors\.p\.lookup\.n_prototypes: fitting so many takes 39999 training", refusal(values))
+    prototypes["codes"] = "learned"
     load_config(values)
 
 
@@ -839,7 +935,7 @@ def test_two_stages_are_of_predictors_that_see_directions_alone(changes: dict[st
     values["predictors"]["p"] = alone | changes
     assert re.search(rf"tables\.two\.(predictors|horizons): .*{message}", refusal(values))
     values["predictors"]["p"] = alone | {"window_frames": 1}
-    assert re.search(r"predictors\.p: context_normalisation: directions needs a step", refusal(values))
+    assert re.search(r"predictors\.p\.context_normalisation: directions needs a step", refusal(values))
 
 
 def test_more_prototypes_than_steps_are_refused():

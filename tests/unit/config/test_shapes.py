@@ -1,6 +1,7 @@
 """What the configuration knows of data that do not exist yet agrees with the code that makes them."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -49,6 +50,14 @@ def test_a_logmel_has_the_shape_that_its_codec_says():
     shape = config.representations["logmel"].shape(config, config.corpora["speech"])
     assert shape == Shape(codec.frame_rate_hz, codec.dim)
     assert config.all_representations["slow__white"].shape(config, None) == Shape(6.25, codec.dim)
+
+
+def test_the_audio_of_a_codec_has_the_rate_that_the_config_says(real_data: Path):
+    folder = str(real_data / "lyra-v1.2.0")
+    own = load_config(edited("representations.codec", {"kind": "soundstream", "folder": folder}))
+    codec = codec_of("soundstream", folder=folder)
+    assert own.representations["codec"].audio_rate_hz == codec.sample_rate_hz
+    assert own.representations["codec"].shape(own, None) == Shape(codec.frame_rate_hz, codec.dim)
 
 
 def test_processes_have_the_length_of_their_corpus_and_pooling_divides_it():

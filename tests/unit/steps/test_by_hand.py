@@ -231,7 +231,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, step: str, arguments: Any) -> str:
                 "handle": "h",
                 "representation": {"kind": "logmel", "n_mels": 5000},
             },
-            "n_mels = 5000 is too many",
+            "n_mels: 5000 is too many",
         ),
         (
             "simulate_process",

@@ -142,8 +142,8 @@ def check_fit(where: str, config: "Root", known: Known, name: str) -> None:
     training = known.frames("train", predictor.frames_needed - 1)
     if training is not None and training < predictor.training_frames_needed:
         raise ValueError(
-            f"{own}.lookup.n_codes: {predictor.training_frames_needed} codes are to be fitted to {training} training "
-            f"frames of '{known.representation}' of corpus '{known.corpus_name}'"
+            f"{own}.{predictor.sized_by}: fitting so many takes {predictor.training_frames_needed} training frames, "
+            f"and '{known.representation}' of corpus '{known.corpus_name}' has {training}"
         )
     if (setting := predictor.chosen_by_validation) is not None:
         where = f"{own}.{setting}"

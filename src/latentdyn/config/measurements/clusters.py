@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, create_model
+from pydantic import AfterValidator, BaseModel, Field, create_model
 
 from latentdyn.config.keys import KeyKind
 from latentdyn.config.kinds import any_kind_of
@@ -49,8 +49,11 @@ class Clustering(MeasurementKind):
     min_cluster_frames: Count = Field(
         20, description="a cluster with fewer training frames is left out, and its share of the frames is reported"
     )
-    variance_prior_frames: PositiveFloat = Field(
-        20.0, description="the variance of all steps counts like this many frames in the variance of a cluster"
+    variance_prior_frames: float = Field(
+        20.0,
+        gt=0,
+        le=1e9,
+        description="the variance of all steps counts like this many frames in the variance of a cluster",
     )
     permutations: int = Field(10, ge=2, le=100_000, description="permutations of the labels: the random baseline")
     kmeans_iterations: Count = Field(25, description="iterations of Lloyd's algorithm")

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, model_validator
 
 from latentdyn.config.measurements.lagged import WithEvaluation
 from latentdyn.config.shapes import Known
-from latentdyn.config.values import Horizons, Split
+from latentdyn.config.values import FrameCount, Horizons, Split, Temperature
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -24,8 +24,8 @@ class FreeRuns(WithEvaluation):
     runs: int = Field(64, ge=2, le=1_000_000, description="free runs, each from a context of its own")
     steps: int = Field(256, ge=9, le=1_000_000, description="frames of a run")
     at_steps: Horizons = Field([1, 16, 64, 256], description="steps at which energy and step length are reported")
-    temperature: PositiveFloat = Field(1.0, description="temperature of the draws")
-    max_frames: int = Field(20_000, ge=2, description="frames of the data to compare with")
+    temperature: Temperature = Field(1.0, description="temperature of the draws")
+    max_frames: FrameCount = Field(20_000, description="frames of the data to compare with")
 
     def check(self, where: str, config: "Root", known: Known, by: str, variant: str | None) -> None:
         super().check(where, config, known, by, variant)

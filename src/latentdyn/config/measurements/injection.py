@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import AfterValidator, Field, PositiveFloat, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from latentdyn.config.measurements.base import Model, predictor_model
 from latentdyn.config.measurements.lagged import WithEvaluation
 from latentdyn.config.shapes import Known
-from latentdyn.config.values import Count, Horizons, Split, no_duplicates
+from latentdyn.config.values import Count, Horizons, Split, Temperature, no_duplicates
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -35,7 +35,7 @@ class Injection(WithEvaluation):
     steps: int = Field(16, ge=1, le=100_000, description="steps of a forecast")
     injected_steps_b: Horizons = Field([4, 8, 12], description="steps at which mode B is given the truth")
     draws: int = Field(8, ge=0, le=100_000, description="forecasts by draws of each segment; 0 leaves them out")
-    temperature: PositiveFloat = Field(1.0, description="of these draws; below 1 they stay closer to what is likeliest")
+    temperature: Temperature = Field(1.0, description="of these draws; below 1 they stay closer to what is likeliest")
 
     def check(self, where: str, config: "Root", known: Known, by: str, variant: str | None) -> None:
         super().check(where, config, known, by, variant)

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, Field, NonNegativeInt
+from pydantic import AfterValidator, BaseModel, Field
 
 from latentdyn.config.measurements.base import MeasurementKind
-from latentdyn.config.values import Size, no_duplicates, part_of
+from latentdyn.config.values import FrameCount, Size, no_duplicates, part_of
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -21,8 +21,8 @@ class Evaluation(MeasurementKind):
     sums = "speakers.parquet"
     minutes = (60, 50)
 
-    max_frames: int = Field(200_000, ge=2, description="frames scored in each split; a larger split is subsampled")
-    rollout_frames: int = Field(4096, ge=2, description="of these, frames whose context the model generates itself")
+    max_frames: FrameCount = Field(200_000, description="frames scored in each split; a larger split is subsampled")
+    rollout_frames: FrameCount = Field(4096, description="of these, frames whose context the model generates itself")
     energy_draws: int = Field(
         16, ge=2, le=100_000, description="draws of each density for the energy score, on `rollout_frames` frames"
     )
@@ -32,7 +32,9 @@ class Evaluation(MeasurementKind):
         le=1_000_000,
         description="resamples of the speakers for 95 % intervals. Of 40, one lies beyond each end",
     )
-    worst_frames: NonNegativeInt = Field(20, description="frames of highest NLL listed for each split and horizon")
+    worst_frames: int = Field(
+        20, ge=0, le=1_000_000, description="frames of highest NLL listed for each split and horizon"
+    )
     principal_dims: Annotated[list[Size], AfterValidator(no_duplicates), AfterValidator(sorted)] = Field(
         [8],
         description="m: R² of the step and variance ratios of clusters are also taken along the first m principal "

@@ -1,13 +1,13 @@
 """`learned`: what representations are judged by, in the frames of a reference."""
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field
 
 from latentdyn.config.measurements.lagged import WithEvaluation
 from latentdyn.config.representations.rates import Interpolated, LowerRate
 from latentdyn.config.shapes import Known
-from latentdyn.config.values import Horizons
+from latentdyn.config.values import FrameCount, Horizons, Ridges
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -33,7 +33,7 @@ class Learned(WithEvaluation):
     window_frames: int = Field(8, ge=1, le=10_000, description="W: frames that forecasts are made from")
     horizons: Horizons = Field([1, 2, 4, 8, 16], description="h: steps ahead that forecasts are scored at")
     information_horizons: Horizons = Field([1, 2, 4, 8], description="j: steps ahead that a frame tells about")
-    ridges: Annotated[list[NonNegativeFloat], Field(min_length=1)] = Field(
+    ridges: Ridges = Field(
         [1e-4, 1e-3, 1e-2, 1e-1, 1.0],
         description="candidates for the ridge, in units of the mean context variance; validation speakers choose one",
     )
@@ -43,8 +43,8 @@ class Learned(WithEvaluation):
         lt=1,
         description="share of the variance of the reference's frames that noise costs, at which the rate is measured",
     )
-    max_forecasts: int = Field(
-        20_000, ge=2, le=1_000_000_000, description="forecasts of a split that are mapped back; more are subsampled"
+    max_forecasts: FrameCount = Field(
+        20_000, description="forecasts of a split that are mapped back; more are subsampled"
     )
 
     def check(self, where: str, config: "Root", known: Known, by: str, variant: str | None) -> None:

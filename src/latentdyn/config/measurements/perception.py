@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field
 
 from latentdyn.config.measurements.base import MeasurementKind
 from latentdyn.config.measurements.lagged import WithEvaluation
-from latentdyn.config.mel import most_bands
+from latentdyn.config.mel import check_bands
 from latentdyn.config.shapes import Known
-from latentdyn.config.values import Horizons, Split, Strict, no_duplicates
+from latentdyn.config.values import Count, Horizons, Ridges, Split, Strict, Temperature, no_duplicates
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -23,9 +23,7 @@ Scores = Annotated[list[ScoreName], AfterValidator(no_duplicates)]
 def _even_bands(mel: "MelSpectrum") -> "MelSpectrum":
     if mel.n_fft < mel.hop:
         raise ValueError(f"n_fft = {mel.n_fft} skips audio between hops of {mel.hop}; set it to hop or more")
-    most = most_bands(_RATE_HZ, mel.n_fft, mel.n_mels)
-    if most < mel.n_mels:
-        raise ValueError(f"n_mels = {mel.n_mels} is too many for n_fft = {mel.n_fft}: at most {most} bands fit")
+    check_bands(_RATE_HZ, mel.n_fft, mel.n_mels, "n_fft")
     return mel
 
 
@@ -34,7 +32,7 @@ class MelSpectrum(Strict):
 
     n_fft: int = Field(1024, ge=4, le=100_000, description="samples of a window")
     hop: int = Field(256, ge=1, le=4000, description="samples between windows")
-    n_mels: PositiveInt = Field(80, description="mel bands")
+    n_mels: int = Field(80, ge=1, le=10_000, description="mel bands")
     floor_db: float = Field(-80.0, ge=-200, le=100, description="noise floor added to every band, dB re a full sine")
 
 
@@ -47,7 +45,7 @@ class OfRecordings(WithEvaluation):
     minutes: ClassVar[tuple[int, int]] = (120, 100)
 
     split: Split = Field("eval", description="whose utterances are heard")
-    utterances: PositiveInt = Field(
+    utterances: Count = Field(
         16, description="how many, drawn by name: a second one of a speaker only after the first of all"
     )
     max_duration_s: float = Field(20.0, ge=1, le=300, description="of a longer utterance the beginning is heard")
@@ -73,7 +71,9 @@ class OfRecordings(WithEvaluation):
 class Perception(OfRecordings):
     """What all measurements that decode share."""
 
-    wav_utterances: NonNegativeInt = Field(2, description="utterances that are written as WAV files, in every form")
+    wav_utterances: int = Field(
+        2, ge=0, le=100_000, description="utterances that are written as WAV files, in every form"
+    )
 
     @property
     def threads(self) -> int | None:
@@ -101,7 +101,9 @@ class DecoderTolerance(ScoredPerception):
     sums = "decoder_tolerance_speakers.parquet"
     folder = "decoder_tolerance.heard"
 
-    sigmas: Annotated[list[NonNegativeFloat], Field(min_length=1), AfterValidator(no_duplicates)] = Field(
+    sigmas: Annotated[
+        list[Annotated[float, Field(ge=0, le=1000)]], Field(min_length=1), AfterValidator(no_duplicates)
+    ] = Field(
         [0.0, 0.05, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0],
         description="σ of the noise, in deviations of each dimension of the training frames",
     )
@@ -130,7 +132,7 @@ def _noise_to_send(sigmas: list[float]) -> list[float]:
 class Shaping(Strict):
     """How the decoder's sensitivity is estimated, by which noise is shaped."""
 
-    utterances: int = Field(64, ge=2, description="of training speakers, drawn as those that are heard")
+    utterances: int = Field(64, ge=2, le=100_000, description="of training speakers, drawn as those that are heard")
     max_duration_s: float = Field(10.0, ge=1, le=300, description="of a longer utterance the beginning is taken")
     floor_db: float = Field(
         -40.0,
@@ -181,7 +183,7 @@ class RateQuality(ScoredPerception):
     )
     shaping: Shaping = Field(Shaping(), description="of shaped noise: how the decoder's sensitivity is estimated")
     window_frames: int = Field(8, ge=1, le=100_000, description="W: frames of the past that the prior knows")
-    ridges: Annotated[list[NonNegativeFloat], Field(min_length=1)] = Field(
+    ridges: Ridges = Field(
         [1e-4, 1e-3, 1e-2, 1e-1, 1.0],
         description="candidates for the ridge, in units of the mean context variance; validation speakers choose one",
     )
@@ -253,7 +255,7 @@ class PerceptualRollouts(ScoredPerception):
 
     steps: Horizons = Field([1, 2, 4, 8, 16], description="lengths of forecasts, in frames")
     segments: int = Field(1, ge=1, le=1000, description="segments of each utterance, each decoded for itself")
-    margin_s: PositiveFloat = Field(0.5, description="the window about a segment goes on so long on both sides")
+    margin_s: float = Field(0.5, gt=0, le=300, description="the window about a segment goes on so long on both sides")
     window_scores: Scores = Field(
         ["pesq", "stoi", "mel_distance"], description="what is scored on the window; all other scores need more speech"
     )
@@ -276,12 +278,13 @@ class FreeListening(Perception):
     sums = "free_listening_speakers.parquet"
     folder = "free_listening.heard"
 
-    utterances: PositiveInt = Field(16, description="free runs, each from an utterance of its own")
+    utterances: Count = Field(16, description="free runs, each from an utterance of its own")
     duration_s: float = Field(4.0, gt=0.25, le=100, description="of a run")
-    temperature: PositiveFloat = Field(1.0, description="temperature of the draws")
+    temperature: Temperature = Field(1.0, description="temperature of the draws")
     reference_utterances: int = Field(
         64,
         ge=2,
+        le=100_000,
         description="utterances of training speakers whose recordings runs are compared with by the Fréchet distance",
     )
 
@@ -303,7 +306,7 @@ class Robustness(OfRecordings):
     by = "representation"
     metrics = "robustness.json"
 
-    utterances: PositiveInt = Field(
+    utterances: Count = Field(
         32, description="how many, drawn by name: a second one of a speaker only after the first of all"
     )
     mel: Annotated[MelSpectrum, AfterValidator(_even_bands)] = Field(

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import AfterValidator, Field, PositiveFloat
+from pydantic import AfterValidator, Field
 
 from latentdyn.config.measurements.lagged import WithEvaluation
 from latentdyn.config.shapes import Known
-from latentdyn.config.values import no_duplicates
+from latentdyn.config.values import FrameCount, PositiveRidges, no_duplicates
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -34,12 +34,12 @@ class Phones(WithEvaluation):
         [0.0, -40.0, -20.0, 20.0, 40.0, 60.0, 80.0, 100.0, 120.0],
         description="candidates for how long before its centre a frame hears its phone; training speakers choose one",
     )
-    ridges: Annotated[list[PositiveFloat], Field(min_length=1)] = Field(
+    ridges: PositiveRidges = Field(
         [1e-3, 1e-2, 1e-1],
         description="candidates for the probe's ridge, on whitened frames; validation speakers choose one",
     )
-    train_frames: int = Field(
-        20_000, ge=2, description="frames that the probe is fitted to, and validation frames; more are subsampled"
+    train_frames: FrameCount = Field(
+        20_000, description="frames that the probe is fitted to, and validation frames; more are subsampled"
     )
     speakers: int = Field(20, ge=1, le=1000, description="held-out speakers that ABX compares; more are drawn by name")
     tokens_per_phone: int = Field(10, ge=2, le=1000, description="spoken phones of each kind and speaker for ABX")

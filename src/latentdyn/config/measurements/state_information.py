@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import BaseModel, Field, NonNegativeFloat, PositiveFloat, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.measurements.lagged import WithEvaluation
@@ -47,8 +47,8 @@ class StateInformation(WithEvaluation):
     network: Network = Field(
         MLPNetwork(kind="mlp", width=128, layers=1, dropout=0.2), description="reads the frame, or the window"
     )
-    context_clip: PositiveFloat = Field(
-        10.0, description="whitened numbers that the network reads are clamped to plus and minus this"
+    context_clip: float = Field(
+        10.0, gt=0, le=1e6, description="whitened numbers that the network reads are clamped to plus and minus this"
     )
     log_sigma_min: LogSigma = Field(
         -3.0, description="lower clamp of log sigma, in deviations of what the line leaves along its own axes"
@@ -57,8 +57,10 @@ class StateInformation(WithEvaluation):
     steps: Count = Field(2000, description="parameter updates of a mixture at most")
     batch_size: Size = Field(256, description="frames in an update")
     learning_rate: float = Field(1e-3, gt=0, le=10, description="AdamW's step size, constant")
-    weight_decay: NonNegativeFloat = Field(1e-4, description="AdamW's decoupled decay")
-    gradient_clip_norm: float = Field(1.0, ge=1e-6, description="larger gradients are scaled down to this norm")
+    weight_decay: float = Field(1e-4, ge=0, le=1e6, description="AdamW's decoupled decay")
+    gradient_clip_norm: float = Field(
+        1.0, ge=1e-6, le=1e12, description="larger gradients are scaled down to this norm"
+    )
     validate_every_steps: Count = Field(100, description="updates between two looks at validation speakers")
     patience_validations: Count = Field(
         4, description="the training ends after so many looks without a new best, and the best weights are kept"

@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field
 
 from latentdyn.config.measurements.lagged import WithEvaluation
 from latentdyn.config.shapes import Known
+from latentdyn.config.values import Count, FrameCount
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -23,10 +24,10 @@ class Tokens(WithEvaluation):
 
     window_frames: int = Field(8, ge=1, le=10_000, description="W: frames of the past that the model reads")
     width: int = Field(128, ge=1, le=100_000, description="of its hidden layer")
-    steps: int = Field(1000, ge=1, description="training steps; validation speakers choose among ten of them")
+    steps: Count = Field(1000, description="training steps; validation speakers choose among ten of them")
     batch_frames: int = Field(256, ge=1, le=1_000_000, description="frames a step")
-    learning_rate: PositiveFloat = Field(2e-3, description="of AdamW at the start; it falls to 0 by a cosine")
-    max_frames: int = Field(50_000, ge=2, description="frames of each split; a larger split is subsampled")
+    learning_rate: float = Field(2e-3, gt=0, le=10, description="of AdamW at the start; it falls to 0 by a cosine")
+    max_frames: FrameCount = Field(50_000, description="frames of each split; a larger split is subsampled")
 
     def check(self, where: str, config: "Root", known: Known, by: str, variant: str | None) -> None:
         known.check_frames(where, self.window_frames + 1, "the section tokens (window_frames)")

@@ -74,6 +74,11 @@ class Encoder(RepresentationKind):
     has_quantizer: ClassVar[bool] = False  # of its own, for its latents
     differentiable: ClassVar[bool] = False  # its decoder is a network of torch
 
+    @property
+    def audio_rate_hz(self) -> int | None:
+        """Samples a second of what its decoder makes; None where only its weights tell."""
+        return None
+
 
 class Derived(RepresentationKind):
     """Latents that are made of another representation's."""

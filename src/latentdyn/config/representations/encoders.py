@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, model_validator
 
 from latentdyn.config.corpora import CorpusKind
-from latentdyn.config.mel import most_bands
+from latentdyn.config.mel import check_bands
 from latentdyn.config.representations.base import Encoder
 from latentdyn.config.shapes import Shape
 
@@ -23,12 +23,14 @@ class HubEncoder(Encoder):
     differentiable = True
     weights_patterns: ClassVar = ("config.json", "*.safetensors", "*.safetensors.index.json")
 
-    published: ClassVar[tuple[str, Shape]]  # the checkpoint that is known, and what its latents are
+    published: ClassVar[tuple[str, Shape, int]]  # the checkpoint that is known, its latents, its audio's rate in Hz
 
     checkpoint: str
     revision: str | None = Field(None, description="commit of the hub's repository; required for a hub id")
-    tile_s: PositiveFloat = Field(
+    tile_s: float = Field(
         2.56,
+        gt=0,
+        le=3600,
         description="long clips are encoded in tiles of this length. The latents do not depend on it; memory "
         "and speed do",
     )
@@ -49,9 +51,16 @@ class HubEncoder(Encoder):
             return []
         return sorted(file for pattern in self.weights_patterns for file in folder.glob(pattern))
 
+    @property
+    def _is_published(self) -> bool:
+        return self.checkpoint == self.published[0] and self._folder is None
+
+    @property
+    def audio_rate_hz(self) -> int | None:
+        return self.published[2] if self._is_published else None
+
     def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:
-        known, shape = self.published
-        return shape if self.checkpoint == known and self._folder is None else Shape()
+        return self.published[1] if self._is_published else Shape()
 
     def check(self, where: str, config: "Root") -> None:
         is_hub_id = re.fullmatch(r"[\w.-]+/[\w.-]+", self.checkpoint) and self._folder is None
@@ -68,7 +77,7 @@ class Mimi(HubEncoder):
     """Mimi's encoder without its quantizer (weights: CC BY 4.0): 512 dimensions at 12.5 Hz."""
 
     has_quantizer = True
-    published = "kyutai/mimi", Shape(12.5, 512)
+    published = "kyutai/mimi", Shape(12.5, 512), 24_000
 
     kind: Literal["mimi"]
     checkpoint: str = Field(
@@ -92,7 +101,7 @@ class EnCodec(HubEncoder):
     """EnCodec's encoder without its quantizer: 128 dimensions at 75 Hz."""
 
     has_quantizer = True
-    published = "facebook/encodec_24khz", Shape(75.0, 128)
+    published = "facebook/encodec_24khz", Shape(75.0, 128), 24_000
 
     kind: Literal["encodec"]
     checkpoint: str = Field(
@@ -104,7 +113,7 @@ class DAC(HubEncoder):
     """DAC's encoder without its quantizer: 1024 dimensions at 50, 75 or 86.13 Hz. It is not causal."""
 
     has_quantizer = True
-    published = "descript/dac_16khz", Shape(50.0, 1024)
+    published = "descript/dac_16khz", Shape(50.0, 1024), 16_000
 
     kind: Literal["dac"]
     checkpoint: str = Field(
@@ -116,7 +125,7 @@ class DAC(HubEncoder):
 class CalmVAE(HubEncoder):
     """The VAE of continuous audio language models, as in Pocket TTS: 32 dimensions at 12.5 Hz, no quantizer."""
 
-    published = "eustlb/pocket-tts-audio-tokenizer", Shape(12.5, 32)
+    published = "eustlb/pocket-tts-audio-tokenizer", Shape(12.5, 32), 24_000
 
     kind: Literal["calm_vae"]
     checkpoint: str = Field(
@@ -127,7 +136,7 @@ class CalmVAE(HubEncoder):
 class VibeVoice(HubEncoder):
     """VibeVoice's acoustic tokenizer, a VAE: 64 dimensions at 7.5 Hz, no quantizer."""
 
-    published = "microsoft/VibeVoice-AcousticTokenizer", Shape(7.5, 64)
+    published = "microsoft/VibeVoice-AcousticTokenizer", Shape(7.5, 64), 24_000
 
     kind: Literal["vibevoice"]
     checkpoint: str = Field(
@@ -156,6 +165,10 @@ class SoundStream(Encoder):
         folder = Path(self.folder).expanduser()
         return [file for name in self.weights_names if (file := folder / name).is_file()]
 
+    @property
+    def audio_rate_hz(self) -> int:
+        return 16_000
+
     def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:
         return Shape(50.0, 64)
 
@@ -179,12 +192,7 @@ class LogMel(Encoder):
                 f"fft_samples = {self.fft_samples} skips audio between hops of {self.hop_samples}; set it to "
                 "hop_samples or more"
             )
-        most = most_bands(self.sample_rate_hz, self.fft_samples, self.n_mels)
-        if most < self.n_mels:
-            raise ValueError(
-                f"n_mels = {self.n_mels} is too many for fft_samples = {self.fft_samples}: at a resolution of "
-                f"{self.sample_rate_hz / self.fft_samples:.1f} Hz some bands would be empty; at most {most} fit"
-            )
+        check_bands(self.sample_rate_hz, self.fft_samples, self.n_mels, "fft_samples")
         return self
 
     def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:

@@ -3,14 +3,14 @@
 import operator
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, model_validator
 
 from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.networks import GRUNetwork, MLPNetwork, NetworkKind
 from latentdyn.config.representations.learned import LearnedRepresentation
 from latentdyn.config.shapes import Shape
 from latentdyn.config.training import FactorizerTraining
-from latentdyn.config.values import Fraction, Horizons, Size, Strict
+from latentdyn.config.values import Fraction, Horizons, Size, Strict, check_schedule
 
 if TYPE_CHECKING:
     Network = NetworkKind
@@ -34,10 +34,13 @@ class Innovation(Strict):
         0, ge=0, le=1_000_000_000, description="updates until the cost counts in full; its share begins near 0"
     )
     free_nats: Weight = Field(0.0, description="nats of a frame that cost nothing")
-    target_nats: PositiveFloat | None = Field(
-        None, description="the KL of a frame that is asked for: |KL - target| × target_weight in place of beta × KL"
+    target_nats: float | None = Field(
+        None,
+        gt=0,
+        le=1e6,
+        description="the KL of a frame that is asked for: |KL - target| × target_weight in place of beta × KL",
     )
-    target_weight: PositiveFloat = Field(10.0, description="how hard the target pulls; above what a nat is worth")
+    target_weight: float = Field(10.0, gt=0, le=1e6, description="how hard the target pulls; above what a nat is worth")
     balance: Share | None = Field(
         None,
         description="share of the KL's gradient that moves the prior towards the posterior; the rest moves the "
@@ -56,6 +59,8 @@ class Innovation(Strict):
             idle = "stop_gradient" if self.balance is None else "balance"
             raise ValueError(f"{idle}: the prior `standard` has nothing to train; leave it out")
         costs = {"beta": self.beta != 1, "beta_warmup_steps": self.beta_warmup_steps, "free_nats": self.free_nats}
+        if self.target_nats is None and self.target_weight != 10:
+            raise ValueError("target_weight: weighs nothing without target_nats; leave it out")
         ignored = [name for name, given in costs.items() if given]
         if self.target_nats is not None and ignored:
             raise ValueError(f"target_nats: stands in place of beta × KL, so that {', '.join(ignored)} would not count")
@@ -201,6 +206,7 @@ class Factorizer(LearnedRepresentation):
         return super().trained_for + ("" if self.dynamics.rollout is None else ", rollout")
 
     def shape_of(self, source: Shape) -> Shape:
+        rollout = self.dynamics.rollout
         if source.dim is not None:
             self._check_dimensions(source.dim)
         if self.training.sequence_frames < (reach := self._reach):
@@ -208,12 +214,13 @@ class Factorizer(LearnedRepresentation):
                 f"training.sequence_frames: {self.training.sequence_frames} frames are too few for dynamics "
                 f"(window_frames, rollout.horizon) and future (horizons), which take {reach} in a row"
             )
+        warm, steps = self.innovation.beta_warmup_steps, self.training.steps
+        check_schedule("innovation.beta_warmup_steps", warm, steps, "the cost counts in full")
+        if rollout is not None and rollout.first_horizon != rollout.horizon:
+            check_schedule("dynamics.rollout.grow_steps", rollout.grow_steps, steps, "rollouts have `horizon` steps")
         length = self.window_frames + self.training.sequence_frames
-        if source.frames is not None and source.frames < length:
-            raise ValueError(
-                f"training.sequence_frames: {self.training.sequence_frames} frames after the {self.window_frames} of "
-                f"window_frames take {length} frames of an utterance, and those of '{self.source}' have {source.frames}"
-            )
+        reason = f"{self.training.sequence_frames} frames after the {self.window_frames} of window_frames"
+        source.check_frames("training.sequence_frames", length, reason, self.source)
         pairs = self.training.batch_size * (self.training.sequence_frames - self.dynamics.window_frames)
         if self.dynamics.likelihood == "whitened" and pairs < 2 * self.dim:
             raise ValueError(

@@ -8,11 +8,12 @@ from pydantic import BaseModel, Field, model_validator
 
 from latentdyn.config.corpora import CorpusKind
 from latentdyn.config.kinds import any_kind_of
+from latentdyn.config.mel import check_bands
 from latentdyn.config.networks import LinearNetwork, MLPNetwork, NetworkKind
 from latentdyn.config.representations.base import Derived, Encoder
 from latentdyn.config.shapes import Shape
 from latentdyn.config.training import RepresentationTraining
-from latentdyn.config.values import Horizons, Size, Strict, part_of
+from latentdyn.config.values import Horizons, Size, Strict, check_schedule, part_of
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -36,6 +37,16 @@ class ReconstructionKind(Strict):
     def reach(self) -> int:
         """Latents in a row that it takes."""
         return 1
+
+    def check_audio(self, rate_hz: int, latent_samples: int, latents: int) -> None:
+        """Check that the decoded audio of sequences is as it listens to it.
+
+        Args:
+            rate_hz: of the audio. latent_samples: that a latent stands for. latents: of a sequence.
+
+        Raises:
+            ValueError: it is not. The text begins with the key that is to blame.
+        """
 
 
 class FramesReconstruction(ReconstructionKind):
@@ -82,6 +93,10 @@ class MelMetricReconstruction(ReconstructionKind):
         "floor, the more loud frames count",
     )
 
+    def check_audio(self, rate_hz: int, latent_samples: int, latents: int) -> None:
+        _check_window(self.window_samples, latents * latent_samples, f"{latents} latents of training.sequence_frames")
+        check_bands(rate_hz, self.window_samples, self.n_mels, "window_samples")
+
     @model_validator(mode="after")
     def _windows_meet(self) -> "MelMetricReconstruction":
         if self.hop_samples > self.window_samples:
@@ -116,6 +131,31 @@ class WaveformReconstruction(ReconstructionKind):
     @property
     def reach(self) -> int:
         return self.latents
+
+    def check_audio(self, rate_hz: int, latent_samples: int, latents: int) -> None:
+        longest = max(self.window_samples)
+        _check_window(longest, self.latents * latent_samples, f"{self.latents} latents in a row")
+        check_bands(rate_hz, longest, self.n_mels, "window_samples")
+
+    @model_validator(mode="after")
+    def _all_count(self) -> "WaveformReconstruction":
+        """What would change nothing is refused."""
+        if self.decoder == "frozen" and self.decoder_learning_rate != 3e-4:
+            raise ValueError("decoder_learning_rate: a frozen decoder does not learn; leave it out")
+        return self
+
+
+def _check_window(window: int, samples: int, heard: str) -> None:
+    """Check that a window is no longer than what is heard.
+
+    Raises:
+        ValueError: it is.
+    """
+    if window > samples:
+        raise ValueError(
+            f"window_samples: a window of {window} is longer than the {samples} samples of the {heard} that are "
+            f"decoded; give at most {samples}"
+        )
 
 
 class PriorKind(Strict):
@@ -318,8 +358,22 @@ class VAE(LearnedRepresentation):
     def listens(self) -> bool:
         return self.objective.reconstruction.listens
 
+    def shape(self, config: "Root", corpus: CorpusKind | None) -> Shape:
+        shape = super().shape(config, corpus)
+        codec = config.all_representations[self.source]
+        frame_rate_hz = codec.shape(config, corpus).rate_hz
+        if isinstance(codec, Encoder) and codec.audio_rate_hz is not None and frame_rate_hz is not None:
+            samples = self.stack * round(codec.audio_rate_hz / frame_rate_hz)
+            try:
+                self.objective.reconstruction.check_audio(codec.audio_rate_hz, samples, self.training.sequence_frames)
+            except ValueError as error:
+                raise ValueError(f"{self.path(config)}.objective.reconstruction.{error}") from None
+        return shape
+
     def shape_of(self, source: Shape) -> Shape:
         training = self.training
+        if self.encoder == "framewise" and self.past_frames != 3:
+            raise ValueError("past_frames: a framewise encoder reads none; leave it out")
         if self.static_dim >= self.dim:
             raise ValueError(
                 f"static_dim: {self.static_dim} of {self.dim} dimensions stay, so that none is left to move"
@@ -334,12 +388,11 @@ class VAE(LearnedRepresentation):
                 f"training.sequence_frames: {training.sequence_frames} latents are too few for the objective "
                 f"(reconstruction, prior and terms), which takes {reach} in a row"
             )
+        warm = self.objective.beta_warmup_steps
+        check_schedule("objective.beta_warmup_steps", warm, training.steps, "beta is whole")
         length = self.stack * training.sequence_frames
-        if source.frames is not None and source.frames < length:
-            raise ValueError(
-                f"training.sequence_frames: {training.sequence_frames} latents of {self.stack} frames take {length} "
-                f"frames of an utterance, and those of '{self.source}' have {source.frames}"
-            )
+        reason = f"{training.sequence_frames} latents of {self.stack} frames"
+        source.check_frames("training.sequence_frames", length, reason, self.source)
         for i, term in enumerate(self.objective.terms):
             if isinstance(term, LogDetGain):
                 self._check_batch(f"objective.terms.{i}", term)

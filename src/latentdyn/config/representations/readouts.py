@@ -46,6 +46,10 @@ class CanonicalCorrelations(Readout):
     kind: Literal["cca"]
     window_frames: int = Field(8, ge=1, le=100_000, description="W: frames of the past, up to the one before")
 
+    def shape_of(self, source: Shape) -> Shape:
+        source.check_frames("window_frames", self.window_frames + 1, f"{self.window_frames} and the next", self.source)
+        return super().shape_of(source)
+
 
 class CanonicalState(Derived):
     """The straight combinations of the frames so far that tell most of the frames to come."""
@@ -58,6 +62,8 @@ class CanonicalState(Derived):
     ahead_frames: int = Field(8, ge=1, le=100_000, description="F: frames to come that it is chosen for")
 
     def shape_of(self, source: Shape) -> Shape:
+        needed = self.window_frames + self.ahead_frames
+        source.check_frames("window_frames", needed, "window_frames and ahead_frames", self.source)
         most = None if source.dim is None else min(self.window_frames, self.ahead_frames) * source.dim
         if most is not None and self.dim > most:
             raise ValueError(f"dim: {self.dim} is above the {most} numbers of window_frames or ahead_frames")

@@ -1,14 +1,14 @@
 """What representations are like without any predictor: the section `geometry`, and its table."""
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field
 
 from latentdyn.config.measurements import Measurement
 from latentdyn.config.measurements.lagged import WithEvaluation
 from latentdyn.config.shapes import Known
 from latentdyn.config.tables.base import PlainTable, Shown
-from latentdyn.config.values import Horizons
+from latentdyn.config.values import Horizons, Ridges
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -30,7 +30,7 @@ class Geometry(WithEvaluation):
 
     window_frames: int = Field(8, ge=1, le=100_000, description="W: frames of context")
     horizons: Horizons = Field([1, 2, 4, 8], description="k: how stale the context is")
-    ridges: Annotated[list[NonNegativeFloat], Field(min_length=1)] = Field(
+    ridges: Ridges = Field(
         [1e-4, 1e-3, 1e-2, 1e-1, 1.0],
         description="candidates for the ridge, in units of the mean context variance; validation speakers choose one",
     )
