@@ -58,5 +58,6 @@ TRANSFORMS = Family("derived representation", "latentdyn.representations.{}", "T
 PROCESSES = Family("process", "latentdyn.processes.{}", "PROCESS")
 PREDICTORS = Family("predictor", "latentdyn.predictors.{}", "PREDICTOR")
 MODELS = Family("fitted model", "latentdyn.models.{}.fitting", "FITTING")
+METRICS = Family("metric of reconstructions", "latentdyn.models.vae.{}", "METRIC")
 MEASUREMENTS = Family("measurement", "latentdyn.measurements.{}", "measure")
 VIEWS = Family("table", "latentdyn.reporting.views.{}", "tabulate")

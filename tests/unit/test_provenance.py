@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import latentdyn
-from latentdyn.families import MEASUREMENTS, MODELS, PREDICTORS
+from latentdyn.families import MEASUREMENTS, METRICS, MODELS, PREDICTORS
 from latentdyn.provenance import code_definitions, code_digest, source_commit, write_run_record
 from latentdyn.provenance.code import Code
 
@@ -479,6 +479,14 @@ def test_a_constant_of_one_diagnostic_changes_what_measures_by_it_and_no_other(u
     changed = {entry for entry, before in unedited.items() if after[entry] != before}
     using = ("free_runs", "two_stage", "state_generation")
     assert changed == {("latentdyn.steps.measure", MEASUREMENTS.module(name)) for name in using}
+
+
+def test_how_a_metric_is_found_counts_for_the_beta_vaes_that_have_one(edited):
+    plain = ("latentdyn.steps.train_model", MODELS.module("vae"))
+    entries = [plain, (*plain, METRICS.module("mel_metric"))]
+    before = digests(Code(SOURCE), entries)
+    after = digests(edited("models/vae/mel_metric.py", "(1 - share) * n", "(2 - share) * n"), entries)
+    assert {entry for entry in entries if after[entry] != before[entry]} == {entries[1]}
 
 
 def test_training_does_not_depend_on_codecs_and_encoding_not_on_predictors():

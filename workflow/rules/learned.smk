@@ -29,7 +29,7 @@ for kind in map(word_of, kinds_of(LearnedRepresentation)):
             float32_matmul=CONFIG.compute.float32_matmul,
             code=lambda w: code_digest(
                 "latentdyn.steps.train_model",
-                MODELS.module(representation_of(w).kind),
+                *representation_of(w).fitted_by,
                 *(codec.module for codec in listened_through(w)),
             ),
             kind=kind,

@@ -287,6 +287,17 @@ def test_the_code_that_solves_a_line_counts_for_the_predictors_that_start_from_o
     assert fitted_by(linear_skip="fixed") == ["latentdyn.predictors.mdn", "latentdyn.predictors.linear_gaussian"]
 
 
+def test_how_a_metric_is_found_counts_for_the_beta_vaes_that_have_one():
+    def fitted_by(**reconstruction: Any) -> list[str]:
+        values = edited("representations.codec", {"kind": "soundstream", "folder": "weights"})
+        vae = {"kind": "vae", "source": "codec", "dim": 2, "objective": {"reconstruction": reconstruction}}
+        values["representations"]["v"] = vae
+        return load_config(values).representations["v"].fitted_by
+
+    assert fitted_by(kind="frames") == fitted_by(kind="waveform") == ["latentdyn.models.vae.fitting"]
+    assert fitted_by(kind="mel_metric") == ["latentdyn.models.vae.fitting", "latentdyn.models.vae.mel_metric"]
+
+
 def test_a_network_is_asked_of_states_where_a_table_says_so_and_lines_are_measured_as_without_it():
     values = edited("representations.narrow", {"kind": "pca", "source": "logmel", "dim": 8})
     table = {"kind": "learned", "corpora": ["speech"], "reference": "logmel", "representations": ["narrow"]}

@@ -14,6 +14,7 @@ from latentdyn.config.representations.base import Derived, Encoder
 from latentdyn.config.shapes import Shape
 from latentdyn.config.training import RepresentationTraining
 from latentdyn.config.values import Horizons, Size, Strict, check_schedule, part_of
+from latentdyn.families import METRICS, MODELS
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -37,6 +38,11 @@ class ReconstructionKind(Strict):
     def reach(self) -> int:
         """Latents in a row that it takes."""
         return 1
+
+    @property
+    def fitted_by(self) -> list[str]:
+        """The modules by which it is got ready, before the training."""
+        return []
 
     def check_audio(self, rate_hz: int, latent_samples: int, latents: int) -> None:
         """Check that the decoded audio of sequences is as it listens to it.
@@ -92,6 +98,10 @@ class MelMetricReconstruction(ReconstructionKind):
         description="noise floor of the bands, dB re a full sine. Near silence decibels change most: the higher the "
         "floor, the more loud frames count",
     )
+
+    @property
+    def fitted_by(self) -> list[str]:
+        return [METRICS.module(self.kind)]
 
     def check_audio(self, rate_hz: int, latent_samples: int, latents: int) -> None:
         _check_window(self.window_samples, latents * latent_samples, f"{latents} latents of training.sequence_frames")
@@ -287,6 +297,11 @@ class LearnedRepresentation(Derived):
         return str(self.kind)
 
     @property
+    def fitted_by(self) -> list[str]:
+        """The modules that train its model."""
+        return [MODELS.module(self.kind)]
+
+    @property
     def listens(self) -> bool:
         """Whether its objective hears what the codec's decoder makes of the source's frames."""
         return False
@@ -353,6 +368,10 @@ class VAE(LearnedRepresentation):
     @property
     def trained_for(self) -> str:
         return self.objective.named + (", static part" if self.static_dim else "")
+
+    @property
+    def fitted_by(self) -> list[str]:
+        return [*super().fitted_by, *self.objective.reconstruction.fitted_by]
 
     @property
     def listens(self) -> bool:

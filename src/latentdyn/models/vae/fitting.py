@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from latentdyn.codecs.makers import open_own_codec
+from latentdyn.families import METRICS
 from latentdyn.models.base import Part
 from latentdyn.models.sequences import (
     SequenceFitting,
@@ -18,7 +19,6 @@ from latentdyn.models.sequences import (
     training_moments,
 )
 from latentdyn.models.vae.health import measure_health, warn_of_collapse
-from latentdyn.models.vae.mel_metric import mel_metric, what_is_heard
 from latentdyn.models.vae.network import VAE, Moments, build_vae
 from latentdyn.models.vae.objectives import Seen
 from latentdyn.models.vae.reconstructions import RECONSTRUCTIONS, MelMetricReconstruction, WaveformReconstruction
@@ -86,14 +86,12 @@ class VAEFitting(SequenceFitting[VAE]):
 
     def _metric(self, store: LatentsStore) -> Tensor:
         """Of what is heard of some training sequences."""
-        assert self.codec is not None
         given, moments = self.settings["objective"]["reconstruction"], self.moments
-        of_frames = what_is_heard(self.codec, given, self.device)
         mean, std = moments.frame_mean.float()[:, None], moments.frame_std.float()[:, None]
 
-        def hear(numbers: Tensor) -> Tensor:
+        def frames_of(numbers: Tensor) -> Tensor:
             frames = numbers.transpose(1, 2).reshape(1, -1, self.dim).transpose(1, 2)
-            return of_frames(frames * std + mean)
+            return frames * std + mean
 
         sequences = self.looked_at["train"]
         drawn = numpy_generator(*self.seed_names, "mel metric").permutation(len(sequences))[: given["sequences"]]
@@ -102,7 +100,10 @@ class VAEFitting(SequenceFitting[VAE]):
         of_rows = np.searchsorted(utterances["start"].to_numpy(), rows, side="right") - 1
         speakers = utterances["speaker_id"].to_numpy()[of_rows]
         stacked = self._deviations(sequences.batch(torch.from_numpy(drawn).to(self.device))).float().cpu().numpy()
-        return mel_metric(hear, zip(map(str, speakers), stacked, strict=True), given, self.device)
+        found: Tensor = METRICS.load(given["kind"])(
+            self.codec, frames_of, zip(map(str, speakers), stacked, strict=True), given, self.device
+        )
+        return found
 
     def build(self) -> VAE:
         model = build_vae(self.settings, self.dim)

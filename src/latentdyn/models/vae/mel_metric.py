@@ -10,7 +10,7 @@ forecasts, which are judged in all directions, would suffer.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ from latentdyn.codecs.sensitivity import Hear, MelOfDecoded, sensitivity
 from latentdyn.errors import UserError
 
 log = logging.getLogger(__name__)
+
+Frames = Callable[[Tensor], Tensor]  # numbers of latents (1, n, T) in deviations to a codec's frames (1, D, T stack)
 
 _WHERE = "objective.reconstruction of the representation"
 
@@ -75,3 +77,22 @@ def mel_metric(
         1 + int(np.searchsorted(np.cumsum(variances[::-1]), n / 2)),
     )  # fmt: skip
     return torch.from_numpy(metric).to(device)
+
+
+def metric_of_codec(
+    codec: Codec, frames_of: Frames, stacked: Iterable[tuple[str, np.ndarray]], settings: Mapping[str, Any],
+    device: torch.device,
+) -> Tensor:  # fmt: skip
+    """G (n, n) float64, of what a codec's decoder makes of frames.
+
+    Args:
+        stacked, settings: as of `mel_metric`.
+
+    Raises:
+        UserError: as of `what_is_heard` and `mel_metric`.
+    """
+    of_frames = what_is_heard(codec, settings, device)
+    return mel_metric(lambda numbers: of_frames(frames_of(numbers)), stacked, settings, device)
+
+
+METRIC = metric_of_codec
