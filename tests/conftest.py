@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
 
+from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.frames import index_frames
 from latentdyn.stores.latents import LatentsStore, open_latents
 from latentdyn.stores.latents_writer import LatentsWriter
@@ -42,7 +43,7 @@ def real_data() -> Path:
     return Path(folder)
 
 
-StoreMaker = Callable[..., tuple[LatentsStore, pd.DataFrame]]
+StoreMaker = Callable[..., tuple[LatentsStore, FrameIndex]]
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def store_maker(folder: Path) -> StoreMaker:
         speakers = sorted(set(store.utterances.speaker_id))
         split = {"e": "eval", "v": "validation"}
         splits = pd.DataFrame({"speaker_id": speakers, "split": [split.get(s[0], "train") for s in speakers]})
-        return store, index_frames(store, splits).table()
+        return store, index_frames(store, splits)
 
     return make
 

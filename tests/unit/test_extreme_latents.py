@@ -165,8 +165,7 @@ def measured(utterances: Utterances, dtype: str, kind: str, folder: Path) -> lis
     part("share", lambda: check_finite_share(store, 0.05))
     if refused:
         return refused
-    index = index_frames(store, pd.DataFrame(SPLITS.items(), columns=["speaker_id", "split"]))
-    frames = index.table()
+    frames = index_frames(store, pd.DataFrame(SPLITS.items(), columns=["speaker_id", "split"]))
     resident = torch.from_numpy(store.load())
     for key in KEYS:
         part(
@@ -178,14 +177,14 @@ def measured(utterances: Utterances, dtype: str, kind: str, folder: Path) -> lis
     if "training" in settings:
         settings["training"] |= FEW
     fitted = part("fit", lambda: fit_model(
-        "predictor", settings, store, index, seed=0, state=folder, device=torch.device("cpu")))  # fmt: skip
+        "predictor", settings, store, frames, seed=0, state=folder, device=torch.device("cpu")))  # fmt: skip
     if fitted is None:
         return refused
     models = {}
     for k in REACH["horizons"]:
         models[k] = build_predictor(settings, DIM).eval()
         models[k].load_state_dict(fitted.weights[f"k{k}"])
-    part("lagged", lambda: checked(evaluate_lagged(models, resident, index, 12.5, LAGGED, ("x",)).records))
+    part("lagged", lambda: checked(evaluate_lagged(models, resident, frames, 12.5, LAGGED, ("x",)).records))
     part("injection", lambda: checked(
         evaluate_injection(models[1], models, resident, frames, 12.5, INJECTION, ("x",))[0]))  # fmt: skip
     part("free runs", lambda: checked(measure_free_runs(models[1], resident, frames, RUNS, ("x",))))

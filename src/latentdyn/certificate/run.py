@@ -44,7 +44,7 @@ from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.frames import index_frames, open_frames, write_frames
 from latentdyn.stores.latents import open_latents
 from latentdyn.stores.speakers_apart import check_speakers_apart
-from latentdyn.stores.windows import common_frames
+from latentdyn.stores.windows import common_runs
 
 CORPUS, LATENTS, LINEAR, TABLE = "own", "latents", "linear_gaussian", "certificate"
 CONTROLS = ("shuffled", "white")
@@ -57,7 +57,7 @@ _CPU, _SEED = torch.device("cpu"), 0
 @dataclass(frozen=True)
 class Run:
     """config: what was planned. manifest: what was used, and what was set aside. splits: of each speaker.
-    split_settings: what drew them, None where they were given. frames: the frame index of the latents, as a table.
+    split_settings: what drew them, None where they were given. frames: the frame index of the latents.
     measured: what the rows are made of, with the predictive information by `linear_gaussian`. far_out: training and
     validation frames of the latents that decide what is fitted and chosen."""
 
@@ -65,7 +65,7 @@ class Run:
     manifest: Manifest
     splits: dict[str, str]
     split_settings: dict[str, Any] | None
-    frames: pd.DataFrame
+    frames: FrameIndex
     measured: Measurements
     notes: tuple[str, ...] = ()
     far_out: tuple[FarOut, ...] = ()
@@ -121,7 +121,7 @@ class _Once(logging.Filter):
 
 @contextmanager
 def _said_once() -> Iterator[None]:
-    logger, once = logging.getLogger(common_frames.__module__), _Once()
+    logger, once = logging.getLogger(common_runs.__module__), _Once()
     logger.addFilter(once)
     try:
         yield
@@ -148,13 +148,12 @@ def run_certificate(config: Config, folder: Path, given_splits: Mapping[Any, str
         frames = handle.with_name("frames.json")
         if name == LATENTS:
             import_latents(manifest.utterances, index.parent, corpus["frame_rate_hz"], settings, handle)
-            latents_index = _indexed(handle, frames, splits)
-            latents_frames = latents_index.table()
+            latents_frames = _indexed(handle, frames, splits)
             _check_finite(latents_frames, corpus["max_nonfinite_share"])
             store = open_latents(handle)
-            _check_usable(latents_frames, store.n_rows, config.predictors[LINEAR])
+            _check_usable(latents_frames, config.predictors[LINEAR])
             _check_speakers(store.load(), latents_frames)
-            fitted_to = latents_index.of_splits("train", "validation")
+            fitted_to = latents_frames.of_splits("train", "validation")
             far_out = tuple(find_far_out(torch.from_numpy(store.load()), fitted_to))
             made += _measured(config, name, handle, frames)
             continue
@@ -187,22 +186,22 @@ def _indexed(handle: Path, frames: Path, splits: pd.DataFrame) -> FrameIndex:
     return open_frames(frames, store)
 
 
-def _check_speakers(latents: np.ndarray, frames: pd.DataFrame) -> None:
-    training = frames[(frames["split"] == "train") & frames["valid"]]
-    check_speakers_apart(latents[training["row"].to_numpy()], pd.factorize(training["speaker_id"])[0])
+def _check_speakers(latents: np.ndarray, frames: FrameIndex) -> None:
+    training = frames.of_splits("train").finite()
+    check_speakers_apart(latents[training.rows()], pd.factorize(training.speaker_ids())[0])
 
 
-def _check_finite(frames: pd.DataFrame, max_share: float) -> None:
+def _check_finite(frames: FrameIndex, max_share: float) -> None:
     """Check that few frames are lost.
 
     Raises:
         UserError: more than `max_share` of them are not finite; it names the utterance that has the most.
     """
-    bad = frames[~frames["valid"]]
-    if len(bad) > max_share * len(frames):
-        worst = bad["utterance_id"].astype(str).value_counts()
+    bad = len(frames.invalid)
+    if bad > max_share * len(frames):
+        worst = frames.table(frames.invalid)["utterance_id"].astype(str).value_counts()
         raise UserError(
-            f"{len(bad)} of {len(frames)} frames ({len(bad) / len(frames):.1%}) hold a NaN, an infinity or a number "
+            f"{bad} of {len(frames)} frames ({bad / len(frames):.1%}) hold a NaN, an infinity or a number "
             f"that float32 cannot hold, more than the allowed share of {max_share:.0%}; {worst.iloc[0]} of them are in "
             f"the utterance {worst.index[0]!r}",
             "the latents",
@@ -210,15 +209,15 @@ def _check_finite(frames: pd.DataFrame, max_share: float) -> None:
         )
 
 
-def _check_usable(frames: pd.DataFrame, n_rows: int, predictor: PredictorKind) -> None:
+def _check_usable(frames: FrameIndex, predictor: PredictorKind) -> None:
     """Check that every split has frames to work with.
 
     Raises:
         UserError: it names the first split that has none.
     """
-    usable = common_frames(frames, n_rows, predictor.window_frames, predictor.horizons)
+    usable = common_runs(frames, predictor.window_frames, predictor.horizons)
     for split, purpose in (("train", "fit"), ("validation", "choose the ridge by"), ("eval", "measure")):
-        if not (usable["split"] == split).any():
+        if split not in usable.splits:
             raise UserError(
                 f"no speaker of the split {split} has a frame to {purpose}: their utterances are too short, or hold a "
                 f"NaN or infinity in every stretch of {predictor.window_frames + max(predictor.horizons)} frames",
@@ -243,7 +242,7 @@ def _measured(config: Config, name: str, handle: Path, frames: Path) -> Iterator
         own = measurement.identity()
         yield records_table(own, scored.records), sums_table(own, scored.speakers)
     information, by_speaker = predictive_information(
-        settings[LINEAR], subject.latents, subject.frames,
+        settings[LINEAR], subject.latents, subject.index,
         max_frames=evaluation.max_frames, resamples=evaluation.bootstrap_resamples, seed_names=SEED_NAMES,
         trimmed=True,
     )  # fmt: skip

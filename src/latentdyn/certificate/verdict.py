@@ -24,6 +24,7 @@ from latentdyn.certificate.run import LATENTS, LINEAR, TABLE, Run
 from latentdyn.metrics import NLL, PREDICTIVE_INFORMATION
 from latentdyn.reporting.cautions import few_frames_decide
 from latentdyn.reporting.measurements import Measurements
+from latentdyn.stores.frame_index import FrameIndex
 
 _FEW_SPEAKERS = 10  # held out: with fewer, a percentile interval over speakers is too narrow
 _FEW_FRAMES = 10  # training frames for each weight of a dimension's regression
@@ -235,16 +236,15 @@ def _back_to_the_mean(finding: _Finding) -> str:
 def _caveats(run: Run, setting: _Setting) -> list[str]:
     frames = run.frames
     reach = setting.window - 1 + max(setting.horizons)
-    usable = frames[(frames["t"] >= reach) & frames["valid"]]
-    speakers = usable.groupby("split", observed=True)["speaker_id"].nunique()
-    found, held_out = [], int(speakers.get("eval", 0))
+    usable = frames.finite().late(reach)
+    found, held_out = [], len(usable.of_splits("eval").speakers)
     if held_out < _FEW_SPEAKERS:
         found.append(
             f"only {held_out} {'speaker is' if held_out == 1 else 'speakers are'} held out for the measurement, so "
             + ("there are no intervals." if held_out < 2 else "the intervals are rough and rather too narrow.")
         )
     weights = setting.window * int(run.manifest.utterances["dim"].iloc[0])
-    trained = int((usable["split"] == "train").sum())
+    trained = len(usable.of_splits("train"))
     if trained < _FEW_FRAMES * weights:
         found.append(
             f"{trained} training frames are few for the {weights} weights that each dimension has (W x D). With more "
@@ -274,7 +274,7 @@ def _dnll(run: Run, k: int) -> tuple[Any, Any]:
     return row.over_seeds("dnll", "value"), row.over_seeds("dnll_median", "value")
 
 
-def _losses(excluded: pd.DataFrame, frames: pd.DataFrame, reach: int) -> list[str]:
+def _losses(excluded: pd.DataFrame, frames: FrameIndex, reach: int) -> list[str]:
     """What was not measured, where it is much or may surprise."""
     found = []
     if len(excluded):
@@ -282,11 +282,11 @@ def _losses(excluded: pd.DataFrame, frames: pd.DataFrame, reach: int) -> list[st
         found.append(
             f"{len(excluded)} files are set aside; the first is {first.path} ({first.reason}: {first.detail})."
         )
-    if bad := int((~frames["valid"]).sum()):
+    if bad := len(frames.invalid):
         found.append(
             f"{bad} of {len(frames)} frames hold a NaN or infinity; they, and contexts with them, are left out."
         )
-    lengths = frames.groupby("utterance_id", observed=True)["t"].max() + 1
+    lengths = frames.utterance_table()["n"]
     short = lengths <= reach
     if lengths[short].sum() > _LARGE_SHARE * len(frames):
         found.append(

@@ -29,7 +29,7 @@ from latentdyn.metrics import DENOISING_LOSS, DENOISING_LOSS_GAUSSIAN
 from latentdyn.models.score.network import ScoreModel, denoising_losses
 from latentdyn.predictors.base import Predictor
 from latentdyn.seeds import numpy_generator, torch_generator
-from latentdyn.stores.frames import subsample_frames
+from latentdyn.stores.frame_index import FrameIndex
 
 _DENOISED_FRAMES = 16_384
 _BLOCK = 2048
@@ -40,7 +40,7 @@ def evaluate_corrections(
     ceilings: Mapping[int, Predictor],
     model: ScoreModel,
     latents: Tensor,
-    frames: pd.DataFrame,
+    frames: FrameIndex,
     frame_rate_hz: float,
     sampling: SamplingSettings,
     settings: InjectionSettings,
@@ -76,7 +76,7 @@ def evaluate_corrections(
         forecasts, predictor, ceilings, latents, frames, frame_rate_hz, settings, seed_names
     )
     for split in settings.splits:
-        own = frames[(frames["split"] == split) & frames["valid"]]
+        own = frames.of_splits(split).finite()
         for sigma in sampling.sigmas:
             records += denoising_records(model, latents, own, sigma, settings.bootstrap_resamples, seed_names, split)
     return records, speakers
@@ -84,12 +84,12 @@ def evaluate_corrections(
 
 @torch.inference_mode()
 def denoising_records(
-    model: ScoreModel, latents: Tensor, frames: pd.DataFrame, sigma: float, resamples: int,
+    model: ScoreModel, latents: Tensor, frames: FrameIndex, sigma: float, resamples: int,
     seed_names: tuple[object, ...], split: str,
 ) -> list[Record]:  # fmt: skip
     """The denoising loss at one level, and that of the Gaussian, over at most 16,384 of these frames."""
     names = (*seed_names, split, "denoising")
-    chosen = subsample_frames(frames, _DENOISED_FRAMES, names)
+    chosen = frames.draw(_DENOISED_FRAMES, names)
     generator = torch_generator(*names, device=latents.device)
     losses = []
     for block in torch.from_numpy(chosen["row"].to_numpy(np.int64, copy=True)).to(latents.device).split(_BLOCK):

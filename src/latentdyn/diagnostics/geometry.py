@@ -11,7 +11,6 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval
@@ -20,10 +19,12 @@ from latentdyn.diagnostics.records import Record, record
 from latentdyn.errors import UserError
 from latentdyn.metrics import EFFECTIVE_RANK, EXCESS_KURTOSIS, PARTICIPATION_RATIO, SPECTRAL_PREDICTABILITY, Metric
 from latentdyn.seeds import numpy_generator
+from latentdyn.stores.frame_index import FrameIndex
+from latentdyn.stores.runs import Runs
 
 
 def geometry(
-    latents: Tensor, frames: pd.DataFrame, *, spectrum_frames: int, resamples: int, seed_names: tuple[object, ...]
+    latents: Tensor, frames: FrameIndex, *, spectrum_frames: int, resamples: int, seed_names: tuple[object, ...]
 ) -> list[Record]:
     """The shape of the frames of the split `eval`, in the units of the latents.
 
@@ -41,15 +42,14 @@ def geometry(
     Raises:
         UserError: no frame of the split is finite, or no stretch is as long as n.
     """
-    mine = frames[(frames["split"] == "eval") & frames["valid"]]
-    if mine.empty:
+    mine = frames.of_splits("eval").finite()
+    if not len(mine):
         raise UserError(
             "no frame of the split eval is finite", "the representation's latents", "look at how they were made"
         )
-    rows = torch.from_numpy(mine["row"].to_numpy(np.int64, copy=True)).to(latents.device)
-    x = latents[rows].double().cpu().numpy()
+    x = latents[Runs.of(mine, latents.device)[:]].double().cpu().numpy()
     x = x - x.mean(axis=0)  # about a nearby point nothing cancels
-    codes, speakers = pd.factorize(mine["speaker_id"], sort=True)
+    codes, speakers = pd.factorize(mine.speaker_ids(), sort=True)
     by_speaker = [x[codes == code] for code in range(len(speakers))]
     bootstrap = SpeakerBootstrap.draw(len(speakers), resamples, numpy_generator(*seed_names, "geometry"))
     starts = _starts(mine, spectrum_frames)
@@ -122,21 +122,19 @@ def _kurtosis(sums: np.ndarray) -> float:
     return float(np.mean(about_mean[varies] / variance[varies] ** 2)) - 3 if varies.any() else float("nan")
 
 
-def _starts(frames: pd.DataFrame, n: int) -> np.ndarray:
-    """Places of the first frames of stretches of n frames that follow each other, none shared by two.
+def _starts(frames: FrameIndex, n: int) -> np.ndarray:
+    """Places, among these frames, of the first ones of stretches of n that follow each other, none shared by two.
 
     Raises:
         UserError: there is none.
     """
-    utterance, t = pd.factorize(frames["utterance_id"])[0], frames["t"].to_numpy()
-    breaks = np.flatnonzero((np.diff(t) != 1) | (np.diff(utterance) != 0)) + 1
-    edges = np.concatenate([[0], breaks, [len(frames)]])
+    edges = np.append(0, np.cumsum(frames.length, dtype=np.int64))
     starts = np.concatenate([np.arange(a, b - n + 1, n) for a, b in pairwise(edges)])
     if not len(starts):
         raise UserError(
             f"no eval utterance has {n} finite frames that follow each other, so there is no spectrum",
             "geometry.spectrum_frames",
-            f"set it to at most {int(np.diff(edges).max())}",
+            f"set it to at most {frames.length.max()}",
         )
     return starts.astype(np.int64)
 

@@ -26,8 +26,8 @@ from latentdyn.distributions.gaussian import FullGaussian, cholesky
 from latentdyn.metrics import PREDICTIVE_INFORMATION
 from latentdyn.predictors.base import SolvedPredictor, build_predictor
 from latentdyn.seeds import numpy_generator
-from latentdyn.stores.frames import subsample_frames
-from latentdyn.stores.windows import Scaling, Windows, common_frames
+from latentdyn.stores.frame_index import FrameIndex
+from latentdyn.stores.windows import Scaling, Windows, common_runs
 
 _BLOCK = 8192
 
@@ -35,7 +35,7 @@ _BLOCK = 8192
 def predictive_information(
     settings: dict[str, Any],
     latents: Tensor,
-    frames: pd.DataFrame,
+    frames: FrameIndex,
     *,
     max_frames: int,
     resamples: int,
@@ -89,7 +89,7 @@ class FrameNlls:
 def frame_nlls(
     settings: dict[str, Any],
     latents: Tensor,
-    frames: pd.DataFrame,
+    frames: FrameIndex,
     *,
     split: str,
     max_frames: int,
@@ -100,9 +100,9 @@ def frame_nlls(
     Args and errors as of `predictive_information`. The subsample is named by `seed_names` and the split.
     """
     window, horizons = settings["window_frames"], settings["horizons"]
-    usable = common_frames(frames, len(latents), window, horizons)
-    by_split = {name: usable[usable["split"] == name] for name in ("train", "validation", split)}
-    chosen = subsample_frames(by_split[split], max_frames, (*seed_names, split))
+    usable = common_runs(frames, window, horizons)
+    by_split = {name: usable.of_splits(name) for name in ("train", "validation", split)}
+    chosen = by_split[split].draw(max_frames, (*seed_names, split))
     train, validation, scored = (
         Windows.of(latents, part, window, max(horizons), levels=True)
         for part in (by_split["train"], by_split["validation"], chosen)

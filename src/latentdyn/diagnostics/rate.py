@@ -25,6 +25,7 @@ from latentdyn.diagnostics.predictive_information import frame_nlls
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.metrics import RATE_KBIT_PER_S, RATE_MEMORYLESS, RATE_SAVED, RATE_SAVED_SHUFFLED, RATE_SHUFFLED
 from latentdyn.seeds import numpy_generator
+from latentdyn.stores.frame_index import FrameIndex
 
 _RATES = (RATE_KBIT_PER_S, RATE_MEMORYLESS, RATE_SHUFFLED)
 
@@ -39,16 +40,16 @@ def kbit_per_s(nats: Any, frame_rate_hz: float) -> Any:
     return nats * frame_rate_hz / math.log(2) / 1000
 
 
-def shuffled_rows(frames: pd.DataFrame, n_rows: int, names: tuple[object, ...]) -> Tensor:
-    """Where each row's frame comes from, (n_rows,), if the valid frames of each utterance are put in random order.
+def shuffled_rows(frames: FrameIndex, n_rows: int, names: tuple[object, ...]) -> Tensor:
+    """Where each row's frame comes from, (n_rows,), if these frames of each utterance are put in random order.
 
     Args:
-        frames: the frame index. names: of the random orders, beside the utterance's own.
+        names: of the random orders, beside the utterance's own.
     """
     order = np.arange(n_rows)
-    valid = frames[frames["valid"]]
-    for utterance_id, rows in valid.groupby("utterance_id", observed=True)["row"]:
-        order[rows.to_numpy()] = numpy_generator(*names, utterance_id).permutation(rows.to_numpy())
+    for utterance_id, mine in frames.by_utterance():
+        rows = mine.rows()
+        order[rows] = numpy_generator(*names, utterance_id).permutation(rows)
     return torch.from_numpy(order)
 
 
@@ -56,7 +57,7 @@ def channel_rates(
     settings: dict[str, Any],
     noisy: Tensor,
     order: Tensor,
-    frames: pd.DataFrame,
+    frames: FrameIndex,
     *,
     entropy: float,
     frame_rate_hz: float,

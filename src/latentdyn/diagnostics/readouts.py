@@ -6,21 +6,22 @@ Here the directions are given, and the numbers are those of held-out frames. Int
 """
 
 import numpy as np
-import pandas as pd
 from torch import Tensor
 
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval
 from latentdyn.diagnostics.records import Record, record
+from latentdyn.errors import UserError
 from latentdyn.metrics import CANONICAL_CORRELATION, SLOWNESS
 from latentdyn.seeds import numpy_generator
-from latentdyn.stores.windows import common_frames
+from latentdyn.stores.frame_index import FrameIndex
+from latentdyn.stores.windows import common_runs
 
 _BLOCK = 4096
 
 
 def held_out(
     latents: Tensor,
-    frames: pd.DataFrame,
+    frames: FrameIndex,
     *,
     slow: np.ndarray,
     predicted: np.ndarray,
@@ -39,15 +40,20 @@ def held_out(
         seed_names: what names the bootstrap.
 
     Raises:
-        UserError: no utterance has a frame with W finite frames before it.
+        UserError: no eval utterance has a frame with W finite frames before it.
     """
     reach = len(predictions)
-    usable = common_frames(frames, len(latents), reach, [1])
-    mine = usable[usable["split"] == "eval"].sort_values("speaker_id", kind="stable")
-    codes, speakers = pd.factorize(mine["speaker_id"])
-    rows, x = mine["row"].to_numpy(), latents.cpu().numpy()
+    by_speaker = [mine for _, mine in common_runs(frames, reach, [1]).of_splits("eval").by_speaker()]
+    if not by_speaker:
+        raise UserError(
+            f"no eval utterance has {reach + 1} finite frames in a row",
+            "window_frames of the section readouts",
+            "shorten it, or use longer utterances",
+        )
+    codes = np.repeat(np.arange(len(by_speaker)), [len(mine) for mine in by_speaker])
+    rows, x = np.concatenate([mine.rows() for mine in by_speaker]), latents.cpu().numpy()
     shift = x[rows[:_BLOCK]].mean(axis=0, dtype=np.float64)  # sums about a nearby point: nothing cancels
-    sums = np.zeros((len(speakers), 9, slow.shape[1]))
+    sums = np.zeros((len(by_speaker), 9, slow.shape[1]))
     for start in range(0, len(rows), _BLOCK):
         here = slice(start, start + _BLOCK)
         windows = x[rows[here, None] - np.arange(reach + 1)] - shift  # newest frame first
@@ -55,7 +61,7 @@ def held_out(
         target, prediction = windows[:, 0] @ predicted, np.einsum("njd,jdi->ni", windows[:, 1:], predictions)
         terms = [np.ones_like(y), y, y**2, step**2, target, prediction, target**2, prediction**2, target * prediction]
         np.add.at(sums, codes[here], np.stack(terms, axis=1))
-    bootstrap = SpeakerBootstrap.draw(len(speakers), resamples, numpy_generator(*seed_names, "readouts"))
+    bootstrap = SpeakerBootstrap.draw(len(by_speaker), resamples, numpy_generator(*seed_names, "readouts"))
     resampled = np.tensordot(bootstrap.weights, sums, 1)
     records = []
     for metric, statistic in ((SLOWNESS, _slowness), (CANONICAL_CORRELATION, _correlation)):

@@ -28,8 +28,9 @@ from latentdyn.errors import UserError
 from latentdyn.metrics import ENERGY_SCORE_STATE, R2_LENGTHS
 from latentdyn.predictors.base import Predictor
 from latentdyn.seeds import numpy_generator, torch_generator
-from latentdyn.stores.frames import subsample_frames
-from latentdyn.stores.windows import Scaling, Windows, common_frames
+from latentdyn.stores.frame_index import FrameIndex
+from latentdyn.stores.runs import Runs
+from latentdyn.stores.windows import Scaling, Windows, common_runs
 
 REACH = 2  # directions before and after a step that its length is told by
 _RIDGE = 1e-3  # of the mean variance of what the length is told by
@@ -47,24 +48,23 @@ class Speakers:
     rate: pd.Series
 
     @classmethod
-    def of(cls, latents: Tensor, frames: pd.DataFrame, frame_rate_hz: float) -> "Speakers":
+    def of(cls, latents: Tensor, frames: FrameIndex, frame_rate_hz: float) -> "Speakers":
         """Of all speakers of a frame index, each by its own frames."""
-        usable = common_frames(frames, len(latents), 1, [1])
-        rows = torch.from_numpy(usable["row"].to_numpy(np.int64, copy=True)).to(latents.device)
+        usable = common_runs(frames, 1, [1])
+        rows = Runs.of(usable, latents.device)
         steps = [(latents[some].double() - latents[some - 1].double()).norm(dim=1) for some in rows.split(_BLOCK)]
-        length = torch.cat(steps).cpu().numpy()
-        speaker = usable["speaker_id"].astype(str).to_numpy()
+        length, speaker = torch.cat(steps).cpu().numpy(), np.asarray(usable.speaker_ids())
         moved = length > 0  # a step of length 0 has no logarithm, and lies below every level
         log_length = np.log(np.where(moved, length, 1))
         level = pd.Series(log_length[moved]).groupby(speaker[moved]).mean()
         above = moved & (log_length > level.reindex(speaker).to_numpy())
-        follows = (np.diff(usable["row"].to_numpy(), prepend=-2) == 1) & (usable["t"].to_numpy() > 1)
-        rises = above & ~np.roll(above, 1) & follows
-        return cls(level, pd.Series(rises).groupby(speaker).mean() * frame_rate_hz)
+        before = np.roll(above, 1)
+        before[np.cumsum(usable.length) - usable.length] = True  # of the first frame of a run, nothing is known
+        return cls(level, pd.Series(above & ~before).groupby(speaker).mean() * frame_rate_hz)
 
-    def facts(self, frames: pd.DataFrame) -> Tensor:
-        """Level and rate (n, 2) float64 of the speakers of these frames."""
-        names = frames["speaker_id"].astype(str)
+    def facts(self, speakers: pd.Series) -> Tensor:
+        """Level and rate (n, 2) float64 of these speakers."""
+        names = speakers.astype(str)
         return torch.from_numpy(np.column_stack([self.level.reindex(names), self.rate.reindex(names)]))
 
 
@@ -118,12 +118,12 @@ def told_by(directions: Tensor, facts: Tensor) -> Tensor:
     return torch.cat([around.flatten(2), others, spread], dim=2)
 
 
-def steps_around(latents: Tensor, frames: pd.DataFrame, speakers: Speakers) -> tuple[Tensor, Tensor]:
+def steps_around(latents: Tensor, frames: FrameIndex, speakers: Speakers) -> tuple[Tensor, Tensor]:
     """f (n, F) and ln m (n,), float64, of the steps of a frame index that move and have REACH others on each side."""
-    usable = common_frames(frames, len(latents), REACH + 1, [1], ahead=REACH)
-    rows = torch.from_numpy(usable["row"].to_numpy(np.int64, copy=True)).to(latents.device)
+    usable = common_runs(frames, REACH + 1, [1], ahead=REACH)
+    rows = Runs.of(usable, latents.device)
     told, lengths = [], []
-    facts = speakers.facts(usable)
+    facts = speakers.facts(pd.Series(usable.speaker_ids()))
     offsets = torch.arange(-REACH - 1, REACH + 1, device=rows.device)
     for at, mine in zip(rows.split(_BLOCK), facts.split(_BLOCK), strict=True):
         steps = latents[at[:, None] + offsets].double().diff(dim=1)
@@ -137,7 +137,7 @@ def steps_around(latents: Tensor, frames: pd.DataFrame, speakers: Speakers) -> t
 def measure_two_stage(
     predictor: Predictor,
     latents: Tensor,
-    frames: pd.DataFrame,
+    frames: FrameIndex,
     frame_rate_hz: float,
     settings: FreeRunSettings,
     seed_names: tuple[object, ...],
@@ -162,8 +162,8 @@ def measure_two_stage(
             f"make it {REACH + 1} or more",
         )
     speakers = Speakers.of(latents, frames, frame_rate_hz)
-    law = LengthLaw.fit(*steps_around(latents, frames[frames["split"] == "train"], speakers))
-    told, log_lengths = steps_around(latents, frames[frames["split"] == settings.split], speakers)
+    law = LengthLaw.fit(*steps_around(latents, frames.of_splits("train"), speakers))
+    told, log_lengths = steps_around(latents, frames.of_splits(settings.split), speakers)
     missed = (log_lengths - law.expected(told)).square().sum() / (log_lengths - log_lengths.mean()).square().sum()
     records: list[Record] = []
 
@@ -173,7 +173,7 @@ def measure_two_stage(
                 predictor, history, steps, 1, by_draws(generator, settings.temperature)
             )[:, history.shape[1] - 1 :]
         return lambda history, contexts, generator: in_two_stages(
-            predictor, law, history, speakers.facts(contexts), steps, generator, settings.temperature
+            predictor, law, history, speakers.facts(contexts["speaker_id"]), steps, generator, settings.temperature
         )
 
     for mode in ("joint", "two_stage"):
@@ -211,15 +211,14 @@ def in_two_stages(
 
 
 def _forecast_records(
-    predictor: Predictor, latents: Tensor, frames: pd.DataFrame, sample: Sample, settings: FreeRunSettings,
+    predictor: Predictor, latents: Tensor, frames: FrameIndex, sample: Sample, settings: FreeRunSettings,
     names: tuple[object, ...], mode: str,
 ) -> list[Record]:  # fmt: skip
     """Energy scores of drawn forecasts of the split's frames, each from a context of its own."""
     window, steps = predictor.window_frames, max(_FORECAST_STEPS)
-    usable = common_frames(frames, len(latents), window, [1], ahead=steps)
-    training = usable[usable["split"] == "train"]
-    std = Scaling.fit(Windows.of(latents, training, window)).frame_std.to(latents.device)
-    chosen = subsample_frames(usable[usable["split"] == settings.split], settings.runs, (*names[:-1], "forecasts"))
+    usable = common_runs(frames, window, [1], ahead=steps)
+    std = Scaling.fit(Windows.of(latents, usable.of_splits("train"), window)).frame_std.to(latents.device)
+    chosen = usable.of_splits(settings.split).draw(settings.runs, (*names[:-1], "forecasts"))
     windows = Windows.of(latents, chosen, window)
     history, _ = windows.batch(slice(None), 0)
     truth = torch.stack([latents[windows.rows[:] + step] for step in _FORECAST_STEPS], dim=1)

@@ -9,4 +9,4 @@ from latentdyn.measurements.subject import Measured, Subject
 def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
     """Measure `subject` as the section `archetypes` of the config says."""
     energy_db = subject.store.load_energy()
-    return Measured(archetype_records(subject.latents, energy_db, subject.frames, ArchetypeSettings(**settings)))
+    return Measured(archetype_records(subject.latents, energy_db, subject.index, ArchetypeSettings(**settings)))

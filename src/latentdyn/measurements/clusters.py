@@ -13,7 +13,7 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
         cluster_contexts(
             build_key(settings["key"]),
             subject.latents,
-            subject.frames,
+            subject.index,
             ClusteringSettings(**settings["clustering"]),
             seed_names=("evaluate",),  # of a large split, the same frames as the predictors
         )

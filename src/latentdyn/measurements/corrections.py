@@ -16,7 +16,7 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
         subject.predictors("ceiling"),
         subject.load("score", load_score_model),
         subject.latents,
-        subject.frames,
+        subject.index,
         subject.store.frame_rate_hz,
         SamplingSettings(**settings["sampling"]),
         InjectionSettings(**settings["injection"]),

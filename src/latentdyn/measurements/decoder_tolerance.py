@@ -16,7 +16,7 @@ from latentdyn.seeds import numpy_generator
 def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
     """Measure `subject` as the section `decoder_tolerance` of the config says."""
     experiment = experiment_of(subject, settings, "decoder_tolerance")
-    moments = Moments.of(subject.latents, subject.frames)
+    moments = Moments.of(subject.latents, subject.index)
     deviations: list[pd.DataFrame] = []
 
     def presentations() -> Iterator[Presentation]:

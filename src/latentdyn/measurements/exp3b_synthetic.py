@@ -15,7 +15,7 @@ from latentdyn.perception.trajectories import Deviation, trajectories
 def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
     """Measure `subject` as the section `exp3b_synthetic` of the config says."""
     experiment = experiment_of(subject, settings, "exp3b_synthetic")
-    moments = Moments.of(subject.latents, subject.frames)
+    moments = Moments.of(subject.latents, subject.index)
     deviations: list[pd.DataFrame] = []
 
     def presentations() -> Iterator[Presentation]:

@@ -134,7 +134,7 @@ def _information(
 ) -> tuple[list[Record], pd.DataFrame]:
     """What the stored state, and the window, tell of the next frame."""
     latents = subject.latents.cpu().numpy()
-    pair = Pair.of(latents, source, subject.frames, model.settings["window_frames"], 1)
+    pair = Pair.of(latents, source, subject.index, model.settings["window_frames"], 1)
     told = state_information(
         pair, [1], ridges=settings["ridges"], max_frames=settings["max_frames"],
         resamples=settings["bootstrap_resamples"], seed_names=(_NAME,),

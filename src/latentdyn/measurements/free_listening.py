@@ -79,7 +79,7 @@ def _presentations(
 def _frechet(experiment: Experiment, heard: list[Heard], settings: dict[str, Any]) -> list[Record]:
     """Distances of what was heard, by mode, to recordings of training speakers."""
     frames, wanted = experiment.frames, settings["reference_utterances"]
-    there = frames.loc[frames["split"] == "train", "utterance_id"].nunique()
+    there = frames.of_splits("train").n_utterances
     drawn = draw_utterances(frames, "train", min(wanted, there), 1, ("free listening", "train"), experiment.section)
     audio = (experiment.source.original(str(name), settings["max_duration_s"]) for name in drawn.index)
     reference = torch.from_numpy(np.concatenate([log_mel(one, experiment.mel) for one in audio]))

@@ -11,5 +11,5 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
     predictor = subject.predictors()[1]
     names = ("run freely",)  # of its random draws: they stay the same when things are renamed
     return Measured(
-        measure_free_runs(predictor, subject.latents, subject.frames, FreeRunSettings(**settings), seed_names=names)
+        measure_free_runs(predictor, subject.latents, subject.index, FreeRunSettings(**settings), seed_names=names)
     )

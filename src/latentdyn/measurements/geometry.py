@@ -16,11 +16,11 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
     regression = {name: settings[name] for name in ("window_frames", "horizons", "ridges")}
     resamples = settings["bootstrap_resamples"]
     information, sums = predictive_information(
-        regression, subject.latents, subject.frames,
+        regression, subject.latents, subject.index,
         max_frames=settings["max_frames"], resamples=resamples, seed_names=_SEED_NAMES,
     )  # fmt: skip
     shape = geometry(
-        subject.latents, subject.frames,
+        subject.latents, subject.index,
         spectrum_frames=settings["spectrum_frames"], resamples=resamples, seed_names=_SEED_NAMES,
     )  # fmt: skip
     speakers = sums["speaker_id"].nunique()

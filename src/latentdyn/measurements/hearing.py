@@ -16,7 +16,7 @@ def experiment_of(subject: Subject, settings: dict[str, Any], section: str, **mo
         UserError: as of `decoding_of` or `Source`.
     """
     return Experiment(
-        decoding_of(subject), subject.frames, settings, section,
+        decoding_of(subject), subject.index, settings, section,
         device=str(subject.device), workers=subject.workers, folder=subject.folder, **more,
     )  # fmt: skip
 

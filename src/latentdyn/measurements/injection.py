@@ -12,7 +12,7 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
         subject.predictors()[1],
         subject.predictors("ceiling"),
         subject.latents,
-        subject.frames,
+        subject.index,
         subject.store.frame_rate_hz,
         InjectionSettings(**settings),
         seed_names=("inject",),

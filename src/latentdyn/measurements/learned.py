@@ -27,7 +27,7 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
         UserError: the chains were not given or do not fit (see representations.way), or as of the diagnostics.
     """
     way = open_way(subject.chain_to("own"), subject.chain_to("reference"))
-    store, frames = subject.store, subject.frames
+    store, frames = subject.store, subject.index
     aligned = subject.frames_of(subject.chain_to("reference")[-1])
     ahead = max(*settings["horizons"], *settings["information_horizons"])
     pair = Pair.of(subject.latents.cpu().numpy(), aligned, frames, settings["window_frames"], ahead)
@@ -42,12 +42,12 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
         pair, back, damage=settings["damage"], frame_rate_hz=store.frame_rate_hz,
         window_frames=settings["window_frames"], max_frames=most, **shared,
     )  # fmt: skip
-    held_out = frames[frames["split"] == "eval"]
+    held_out = frames.of_splits("eval")
     facts = [
         record(metric, value, len(held_out), split="eval")
         for metric, value in (
-            (DIM, store.dim), (FRAME_RATE_HZ, store.frame_rate_hz), (SPEAKERS, held_out["speaker_id"].nunique()),
-            (NONFINITE, int((~held_out["valid"]).sum())),
+            (DIM, store.dim), (FRAME_RATE_HZ, store.frame_rate_hz), (SPEAKERS, len(held_out.speakers)),
+            (NONFINITE, len(held_out) - len(held_out.finite())),
         )
     ]  # fmt: skip
     records = [*facts, *skill.records, *kept.records, *told.records, *rates]

@@ -27,7 +27,7 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
     predictor = subject.predictors()[1]
     window, longest = predictor.window_frames, max(settings["steps"])
     experiment = experiment_of(subject, settings, "perceptual_rollouts", needed=window + longest)
-    moments = Moments.of(subject.latents, subject.frames)
+    moments = Moments.of(subject.latents, subject.index)
     deviations: list[pd.DataFrame] = []
 
     def presentations() -> Iterator[Presentation]:

@@ -31,7 +31,6 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
         )
     if not timed.all():
         log.warning("%d of %d utterances have no times of phones, and are left out", (~timed).sum(), len(timed))
-    frames = subject.frames[subject.frames["valid"]]
-    frames = frames[frames["utterance_id"].isin(phones["utterance_id"])]
+    frames = subject.index.of_utterances(timed.to_numpy()).finite()
     spoken = Spoken(subject.latents.cpu().numpy(), frames, store.utterances, store.frame_rate_hz, phones)
     return Measured(phone_records(spoken, PhoneSettings(**settings)))

@@ -36,7 +36,7 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
         UserError: no way back to audio, or as of `channel_rates`.
     """
     experiment = experiment_of(subject, settings, _NAME)
-    coded, std = bool(subject.store.handle.get("codes")), Moments.of(subject.latents, subject.frames).std
+    coded, std = bool(subject.store.handle.get("codes")), Moments.of(subject.latents, subject.index).std
     shapes = {} if coded else _shapes(subject, experiment, settings, std)
 
     def presentations() -> Iterator[Presentation]:
@@ -53,10 +53,10 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
     records, sums = experiment.measured(experiment.session.hear(presentations()), [])
     if coded:
         return Measured([*records, _nominal_rate(subject, settings["split"])], sums)
-    order = shuffled_rows(subject.frames, len(subject.latents), (_NAME, "order"))
+    order = shuffled_rows(subject.index.finite(), len(subject.latents), (_NAME, "order"))
     for (mode, shape), sigma in itertools.product(shapes.items(), settings["sigmas"]):
         found, found_sums = channel_rates(
-            settings, _noisy(subject, sigma * shape), order, subject.frames,
+            settings, _noisy(subject, sigma * shape), order, subject.index,
             entropy=noise_entropy(sigma * std), frame_rate_hz=subject.store.frame_rate_hz, split=settings["split"],
             max_frames=settings["max_frames"], resamples=settings["bootstrap_resamples"], seed_names=(_NAME,),
             mode=mode, sigma=sigma,
@@ -78,7 +78,7 @@ def _shapes(
     if "shaped" in settings["noises"]:
         given = settings["shaping"]
         mel = replace(experiment.mel, floor_db=given["floor_db"])
-        of = decoder_sensitivity(experiment.source, subject.frames, given, mel, subject.device)
+        of = decoder_sensitivity(experiment.source, subject.index, given, mel, subject.device)
         shapes["shaped"] = noise_shape(of.matrix, std, given["ridge"])
     return shapes
 

@@ -24,13 +24,13 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
         UserError: as of these transforms; or no eval utterance is long enough.
     """
     store, dim = subject.store, min(_MOST, subject.store.dim)
-    source, frames = Source(store.dim, store.frame_rate_hz), subject.frames
-    split_of = dict(frames.groupby("speaker_id", observed=True)["split"].first())
+    source, frames = Source(store.dim, store.frame_rate_hz), subject.index
+    split_of = {speaker: split for split in frames.splits for speaker in frames.of_splits(split).speakers}
     sfa = SlowFeatures(source, "float32", dim)
     cca = CanonicalCorrelations(source, "float32", dim, settings["window_frames"])
     for transform in (sfa, cca):
         transform.fit(Utterances(store, split_of, only="train"))
-    trained = int((frames["split"] == "train").sum())
+    trained = len(frames.of_splits("train"))
     fitted = [
         record(metric.part(f"c{i}"), value, trained, split="train")
         for metric, values in ((SLOWNESS, sfa.slowness), (CANONICAL_CORRELATION, cca.correlations[:dim]))

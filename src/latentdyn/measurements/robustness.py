@@ -9,4 +9,4 @@ from latentdyn.perception.noise import noise_responses
 
 def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
     """Measure `subject` as the section `robustness` of the config says."""
-    return Measured(noise_responses(decoding_of(subject), subject.frames, settings, "robustness", str(subject.device)))
+    return Measured(noise_responses(decoding_of(subject), subject.index, settings, "robustness", str(subject.device)))

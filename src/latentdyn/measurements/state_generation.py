@@ -27,8 +27,8 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
         raise UserError("these latents are not the state of a factorizer", chain[-1], "give latents of that kind")
     source = subject.frames_of(chain[-2])
     nats = np.full(len(source), np.nan)
-    for _, here in subject.frames[subject.frames["split"] == settings["split"]].groupby("utterance_id", observed=True):
-        rows = slice(int(here["row"].iloc[0]), int(here["row"].iloc[-1]) + 1)
+    for _, here in subject.index.of_splits(settings["split"]).by_utterance():
+        rows = here.rows()
         nats[rows] = factorizer.innovation_nats(source[rows])
 
     def draw(states: np.ndarray, names: tuple[object, ...]) -> np.ndarray:
@@ -40,7 +40,7 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
             subject.predictors()[1],
             subject.latents,
             torch.from_numpy(source).to(subject.device),
-            subject.frames,
+            subject.index,
             draw,
             nats,
             subject.store.frame_rate_hz,

@@ -19,7 +19,7 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
     reference = subject.chain_to("reference")[-1]
     aligned, itself = subject.frames_of(reference), subject.chain_to("own")[-1] == reference
     horizons = settings["information_horizons"]
-    pair = Pair.of(subject.latents.cpu().numpy(), aligned, subject.frames, settings["window_frames"], max(horizons))
+    pair = Pair.of(subject.latents.cpu().numpy(), aligned, subject.index, settings["window_frames"], max(horizons))
     own = MDNSettings(**{field.name: settings[field.name] for field in fields(MDNSettings)})
     told = state_information_mdn(
         pair, horizons, own, window=itself, ridges=settings["ridges"], max_frames=settings["max_frames"],

@@ -72,11 +72,6 @@ class Subject:
         return open_frames(self.frames_handle, self.store)
 
     @cached_property
-    def frames(self) -> pd.DataFrame:
-        """The same as a table, a row for each frame: for kinds that do not draw from the index."""
-        return self.index.table()
-
-    @cached_property
     def latents(self) -> Tensor:
         """(n_rows, D), resident on the device."""
         return torch.from_numpy(self.store.load()).to(self.device)

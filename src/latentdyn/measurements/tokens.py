@@ -14,7 +14,7 @@ from latentdyn.errors import UserError
 from latentdyn.measurements.subject import Measured, Subject
 from latentdyn.metrics import FRAME_INFORMATION, TOKEN_BITS_PER_S, TOKEN_BITS_PER_S_ALONE, TOKEN_INFORMATION
 from latentdyn.seeds import numpy_generator, seed_for
-from latentdyn.stores.frames import subsample_frames
+from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.quantizer import NONE, Quantizer
 
 _RIDGES = (1e-4, 1e-2, 1.0)  # the grid goes on where validation asks for more
@@ -38,7 +38,7 @@ def _of_frames(subject: Subject, settings: dict[str, Any]) -> list[Record]:
     found, _ = predictive_information(
         given,
         subject.latents,
-        subject.frames,
+        subject.index,
         max_frames=settings["max_frames"],
         resamples=settings["bootstrap_resamples"],
         seed_names=("tokens",),
@@ -54,10 +54,8 @@ def _of_codes(subject: Subject, settings: dict[str, Any]) -> list[Record]:
     resamples, most = settings["bootstrap_resamples"], settings["max_frames"]
     own = TokenSettings(**{k: v for k, v in settings.items() if k not in ("bootstrap_resamples", "max_frames")})
     books = stage_books(Quantizer.of(store.fitted()))
-    frames = _whole(subject.frames, codes, own.window_frames)
-    by_split = {
-        split: subsample_frames(mine, most, ("tokens", split)) for split, mine in frames.groupby("split", observed=True)
-    }
+    frames = _whole(subject.index, codes, own.window_frames)
+    by_split = {split: frames.of_splits(split).draw(most, ("tokens", split)) for split in frames.splits}
     data = {s: predicted(codes, mine["row"].to_numpy(), books, own.window_frames) for s, mine in by_split.items()}
     for split in ("train", "validation"):
         if split not in data:
@@ -82,9 +80,6 @@ def _of_codes(subject: Subject, settings: dict[str, Any]) -> list[Record]:
     return records
 
 
-def _whole(frames: pd.DataFrame, codes: np.ndarray, window: int) -> pd.DataFrame:
+def _whole(frames: FrameIndex, codes: np.ndarray, window: int) -> FrameIndex:
     """The frames that have a code, as have the `window` frames before them."""
-    coded = np.cumsum(np.concatenate([[0], codes[:, 0] != NONE]))
-    rows = frames["row"].to_numpy()
-    after = np.maximum(rows, window)
-    return frames[(frames["t"] >= window) & (coded[after + 1] - coded[after - window] == window + 1)]
+    return frames.with_finite(codes[:, 0] != NONE).finite().trimmed(window)

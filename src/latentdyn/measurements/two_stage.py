@@ -13,7 +13,7 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
         measure_two_stage(
             subject.predictors()[1],
             subject.latents,
-            subject.frames,
+            subject.index,
             subject.store.frame_rate_hz,
             FreeRunSettings(**settings),
             seed_names=("two stages",),

@@ -81,8 +81,7 @@ class Sequences:
     def of(cls, latents: Tensor, starts: pd.DataFrame | FrameIndex, length: int) -> "Sequences":
         """That begin with these frames: a table of them, or runs of them."""
         if isinstance(starts, FrameIndex):
-            row, _, frames = starts.runs()
-            return cls(latents, Runs(row, frames, latents.device), length)
+            return cls(latents, Runs.of(starts, latents.device), length)
         rows = torch.from_numpy(starts["row"].to_numpy(np.int64, copy=True)).to(latents.device)
         return cls(latents, rows, length)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Generator, Tensor
 
 from latentdyn.diagnostics.records import Record
@@ -25,8 +26,11 @@ from latentdyn.perception.mel import MelSettings
 from latentdyn.perception.source import Decoding, Source, Utterance, draw_utterances
 from latentdyn.perception.summary import summarise, unscored
 from latentdyn.perception.trajectories import Deviation
+from latentdyn.stores.frame_index import FrameIndex
+from latentdyn.stores.runs import Runs
 
 ALL = "all"  # the slice of a whole utterance
+_BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,19 @@ class Moments:
     spread: float
 
     @classmethod
-    def of(cls, latents: Tensor, frames: pd.DataFrame) -> "Moments":
-        used = frames[(frames["split"] == "train") & frames["valid"]]
-        x = latents.cpu().numpy()[used["row"].to_numpy()]
-        std = x.std(axis=0, dtype=np.float64)
+    def of(cls, latents: Tensor, frames: FrameIndex) -> "Moments":
+        used = frames.of_splits("train").finite()
+        rows = Runs.of(used, torch.device("cpu"))
+
+        def mean(squares_about: np.ndarray | None = None) -> np.ndarray:
+            total = np.zeros((0, latents.shape[1]))
+            for some in rows.split(_BLOCK):
+                x = latents[some.to(latents.device)].double().cpu().numpy()
+                x = x if squares_about is None else np.square(x - squares_about)
+                total = np.concatenate([total, x]).sum(axis=0, keepdims=True)  # frame by frame: blocks change no bit
+            return total[0] / len(rows)
+
+        std = np.sqrt(mean(squares_about=mean()))
         return cls(std, float(np.sqrt(np.square(std).sum())))
 
 
@@ -54,7 +67,7 @@ class Experiment:
     """
 
     def __init__(
-        self, decoding: Decoding, frames: pd.DataFrame, settings: Mapping[str, Any], section: str, *,
+        self, decoding: Decoding, frames: FrameIndex, settings: Mapping[str, Any], section: str, *,
         needed: int = 2, device: str = "cpu", workers: int = 1, folder: Path | None = None, keeps_mel: bool = False,
     ) -> None:  # fmt: skip
         self.source = Source(decoding, device)

@@ -26,6 +26,7 @@ from latentdyn.progress import progress
 from latentdyn.representations.base import Utterance
 from latentdyn.representations.inversion import open_links
 from latentdyn.seeds import numpy_generator
+from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.latents import open_latents
 
 _Sums = np.ndarray  # (3 + D,): of frames x, about one point: Σ‖change‖², how many, Σ‖x‖², Σx
@@ -65,7 +66,7 @@ class _Response(NamedTuple):
 
 
 def noise_responses(
-    way: Decoding, frames: pd.DataFrame, settings: Mapping[str, Any], section: str, device: str
+    way: Decoding, frames: FrameIndex, settings: Mapping[str, Any], section: str, device: str
 ) -> list[Record]:
     """The response of frames, and of log-mel frames of the same audio, at every SNR.
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import scipy.linalg
 import torch
 
@@ -17,13 +16,14 @@ from latentdyn.codecs.sensitivity import MelOfDecoded, Sensitivity, sensitivity
 from latentdyn.errors import UserError
 from latentdyn.perception.mel import MelSettings, mel_codec
 from latentdyn.perception.source import Source, draw_utterances
+from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.lineage import handle_lineage_name
 
 log = logging.getLogger(__name__)
 
 
 def decoder_sensitivity(
-    source: Source, frames: pd.DataFrame, settings: Mapping[str, Any], mel: MelSettings, device: torch.device
+    source: Source, frames: FrameIndex, settings: Mapping[str, Any], mel: MelSettings, device: torch.device
 ) -> Sensitivity:
     """M of a codec's decoder at the frames of training speakers.
 

@@ -29,6 +29,7 @@ from latentdyn.perception.scores import Original, words_of
 from latentdyn.representations.base import Transform
 from latentdyn.representations.inversion import invert_chain, open_chain
 from latentdyn.seeds import numpy_generator
+from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.latents import LatentsStore, open_latents
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def to_scored_rate(audio: np.ndarray, sample_rate_hz: int) -> np.ndarray:
 
 
 def draw_utterances(
-    frames: pd.DataFrame, split: str, wanted: int, needed: int, names: tuple[object, ...], where: str
+    frames: FrameIndex, split: str, wanted: int, needed: int, names: tuple[object, ...], where: str
 ) -> pd.DataFrame:
     """Utterances of a split, drawn by name: a second one of a speaker only after the first of all.
 
@@ -212,9 +213,7 @@ def draw_utterances(
     Raises:
         UserError: there are fewer than `wanted`.
     """
-    whole = frames[frames["split"] == split].groupby("utterance_id", observed=True).agg(
-        speaker_id=("speaker_id", "first"), row=("row", "min"), n=("row", "size"), valid=("valid", "all")
-    )  # fmt: skip
+    whole = frames.of_splits(split).utterance_table()
     fit = whole[(whole["n"] >= needed) & whole["valid"]]
     if len(fit) < wanted:
         raise UserError(

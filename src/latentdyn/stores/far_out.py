@@ -56,8 +56,7 @@ def find_far_out(latents: Tensor, frames: FrameIndex) -> list[FarOut]:
     for split in finite.splits:
         mine = finite.of_splits(split)
         for what, of in (("frames", mine), ("steps", mine.trimmed(1))):
-            row, _, length = of.runs()
-            rows = Runs(row, length, torch.device("cpu"))
+            rows = Runs.of(of, torch.device("cpu"))
             far, share = _deciding(_values(latents, what), rows, latents.shape[1])
             if len(far):
                 (worst,) = of.table(far[:1]).itertuples()

@@ -6,6 +6,7 @@ takes memory by utterances, not by frames. A table with a row for each frame is 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -71,14 +72,34 @@ class FrameIndex:
 
     @property
     def speakers(self) -> list[str]:
-        """The speakers of these frames, sorted."""
+        """The speakers of these frames, in the order in which they come."""
         of = self.utterances["speaker_id"].array
-        return list(of.categories[np.unique(of.codes[self.owner])])
+        return list(of.categories[pd.unique(of.codes[self.owner])])
+
+    @property
+    def n_utterances(self) -> int:
+        return len(np.unique(self.owner))
 
     def of_splits(self, *splits: str) -> Self:
-        of = self.utterances["split"].array
-        mine = np.isin(of.codes, of.categories.get_indexer(list(splits)))[self.owner]
-        return replace(self, owner=self.owner[mine], first=self.first[mine], length=self.length[mine])
+        return self._of_category("split", splits)
+
+    def of_speakers(self, *speakers: str) -> Self:
+        return self._of_category("speaker_id", speakers)
+
+    def of_utterances(self, chosen: np.ndarray) -> Self:
+        """Those of some utterances: (U,) bool."""
+        return self._some(chosen[self.owner])
+
+    def with_finite(self, finite: np.ndarray) -> Self:
+        """The same frames, of which others are finite: (n_rows,) bool."""
+        of = self.utterances
+        start, counts, number = (of[name].to_numpy() for name in ("start", "n_frames", "number"))
+        there = np.flatnonzero(counts)
+        row = np.flatnonzero(~finite)
+        owner = there[np.searchsorted(start[there], row, side="right") - 1] if len(there) else row[:0]
+        t = row[: len(owner)] - start[owner]
+        inside = (t >= 0) & (t < counts[owner])  # rows of no utterance are no frames
+        return replace(self, invalid=(number[owner] + t)[inside])
 
     def finite(self) -> Self:
         """Those that are finite."""
@@ -100,6 +121,10 @@ class FrameIndex:
     def trimmed(self, before: int, after: int = 0) -> Self:
         """Those with so many frames of their run before them, and after them."""
         return self._of(self.owner, self.first + before, self.length - before - after)
+
+    def earlier(self, steps: int) -> Self:
+        """The frames of their utterances that are so many before each of them."""
+        return self._of(self.owner, self.first - steps, self.length)
 
     def late(self, t: int) -> Self:
         """Those from this number on in their utterance."""
@@ -135,6 +160,45 @@ class FrameIndex:
         """The first row in the store, the first t and the length of each run, (R,)."""
         return self.utterances["start"].to_numpy()[self.owner] + self.first, self.first, self.length
 
+    def rows(self) -> np.ndarray:
+        """Their rows in the store, (n,)."""
+        start, _, length = self.runs()
+        return np.repeat(start - (np.cumsum(length, dtype=np.int64) - length), length) + np.arange(len(self))
+
+    def speaker_ids(self) -> pd.Categorical:
+        """Their speakers, (n,)."""
+        of = self.utterances["speaker_id"].array
+        return _repeated(of, np.repeat(self.owner, self.length))
+
+    def by_utterance(self, places: Sequence[int] | np.ndarray | None = None) -> Iterator[tuple[str, Self]]:
+        """Names of utterances and their frames, in the order of the names; or those at some places in that order."""
+        begin, end = self._by_name()
+        for place in range(len(begin)) if places is None else places:
+            mine = self._some(slice(begin[place], end[place]))
+            yield str(self.utterances["utterance_id"].array[mine.owner[0]]), mine
+
+    def by_speaker(self) -> Iterator[tuple[str, Self]]:
+        """Names of speakers and their frames, in the order of the names."""
+        of = self.utterances["speaker_id"].array
+        codes = of.codes[self.owner]
+        order = np.argsort(codes, kind="stable")
+        edges = np.flatnonzero(np.diff(codes[order], prepend=-1))
+        for begin, end in pairwise([*edges, len(order)]):
+            yield str(of.categories[codes[order[begin]]]), self._some(order[begin:end])
+
+    def utterance_table(self) -> pd.DataFrame:
+        """A row for each utterance, by name (the index, in its order): speaker_id, row of the first of these frames, n,
+        how many, and valid, whether all of them are finite."""
+        begin, end = self._by_name()
+        of, owner, ends = self.utterances, self.owner[begin], np.cumsum(self.length, dtype=np.int64)
+        start = of["number"].to_numpy()[self.owner] + self.first
+        bad = np.cumsum(np.searchsorted(self.invalid, start + self.length) - np.searchsorted(self.invalid, start))
+        n, lost = (np.append(0, total)[end] - np.append(0, total)[begin] for total in (ends, bad))
+        names = pd.Index(of["utterance_id"].array[owner], name="utterance_id")
+        row = of["start"].to_numpy()[owner] + self.first[begin]
+        columns = {"speaker_id": _repeated(of["speaker_id"].array, owner), "row": row, "n": n, "valid": lost == 0}
+        return pd.DataFrame(columns, index=names)
+
     def blocks(self, frames: int) -> Iterator[Self]:
         """These in order, in parts of whole runs: about so many frames, more only where a run has more."""
         ends = np.cumsum(self.length, dtype=np.int64)
@@ -142,8 +206,7 @@ class FrameIndex:
         while start < len(ends):
             done = ends[start - 1] if start else 0
             stop = max(start + 1, int(np.searchsorted(ends, done + frames, side="right")))
-            part = slice(start, stop)
-            yield replace(self, owner=self.owner[part], first=self.first[part], length=self.length[part])
+            yield self._some(slice(start, stop))
             start = stop
 
     def draw(self, limit: int, names: tuple[object, ...]) -> pd.DataFrame:
@@ -187,6 +250,20 @@ class FrameIndex:
         starts = np.flatnonzero(np.diff(owner, prepend=-1))
         names = pd.Categorical(self.utterances["utterance_id"].array[owner[starts]])
         return _repeated(names, np.repeat(np.arange(len(starts), dtype=np.int32), np.diff(starts, append=len(owner))))
+
+    def _by_name(self) -> tuple[np.ndarray, np.ndarray]:
+        """The first run of each utterance, and the one after its last, in the order of the utterances' names."""
+        begin = np.flatnonzero(np.diff(self.owner, prepend=-1))  # runs of an utterance follow each other
+        names = pd.Categorical(self.utterances["utterance_id"].array[self.owner[begin]])
+        order = np.argsort(names.codes)
+        return begin[order], np.append(begin[1:], len(self.owner))[order]
+
+    def _of_category(self, column: str, names: Sequence[str]) -> Self:
+        of = self.utterances[column].array
+        return self.of_utterances(np.isin(of.codes, of.categories.get_indexer(list(names))))
+
+    def _some(self, runs: np.ndarray | slice) -> Self:
+        return replace(self, owner=self.owner[runs], first=self.first[runs], length=self.length[runs])
 
     def _of(self, owner: np.ndarray, first: np.ndarray, length: np.ndarray) -> Self:
         there = length > 0

@@ -26,7 +26,7 @@ import pandas as pd
 from latentdyn.errors import UserError
 from latentdyn.files import check_folders, of_folders, read_handle, write_json
 from latentdyn.parquet import read_parquet_blocks, write_parquet_blocks
-from latentdyn.stores.frame_index import FrameIndex, position, subsample
+from latentdyn.stores.frame_index import FrameIndex, position
 from latentdyn.stores.latents import SHARD_FRAMES, LatentsStore
 
 log = logging.getLogger(__name__)
@@ -170,11 +170,6 @@ def read_frames_handle(handle: Path, store: LatentsStore) -> dict[str, Any]:
     return facts
 
 
-def subsample_frames(frames: pd.DataFrame, limit: int, names: tuple[object, ...]) -> pd.DataFrame:
-    """At most `limit` frames, drawn by name and in their order."""
-    return frames if len(frames) <= limit else frames.iloc[subsample(len(frames), limit, names)]
-
-
 class _Bits:
     """Truth values that come in parts, kept as bits, eight to a byte."""
 
@@ -209,8 +204,7 @@ def _rows(store: LatentsStore, block: FrameIndex) -> pd.DataFrame:
 
 def _energy(store: LatentsStore, block: FrameIndex) -> tuple[np.ndarray, np.ndarray]:
     """The levels of these frames, and their rows."""
-    start, _, length = block.runs()
-    row = np.repeat(start - (np.cumsum(length) - length), length) + np.arange(length.sum())
+    row = block.rows()
     first = row.min(initial=store.n_rows)
     levels = store.array("energy_db")[first : row.max(initial=-1) + 1]
     return np.asarray(levels, np.float32)[row - first], row

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from latentdyn.stores.frame_index import FrameIndex
+
 _BLOCKS_AT_ONCE = 64  # whose numbers are found together: a search for each would cost as much as what is done with them
 
 
@@ -22,6 +24,12 @@ class Runs:
         shift += first
         self._ends, self._shift = (torch.from_numpy(of).to(device) for of in (ends, shift))
         self._n = int(ends[-1]) if len(ends) else 0
+
+    @classmethod
+    def of(cls, frames: FrameIndex, device: torch.device) -> "Runs":
+        """The rows of these frames in the store."""
+        row, _, length = frames.runs()
+        return cls(row, length, device)
 
     def beside(self, first: np.ndarray, length: np.ndarray) -> "Runs":
         """Other numbers of runs of the same lengths: the memory of what they share is shared."""

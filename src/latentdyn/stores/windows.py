@@ -36,41 +36,15 @@ _MOST_LOST = 0.5  # of the frames that are long enough into their utterance
 _SHARP = 1e-4  # where eigenvalues of the correlation spread more, products in float32 lose digits of the smallest
 
 
-def common_frames(
-    frames: pd.DataFrame, n_rows: int, window_frames: int, horizons: list[int], ahead: int = 0
-) -> pd.DataFrame:
+def common_runs(index: FrameIndex, window_frames: int, horizons: list[int], ahead: int = 0) -> FrameIndex:
     """The frames that every horizon can be scored on: t >= (W-1) + max k, all frames they touch finite.
 
     Args:
-        frames: the frame index, as a table. n_rows: rows of the store. ahead: frames of the utterance that must follow.
+        index: of whole utterances. ahead: frames of the utterance that must follow.
 
     Raises:
         UserError: no frame is left, since every utterance is shorter than the longest context reaches back; or most are
             lost to frames that are not finite.
-    """
-    reach = window_frames - 1 + max(horizons)
-    t = frames["t"].to_numpy()
-    fits = t >= reach
-    if ahead:
-        fits &= t + ahead <= frames.groupby("utterance_id", observed=True)["t"].transform("max").to_numpy()
-    late = only(frames, fits)
-    _check_long(len(late), 1 + int(t.max()) if len(t) else 0, window_frames, horizons, ahead)
-    if frames["valid"].all():
-        return late
-    invalid = np.zeros(n_rows + 1, np.int64)
-    invalid[1 + frames["row"].to_numpy()[~frames["valid"].to_numpy()]] = 1
-    invalid = np.cumsum(invalid)  # invalid rows before each row
-    row = late["row"].to_numpy()
-    kept = only(late, invalid[row + ahead + 1] == invalid[row - reach])
-    _check_lost(len(late), len(kept), reach + 1 + ahead)
-    return kept
-
-
-def common_runs(index: FrameIndex, window_frames: int, horizons: list[int], ahead: int = 0) -> FrameIndex:
-    """The same of a frame index of whole utterances, without a table.
-
-    Raises:
-        UserError: as of `common_frames`.
     """
     reach = window_frames - 1 + max(horizons)
     late = int(np.maximum(index.length - reach - ahead, 0).sum(dtype=np.int64))
@@ -110,11 +84,6 @@ def _check_lost(found: int, kept: int, needed: int) -> None:
         log.warning("%d of %d frames are left out, because a frame that they need is not finite", lost, found)
 
 
-def only(frames: pd.DataFrame, chosen: np.ndarray) -> pd.DataFrame:
-    """The frames of an index that a mask (n,) chooses, numbered anew: pandas would keep 8 bytes of each old number."""
-    return pd.DataFrame({name: frames[name].array[chosen] for name in frames}, copy=False)
-
-
 @dataclass(frozen=True)
 class Windows:
     """Contexts and targets for frames of a resident store.
@@ -138,9 +107,8 @@ class Windows:
     ) -> Self:
         """Of these target frames: a table of them, or runs of them; `more` are further fields of the class."""
         if isinstance(frames, FrameIndex):
-            row, first, length = frames.runs()
-            of_rows = Runs(row, length, latents.device)
-            return cls(latents, of_rows, window_frames, longest, of_rows.beside(first, length), **more)
+            of_rows = Runs.of(frames, latents.device)
+            return cls(latents, of_rows, window_frames, longest, of_rows.beside(frames.first, frames.length), **more)
         rows, t = (
             torch.from_numpy(frames[column].to_numpy(np.int64, copy=True)).to(latents.device) for column in ("row", "t")
         )

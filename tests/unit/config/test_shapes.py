@@ -162,4 +162,4 @@ def test_a_predictor_needs_the_frames_that_the_config_says():
     entry = settings_of("predictors", "linear_gaussian", window_frames=3, horizons=[1, 5])
     assert build_predictor(entry, 2).window_frames == 3
     config = load_config(edited("predictors.line", entry) | {"tables": {"t": TABLE}})
-    assert config.predictors["line"].frames_needed == 3 - 1 + 5 + 1, "common_frames: t >= W - 1 + k, from 0"
+    assert config.predictors["line"].frames_needed == 3 - 1 + 5 + 1, "common_runs: t >= W - 1 + k, from 0"

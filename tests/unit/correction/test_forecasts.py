@@ -50,7 +50,7 @@ def data(make_store, process):
     latents = torch.from_numpy(store.load())
     torch.manual_seed(0)
     model = ScoreModel(DIM, width=8, blocks=1, sigma_min=0.1, sigma_max=1.0).eval()  # the true score of these latents
-    model.set_moments(latents, torch.from_numpy(frames["row"][frames["split"] == "train"].to_numpy(copy=True)))
+    model.set_moments(latents, torch.from_numpy(frames.of_splits("train").rows()))
     return model, latents, frames
 
 

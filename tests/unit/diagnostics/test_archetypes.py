@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -18,6 +17,8 @@ from latentdyn.diagnostics.archetypes.evaluation import (
 from latentdyn.errors import UserError
 from latentdyn.processes.prototypes import Prototypes
 from latentdyn.seeds import numpy_generator
+from latentdyn.stores.frame_index import FrameIndex
+from tests.indexed import whole_index
 
 SETTINGS = ArchetypeSettings(
     cluster_counts=[8], threshold_quantile=0.0, variance=1.0, kmeans_iterations=20, kmeans_restarts=3, halvings=2,
@@ -30,18 +31,16 @@ def unit(x: np.ndarray) -> np.ndarray:
     return (x / np.linalg.norm(x, axis=-1, keepdims=True)).astype(np.float32)
 
 
-def walks(steps_of, n: int = 300) -> tuple[torch.Tensor, np.ndarray, pd.DataFrame]:
+def walks(steps_of, n: int = 300) -> tuple[torch.Tensor, np.ndarray, FrameIndex]:
     """One utterance of n frames for each speaker; `steps_of(rng)` gives steps (n, D) and changes of level (n,)."""
     rng = np.random.default_rng(0)
-    latents, energy, frames = [], [], []
-    for i, (speaker, split) in enumerate(SPLITS.items()):
+    latents, energy = [], []
+    for _ in SPLITS:
         steps, changes = steps_of(rng, n)
         latents.append(steps.cumsum(axis=0))
-        frames.append(pd.DataFrame({"row": i * n + np.arange(n), "utterance_id": speaker, "speaker_id": speaker,
-                                    "split": split, "t": np.arange(n), "valid": True}))  # fmt: skip
         energy.append(np.cumsum(changes))
     x = torch.from_numpy(np.concatenate(latents).astype(np.float32))
-    return x, np.concatenate(energy), pd.concat(frames, ignore_index=True)
+    return x, np.concatenate(energy), whole_index([n] * len(SPLITS), list(SPLITS), SPLITS)
 
 
 def shared(rng, n, noise=0.05):
@@ -114,15 +113,12 @@ def test_regressions_by_hand():
 def test_steps_are_those_within_utterances_that_are_long_enough():
     """Steps of training speakers of the lengths 1, 2, 3 and 4 in turn; held-out ones of 3, 0 and 4."""
     lengths = {"train": [1, 2, 3, 4] * 3, "eval": [3, 0, 4]}
-    latents, energy, frames, row = [], [], [], 0
-    for split, of in lengths.items():
+    latents, energy = [], []
+    for of in lengths.values():
         x = np.concatenate([[0], np.cumsum(of)])
         latents += [[value, 0.0] for value in x]
         energy += [i**2.0 for i in range(len(x))]
-        frames.append(pd.DataFrame({"row": row + np.arange(len(x)), "utterance_id": split, "speaker_id": split,
-                                    "split": split, "t": np.arange(len(x)), "valid": True}))  # fmt: skip
-        row += len(x)
-    frames = pd.concat(frames, ignore_index=True)
+    frames = whole_index([1 + len(of) for of in lengths.values()], list(lengths), {split: split for split in lengths})
     data = torch.tensor(latents, dtype=torch.float32), np.array(energy), frames
 
     def found(quantile: float):
@@ -206,6 +202,6 @@ def test_what_cannot_be_fitted_is_told():
         values((latents, energy, frames), cluster_counts=[100])
     with pytest.raises(UserError, match="no step of split train has a length"):
         values((torch.zeros_like(latents), energy, frames))
-    alone = frames[~frames["speaker_id"].isin(["t1", "t2", "t3", "t4", "t5"])]
+    alone = frames.of_speakers("t0", "e0", "e1", "e2")
     with pytest.raises(UserError, match="two halves, and there is one"):
         values((latents, energy, alone))

@@ -22,7 +22,6 @@ from latentdyn.distributions.density import Density
 from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
 from latentdyn.models.score.network import ScoreModel
 from latentdyn.predictors.base import Predictor
-from tests.indexed import index_of
 
 DIM = 3
 UNIT = math.gamma((DIM + 1) / 2) / math.gamma(DIM / 2)  # the score of N(m, I) at its own draws
@@ -86,7 +85,7 @@ def data(make_store, var_process):
 
 def lagged(data, kind, tmp_path):
     latents, frames = data
-    evaluation = evaluate_lagged({k: kind(k) for k in (1, 2)}, latents, index_of(frames), 12.5, EVALUATION, ("test",))
+    evaluation = evaluate_lagged({k: kind(k) for k in (1, 2)}, latents, frames, 12.5, EVALUATION, ("test",))
     write_metrics(tmp_path / "metrics.json", IDENTITY, evaluation.records, evaluation.worst_frames)
     write_sums(tmp_path / "sums.parquet", IDENTITY, evaluation.speakers)
     found = {(r.metric, r.horizon): r for r in evaluation.records if r.split == "eval" and r.slice == "all"}
@@ -220,7 +219,7 @@ def test_corrections_of_a_sampler_are_those_of_its_draws(data):
     latents, frames = data
     torch.manual_seed(0)
     model = ScoreModel(DIM, width=8, blocks=1, sigma_min=0.1, sigma_max=1.0).eval()
-    model.set_moments(latents, torch.from_numpy(frames["row"][frames["split"] == "train"].to_numpy(copy=True)))
+    model.set_moments(latents, torch.from_numpy(frames.of_splits("train").rows()))
     sampling = SamplingSettings(sigmas=[1.0], step_size=0.5, n_steps=[8])
     arguments = (model, latents, frames, 12.5, sampling, INJECTION, ("test",))
     records, _ = evaluate_corrections(Sampler(), {h: Sampler(h) for h in (1, 2)}, *arguments)

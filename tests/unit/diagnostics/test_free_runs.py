@@ -15,7 +15,7 @@ from latentdyn.errors import UserError
 from latentdyn.predictors.base import Predictor
 from latentdyn.processes.base import Process
 from latentdyn.seeds import numpy_generator
-from latentdyn.stores.windows import Scaling, Windows, common_frames
+from latentdyn.stores.windows import Scaling, Windows, common_runs
 from tests.settings import predictor_of, process_of
 
 
@@ -131,8 +131,8 @@ def var_and_its_model(make_store, process: Process, n_frames: int):
     speakers = [f"{'te'[i % 2]}{i}" for i in range(60)]
     store, frames = make_store({(s, s): process.utterance(n_frames, numpy_generator("var", s)) for s in speakers})
     latents = torch.from_numpy(store.load())
-    usable = common_frames(frames, store.n_rows, 2, [1])
-    train = Windows.of(latents, usable[usable["split"] == "train"], 2)
+    usable = common_runs(frames, 2, [1])
+    train = Windows.of(latents, usable.of_splits("train"), 2)
     model = predictor_of("linear_gaussian", store.dim, window_frames=2, ridges=[1e-8])
     model.set_scaling(Scaling.fit(train))
     model.solve(train, None, 1)

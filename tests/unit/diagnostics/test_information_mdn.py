@@ -128,7 +128,7 @@ def test_horizons_and_their_intervals_are_of_the_frames_that_the_line_is_scored_
 
 
 def test_without_validation_speakers_or_with_a_loss_that_overflows_it_is_refused(pair_of):
-    pair = pair_of(LINEAR.utterance, 10, kept=lambda frames: frames[frames["split"] != "validation"])
+    pair = pair_of(LINEAR.utterance, 10, kept=lambda frames: frames.of_splits("train", "eval"))
     with pytest.raises(UserError, match="held-out training speakers choose the weights of the mixture"):
         told(pair)
     pair = pair_of(LINEAR.utterance, 20)

@@ -22,7 +22,7 @@ from latentdyn.distributions.von_mises_fisher import VonMisesFisherLogNormal
 from latentdyn.errors import UserError
 from latentdyn.predictors.base import Predictor
 from latentdyn.seeds import numpy_generator
-from latentdyn.stores.windows import Scaling, Windows, common_frames
+from latentdyn.stores.windows import Scaling, Windows, common_runs
 from tests.settings import predictor_of, process_of
 
 SETTINGS = {"splits": ("eval",), "utterances": 2, "segments": 2, "steps": 4, "injected_steps_b": (3,), "draws": 0,
@@ -40,8 +40,8 @@ def by_key(records: list[Record]) -> dict[tuple[str, str | None, int | None], Re
 
 
 def fitted(latents, frames, horizons):
-    usable = common_frames(frames, len(latents), 1, horizons)
-    train = Windows.of(latents, usable[usable["split"] == "train"], 1)
+    usable = common_runs(frames, 1, horizons)
+    train = Windows.of(latents, usable.of_splits("train"), 1)
     predictors = {}
     for k in horizons:
         predictors[k] = predictor_of("linear_gaussian", latents.shape[1], window_frames=1, ridges=[1e-8])
@@ -126,7 +126,7 @@ def test_scores_by_hand(line, tmp_path):
     found = by_key(records)
     identity = Identity("injection", "c", "r", "p", "teacher_forced", 0)
     write_metrics(tmp_path / "metrics.json", identity, records)  # every number is one that JSON knows
-    train = frames["row"][(frames["split"] == "train") & (frames["t"] >= 3)].to_numpy()
+    train = frames.of_splits("train").late(3).rows()
     x = latents.numpy().astype(float)
     deltas = x[train] - x[train - 1]
     baseline = -torch.distributions.Normal(*(torch.tensor(f(deltas, axis=0)) for f in (np.mean, np.std))).log_prob(
@@ -180,7 +180,7 @@ class Planned:
         walk = rng.normal(size=(60, 8)).cumsum(0)
         store, self.frames = make_store({("a", "t0"): walk, ("b", "e0"): straight, ("c", "e1"): straight})
         self.latents = torch.from_numpy(store.load())
-        train = self.frames[(self.frames["split"] == "train") & (self.frames["t"] >= 1)]
+        train = self.frames.of_splits("train").late(1)
         self.spread = float(Scaling.fit(Windows.of(self.latents, train, 1)).frame_std.square().sum().sqrt())
 
     def horizon(self, cosines=(1.0, 1.0), error=0.0):
@@ -301,7 +301,7 @@ def test_forecasts_are_apart_where_there_is_room(make_store):
     chosen = settings(utterances=3, segments=3, steps=5)
     segments, skipped = draw_segments(frames, "eval", 3, chosen, ("test",))
     assert skipped == 2 and set(segments["utterance_id"]) == {"long", "short", "exact"}
-    first = frames.groupby("utterance_id", observed=True)["row"].min()
+    first = frames.utterance_table()["row"]
     start = segments["row"] - first[segments["utterance_id"].astype(str)].to_numpy()  # t of the last frame known
     by_name = {name: sorted(start[segments["utterance_id"] == name]) for name in ("long", "short", "exact")}
     assert all(t[0] >= 2 and t[-1] + 5 < lengths[name] for name, t in by_name.items())

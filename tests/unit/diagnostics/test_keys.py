@@ -6,14 +6,14 @@ import torch
 
 from latentdyn.diagnostics.clusters.keys import PCA, Learned, MeanPool, PCABins
 from latentdyn.errors import UserError
-from latentdyn.stores.windows import Scaling, Windows, common_frames
+from latentdyn.stores.windows import Scaling, Windows, common_runs
 
 RIDGES = (1e-3, 1e-2, 1e-1, 1.0)
 
 
 def windows_of(store, frames, window, split="train"):
-    usable = common_frames(frames, store.n_rows, window, [1])
-    return Windows.of(torch.from_numpy(store.load()), usable[usable["split"] == split], window)
+    usable = common_runs(frames, window, [1])
+    return Windows.of(torch.from_numpy(store.load()), usable.of_splits(split), window)
 
 
 def standardised(windows, scaling):

@@ -1,5 +1,7 @@
 """The lagged-context diagnostic against the exact answers of a VAR(1), and against the definition written as loops."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,8 +14,7 @@ from latentdyn.diagnostics.scores import score_frames
 from latentdyn.models.fit import fit_model
 from latentdyn.predictors.base import Predictor, build_predictor
 from latentdyn.seeds import numpy_generator
-from latentdyn.stores.windows import Scaling, Windows, common_frames
-from tests.indexed import index_of
+from latentdyn.stores.windows import Scaling, Windows, common_runs
 from tests.settings import settings_of
 
 HORIZONS = [1, 2, 4]
@@ -51,7 +52,7 @@ def fitted(make_store, utterances, settings, tmp_path):
     store, frames = make_store(utterances)
     (tmp_path / "state").mkdir(exist_ok=True)
     result = fit_model(
-        "predictor", settings, store, index_of(frames), seed=0, state=tmp_path / "state", device=torch.device("cpu")
+        "predictor", settings, store, frames, seed=0, state=tmp_path / "state", device=torch.device("cpu")
     )
     predictors = {}
     for k in settings["horizons"]:
@@ -64,9 +65,7 @@ def fitted(make_store, utterances, settings, tmp_path):
 def test_a_var_gives_its_exact_values(make_store, var_process, tmp_path):
     transition = rotation(6, 0.9)
     store, frames, predictors = fitted(make_store, var_process(transition, 100, 400), LINEAR, tmp_path)
-    records = evaluate_lagged(
-        predictors, torch.from_numpy(store.load()), index_of(frames), 12.5, SETTINGS, ("test",)
-    ).records
+    records = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",)).records
     found = {(r.split, r.horizon, r.metric): r for r in records if r.slice == "all"}
     for k in HORIZONS:
         exact, measured = exact_dnll(transition, k), found["eval", k, "dnll"]
@@ -97,9 +96,7 @@ def test_white_noise_is_predictable_by_the_rules_of_deltas_and_not_by_the_level(
     names = ["t", "t", "t", "v", "e"]
     noise = {(f"u{i}", f"{names[i % 5]}{i}"): rng.normal(size=(400, 6)) for i in range(40)}
     store, frames, predictors = fitted(make_store, noise, LINEAR, tmp_path)
-    records = evaluate_lagged(
-        predictors, torch.from_numpy(store.load()), index_of(frames), 12.5, SETTINGS, ("test",)
-    ).records
+    records = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",)).records
     found = {(r.horizon, r.metric): r.value for r in records if r.slice == "all" and r.split == "eval"}
     assert found[1, "dnll_per_dim"] == pytest.approx(-0.3466, abs=0.01)  # -½ ln 2
     whole, per_dim, bits = (
@@ -136,7 +133,7 @@ def test_scores_and_rollout_gap_equal_a_loop_over_frames(make_store, k):
     window, dim = 2, 3
     store, frames = make_store({("u0", "t0"): rng.normal(size=(16, dim)), ("u1", "t1"): rng.normal(size=(13, dim))})
     latents, predictor = torch.from_numpy(store.load()), ByLoops(dim, window)
-    usable = common_frames(frames, store.n_rows, window, [k])
+    usable = common_runs(frames, window, [k])
     windows = Windows.of(latents, usable, window)
     scaling = Scaling.fit(windows)
     scores = score_frames(predictor, windows, k, scaling)
@@ -153,7 +150,7 @@ def test_scores_and_rollout_gap_equal_a_loop_over_frames(make_store, k):
     delta = windows.batch(slice(None), k)[1].double()
     np.testing.assert_allclose(scores.nll_baseline, -baseline.log_prob(delta).sum(1), rtol=1e-5)
 
-    late = usable[usable["t"] >= rollout_reach(window, k)]
+    late = usable.late(rollout_reach(window, k))
     gaps = rollout_gap(predictor, Windows.of(latents, late, window), k)
     expected = []
     for _, x, _ in store.iterate():
@@ -183,7 +180,7 @@ def test_an_exploding_rollout_is_an_explicit_overflow(make_store):
     rng = np.random.default_rng(0)
     store, frames = make_store({(f"u{i}", f"{s}{i}"): rng.normal(size=(30, 3)) for i, s in enumerate("ttee")})
     latents = torch.from_numpy(store.load())
-    records = evaluate_lagged({1: Exploding(3, 4)}, latents, index_of(frames), 12.5, SETTINGS, ("test",)).records
+    records = evaluate_lagged({1: Exploding(3, 4)}, latents, frames, 12.5, SETTINGS, ("test",)).records
     found = {r.metric: r for r in records if r.split == "eval" and r.slice == "all"}
     assert found["rollout_gap"].status == "overflow" and found["rollout_gap"].value is None
     assert found["rollout_overflow"].value == found["rollout_overflow"].n > 0
@@ -193,9 +190,7 @@ def test_the_worst_frames_are_named(make_store, var_process, tmp_path):
     utterances = var_process(rotation(3, 0.5), 10, 50)
     utterances["u4", "e4"][20] += 40
     store, frames, predictors = fitted(make_store, utterances, LINEAR, tmp_path)
-    evaluation = evaluate_lagged(
-        predictors, torch.from_numpy(store.load()), index_of(frames), 12.5, SETTINGS, ("test",)
-    )
+    evaluation = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",))
     records, worst = evaluation.records, evaluation.worst_frames
     mine = [w for w in worst if w["split"] == "eval" and w["horizon"] == 1]
     assert len(mine) == 5
@@ -209,9 +204,7 @@ def test_a_step_of_length_zero_is_counted_not_hidden(make_store, var_process, tm
     utterances = var_process(rotation(3, 0.5), 10, 50)
     utterances["u4", "e4"][30] = utterances["u4", "e4"][29]
     store, frames, predictors = fitted(make_store, utterances, LINEAR, tmp_path)
-    records = evaluate_lagged(
-        predictors, torch.from_numpy(store.load()), index_of(frames), 12.5, SETTINGS, ("test",)
-    ).records
+    records = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",)).records
     found = {r.metric: r for r in records if r.split == "eval" and r.slice == "all" and r.horizon == 1}
     assert found["cosine_nonfinite"].value == 1 and found["cosine"].status == "ok" and found["r2_head"].status == "ok"
     assert found["still_frames"].value == 1
@@ -234,7 +227,7 @@ def test_direction_and_length_are_scored_apart_where_a_density_says_them(make_st
     utterances["u4", "e4"][30] = utterances["u4", "e4"][29]
     store, frames = make_store(utterances)
     latents = torch.from_numpy(store.load())
-    evaluation = evaluate_lagged({1: Towards(dim, 1)}, latents, index_of(frames), 12.5, SETTINGS, ("test",))
+    evaluation = evaluate_lagged({1: Towards(dim, 1)}, latents, frames, 12.5, SETTINGS, ("test",))
     found = {(r.split, r.metric): r for r in evaluation.records if r.slice == "all"}
     for split, still in (("train", 0), ("eval", 1)):
         factored, direction, length = (found[split, f"dnll_{name}"] for name in ("factored", "direction", "length"))
@@ -244,8 +237,8 @@ def test_direction_and_length_are_scored_apart_where_a_density_says_them(make_st
         assert found[split, "dnll_factored_nonfinite"].value == found[split, "nll_nonfinite"].value == still
     # nll = NLL(d) + NLL(m) + (D-1) E[ln m]; and on the frames that it was fitted to, a log-normal has the NLL
     # E[ln m] + ln b + ½ ln 2πe
-    usable = common_frames(frames, len(latents), 1, [1])
-    rows = torch.from_numpy(usable[usable["split"] == "train"]["row"].to_numpy().copy())
+    usable = common_runs(frames, 1, [1])
+    rows = torch.from_numpy(usable.of_splits("train").rows())
     log_m = (latents[rows] - latents[rows - 1]).double().norm(dim=1).log()
     baseline = float(log_m.mean() + log_m.std(correction=0).log()) + 0.5 * np.log(2 * np.pi * np.e)
     nll = found["train", "dnll_factored"].value + np.log(4 * np.pi) + baseline + (dim - 1) * float(log_m.mean())
@@ -257,16 +250,14 @@ def test_direction_and_length_are_scored_apart_where_a_density_says_them(make_st
 
 def test_a_density_without_factors_has_no_such_scores(make_store, var_process, tmp_path):
     store, frames, predictors = fitted(make_store, var_process(rotation(3, 0.5), 10, 50), LINEAR, tmp_path)
-    records = evaluate_lagged(
-        predictors, torch.from_numpy(store.load()), index_of(frames), 12.5, SETTINGS, ("test",)
-    ).records
+    records = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",)).records
     assert not any("factored" in r.metric or "direction" in r.metric or "length" in r.metric for r in records)
 
 
 def test_the_sums_of_speakers_give_the_means_and_their_intervals(make_store, var_process, tmp_path):
     store, frames, predictors = fitted(make_store, var_process(rotation(3, 0.5), 30, 50), LINEAR, tmp_path)
     latents = torch.from_numpy(store.load())
-    evaluation = evaluate_lagged(predictors, latents, index_of(frames), 12.5, SETTINGS, ("test",))
+    evaluation = evaluate_lagged(predictors, latents, frames, 12.5, SETTINGS, ("test",))
     found = {(r.split, r.slice, r.horizon, r.metric): r for r in evaluation.records}
     groups = evaluation.speakers.groupby(["split", "slice", "horizon", "metric"], observed=True)
     assert {"nll", "dnll", "dnll_full", "cosine", "level_gain"} <= set(evaluation.speakers.metric)
@@ -277,11 +268,11 @@ def test_the_sums_of_speakers_give_the_means_and_their_intervals(make_store, var
     r2 = 1 - totals["r2_delta_error"] / totals["r2_delta_spread"]
     assert len(r2) > 3 and all(found[*keys, "r2_delta"].value == pytest.approx(value) for keys, value in r2.items())
     # and the interval is the bootstrap of the frames themselves
-    usable = common_frames(frames, len(latents), 1, HORIZONS)
-    train, chosen = (usable[usable["split"] == split] for split in ("train", "eval"))
+    usable = common_runs(frames, 1, HORIZONS)
+    train, chosen = (usable.of_splits(split) for split in ("train", "eval"))
     scaling = Scaling.fit(Windows.of(latents, train, 1))
     scores = score_frames(predictors[2], Windows.of(latents, chosen, 1), 2, scaling)
-    speakers = chosen.speaker_id.cat.codes.to_numpy()
+    speakers = chosen.speaker_ids().codes
     generator = numpy_generator("test", "eval", "bootstrap")
     expected = mean_intervals((scores.nll - scores.nll_baseline).to_numpy()[:, None], speakers, 300, generator)[0]
     mine = found["eval", "all", 2, "dnll"]
@@ -296,15 +287,14 @@ def test_training_and_evaluation_score_the_same_frames_alike(make_store, var_pro
     small = {"window_frames": 2, "horizons": [1], "n_components": 2, "network": network}
     mdn = settings_of("predictors", "mdn", **small, training=training)
     store, frames, predictors = fitted(make_store, var_process(rotation(3, 0.5), 10, 50), mdn, tmp_path)
-    evaluation = evaluate_lagged(
-        predictors, torch.from_numpy(store.load()), index_of(frames), 12.5, SETTINGS, ("test",)
-    )
+    evaluation = evaluate_lagged(predictors, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("test",))
     differences = [r.value for r in evaluation.records if r.metric == "path_difference"]
     assert len(differences) == 3 and max(differences) < 1e-5
     # relabelled, the eval speakers' frames score as training frames what they scored as eval frames
-    swapped = frames.assign(split=frames["split"].cat.rename_categories({"train": "eval", "eval": "train"}))
+    exchanged = frames.utterances["split"].cat.rename_categories({"train": "eval", "eval": "train"})
+    swapped = replace(frames, utterances=frames.utterances.assign(split=exchanged))
     latents = torch.from_numpy(store.load())
-    again = evaluate_lagged(predictors, latents, index_of(swapped), 12.5, SETTINGS, ("test",)).records
+    again = evaluate_lagged(predictors, latents, swapped, 12.5, SETTINGS, ("test",)).records
     nll = [{(r.split, r.horizon): r.value for r in rs if r.metric == "nll" and r.slice == "all"}
            for rs in (evaluation.records, again)]  # fmt: skip
     assert nll[0]["eval", 1] == nll[1]["train", 1] and nll[0]["train", 1] == nll[1]["eval", 1]
@@ -322,19 +312,17 @@ def test_what_another_corpus_was_fitted_to_is_measured_as_if_its_training_speake
     fitted_to = torch.from_numpy(fitted_to.load())
     together, frames = make_store({**theirs, **mine}, "together")
     expected = evaluate_lagged(
-        predictors, torch.from_numpy(together.load()), index_of(frames), 12.5, SETTINGS, ("test",), splits=["eval"]
+        predictors, torch.from_numpy(together.load()), frames, 12.5, SETTINGS, ("test",), splits=["eval"]
     )
     apart, frames = make_store({**own_training, **mine}, "apart")
     found = evaluate_lagged(
-        predictors, torch.from_numpy(apart.load()), index_of(frames), 12.5, SETTINGS, ("test",), splits=["eval"],
-        fitted_to=(fitted_to, index_of(training)),
+        predictors, torch.from_numpy(apart.load()), frames, 12.5, SETTINGS, ("test",), splits=["eval"],
+        fitted_to=(fitted_to, training),
     )  # fmt: skip
     assert found.records == expected.records and found.worst_frames == expected.worst_frames
     pd.testing.assert_frame_equal(
         *(e.speakers.astype({"speaker_id": str}) for e in (found, expected)), check_exact=True
     )
-    own = evaluate_lagged(
-        predictors, torch.from_numpy(apart.load()), index_of(frames), 12.5, SETTINGS, ("test",), ["eval"]
-    )
+    own = evaluate_lagged(predictors, torch.from_numpy(apart.load()), frames, 12.5, SETTINGS, ("test",), ["eval"])
     baseline = [{r.horizon: r.value for r in e.records if r.metric == "nll_baseline"} for e in (found, own)]
     assert all(baseline[0][k] > baseline[1][k] + 0.5 for k in HORIZONS), "baselines are not this corpus's"

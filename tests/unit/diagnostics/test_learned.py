@@ -95,9 +95,9 @@ def test_a_leaky_integrator_gains_nothing_though_it_predicts_itself_better(var_f
     x, index = var_frames
     leaky = Leaky(Source(3, 12.5), "float32", 0.9)
     y = np.empty_like(x)
-    for utterance, mine in index.groupby("utterance_id", observed=True):
-        rows = mine["row"].to_numpy()
-        y[rows], _ = leaky.apply(Utterance(str(utterance), "s", "train", x[rows], np.zeros(len(rows), np.float32)))
+    for utterance, mine in index.by_utterance():
+        rows = mine.rows()
+        y[rows], _ = leaky.apply(Utterance(utterance, "s", "train", x[rows], np.zeros(len(rows), np.float32)))
     ceiling, found = skill(pair_of(x, x, index)), skill(pair_of(y, x, index), leaky.invert)
     itself = skill(pair_of(y, y, index))
     for h in HORIZONS:
@@ -121,15 +121,14 @@ def test_what_a_representation_leaves_out_it_cannot_forecast(var_frames):
 
 def test_what_comes_back_after_a_frame_that_is_not_finite_is_not_scored_and_an_overflow_is(var_frames):
     x, index = var_frames
-    broken, rows = x.copy(), index.loc[index["split"] == "eval", "row"].to_numpy()
+    broken, rows = x.copy(), index.of_splits("eval").rows()
     broken[rows[40]] = np.nan
-    finite = index.assign(valid=index["row"] != rows[40])
 
     def one_before(frames, _):
         """A way back that reads the frame before."""
         return np.where(np.isfinite(np.roll(frames, 1, axis=0)).all(axis=1, keepdims=True), frames, np.nan)
 
-    pair = pair_of(broken, x, finite)
+    pair = pair_of(broken, x, index)
     (plain,) = reconstruction(pair, identity, "exact", 50, ("t",)).records
     (found,) = reconstruction(pair, one_before, "exact", 50, ("t",)).records
     assert (plain.value, found.value) == (1, 1) and found.n == plain.n - 1
@@ -157,9 +156,9 @@ def test_the_rate_of_white_frames_is_known_and_at_equal_damage_a_filter_saves_no
     x, index = frames_of(change=lambda x, _: rng.normal(size=x.shape))
     leaky = Leaky(Source(3, 12.5), "float32", 0.9)
     y = np.empty_like(x)
-    for utterance, mine in index.groupby("utterance_id", observed=True):
-        rows = mine["row"].to_numpy()
-        y[rows], _ = leaky.apply(Utterance(str(utterance), "s", "train", x[rows], np.zeros(len(rows), np.float32)))
+    for utterance, mine in index.by_utterance():
+        rows = mine.rows()
+        y[rows], _ = leaky.apply(Utterance(utterance, "s", "train", x[rows], np.zeros(len(rows), np.float32)))
 
     def rate(own, back):
         settings = {"ridges": RIDGES, "max_frames": 5000, "resamples": 20, "seed_names": ("t",)}
@@ -198,7 +197,7 @@ def test_a_way_back_that_overflows_is_told(var_frames):
     pair = pair_of(x, x, index)
     with pytest.raises(UserError, match="0 forecasts of training speakers are too few for a covariance"):
         skill(pair, broken)
-    only_eval = {str(u) for u in index.loc[index["split"] == "eval", "utterance_id"]}
+    only_eval = {name for name, _ in index.of_splits("eval").by_utterance()}
     found = decoded_skill(
         pair, lambda frames, name: broken(frames, name) if name in only_eval else frames, "exact", HORIZONS,
         ridges=RIDGES, max_forecasts=500, resamples=10, seed_names=("t",),
@@ -244,7 +243,7 @@ def test_too_little_is_refused(frames_of):
         skill(pair_of(x, x, index))
     x, index = frames_of()
     with pytest.raises(UserError, match="ridge strengths are chosen by held-out training speakers"):
-        skill(pair_of(x, x, index[index["split"] != "validation"]))
+        skill(pair_of(x, x, index.of_splits("train", "eval")))
 
 
 @pytest.mark.parametrize(("factor", "refused"), [(1e2, False), (1e5, True)])

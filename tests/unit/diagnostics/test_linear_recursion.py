@@ -9,8 +9,7 @@ from latentdyn.diagnostics.linear_recursion import linear_predictor
 from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
 from latentdyn.distributions.gaussian import FullGaussian
 from latentdyn.predictors.base import Predictor
-from latentdyn.stores.windows import Scaling, Windows, common_frames
-from tests.indexed import index_of
+from latentdyn.stores.windows import Scaling, Windows, common_runs
 
 TRANSITION = np.diag([-0.95, 0.6, 0.9])
 WINDOW = 8
@@ -35,17 +34,17 @@ class Exact(Predictor):
 def data(make_store, var_process):
     store, frames = make_store(var_process(TRANSITION, 10, 1000))
     latents = torch.from_numpy(store.load())
-    usable = common_frames(frames, store.n_rows, WINDOW, [1, 4])
-    train = usable[usable["split"] == "train"]
-    return latents, train, usable[usable["split"] == "eval"], Scaling.fit(Windows.of(latents, train, WINDOW))
+    usable = common_runs(frames, WINDOW, [1, 4])
+    train = usable.of_splits("train")
+    return latents, train, usable.of_splits("eval"), Scaling.fit(Windows.of(latents, train, WINDOW))
 
 
 @pytest.mark.parametrize(("k", "radius"), [(1, 0.95), (2, 1.95), (4, None)])
 def test_the_exact_predictor_of_a_stable_process_explodes_and_so_does_the_linear_map(data, k, radius):
     latents, train, held_out, scaling = data
-    linear, exact = linear_predictor(latents, index_of(train), WINDOW, k, scaling, ("test",)), Exact(k)
-    late = held_out[held_out["t"] >= rollout_reach(WINDOW, 4)]
-    targets = Windows.of(latents, late[:500], WINDOW)
+    linear, exact = linear_predictor(latents, train, WINDOW, k, scaling, ("test",)), Exact(k)
+    late = held_out.late(rollout_reach(WINDOW, 4))
+    targets = Windows.of(latents, late.table(range(500)), WINDOW)
     context, _ = targets.batch(slice(None), k)
     means = (p.density(context).mean() for p in (linear, exact))
     torch.testing.assert_close(*means, atol=0.25, rtol=0.05)
@@ -60,7 +59,7 @@ def test_the_exact_predictor_of_a_stable_process_explodes_and_so_does_the_linear
 
 def test_it_is_least_squares(data):
     latents, train, _, scaling = data
-    predictor = linear_predictor(latents, index_of(train), WINDOW, 3, scaling, ("test",))
+    predictor = linear_predictor(latents, train, WINDOW, 3, scaling, ("test",))
     context, delta = Windows.of(latents, train, 1).batch(slice(None), 3)
     design = np.column_stack([context[:, 0].double().numpy(), np.ones(len(context))])
     target = delta.double().numpy()

@@ -24,7 +24,7 @@ def rates(store, frames, sigma, window_frames=8, turn=None, **changes):
         entropy = 0.5 * np.linalg.slogdet(2 * math.pi * math.e * turn.T @ covariance @ turn)[1]
     settings = {"window_frames": window_frames, "ridges": [0.0], **changes}
     records, sums = channel_rates(
-        settings, noisy, shuffled_rows(frames, len(latents), ("test",)), frames, entropy=entropy,
+        settings, noisy, shuffled_rows(frames.finite(), len(latents), ("test",)), frames, entropy=entropy,
         frame_rate_hz=RATE_HZ, split="eval", max_frames=10**6, resamples=200, seed_names=("test",), sigma=sigma,
     )  # fmt: skip
     return {one.metric: one for one in records}, sums
@@ -88,9 +88,9 @@ def test_frames_are_shuffled_within_their_utterance_and_only_valid_ones(make_sto
     data = {("a", "t1"): np.arange(8.0)[:, None], ("b", "e1"): np.arange(8.0, 16.0)[:, None]}
     data["a", "t1"][3] = np.nan
     store, frames = make_store(data)
-    order = shuffled_rows(frames, store.handle["n_frames"], ("test",)).numpy()
-    by_row = frames.set_index("row")["utterance_id"].astype(str)
+    order = shuffled_rows(frames.finite(), store.handle["n_frames"], ("test",)).numpy()
+    by_row = frames.table().set_index("row")["utterance_id"].astype(str)
     assert (by_row.loc[order].to_numpy() == by_row.loc[np.arange(16)].to_numpy()).all()
     assert sorted(order) == list(range(16)) and (order != np.arange(16)).any()
-    (bad,) = frames.loc[~frames["valid"], "row"]
+    (bad,) = frames.invalid
     assert order[bad] == bad

@@ -12,9 +12,8 @@ from latentdyn.errors import UserError
 from latentdyn.measurements.readouts import measure
 from latentdyn.representations.base import Source, build_transform
 from latentdyn.representations.base import Utterances as Training
+from tests.indexed import whole_index
 from tests.settings import process_of
-
-from .test_geometry import frames_of
 
 
 def worth(x, frames, slow, predicted, predictions, resamples=40):
@@ -26,7 +25,7 @@ def worth(x, frames, slow, predicted, predictions, resamples=40):
 def test_by_hand_on_the_frames_that_have_a_whole_past():
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(size=(6, 2)), rng.normal(size=(4, 2))]).round(2) + 100
-    frames = frames_of([6, 4])
+    frames = whole_index([6, 4])
     slow, predicted = np.array([[1.0, 2], [0, -1]]), np.array([[1.0, 0], [1, 1]])
     predictions = rng.normal(size=(2, 2, 2))
     found = worth(x, frames, slow, predicted, predictions)
@@ -42,19 +41,21 @@ def test_by_hand_on_the_frames_that_have_a_whole_past():
 
 def test_blocks_change_nothing_and_one_speaker_has_no_interval(monkeypatch):
     x, maps = np.random.default_rng(1).normal(size=(40, 3)), [np.eye(3), np.eye(3), np.ones((1, 3, 3))]
-    one = worth(x, frames_of([20, 20], ["b", "a"]), *maps)
+    one = worth(x, whole_index([20, 20], ["b", "a"]), *maps)
     monkeypatch.setattr(module, "_BLOCK", 7)
-    assert {m: (r.value, r.ci_low) for m, r in worth(x, frames_of([20, 20], ["b", "a"]), *maps).items()} == {
+    assert {m: (r.value, r.ci_low) for m, r in worth(x, whole_index([20, 20], ["b", "a"]), *maps).items()} == {
         m: (pytest.approx(r.value), pytest.approx(r.ci_low)) for m, r in one.items()
     }
     assert all(r.ci_low <= r.value <= r.ci_high for r in one.values())
-    assert all(r.ci_low is None for r in worth(x, frames_of([20, 20], ["a", "a"]), *maps).values())
+    assert all(r.ci_low is None for r in worth(x, whole_index([20, 20], ["a", "a"]), *maps).values())
 
 
 def test_utterances_that_are_too_short_are_told():
     maps = [np.eye(2), np.eye(2), np.ones((4, 2, 2))]
     with pytest.raises(UserError, match="no utterance is long enough"):
-        worth(np.zeros((8, 2)), frames_of([4, 4]), *maps)
+        worth(np.zeros((8, 2)), whole_index([4, 4]), *maps)
+    with pytest.raises(UserError, match="no eval utterance has 5 finite frames in a row"):
+        worth(np.zeros((10, 2)), whole_index([6, 4], splits={"s0": "train", "s1": "eval"}), *maps)
 
 
 def test_on_a_var_the_transforms_find_the_exact_values(make_store):
@@ -62,7 +63,7 @@ def test_on_a_var_the_transforms_find_the_exact_values(make_store):
     rng = np.random.default_rng(0)
     data = {(f"u{i}", f"{'te'[i % 2]}{i}"): process.utterance(400, rng) for i in range(40)}
     store, frames = make_store(data)
-    subject = SimpleNamespace(store=store, frames=frames, latents=torch.from_numpy(store.load()))
+    subject = SimpleNamespace(store=store, index=frames, latents=torch.from_numpy(store.load()))
     found = measure(subject, {"window_frames": 3, "bootstrap_resamples": 200}).records
     exact = {a.metric: a.value for a in process.answers([1])}
     for r in found:

@@ -10,7 +10,6 @@ import torch
 from latentdyn.diagnostics.lagged import EvaluationSettings, evaluate_lagged
 from latentdyn.models.fit import fit_model
 from latentdyn.predictors.base import build_predictor
-from tests.indexed import index_of
 from tests.settings import settings_of
 
 SETTINGS = EvaluationSettings(max_frames=1000, rollout_frames=50, energy_draws=2, bootstrap_resamples=20,
@@ -27,10 +26,10 @@ def found(make_store, utterances, kind: str, folder) -> pd.Series:
         settings["network"] = settings_of("network", "linear")
         settings["training"] |= {"steps": 8, "batch_size": 32, "validate_every_steps": 4}
     folder.mkdir()
-    fitted = fit_model("predictor", settings, store, index_of(frames), seed=0, state=folder, device=torch.device("cpu"))
+    fitted = fit_model("predictor", settings, store, frames, seed=0, state=folder, device=torch.device("cpu"))
     model = build_predictor(settings, store.dim).eval()
     model.load_state_dict(fitted.weights["k1"])
-    evaluation = evaluate_lagged({1: model}, torch.from_numpy(store.load()), index_of(frames), 12.5, SETTINGS, ("x",))
+    evaluation = evaluate_lagged({1: model}, torch.from_numpy(store.load()), frames, 12.5, SETTINGS, ("x",))
     return pd.Series({r.metric: r.value for r in evaluation.records if r.split == "eval" and r.slice == "all"})
 
 

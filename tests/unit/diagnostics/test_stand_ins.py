@@ -28,7 +28,7 @@ def indexed(make_store, var_process):
 
 
 def usable(frames, split):
-    return frames[(frames["split"] == split) & (frames["t"] >= REACH)]
+    return frames.of_splits(split).late(REACH)
 
 
 def sequences(x, speakers):
@@ -43,11 +43,11 @@ def told(generated, real):
 def test_a_phase_randomised_utterance_has_the_circular_autocovariances_of_its_own(indexed):
     """Those of all dimensions, at every lag; and it is what the surrogate of that name makes."""
     latents, frames = indexed
-    one = frames[frames["utterance_id"] == "u0"]
+    ((_, one),) = frames.by_utterance([0])
     made = phase_randomised(latents, one, "train", REACH, 10**6, ("test",))
     assert len(made.speakers) == 41 - REACH
     x = torch.cat([made.at(lag)[:1] for lag in range(REACH, 0, -1)] + [made.at(0)]).double().numpy()
-    truth = latents[one["row"].to_numpy(copy=True)].double().numpy()
+    truth = latents[one.rows()].double().numpy()
     for lag in (0, 1, 8, 20):
         ours, theirs = (y.T @ np.roll(y, lag, axis=0) for y in (x, truth))
         np.testing.assert_allclose(ours, theirs, atol=1e-3)
@@ -59,23 +59,25 @@ def test_a_phase_randomised_utterance_has_the_circular_autocovariances_of_its_ow
 
 def test_utterances_with_a_frame_that_is_not_finite_have_no_surrogate(indexed):
     latents, frames = indexed
-    frames = frames.assign(valid=~frames["utterance_id"].isin(["u0", "u1"]))
+    finite = np.ones(len(latents), bool)
+    finite[[7, 50]] = False  # of u0 and u1
+    frames = frames.with_finite(finite)
     made = phase_randomised(latents, frames, "train", REACH, 10**6, ("test",))
-    left = frames[frames["valid"] & (frames["split"] == "train")]
-    assert len(made.speakers) == left["utterance_id"].nunique() * (41 - REACH)
-    assert phase_randomised(latents, frames[~frames["valid"]], "train", REACH, 9, ("test",)).at(0).shape == (0, DIM)
+    assert len(made.speakers) == (frames.of_splits("train").n_utterances - 2) * (41 - REACH)
+    broken = frames.of_utterances(frames.utterances["utterance_id"].isin(["u0", "u1"]).to_numpy())
+    assert phase_randomised(latents, broken, "train", REACH, 9, ("test",)).at(0).shape == (0, DIM)
 
 
 def test_frames_drawn_one_by_one_are_those_of_the_data_in_no_order(indexed):
     latents, frames = indexed
     train = usable(frames, "train")
     drawn = marginal(latents, train, 5000, ("test",))
-    known = {tuple(x) for x in latents[train["row"].to_numpy(copy=True)].tolist()}
+    known = {tuple(x) for x in latents[train.rows()].tolist()}
     assert {tuple(x) for x in drawn.at(3).tolist()} <= known
     assert torch.equal(drawn.at(1), drawn.at(1)) and not torch.equal(drawn.at(1), drawn.at(2))
     centred = [drawn.at(lag) - drawn.at(lag).mean(0) for lag in (0, 1)]
     assert abs(float((centred[0] * centred[1]).sum() / centred[0].square().sum())) < 0.05
-    by_speaker = latents[train["row"].to_numpy()], train["speaker_id"].cat.codes.to_numpy()
+    by_speaker = latents[train.rows()], train.speaker_ids().codes
     i = int(np.flatnonzero((by_speaker[0] == drawn.at(0)[7]).all(dim=1))[0])
     assert drawn.speakers[7] == by_speaker[1][i]
 
@@ -87,7 +89,7 @@ def test_halves_share_no_speaker_and_are_all_there_is(indexed):
     assert not set(one.speakers) & set(other.speakers)
     assert len(one.speakers) + len(other.speakers) == len(train)
     assert len(halves(latents, train, 5, ("test",))[0].speakers) == 5
-    assert halves(latents, train[train["speaker_id"] == "t0"], 5, ("test",)) is None
+    assert halves(latents, train.of_speakers("t0"), 5, ("test",)) is None
 
 
 def test_moments_of_a_resample_are_those_of_frames_that_are_there_so_often():

@@ -1,13 +1,13 @@
 """The law of codes on sequences whose entropy is known."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from latentdyn.diagnostics.tokens import TokenModel, TokenSettings, fit, frame_bits, predicted, stage_books
 from latentdyn.measurements.tokens import _whole
 from latentdyn.stores.quantizer import Group, Quantizer
+from tests.indexed import whole_index
 
 SETTINGS = TokenSettings(window_frames=2, width=32, steps=300, batch_frames=128, learning_rate=1e-2)
 CPU = torch.device("cpu")
@@ -61,6 +61,6 @@ def test_groups_have_dimensions_of_their_own():
 
 def test_only_frames_with_a_whole_past_are_predicted():
     codes = np.array([[0], [1], [-1], [1], [1], [1], [0]], np.int16)
-    frames = pd.DataFrame({"row": range(7), "t": [0, 1, 2, 3, 4, 5, 0]})
-    assert list(_whole(frames, codes, 1)["row"]) == [1, 4, 5]
-    assert list(_whole(frames, codes, 2)["row"]) == [5]
+    frames = whole_index([6, 1])
+    assert _whole(frames, codes, 1).rows().tolist() == [1, 4, 5]
+    assert _whole(frames, codes, 2).rows().tolist() == [5]

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -71,8 +72,28 @@ def test_level_and_rate_of_a_speaker_by_hand(make_store):
     speakers = Speakers.of(torch.from_numpy(store.load()), frames, 12.5)
     assert speakers.level["t1"] == pytest.approx(1) and speakers.level["e1"] == pytest.approx(math.log(math.sqrt(50)))
     assert speakers.rate.to_dict() == {"e1": 0.0, "t1": pytest.approx(2 / 6 * 12.5)}
-    facts = speakers.facts(frames.iloc[[-1, 0]])
+    facts = speakers.facts(frames.table([-1 + len(frames), 0])["speaker_id"])
     np.testing.assert_allclose(facts, [[speakers.level[s], speakers.rate[s]] for s in ("e1", "t1")])
+
+
+def test_levels_and_rates_are_those_of_a_table_of_all_frames(make_store):
+    rng = np.random.default_rng(0)
+    data = {(f"u{i}", f"{'te'[i % 2]}{i % 5}"): rng.normal(size=(30 + i, 3)) for i in range(12)}
+    data["u3", "e3"][[0, 11, 12]] = np.nan
+    data["u4", "t4"][7] = data["u4", "t4"][6]
+    store, frames = make_store(data)
+    found = Speakers.of(torch.from_numpy(store.load()), frames, 12.5)
+    x, table = store.load(), frames.table()
+    ok = table["valid"].to_numpy()
+    table = table[(table["t"] > 0).to_numpy() & ok & np.roll(ok, 1)]
+    row, speaker = table["row"].to_numpy(), table["speaker_id"].astype(str).to_numpy()
+    length = torch.from_numpy(x[row].astype(np.float64) - x[row - 1]).norm(dim=1).numpy()
+    log_length = pd.Series(np.log(np.where(length > 0, length, np.nan)))
+    level = log_length.groupby(speaker).mean()
+    above = (log_length > level[speaker].to_numpy()).to_numpy()
+    rises = above & ~np.roll(above, 1) & (np.diff(row, prepend=-2) == 1) & (table["t"] > 1).to_numpy()
+    pd.testing.assert_series_equal(found.level, level, check_exact=True)
+    pd.testing.assert_series_equal(found.rate, pd.Series(rises).groupby(speaker).mean() * 12.5, check_exact=True)
 
 
 def test_what_tells_a_true_step_comes_from_its_own_utterance(make_store):

@@ -11,6 +11,7 @@ from latentdyn.config.measurements.phones import Phones
 from latentdyn.errors import UserError
 from latentdyn.measurements import phones
 from latentdyn.parquet import write_parquet
+from tests.indexed import whole_index
 
 RATE_HZ, FRAMES, N_PHONES = 50.0, 60, 4
 SPEAKERS = {"t0": "train", "t1": "train", "t2": "train", "v0": "validation", "e0": "eval", "e1": "eval", "e2": "eval"}
@@ -27,15 +28,12 @@ def subject(tmp_path):
 
     def make(signal: float = 5.0, names: str = "{}-{}"):
         rng = np.random.default_rng(0)
-        rows, frames, latents = [], [], []
-        for speaker, split in SPEAKERS.items():
+        rows, owners, latents = [], {}, []
+        for speaker in SPEAKERS:
             for u in range(4):
                 name, spoken = names.format(speaker, u), rng.permutation(np.repeat(np.arange(N_PHONES), 3))
                 rows += [(name, "phoneme", 0.08 * i, 0.08 * (i + 1), "aeio"[phone]) for i, phone in enumerate(spoken)]
-                start = len(frames) * FRAMES
-                frames.append(pd.DataFrame({"row": start + np.arange(FRAMES), "utterance_id": f"{speaker}-{u}",
-                                            "speaker_id": speaker, "split": split, "t": np.arange(FRAMES),
-                                            "valid": True}))  # fmt: skip
+                owners[f"{speaker}-{u}"] = speaker
                 at = (np.arange(FRAMES) + 0.5) / RATE_HZ - 0.04
                 place = np.floor(at / 0.08).astype(int)
                 speaks = (place >= 0) & (place < len(spoken))
@@ -45,12 +43,10 @@ def subject(tmp_path):
         columns = ["utterance_id", "tier", "start_s", "end_s", "label"]
         path = tmp_path / "alignments.parquet"
         write_parquet(path, pd.DataFrame(rows, columns=columns))
-        frames = pd.concat(frames, ignore_index=True)
-        first = frames[frames["t"] == 0]
-        utterances = first[["utterance_id", "speaker_id"]].assign(start=first["row"], n_frames=FRAMES)
-        store = SimpleNamespace(utterances=utterances.reset_index(drop=True), frame_rate_hz=RATE_HZ)
+        index = whole_index([FRAMES] * len(owners), list(owners.values()), SPEAKERS, list(owners))
+        store = SimpleNamespace(utterances=index.utterances.astype({"speaker_id": "str"}), frame_rate_hz=RATE_HZ)
         x = torch.from_numpy(np.concatenate(latents).astype(np.float32))
-        return SimpleNamespace(store=store, frames=frames, latents=x, alignments=path)
+        return SimpleNamespace(store=store, index=index, latents=x, alignments=path)
 
     return make
 
@@ -107,7 +103,9 @@ def test_few_tokens_and_frames_are_drawn_by_name_and_a_lost_frame_loses_its_toke
     few = {"tokens_per_phone": 2, "speakers": 2, "train_frames": 300}
     found = values(made, **few)
     assert found["abx_tokens"] == 2 * 2 * N_PHONES and values(made, **few) == found
-    made.frames.loc[made.frames["split"] == "eval", "valid"] = made.frames["t"] < 20
+    finite = np.ones(len(made.latents), bool)
+    finite[made.index.of_splits("eval").late(20).rows()] = False
+    made.index = made.index.with_finite(finite)
     assert values(made)["abx_tokens"] < 120
 
 
@@ -127,7 +125,7 @@ def test_what_is_missing_is_told(subject):
     with pytest.raises(UserError, match="nothing says when phones are spoken"):
         phones.measure(SimpleNamespace(**{**vars(made), "alignments": None}), settings())
     made = subject()
-    made.frames = made.frames[made.frames["split"] != "train"]
+    made.index = made.index.of_splits("validation", "eval")
     with pytest.raises(UserError, match="no frame of split train"):
         values(made)
 

@@ -21,7 +21,7 @@ from latentdyn.representations.derive import derive_store
 from latentdyn.representations.inversion import invert_chain, open_chain
 from latentdyn.stores.frames import index_frames, write_frames
 from latentdyn.stores.latents import open_latents
-from latentdyn.stores.windows import Scaling, Windows, common_frames
+from latentdyn.stores.windows import Scaling, Windows, common_runs
 from tests.settings import predictor_of
 from tests.unit.models.factorizer.examples import PROCESS, section
 
@@ -72,8 +72,8 @@ def measured(folder):
     found = {}
     for way in WAYS:
         made = subject(folder, way)
-        frames = common_frames(made.frames, len(made.latents), 8, [1])
-        train = Windows.of(made.latents, frames[frames["split"] == "train"], 8)
+        frames = common_runs(made.index, 8, [1])
+        train = Windows.of(made.latents, frames.of_splits("train"), 8)
         line = predictor_of("linear_gaussian", 4, window_frames=8, ridges=[1e-8])
         line.set_scaling(Scaling.fit(train))
         line.solve(train, None, 1)

@@ -7,7 +7,6 @@ import torch
 from latentdyn.errors import UserError
 from latentdyn.measurements.subject import Subject
 from latentdyn.stores.frames import write_frames
-from tests.indexed import index_of
 
 
 def test_frames_of_another_store_stand_at_the_rows_of_this_one(make_store, tmp_path):
@@ -32,7 +31,7 @@ def test_frames_that_decide_are_counted_and_named_in_the_log(make_store, tmp_pat
     def facts():
         store, frames = make_store(data)
         handle = tmp_path / "frames.json"
-        write_frames(handle.with_suffix(".parquet"), handle, index_of(frames), store)
+        write_frames(handle.with_suffix(".parquet"), handle, frames, store)
         return Subject(tmp_path / "latents.json", handle, {}, torch.device("cpu")).facts()
 
     assert facts() == [] and not caplog.messages

@@ -10,7 +10,6 @@ from latentdyn.models.checkpoint import read_checkpoint, save_checkpoint
 from latentdyn.models.fit import fit_model
 from latentdyn.models.predictor.loading import load_predictors
 from latentdyn.models.score.loading import load_score_model
-from tests.indexed import index_of
 
 LINEAR = {"kind": "linear_gaussian", "window_frames": 2, "horizons": [1, 3], "covariance": "full", "ridges": [0.01]}
 SCORE = {"network": {"width": 8, "blocks": 1}, "sigma_min": 0.1, "sigma_max": 1.0, "training": {
@@ -28,7 +27,7 @@ def save(make_store, var_process, tmp_path):
 
     def save_(kind):
         state = tmp_path / kind
-        fitted = fit_model(kind, SETTINGS[kind], store, index_of(frames), seed=7, state=state, device=CPU)
+        fitted = fit_model(kind, SETTINGS[kind], store, frames, seed=7, state=state, device=CPU)
         handle = tmp_path / f"{kind}.json"
         data = {"latents": "x", "frames": "y"}
         save_checkpoint(handle, fitted.weights, kind=kind, settings=SETTINGS[kind], dim=2, seed=7, data=data, curve="z")

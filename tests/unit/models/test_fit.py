@@ -18,7 +18,6 @@ from latentdyn.stores.latents import open_latents
 from latentdyn.stores.windows import Scaling
 from latentdyn.training.loop import Training
 from latentdyn.training.updates import Objective
-from tests.indexed import index_of
 from tests.settings import settings_of
 
 from .factorizer.examples import EVERYTHING
@@ -57,7 +56,7 @@ def fit(make_store, var_process, tmp_path):
             kind,
             settings,
             store,
-            index_of(frames),
+            frames,
             seed=seed,
             state=tmp_path / state,
             device=torch.device("cpu"),

@@ -4,15 +4,14 @@ import numpy as np
 import torch
 
 from latentdyn.models.sequences import Sequences, starts_of
-from tests.indexed import index_of
 
 
 def test_a_sequence_lies_within_an_utterance_and_is_finite(make_store):
     x = {("a", "t0"): np.zeros((6, 1)), ("b", "t0"): np.zeros((3, 1)), ("c", "t1"): np.zeros((4, 1))}
     x["a", "t0"][1] = np.nan
     _, frames = make_store(x)
-    assert starts_of(index_of(frames), 3).table()["row"].tolist() == [2, 3, 6, 9, 10]
-    assert not len(starts_of(index_of(frames), 7))
+    assert starts_of(frames, 3).table()["row"].tolist() == [2, 3, 6, 9, 10]
+    assert not len(starts_of(frames, 7))
 
 
 def test_batches_are_of_one_size():

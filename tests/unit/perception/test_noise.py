@@ -26,8 +26,7 @@ def test_frames_that_are_samples_answer_as_much_as_the_noise_says(subject):
     """Then Σ‖n‖² is SNR times Σ‖a‖² of each utterance, and the variance is that of the frames of all."""
     made = subject()
     found = responses(made)
-    frames = made.frames[made.frames["split"] == "eval"]
-    x = made.latents.numpy()[frames["row"].to_numpy()].astype(np.float64)
+    x = made.latents.numpy()[made.index.of_splits("eval").rows()].astype(np.float64)
     variance = np.square(x - x.mean(axis=0)).sum()
     for snr in (40, 20):
         mine = found["noise_response", f"snr_{snr}_db"]

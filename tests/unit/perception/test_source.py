@@ -4,7 +4,6 @@ import pickle
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -18,6 +17,8 @@ from latentdyn.perception.source import Decoder, Decoding, Source, draw_utteranc
 from latentdyn.representations.base import Source as Shape
 from latentdyn.representations.base import build_transform
 from latentdyn.representations.pooled import Pooled
+from latentdyn.stores.frame_index import FrameIndex
+from tests.indexed import whole_index
 from tests.unit.models.vae.examples import section
 from tests.unit.perception.conftest import CODEC, speech_like
 
@@ -105,10 +106,9 @@ def test_what_is_beyond_full_scale_is_clipped_as_a_wav_file_would(corpus):
     assert np.abs(decoder(np.full((3, 80), 7.0, np.float32))).max() == 1
 
 
-def frames_of(lengths: dict[tuple[str, str], int]) -> pd.DataFrame:
-    rows = [(u, s, i, "eval", True) for (u, s), n in lengths.items() for i in range(n)]
-    frames = pd.DataFrame(rows, columns=["utterance_id", "speaker_id", "t", "split", "valid"])
-    return frames.assign(row=range(len(frames)))
+def frames_of(lengths: dict[tuple[str, str], int]) -> FrameIndex:
+    names, speakers = zip(*lengths, strict=True)
+    return whole_index(list(lengths.values()), speakers, names=names)
 
 
 def test_a_second_utterance_of_a_speaker_comes_after_the_first_of_all():

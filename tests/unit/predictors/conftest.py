@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from latentdyn.stores.latents import LatentsStore
-from latentdyn.stores.windows import Scaling, Windows, common_frames
+from latentdyn.stores.windows import Scaling, Windows, common_runs
 
 
 @pytest.fixture
@@ -15,8 +15,8 @@ def windows_of() -> Callable[..., Windows]:
     """Windows over the frames of one split that all horizons share."""
 
     def of(store: LatentsStore, frames: pd.DataFrame, window: int, horizons: list[int], split: str) -> Windows:
-        usable = common_frames(frames, store.n_rows, window, horizons)
-        return Windows.of(torch.from_numpy(store.load()), usable[usable["split"] == split], window)
+        usable = common_runs(frames, window, horizons)
+        return Windows.of(torch.from_numpy(store.load()), usable.of_splits(split), window)
 
     return of
 

@@ -190,7 +190,7 @@ def test_predictive_information_of_all_canonical_directions_is_the_sources(make_
     values = []
     for store in (source, derive(source, settings("cca", 4)), derive(source, settings("cca", 2), "two")):
         splits = {"speaker_id": ["t1", "t2", "e1"], "split": ["train", "train", "eval"]}
-        frames = index_frames(store, pd.DataFrame(splits)).table()
+        frames = index_frames(store, pd.DataFrame(splits))
         own = settings_of("predictors", "linear_gaussian", window_frames=2, horizons=[1, 2], ridges=[0.0])
         records, _ = predictive_information(
             own, torch.from_numpy(store.load()), frames, max_frames=10**6, resamples=10, seed_names=("test",)

@@ -6,7 +6,7 @@ import torch
 
 from latentdyn.errors import UserError
 from latentdyn.stores.degeneracy import effective_rank, rounding_variance
-from latentdyn.stores.windows import Scaling, Windows, common_frames
+from latentdyn.stores.windows import Scaling, Windows, common_runs
 
 
 def autoregression(dim: int, n: int = 400, a: float = 0.5) -> np.ndarray:
@@ -19,7 +19,7 @@ def autoregression(dim: int, n: int = 400, a: float = 0.5) -> np.ndarray:
 
 def scaling_of(make_store, latents: np.ndarray, dtype: str = "float32") -> Scaling:
     store, frames = make_store({("u", "t"): latents}, dtype=dtype)
-    usable = common_frames(frames, store.n_rows, 1, [1])
+    usable = common_runs(frames, 1, [1])
     return Scaling.fit(Windows.of(torch.from_numpy(store.load()), usable, 1))
 
 

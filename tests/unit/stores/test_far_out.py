@@ -5,12 +5,11 @@ import pytest
 import torch
 
 from latentdyn.stores.far_out import FarOut, find_far_out
-from tests.indexed import index_of
 
 
 def found(make_store, data):
     store, frames = make_store(data)
-    return find_far_out(torch.from_numpy(store.load()), index_of(frames))
+    return find_far_out(torch.from_numpy(store.load()), frames)
 
 
 def of_splits(of_train, of_validation):

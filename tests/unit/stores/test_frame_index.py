@@ -8,12 +8,12 @@ import torch
 from latentdyn.parquet import table_sha256
 from latentdyn.seeds import numpy_generator
 from latentdyn.stores import frames as module
-from latentdyn.stores.frame_index import COLUMNS, FrameIndex
-from latentdyn.stores.frames import index_frames, open_frames, subsample_frames, write_frames
+from latentdyn.stores.frame_index import COLUMNS, FrameIndex, subsample
+from latentdyn.stores.frames import index_frames, open_frames, write_frames
 from latentdyn.stores.latents import open_latents
 from latentdyn.stores.latents_writer import LatentsWriter
 from latentdyn.stores.runs import Runs, edges_of
-from latentdyn.stores.windows import Windows, common_frames, common_runs
+from latentdyn.stores.windows import Windows, common_runs
 
 SPLITS = {"a": "train", "b": "eval", "c": "train", "d": "validation"}
 LENGTHS = [7, 1, 23, 0, 4, 12, 9, 2, 30, 5]
@@ -90,21 +90,83 @@ def test_what_is_chosen_is_what_a_table_would_choose(store, index):
         equal(
             index.finite().late(1).on_grid(step), table[table["valid"] & (table["t"] >= 1) & (table["t"] % step == 0)]
         )
+    equal(index.of_speakers("d", "a", "nobody"), table[table["speaker_id"].isin(["a", "d"])])
+    chosen = store.utterances["n_frames"].to_numpy() > 8
+    equal(index.finite().of_utterances(chosen), table[table["valid"] & chosen[numbers(store, table)]])
     assert index.splits == ["eval", "train", "validation"] and index.of_splits("eval").speakers == ["b"]
     assert index.of_splits("nobody").splits == index.of_splits("nobody").speakers == []
+    some = table[table["valid"] & (table["t"] >= 8)]
+    assert index.finite().late(8).speakers == some["speaker_id"].unique().tolist() == ["c", "b", "a"]
+    assert index.finite().late(8).n_utterances == some["utterance_id"].nunique()
+
+
+def numbers(store, table):
+    """The number of each frame's utterance."""
+    return store.utterances.reset_index().set_index("utterance_id")["index"].loc[table["utterance_id"]].to_numpy()
+
+
+@pytest.mark.parametrize("bad", [[], [0, 5, 6, 92], range(93)])
+def test_other_frames_may_count_as_finite(store, index, bad):
+    finite = ~np.isin(np.arange(store.n_rows), bad)
+    found, table = index.with_finite(finite), table_of(store)
+    equal(found, table.assign(valid=finite[table["row"]]))
+    equal(found.finite(), table.assign(valid=finite[table["row"]])[finite[table["row"]]])
+
+
+def test_rows_of_no_utterance_are_no_frames_that_are_not_finite():
+    names = pd.DataFrame({"utterance_id": ["u", "v"], "speaker_id": ["a", "a"], "start": [2, 7], "n_frames": [3, 2]})
+    index = FrameIndex.whole(names, {"a": "train"}, np.zeros(0, np.int64), np.zeros(1, np.uint8))
+    assert index.with_finite(np.isin(np.arange(10), [2, 4, 7])).table()["valid"].tolist() == [1, 0, 1, 1, 0]
+
+
+def test_what_belongs_to_frames_is_what_a_table_says_of_them(store, index):
+    table = table_of(store)
+    table, some = table[table["valid"] & (table["t"] >= 2)], index.finite().late(2)
+    np.testing.assert_array_equal(some.rows(), table["row"])
+    assert some.speaker_ids().tolist() == table["speaker_id"].tolist()
+    assert some.speaker_ids().codes.tolist() == table["speaker_id"].cat.codes.tolist()
+    np.testing.assert_array_equal(Runs.of(some, torch.device("cpu"))[:], table["row"])
+    np.testing.assert_array_equal(some.earlier(2).rows(), table["row"] - 2)
+    assert not len(index.of_splits("nobody").rows()) and not len(index.of_splits("nobody").speaker_ids())
+
+
+@pytest.mark.parametrize("chosen", ["all", "finite", "none"])
+def test_utterances_and_speakers_come_as_pandas_groups_them(store, index, chosen):
+    table = table_of(store)
+    some = {"all": index.late(2), "finite": index.finite().late(2), "none": index.of_splits("nobody")}[chosen]
+    of = {"all": table["t"] >= 2, "finite": table["valid"] & (table["t"] >= 2), "none": table["t"] < 0}[chosen]
+    table = table[of].assign(utterance_id=lambda frames: frames["utterance_id"].cat.remove_unused_categories())
+    for found, column in ((some.by_utterance(), "utterance_id"), (some.by_speaker(), "speaker_id")):
+        expected = [(name, mine["row"].tolist()) for name, mine in table.groupby(column, observed=True)]
+        assert [(name, mine.rows().tolist()) for name, mine in found] == expected
+    names = [name for name, _ in table.groupby("utterance_id", observed=True)]
+    places = [2, 0] if names else []
+    assert [name for name, _ in some.by_utterance(places)] == [names[place] for place in places]
+    expected = table.groupby("utterance_id", observed=True).agg(
+        speaker_id=("speaker_id", "first"), row=("row", "min"), n=("row", "size"), valid=("valid", "all")
+    )
+    pd.testing.assert_frame_equal(
+        some.utterance_table(), expected.set_axis(expected.index.astype("str"), axis=0), check_dtype=False
+    )
+    codes = some.utterance_table()["speaker_id"].cat.codes
+    assert codes.tolist() == expected["speaker_id"].cat.codes.tolist()
 
 
 @pytest.mark.parametrize(("window", "horizons", "ahead"), [(1, [1], 0), (2, [1, 2], 0), (1, [1], 2), (3, [1], 0)])
 def test_the_frames_of_every_horizon_are_those_of_the_table(store, index, window, horizons, ahead):
-    table = table_of(store)
-    equal(common_runs(index, window, horizons, ahead), common_frames(table, store.n_rows, window, horizons, ahead))
+    table, back = table_of(store), window - 1 + max(horizons)
+    ok = {(one.utterance_id, one.t) for one in table[table["valid"]].itertuples()}
+    kept = [
+        all((one.utterance_id, one.t + step) in ok for step in range(-back, ahead + 1)) for one in table.itertuples()
+    ]
+    equal(common_runs(index, window, horizons, ahead), table[kept])
 
 
 @pytest.mark.parametrize("limit", [1, 5, 20, 10_000])
 def test_a_draw_is_that_of_the_table(store, index, limit):
     table = table_of(store)
     mine = table[(table["split"] == "train") & table["valid"]]
-    expected = subsample_frames(mine, limit, ("x", limit))
+    expected = mine if len(mine) <= limit else mine.iloc[subsample(len(mine), limit, ("x", limit))]
     drawn = index.finite().of_splits("train").draw(limit, ("x", limit))
     pd.testing.assert_frame_equal(drawn.astype(str), expected[list(COLUMNS)].astype(str).reset_index(drop=True))
     assert drawn["speaker_id"].cat.codes.tolist() == expected["speaker_id"].cat.codes.tolist()

@@ -7,7 +7,7 @@ import torch
 from latentdyn.errors import UserError
 from latentdyn.stores import lag_sums
 from latentdyn.stores.lag_sums import resident_moments
-from latentdyn.stores.windows import Scaling, Windows, common_frames
+from latentdyn.stores.windows import Scaling, Windows, common_runs
 
 
 def utterances(lengths, dim=3, seed=0):
@@ -18,7 +18,7 @@ def utterances(lengths, dim=3, seed=0):
 def test_contexts_and_deltas_follow_the_definition(make_store):
     store, frames = make_store(utterances([12, 5, 9]))
     window, horizons = 2, [1, 3]
-    usable = common_frames(frames, store.n_rows, window, horizons)
+    usable = common_runs(frames, window, horizons)
     windows = Windows.of(torch.from_numpy(store.load()), usable, window)
     for k in horizons:
         context, delta = windows.batch(slice(None), k)
@@ -36,12 +36,13 @@ def test_one_pass_over_the_frames_gives_the_moments_of_every_staleness(make_stor
     passes = []
     monkeypatch.setattr(lag_sums, "resident_moments", lambda *a: passes.append(a) or resident_moments(*a))
     store, frames = make_store(utterances([30, 5, 40]))
-    usable = common_frames(frames, store.n_rows, 2, [1, 3])
+    usable = common_runs(frames, 2, [1, 3])
     windows = Windows.of(torch.from_numpy(store.load()), usable, 2, longest=3)
     for k in (1, 3):
         moments = windows.moments(k)
         context, _ = (part.double() for part in windows.batch(slice(None), k))
-        delta = windows.latents[windows.rows].double() - windows.latents[windows.rows - 1].double()
+        rows = windows.rows[:]
+        delta = windows.latents[rows].double() - windows.latents[rows - 1].double()
         flat = context.flip(1).flatten(1)  # the newest frame first
         lags = slice(k, k + 2)
         centred = flat - flat.mean(0)
@@ -58,32 +59,32 @@ def test_one_pass_over_the_frames_gives_the_moments_of_every_staleness(make_stor
 def test_frames_whose_window_touches_a_bad_frame_are_left_out(make_store):
     data = utterances([20])
     data["u0", "t0"][7, 0] = np.inf
-    store, frames = make_store(data)
-    usable = common_frames(frames, store.n_rows, 2, [1, 3])  # touches t-4 .. t
-    assert usable["t"].tolist() == [4, 5, 6, *range(12, 20)]
+    _, frames = make_store(data)
+    usable = common_runs(frames, 2, [1, 3])  # touches t-4 .. t
+    assert usable.table()["t"].tolist() == [4, 5, 6, *range(12, 20)]
 
 
 def test_lost_frames_are_told_and_most_of_them_are_too_many(make_store, caplog):
     data = utterances([40])
     data["u0", "t0"][[10, 30]] = np.nan
-    store, frames = make_store(data)
-    assert len(common_frames(frames, store.n_rows, 2, [1])) == 38 - 6
+    _, frames = make_store(data)
+    assert len(common_runs(frames, 2, [1])) == 38 - 6
     assert "6 of 38 frames are left out" in caplog.text
     with pytest.raises(UserError, match=r"21 of 29 frames \(72\.4%\) are lost, because a frame among the 12"):
-        common_frames(frames, store.n_rows, 8, [1, 4])
+        common_runs(frames, 8, [1, 4])
 
 
 def test_a_horizon_longer_than_every_utterance_is_refused(make_store):
-    store, frames = make_store(utterances([10, 8]))
+    _, frames = make_store(utterances([10, 8]))
     with pytest.raises(UserError, match=r"W = 4 and the longest horizon k = 7 need 11 frames, the longest .* has 10"):
-        common_frames(frames, store.n_rows, 4, [1, 7])
+        common_runs(frames, 4, [1, 7])
 
 
 def test_scaling_is_exact_far_from_zero(make_store):
     rng = np.random.default_rng(1)
     x = 1e4 + rng.normal(size=(500, 3)) * [1, 0.1, 3]
     store, frames = make_store({("u", "t"): x})
-    usable = common_frames(frames, store.n_rows, 1, [1])
+    usable = common_runs(frames, 1, [1])
     scaling = Scaling.fit(Windows.of(torch.from_numpy(store.load()), usable, 1), block=64)
     stored = store.load().astype(np.float64)
     np.testing.assert_allclose(scaling.frame_mean, stored[1:].mean(0), rtol=1e-12)
@@ -98,4 +99,4 @@ def test_a_dimension_that_never_moves_is_refused(make_store):
     data["u0", "t0"][:, 1] = 5
     store, frames = make_store(data)
     with pytest.raises(UserError, match=r"1 of 3 latent dimensions never change.*dimension 1"):
-        Scaling.fit(Windows.of(torch.from_numpy(store.load()), common_frames(frames, store.n_rows, 1, [1]), 1))
+        Scaling.fit(Windows.of(torch.from_numpy(store.load()), common_runs(frames, 1, [1]), 1))

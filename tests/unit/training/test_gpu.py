@@ -6,7 +6,6 @@ Skipped where no GPU is. Capturing changes how kernels are launched, not which: 
 import dataclasses
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -19,7 +18,7 @@ from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.loop import Training, TrainingSettings, run
 from latentdyn.training.regimes import build_regime
 from latentdyn.training.updates import Updates
-from tests.indexed import index_of
+from tests.indexed import whole_index
 from tests.settings import predictor_of
 from tests.unit.predictors.test_every_head import SECTIONS, variants
 from tests.unit.training import test_regimes
@@ -219,10 +218,7 @@ def test_moments_and_lines_on_a_gpu_are_those_on_a_cpu():
 
 
 def test_frames_that_are_far_out_on_a_gpu_are_those_on_a_cpu():
-    frames = pd.DataFrame({"row": np.arange(2000), "t": np.arange(2000), "valid": True, "split": "train"})
-    frames = frames.assign(utterance_id="u", speaker_id="s", high_energy=False)
-    (on_cpu,), (on_gpu,) = (
-        find_far_out(windows(device, outlier=300)[0].latents, index_of(frames)) for device in ("cpu", "cuda")
-    )
+    frames = whole_index([2000], splits="train")
+    (on_cpu,), (on_gpu,) = (find_far_out(windows(device, outlier=300)[0].latents, frames) for device in ("cpu", "cuda"))
     assert (on_gpu.n, on_gpu.what, on_gpu.t) == (on_cpu.n, on_cpu.what, on_cpu.t) == (1, "frames", 300)
     assert on_gpu.share == pytest.approx(on_cpu.share, rel=1e-9)

@@ -12,7 +12,7 @@ import torch
 
 from latentdyn.errors import UserError
 from latentdyn.predictors.base import build_predictor
-from latentdyn.stores.windows import Scaling, Windows, common_frames
+from latentdyn.stores.windows import Scaling, Windows, common_runs
 from latentdyn.training import likelihood
 from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.loop import TrainingSettings, train
@@ -32,9 +32,9 @@ SETTINGS = TrainingSettings(
 @pytest.fixture
 def data(make_store, var_process):
     store, frames = make_store(var_process(np.array([[0.9, 0.2], [0, 0.5]]), 10, 60))
-    usable = common_frames(frames, store.n_rows, 2, [1])
+    usable = common_runs(frames, 2, [1])
     latents = torch.from_numpy(store.load())
-    return [Windows.of(latents, usable[usable["split"] == split], 2) for split in ("train", "validation")]
+    return [Windows.of(latents, usable.of_splits(split), 2) for split in ("train", "validation")]
 
 
 def run(data, state_file, settings=SETTINGS, interval=1e9):

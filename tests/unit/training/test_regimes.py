@@ -9,7 +9,7 @@ import torch
 from latentdyn.diagnostics.rollout import rollout
 from latentdyn.errors import UserError
 from latentdyn.predictors.base import build_predictor
-from latentdyn.stores.windows import Scaling, Windows, common_frames
+from latentdyn.stores.windows import Scaling, Windows, common_runs
 from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.loop import TrainingSettings, train
 from latentdyn.training.regimes import REGIMES, TeacherForced, build_regime
@@ -38,9 +38,9 @@ def made(make_store, var_process):
 @pytest.fixture
 def windows(made):
     store, frames = made
-    usable = common_frames(frames, store.n_rows, WINDOW, [1], ahead=STEPS - 1)
+    usable = common_runs(frames, WINDOW, [1], ahead=STEPS - 1)
     latents = torch.from_numpy(store.load())
-    return [Windows.of(latents, usable[usable["split"] == split], WINDOW) for split in ("train", "validation")]
+    return [Windows.of(latents, usable.of_splits(split), WINDOW) for split in ("train", "validation")]
 
 
 def fresh(windows, settings=MDN):
@@ -78,9 +78,10 @@ def test_all_regimes_are_tried_here():
 
 def test_a_stretch_holds_the_context_and_every_target_of_one_utterance(made):
     store, frames = made
-    usable = common_frames(frames, store.n_rows, WINDOW, [2], ahead=STEPS - 1)
-    assert usable["t"].min() == WINDOW - 1 + 2
-    assert (usable.groupby("utterance_id", observed=True)["t"].max() == 39 - (STEPS - 1)).all()
+    usable = common_runs(frames, WINDOW, [2], ahead=STEPS - 1)
+    table = usable.table()
+    assert table["t"].min() == WINDOW - 1 + 2
+    assert (table.groupby("utterance_id", observed=True)["t"].max() == 39 - (STEPS - 1)).all()
     windows = Windows.of(torch.from_numpy(store.load()), usable, WINDOW)
     truth = windows.stretch(slice(0, 7), 2, STEPS)
     context, delta = windows.batch(slice(0, 7), 2)
@@ -92,19 +93,18 @@ def test_a_stretch_holds_the_context_and_every_target_of_one_utterance(made):
 def test_no_start_where_a_later_frame_is_not_finite(make_store, var_process):
     utterances = var_process(np.array([[0.9, 0.2], [0, 0.5]]), 5, 40)
     next(iter(utterances.values()))[20] = np.nan
-    store, frames = make_store(utterances)
-    first = frames["utterance_id"].iloc[0]
-    usable = common_frames(frames, store.n_rows, WINDOW, [1], ahead=4)
-    kept = set(usable.loc[usable["utterance_id"] == first, "t"])
+    _, frames = make_store(utterances)
+    usable = common_runs(frames, WINDOW, [1], ahead=4).table()
+    kept = set(usable.loc[usable["utterance_id"] == "u0", "t"])
     assert kept == {t for t in range(3, 36) if t + 4 < 20 or t - 3 > 20}
 
 
 def test_utterances_too_short_to_unroll_are_told(made):
-    store, frames = made
+    _, frames = made
     with pytest.raises(
         UserError, match=r"with 60 frames to follow need 64 frames, the longest utterance has 40.*regime"
     ):
-        common_frames(frames, store.n_rows, WINDOW, [1], ahead=60)
+        common_runs(frames, WINDOW, [1], ahead=60)
 
 
 def test_teacher_forcing_is_the_plain_likelihood(windows):

@@ -11,12 +11,11 @@ from latentdyn.errors import UserError
 from latentdyn.models.fit import fit_model
 from latentdyn.predictors.base import build_predictor
 from latentdyn.predictors.reading import ReadPast
-from latentdyn.stores.windows import Scaling, Sequences, Windows, common_frames
+from latentdyn.stores.windows import Scaling, Sequences, Windows, common_runs
 from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.loop import Training
 from latentdyn.training.regimes import build_regime
 from latentdyn.training.sequences import SequenceLikelihood
-from tests.indexed import index_of
 from tests.settings import settings_of
 
 from .test_regimes import ALL
@@ -50,10 +49,10 @@ def seasonal(make_store):
 
 def objective(made, regime, k=1, **changes):
     store, frames = made
-    usable = common_frames(frames, store.n_rows, W, [1, 2])
+    usable = common_runs(frames, W, [1, 2])
     latents = torch.from_numpy(store.load())
     train, held_out = (
-        Sequences.of(latents, usable[usable["split"] == split], W, length=LENGTH) for split in ("train", "validation")
+        Sequences.of(latents, usable.of_splits(split), W, length=LENGTH) for split in ("train", "validation")
     )
     torch.manual_seed(0)
     predictor = build_predictor(settings(**changes), 2)
@@ -112,7 +111,7 @@ def test_a_regime_of_runs_reads_each_frame_once_and_loses_nothing(seasonal, regi
 def fitted(made, tmp_path, name, **options):
     store, frames = made
     return fit_model(
-        "predictor", options.pop("settings", settings()), store, index_of(frames), seed=0, state=tmp_path / name,
+        "predictor", options.pop("settings", settings()), store, frames, seed=0, state=tmp_path / name,
         device=torch.device("cpu"), **options,
     )  # fmt: skip
 
@@ -125,8 +124,7 @@ def test_only_a_long_memory_learns_a_long_season_on_the_very_same_frames(seasona
     predictor = build_predictor(chosen, 2).eval()
     predictor.load_state_dict(fitted(seasonal, tmp_path, reads, settings=chosen).weights["k1"])
     store, frames = seasonal
-    held_out = common_frames(frames, store.n_rows, W, [1])
-    held_out = held_out[(held_out["split"] == "eval") & (held_out["t"] >= LAG)]
+    held_out = common_runs(frames, W, [1]).of_splits("eval").late(LAG)
     windows = Windows.of(torch.from_numpy(store.load()), held_out, W)
     scores = score_frames(predictor, windows, 1, Scaling.fit(windows))
     gain = float((scores.nll - scores.nll_level).mean())

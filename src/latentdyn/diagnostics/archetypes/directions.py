@@ -10,8 +10,8 @@ from torch import Tensor
 
 from latentdyn.diagnostics.archetypes.codebook import Axes
 from latentdyn.errors import UserError
-from latentdyn.stores.frames import subsample_frames
-from latentdyn.stores.windows import common_frames
+from latentdyn.stores.frame_index import FrameIndex
+from latentdyn.stores.windows import common_runs
 
 _BLOCK = 8192
 
@@ -41,7 +41,7 @@ class Found:
 
 
 def find_directions(
-    latents: Tensor, energy_db: np.ndarray, frames: pd.DataFrame, *, quantile: float, variance: float, max_frames: int,
+    latents: Tensor, energy_db: np.ndarray, frames: FrameIndex, *, quantile: float, variance: float, max_frames: int,
     names: tuple[object, ...],
 ) -> Found:  # fmt: skip
     """Directions of training and held-out steps. Threshold and axes are of training steps.
@@ -54,11 +54,8 @@ def find_directions(
     Raises:
         UserError: no step of a split is long enough.
     """
-    usable = common_frames(frames, len(latents), 1, [1])
-    parts = {
-        split: subsample_frames(usable[usable["split"] == split], max_frames, (*names, split))
-        for split in ("train", "eval")
-    }
+    usable = common_runs(frames, 1, [1])
+    parts = {split: usable.of_splits(split).draw(max_frames, (*names, split)) for split in ("train", "eval")}
     lengths = {split: _of_steps(latents, part, lambda steps: steps.norm(dim=1)) for split, part in parts.items()}
     threshold = float(np.quantile(lengths["train"], quantile)) if quantile and len(lengths["train"]) else 0.0
     unit, kept = {}, {}

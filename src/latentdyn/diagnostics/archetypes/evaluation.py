@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from torch import Tensor
 
 from latentdyn.diagnostics.archetypes.codebook import fit_prototypes, match, nearest
@@ -33,6 +32,7 @@ from latentdyn.metrics import (
 )
 from latentdyn.progress import progress
 from latentdyn.seeds import numpy_generator
+from latentdyn.stores.frame_index import FrameIndex
 
 _NAMES = ("archetypes",)
 
@@ -81,7 +81,7 @@ class _Value(NamedTuple):
 
 
 def archetype_records(
-    latents: Tensor, energy_db: np.ndarray, frames: pd.DataFrame, settings: ArchetypeSettings
+    latents: Tensor, energy_db: np.ndarray, frames: FrameIndex, settings: ArchetypeSettings
 ) -> list[Record]:
     """For every K, how tight prototypes are, whether two halves of the training speakers find the same ones, and what
     they tell of the audio's level.

@@ -1,7 +1,6 @@
 """Cluster the contexts of a representation by one key, and measure every split."""
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -12,8 +11,8 @@ from latentdyn.diagnostics.clusters.settings import ClusteringSettings
 from latentdyn.diagnostics.records import Record
 from latentdyn.errors import UserError
 from latentdyn.progress import progress
-from latentdyn.stores.frames import subsample_frames
-from latentdyn.stores.windows import Scaling, Windows, common_frames
+from latentdyn.stores.frame_index import FrameIndex
+from latentdyn.stores.windows import Scaling, Windows, common_runs
 
 _BLOCK = 8192
 
@@ -21,7 +20,7 @@ _BLOCK = 8192
 def cluster_contexts(
     kind: KeyKind,
     latents: Tensor,
-    frames: pd.DataFrame,
+    frames: FrameIndex,
     settings: ClusteringSettings,
     seed_names: tuple[object, ...],
 ) -> list[Record]:
@@ -39,19 +38,16 @@ def cluster_contexts(
         UserError: no usable training frame, fewer than clusters, no cluster with enough of them, or frames so far from
             the others that float32 overflows.
     """
-    usable = common_frames(frames, len(latents), settings.window_frames, [settings.longest_horizon])
-    training = usable[usable["split"] == "train"]
-    if training.empty:
+    usable = common_runs(frames, settings.window_frames, [settings.longest_horizon])
+    training = usable.of_splits("train")
+    if not len(training):
         raise UserError(
             "no training speaker has a usable frame",
             "the representation's frames",
             "use longer utterances, more speakers, or shorter windows",
         )
     scaling = Scaling.fit(Windows.of(latents, training, settings.window_frames))
-    chosen = {
-        str(split): subsample_frames(part, settings.max_frames, (*seed_names, split))
-        for split, part in usable.groupby("split", observed=True)
-    }
+    chosen = {split: usable.of_splits(split).draw(settings.max_frames, (*seed_names, split)) for split in usable.splits}
     windows = {split: Windows.of(latents, part, settings.window_frames) for split, part in chosen.items()}
     counts = [BINS**kind.dims] if isinstance(kind, PCABins) else list(settings.cluster_counts)
     if max(counts) > len(windows["train"]):

@@ -37,8 +37,9 @@ from latentdyn.metrics import (
 )
 from latentdyn.predictors.base import Predictor
 from latentdyn.seeds import numpy_generator, torch_generator
-from latentdyn.stores.frames import subsample_frames
-from latentdyn.stores.windows import Scaling, Windows, common_frames
+from latentdyn.stores.frame_index import FrameIndex
+from latentdyn.stores.runs import Runs
+from latentdyn.stores.windows import Scaling, Windows, common_runs
 
 _LAGS = (1, 2, 4, 8)
 _REACH = max(_LAGS) + 1  # frames before one that it is compared by
@@ -68,7 +69,7 @@ class FreeRunSettings:
 def measure_free_runs(
     predictor: Predictor,
     latents: Tensor,
-    frames: pd.DataFrame,
+    frames: FrameIndex,
     settings: FreeRunSettings,
     seed_names: tuple[object, ...],
     sample: Sample | None = None,
@@ -101,8 +102,8 @@ def measure_free_runs(
         UserError: training or the split has no frame with enough finite ones before it.
     """
     window, names = predictor.window_frames, (*seed_names, settings.split)
-    train, own = usable_frames(frames, len(latents), window, settings.split)
-    contexts = subsample_frames(own, settings.runs, (*names, "contexts"))
+    train, own = usable_frames(frames, window, settings.split)
+    contexts = own.draw(settings.runs, (*names, "contexts"))
     history = predictor.history(Windows.of(latents, contexts, window), slice(None), window)
 
     def run(step: Step) -> Tensor:
@@ -122,23 +123,18 @@ def measure_free_runs(
     return compare_runs(runs, contexts, latents, frames, (train, own), scaling, settings, names)
 
 
-def usable_frames(
-    frames: pd.DataFrame, n_rows: int, window_frames: int, split: str
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def usable_frames(frames: FrameIndex, window_frames: int, split: str) -> tuple[FrameIndex, FrameIndex]:
     """The frames of training and of a split that have the contexts and lags before them that runs are compared by.
-
-    Args:
-        frames: the frame index. n_rows: of the store.
 
     Raises:
         UserError: training or the split has none.
     """
     reach = max(window_frames, _REACH)
-    usable = common_frames(frames, n_rows, reach, [1])
-    train, own = (usable[usable["split"] == of] for of in ("train", split))
-    if train.empty or own.empty:
+    usable = common_runs(frames, reach, [1])
+    train, own = usable.of_splits("train"), usable.of_splits(split)
+    if not (len(train) and len(own)):
         raise UserError(
-            f"no utterance of split {split if own.empty else 'train'} has {reach + 1} finite frames in a row",
+            f"no utterance of split {'train' if len(own) else split} has {reach + 1} finite frames in a row",
             "split of the free_runs section",
             "use longer utterances, or another split",
         )
@@ -146,8 +142,8 @@ def usable_frames(
 
 
 def compare_runs(
-    runs: Mapping[str, Tensor], contexts: pd.DataFrame, latents: Tensor, frames: pd.DataFrame,
-    usable: tuple[pd.DataFrame, pd.DataFrame], scaling: Scaling, settings: FreeRunSettings, names: tuple[object, ...],
+    runs: Mapping[str, Tensor], contexts: pd.DataFrame, latents: Tensor, frames: FrameIndex,
+    usable: tuple[FrameIndex, FrameIndex], scaling: Scaling, settings: FreeRunSettings, names: tuple[object, ...],
     others: Mapping[str, Tensor] | None = None,
 ) -> list[Record]:  # fmt: skip
     """The records of `measure_free_runs`.
@@ -159,9 +155,9 @@ def compare_runs(
     """
     (train, own), sampled = usable, runs["sampled"]
     speakers = contexts["speaker_id"].cat.codes.to_numpy()
-    data = LaggedFrames.of(latents, subsample_frames(own, settings.max_frames, (*names, "data")))
+    data = LaggedFrames.of(latents, own.draw(settings.max_frames, (*names, "data")))
     mean = scaling.frame_mean.to(latents)
-    rows = torch.from_numpy(train["row"].to_numpy(np.int64, copy=True)).to(latents.device)
+    rows = Runs.of(train, latents.device)
     farthest = max(float((latents[block] - mean).norm(dim=1).max()) for block in rows.split(2048))
     records: list[Record] = []
     for mode, states in runs.items():
@@ -169,7 +165,7 @@ def compare_runs(
         records += _motion_records(states, mean, LEFT_BEHIND * farthest, data, speakers, settings, names, where)
     drawn = LaggedFrames.of_runs(sampled, speakers, _REACH)
     n = len(drawn.speakers)
-    floor = LaggedFrames.of(latents, subsample_frames(train, n, (*names, "floor")))
+    floor = LaggedFrames.of(latents, train.draw(n, (*names, "floor")))
     for mode, described, beside_data in (("sampled", drawn, drawn), ("data", data, floor)):
         where = {"split": settings.split, "mode": mode}
         records += _frechet_records(beside_data, data, settings.bootstrap_resamples, names, where)
@@ -181,7 +177,7 @@ def compare_runs(
         "half": halves(latents, own, min(n, settings.max_frames), names),
     }
     for mode, of_split in (others or {}).items():
-        stand_ins[mode] = (LaggedFrames.of(of_split, subsample_frames(own, n, (*names, mode))), data)
+        stand_ins[mode] = (LaggedFrames.of(of_split, own.draw(n, (*names, mode))), data)
     for mode, pair in stand_ins.items():
         if pair is not None and len(pair[0].speakers) > 1:
             records += _stand_in_records(*pair, scaling, settings, names, {"split": settings.split, "mode": mode})

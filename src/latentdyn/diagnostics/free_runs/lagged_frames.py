@@ -18,7 +18,8 @@ from torch import Tensor
 
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap
 from latentdyn.seeds import numpy_generator
-from latentdyn.stores.frames import subsample_frames
+from latentdyn.stores.frame_index import FrameIndex
+from latentdyn.stores.runs import Runs
 
 
 @dataclass(frozen=True)
@@ -48,20 +49,20 @@ class LaggedFrames:
         return LaggedFrames(lambda lag: (x := self.at(lag))[index.to(x.device)], self.speakers[chosen])
 
 
-def marginal(latents: Tensor, frames: pd.DataFrame, n: int, names: tuple[object, ...]) -> LaggedFrames:
+def marginal(latents: Tensor, frames: FrameIndex, n: int, names: tuple[object, ...]) -> LaggedFrames:
     """n times frames drawn one by one; each counts for the speaker of its newest frame."""
 
     def drawn(lag: int) -> np.ndarray:
         return numpy_generator(*names, "marginal", lag).integers(0, len(frames), n)
 
-    rows = torch.from_numpy(frames["row"].to_numpy(np.int64, copy=True)).to(latents.device)
+    rows = Runs.of(frames, latents.device)
     return LaggedFrames(
-        lambda lag: latents[rows[torch.from_numpy(drawn(lag)).to(rows.device)]], _codes(frames)[drawn(0)]
+        lambda lag: latents[rows[torch.from_numpy(drawn(lag)).to(rows.device)]], _codes(frames.table(drawn(0)))
     )
 
 
 def phase_randomised(
-    latents: Tensor, frames: pd.DataFrame, split: str, reach: int, n: int, names: tuple[object, ...]
+    latents: Tensor, frames: FrameIndex, split: str, reach: int, n: int, names: tuple[object, ...]
 ) -> LaggedFrames:
     """At most n frames with `reach` before them, of utterances of a split with random phases, the same in all
     dimensions. Utterances with a frame that is not finite are left out.
@@ -69,14 +70,12 @@ def phase_randomised(
     Args:
         frames: the whole frame index.
     """
-    whole = frames[frames["split"] == split].groupby("utterance_id", observed=True).agg(
-        row=("row", "min"), n=("row", "size"), valid=("valid", "all"), speaker=("speaker_id", "first")
-    )  # fmt: skip
+    whole = frames.of_splits(split).utterance_table()
     whole = whole[whole["valid"] & (whole["n"] > reach)]
     generator = numpy_generator(*names, "phase randomised")
     made: list[Tensor] = []
     newest, speakers, length = [], [], 0
-    codes = whole["speaker"].cat.codes.to_numpy()
+    codes = whole["speaker_id"].cat.codes.to_numpy()
     for i in generator.permutation(len(whole)):
         start, frames_of = int(whole["row"].iloc[i]), int(whole["n"].iloc[i])
         spectrum = np.fft.rfft(latents[start : start + frames_of].double().cpu().numpy(), axis=0)
@@ -96,15 +95,16 @@ def phase_randomised(
 
 
 def halves(
-    latents: Tensor, frames: pd.DataFrame, n: int, names: tuple[object, ...]
+    latents: Tensor, frames: FrameIndex, n: int, names: tuple[object, ...]
 ) -> tuple[LaggedFrames, LaggedFrames] | None:
     """At most n frames of one half of the speakers, and those of the other half; None with a single speaker."""
-    speakers = numpy_generator(*names, "halves").permutation(frames["speaker_id"].unique())
+    speakers = numpy_generator(*names, "halves").permutation(frames.speakers)
     if len(speakers) < 2:
         return None
-    first = frames["speaker_id"].isin(speakers[: len(speakers) // 2])
-    return LaggedFrames.of(latents, subsample_frames(frames[first], n, (*names, "half"))), LaggedFrames.of(
-        latents, subsample_frames(frames[~first], n, (*names, "other half"))
+    first, second = np.split(speakers, [len(speakers) // 2])
+    return (
+        LaggedFrames.of(latents, frames.of_speakers(*first).draw(n, (*names, "half"))),
+        LaggedFrames.of(latents, frames.of_speakers(*second).draw(n, (*names, "other half"))),
     )
 
 

@@ -21,7 +21,8 @@ from latentdyn.metrics import DIM, FRAME_RATE_HZ, SEGMENTS, SPEAKERS, UTTERANCES
 from latentdyn.predictors.base import Predictor
 from latentdyn.progress import progress
 from latentdyn.seeds import numpy_generator
-from latentdyn.stores.windows import Scaling, Windows, common_frames
+from latentdyn.stores.frame_index import FrameIndex
+from latentdyn.stores.windows import Scaling, Windows, common_runs
 
 _SUMS = ["metric", "speaker_id", "total", "n"]
 _CEILING, _INJECTED = Mode("ceiling"), Mode("B")
@@ -32,7 +33,7 @@ def evaluate_injection(
     predictor: Predictor,
     ceilings: Mapping[int, Predictor],
     latents: Tensor,
-    frames: pd.DataFrame,
+    frames: FrameIndex,
     frame_rate_hz: float,
     settings: InjectionSettings,
     seed_names: tuple[object, ...],
@@ -55,7 +56,7 @@ def score_forecasts(
     predictor: Predictor,
     ceilings: Mapping[int, Predictor],
     latents: Tensor,
-    frames: pd.DataFrame,
+    frames: FrameIndex,
     frame_rate_hz: float,
     settings: InjectionSettings,
     seed_names: tuple[object, ...],
@@ -75,13 +76,13 @@ def score_forecasts(
         UserError: a split has too few utterances that are long enough.
     """
     window = predictor.window_frames
-    usable = common_frames(frames, len(latents), window, [1, *ceilings])
-    scaling = Scaling.fit(Windows.of(latents, usable[usable["split"] == "train"], window))
+    usable = common_runs(frames, window, [1, *ceilings])
+    scaling = Scaling.fit(Windows.of(latents, usable.of_splits("train"), window))
     records: list[Record] = []
     speakers = []
     for split in progress(settings.splits, desc="injection", unit="split", leave=False):
         names = (*seed_names, split)
-        segments, skipped = draw_segments(frames[frames["split"] == split], split, window, settings, names)
+        segments, skipped = draw_segments(frames.of_splits(split), split, window, settings, names)
         starts = Windows.of(latents, segments, window)
         truth = predictor.history(starts, slice(None), window + settings.steps, settings.steps)
         draws = settings.draws

@@ -6,10 +6,11 @@ import pandas as pd
 from latentdyn.diagnostics.injection.settings import InjectionSettings
 from latentdyn.errors import UserError
 from latentdyn.seeds import numpy_generator
+from latentdyn.stores.frame_index import FrameIndex
 
 
 def draw_segments(
-    frames: pd.DataFrame, split: str, window_frames: int, settings: InjectionSettings, names: tuple[object, ...]
+    frames: FrameIndex, split: str, window_frames: int, settings: InjectionSettings, names: tuple[object, ...]
 ) -> tuple[pd.DataFrame, int]:
     """Where forecasts start: of as many speakers as there are, drawn by name.
 
@@ -24,9 +25,7 @@ def draw_segments(
         UserError: fewer utterances are left than the settings ask for.
     """
     need = window_frames + settings.steps
-    whole = frames.groupby("utterance_id", observed=True).agg(
-        speaker_id=("speaker_id", "first"), row=("row", "min"), n=("row", "size"), valid=("valid", "all")
-    )
+    whole = frames.utterance_table()
     fit = whole[(whole["n"] >= need) & whole["valid"]]
     if len(fit) < settings.utterances:
         raise UserError(

@@ -30,8 +30,7 @@ from latentdyn.metrics import (
 )
 from latentdyn.predictors.base import Predictor
 from latentdyn.seeds import numpy_generator
-from latentdyn.stores.frame_index import FrameIndex
-from latentdyn.stores.frames import subsample_frames
+from latentdyn.stores.frame_index import FrameIndex, subsample
 from latentdyn.stores.windows import Scaling, Windows
 
 log = logging.getLogger(__name__)
@@ -44,7 +43,9 @@ def late_frames(
 ) -> pd.DataFrame:
     """Of `frames`, the subsample whose context can be generated at every k: one set for all k."""
     late = frames[frames["t"] >= rollout_reach(window, longest)]
-    return subsample_frames(late, settings.rollout_frames, (*names, "rollout"))
+    if len(late) <= settings.rollout_frames:
+        return late
+    return late.iloc[subsample(len(late), settings.rollout_frames, (*names, "rollout"))]
 
 
 def rollout_records(

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import union_categoricals
 
 from latentdyn.diagnostics.learned.pair import BySpeaker, Pair
 from latentdyn.diagnostics.lines import Line, fit_lines, gaussian_nll
@@ -92,21 +93,21 @@ def reconstruction(pair: Pair, back: WayBack, mode: str, resamples: int, seed_na
 
     A way back may read frames before. Where it gives nothing after a frame that is not finite, it is not scored.
     """
-    held_out = pair.frames[(pair.frames["split"] == "eval") & pair.frames["valid"]]
-    errors, scored = [], []
-    for utterance_id, mine in held_out.groupby("utterance_id", observed=True):
-        first = int(mine["row"].iloc[0] - mine["t"].iloc[0])
-        here = slice(first, int(mine["row"].iloc[-1]) + 1)
-        found = back(pair.own.frames[here], str(utterance_id))
-        lost = np.maximum.accumulate(~np.isfinite(pair.own.frames[here]).all(axis=1))[: len(found)]
+    errors, rows, speakers = [], [], []
+    for utterance_id, mine in pair.frames.of_splits("eval").finite().by_utterance():
+        row = mine.rows()
+        first = row[0] - mine.first[0]
+        own = pair.own.frames[first : row[-1] + 1]
+        found = back(own, utterance_id)
+        lost = np.maximum.accumulate(~np.isfinite(own).all(axis=1))[: len(found)]
         unknown = lost & ~np.isfinite(found).all(axis=1)
-        mine = mine[mine["t"] < len(found)]
-        mine = mine[~unknown[mine["t"].to_numpy()]]
-        errors.append(found[mine["t"].to_numpy()] - pair.reference.frames[mine["row"].to_numpy()])
-        scored.append(mine)
-    shown = pd.concat(scored)
-    means = BySpeaker(shown, resamples, seed_names)
-    truth = pair.reference.frames[shown["row"].to_numpy()]
+        row = row[row - first < len(found)]
+        row = row[~unknown[row - first]]
+        errors.append(found[row - first] - pair.reference.frames[row])
+        rows.append(row)
+        speakers.append(mine.speaker_ids()[: len(row)])
+    means = BySpeaker(pd.DataFrame({"speaker_id": union_categoricals(speakers)}), resamples, seed_names)
+    truth = pair.reference.frames[np.concatenate(rows)]
     spread = np.square(truth - pair.reference.space.mean).sum(axis=1).mean()
     lost = _known(np.square(np.concatenate(errors)).sum(axis=1))
     means.add(RECONSTRUCTION, 1 - lost / spread, split="eval", slice="all", mode=mode)

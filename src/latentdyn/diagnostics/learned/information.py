@@ -18,9 +18,9 @@ import numpy as np
 
 from latentdyn.diagnostics.learned.pair import BySpeaker, Pair
 from latentdyn.diagnostics.lines import fit_lines, gaussian_nll
+from latentdyn.diagnostics.rate import shuffled_rows
 from latentdyn.errors import UserError
 from latentdyn.metrics import STATE_INFORMATION, STATE_INFORMATION_WHOLE
-from latentdyn.seeds import numpy_generator
 
 State = Callable[[np.ndarray], np.ndarray]  # rows -> (n, P)
 _BLOCK = 4096
@@ -41,7 +41,8 @@ def state_information(
     """
     train, validation = pair.rows("train"), pair.rows("validation")
     scored = pair.some("eval", max_frames, seed_names)
-    rows, means, order = scored["row"].to_numpy(), BySpeaker(scored, resamples, seed_names), _shuffled(pair, seed_names)
+    rows, means = scored["row"].to_numpy(), BySpeaker(scored, resamples, seed_names)
+    order = shuffled_rows(pair.origins, len(pair.own.frames), (*seed_names, "order")).numpy()
 
     def targets(at: np.ndarray) -> np.ndarray:
         return pair.reference.white[pair.ahead_of(at, horizons)]
@@ -119,11 +120,3 @@ def _marginal_nll(white: np.ndarray, training: np.ndarray, scored: np.ndarray) -
     """NLL (n,) of scored rows under one Gaussian of training rows."""
     mean, covariance = white[training].mean(axis=0), np.atleast_2d(np.cov(white[training].T))
     return gaussian_nll(white[scored] - mean, covariance)
-
-
-def _shuffled(pair: Pair, names: tuple[object, ...]) -> np.ndarray:
-    """Of which row each row's state is, (n_rows,), if the origins of every utterance are put in random order."""
-    order = np.arange(len(pair.own.frames))
-    for utterance_id, rows in pair.origins.groupby("utterance_id", observed=True)["row"]:
-        order[rows.to_numpy()] = numpy_generator(*names, "order", utterance_id).permutation(rows.to_numpy())
-    return order

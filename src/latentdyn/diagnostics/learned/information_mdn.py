@@ -83,7 +83,7 @@ def state_information_mdn(
         )
     scored = pair.some("eval", max_frames, seed_names)
     means = BySpeaker(scored, resamples, seed_names)
-    order = shuffled_rows(pair.origins.assign(valid=True), len(pair.own.frames), (*seed_names, "order")).numpy()
+    order = shuffled_rows(pair.origins, len(pair.own.frames), (*seed_names, "order")).numpy()
     rows = _Rows(pair.rows("train"), validation, scored["row"].to_numpy())
 
     def told(contexts: Contexts, lines: Sequence[Line], name: str) -> list[tuple[np.ndarray, np.ndarray]]:

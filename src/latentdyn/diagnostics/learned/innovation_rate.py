@@ -43,7 +43,7 @@ def innovation_rate(
     noisy = white + sigma * numpy_generator(*names).standard_normal(white.shape)
     return channel_rates(
         {"window_frames": window_frames, "ridges": list(ridges)},
-        torch.from_numpy(noisy.astype(np.float32)), shuffled_rows(pair.frames, len(white), names), pair.frames,
+        torch.from_numpy(noisy.astype(np.float32)), shuffled_rows(pair.frames.finite(), len(white), names), pair.frames,
         entropy=noise_entropy(np.full(white.shape[1], sigma)), frame_rate_hz=frame_rate_hz, split="eval",
         max_frames=max_frames, resamples=resamples, seed_names=seed_names, **_WHERE,
     )  # fmt: skip
@@ -51,9 +51,9 @@ def innovation_rate(
 
 def _deviation(pair: Pair, back: WayBack, damage: float, names: tuple[object, ...]) -> float:
     """Deviation of noise on whitened frames that costs so much; NaN where no noise does."""
-    frames = pair.frames[(pair.frames["split"] == "train") & pair.frames["valid"]]
-    heard = [mine["row"].to_numpy() for _, mine in frames.groupby("utterance_id", observed=True)]
-    heard = [heard[i] for i in numpy_generator(*names, "heard").permutation(len(heard))[:_UTTERANCES]]
+    frames = pair.frames.of_splits("train").finite()
+    drawn = numpy_generator(*names, "heard").permutation(frames.n_utterances)[:_UTTERANCES]
+    heard = [mine.rows() for _, mine in frames.by_utterance(drawn)]
     clean = [back(pair.own.frames[rows], "") for rows in heard]
     spread = np.square(pair.reference.frames[np.concatenate(heard)] - pair.reference.space.mean).sum(axis=1).mean()
     sigma = _FIRST

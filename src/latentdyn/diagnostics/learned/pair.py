@@ -13,9 +13,9 @@ from latentdyn.diagnostics.whitening import Whitening
 from latentdyn.errors import UserError
 from latentdyn.metrics import Metric
 from latentdyn.seeds import numpy_generator
-from latentdyn.stores.frames import subsample_frames
+from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.speakers_apart import check_speakers_apart
-from latentdyn.stores.windows import common_frames
+from latentdyn.stores.windows import common_runs
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,18 @@ class Side:
 
 @dataclass(frozen=True)
 class Pair:
-    """own, reference: by rows of the representation's store. frames: the index; `valid` where both are finite. origins:
-    the frames x_t from which W frames look back and `ahead` frames follow, all of them valid: row, utterance_id,
-    speaker_id, split."""
+    """own, reference: by rows of the representation's store. frames: the index; finite where both are. origins: the
+    frames x_t from which W frames look back and `ahead` frames follow, all of them finite."""
 
     own: Side
     reference: Side
-    frames: pd.DataFrame
-    origins: pd.DataFrame
+    frames: FrameIndex
+    origins: FrameIndex
     window_frames: int
     ahead: int
 
     @classmethod
-    def of(cls, own: np.ndarray, reference: np.ndarray, frames: pd.DataFrame, window_frames: int, ahead: int) -> "Pair":
+    def of(cls, own: np.ndarray, reference: np.ndarray, frames: FrameIndex, window_frames: int, ahead: int) -> "Pair":
         """
         Args:
             own: (n_rows, d). reference: (n_rows, D), NaN where it has no frame. frames: the representation's index.
@@ -57,18 +56,17 @@ class Pair:
                 vary (the representation), or not in all dimensions (the reference), or these speakers are too far apart
                 in the reference.
         """
-        both = np.isfinite(reference).all(axis=1)[frames["row"].to_numpy()]
-        frames = frames.assign(valid=frames["valid"].to_numpy() & both)
-        last = common_frames(frames, len(own), window_frames, [ahead])
-        training = frames.loc[(frames["split"] == "train") & frames["valid"], "row"].to_numpy()
+        frames = frames.with_finite(np.isfinite(own).all(axis=1) & np.isfinite(reference).all(axis=1))
+        origins = common_runs(frames, window_frames, [ahead]).earlier(ahead)
+        of_training = frames.of_splits("train").finite()
+        training = of_training.rows()
         if not len(training):
             raise UserError(
                 "no training speaker has a finite frame of both representations",
                 "the representation's latents, and those of the reference",
                 "look at how they were made, and give splits.train a share of the speakers",
             )
-        speakers = frames.set_index("row")["speaker_id"].loc[training]
-        check_speakers_apart(reference[training], pd.factorize(speakers)[0])
+        check_speakers_apart(reference[training], pd.factorize(of_training.speaker_ids())[0])
         sides = [Side.of(np.asarray(x, np.float32), training) for x in (own, reference)]
         for side, what, least in zip(sides, ("representation", "reference"), (1, reference.shape[1]), strict=True):
             if side.white.shape[1] < least:
@@ -78,28 +76,26 @@ class Pair:
                     f"the {what}'s latents",
                     "look at how they were made, or take a reference of fewer dimensions",
                 )
-        origins = last.assign(row=last["row"] - ahead)
-        shown = origins[["row", "utterance_id", "speaker_id", "split"]]
-        return cls(sides[0], sides[1], frames, shown, window_frames, ahead)
+        return cls(sides[0], sides[1], frames, origins, window_frames, ahead)
 
     def some(self, split: str, most: int, names: tuple[object, ...]) -> pd.DataFrame:
-        """Origins of a split, at most so many, drawn by name.
+        """The table of origins of a split, at most so many, drawn by name.
 
         Raises:
             UserError: there is none.
         """
-        found = self.origins[self.origins["split"] == split]
-        if found.empty:
+        found = self.origins.of_splits(split)
+        if not len(found):
             raise UserError(
                 f"no utterance of split {split} is long enough, or none has enough finite frames in a row",
                 "window_frames and horizons of the section, splits of the corpus",
                 f"shorten them, or give splits.{split} more speakers",
             )
-        return subsample_frames(found, most, (*names, split))
+        return found.draw(most, (*names, split))
 
     def rows(self, split: str) -> np.ndarray:
         """Rows of all origins of a split."""
-        return self.origins.loc[self.origins["split"] == split, "row"].to_numpy()
+        return self.origins.of_splits(split).rows()
 
     def ahead_of(self, rows: np.ndarray, steps: Sequence[int]) -> np.ndarray:
         """(n, H): rows of the frames so many steps after each origin."""

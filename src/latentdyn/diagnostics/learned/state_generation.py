@@ -20,7 +20,8 @@ from latentdyn.diagnostics.rollout import by_draws, free_run
 from latentdyn.metrics import ENERGY_SCORE_STATE, INNOVATION_KBIT_PER_S, INNOVATION_NATS
 from latentdyn.predictors.base import Predictor
 from latentdyn.seeds import numpy_generator, torch_generator
-from latentdyn.stores.frames import subsample_frames
+from latentdyn.stores.frame_index import FrameIndex
+from latentdyn.stores.runs import Runs
 from latentdyn.stores.windows import Scaling, Windows
 
 TRUE = "true_states"
@@ -30,7 +31,7 @@ Draw = Callable[[np.ndarray, tuple[object, ...]], np.ndarray]
 
 @torch.inference_mode()
 def measure_state_generation(
-    predictor: Predictor, states: Tensor, source: Tensor, frames: pd.DataFrame, draw: Draw, nats: np.ndarray,
+    predictor: Predictor, states: Tensor, source: Tensor, frames: FrameIndex, draw: Draw, nats: np.ndarray,
     frame_rate_hz: float, settings: FreeRunSettings, energy_draws: int, seed_names: tuple[object, ...],
 ) -> list[Record]:  # fmt: skip
     """Run freely by draws, lead runs and true states to frames, and compare these with the frames of a split.
@@ -49,8 +50,8 @@ def measure_state_generation(
         UserError: as of `usable_frames`.
     """
     names, window = (*seed_names, settings.split), predictor.window_frames
-    train, own = usable_frames(frames, len(states), window, settings.split)
-    contexts = subsample_frames(own, settings.runs, (*names, "contexts"))
+    train, own = usable_frames(frames, window, settings.split)
+    contexts = own.draw(settings.runs, (*names, "contexts"))
     starts = Windows.of(states, contexts, window)
     history = predictor.history(starts, slice(None), window)
     step = by_draws(torch_generator(*names, "draws", device=states.device), settings.temperature)
@@ -60,20 +61,21 @@ def measure_state_generation(
     drawn[:, 0] = source[starts.rows[:]]  # a run begins with the true frame
     true, scores = source.new_full(source.shape, torch.nan), []
     scaling = Scaling.fit(Windows.of(source, train, window))
-    std, training = scaling.frame_std.to(source), torch.from_numpy(train["row"].to_numpy(np.int64, copy=True))
+    std, training = scaling.frame_std.to(source), Runs.of(train, source.device)
     generator = numpy_generator(*names, "marginal")
-    scored = subsample_frames(own, settings.max_frames, (*names, "energy"))
-    for utterance_id, here in frames[frames["split"] == settings.split].groupby("utterance_id", observed=True):
-        rows = here["row"].to_numpy(np.int64)
+    scored = own.draw(settings.max_frames, (*names, "energy"))
+    of_utterance = dict(list(scored.groupby(scored["utterance_id"].astype(str))["row"]))
+    for utterance_id, here in frames.of_splits(settings.split).by_utterance():
+        rows = here.rows()
         first, own_states = int(rows[0]), states[rows[0] : rows[-1] + 1].cpu().numpy()
         true[first : first + len(rows)] = torch.from_numpy(draw(own_states, ("true", utterance_id))).to(source)
-        mine = scored.loc[scored["utterance_id"] == utterance_id, "row"].to_numpy(np.int64, copy=True)
-        if len(mine):
+        if utterance_id in of_utterance:
+            mine = of_utterance[utterance_id].to_numpy(np.int64, copy=True)
             each = [draw(own_states, ("true", utterance_id, i))[mine - first] for i in range(energy_draws)]
-            others = training[torch.from_numpy(generator.integers(0, len(training), (len(mine), energy_draws)))]
+            drawn_rows = torch.from_numpy(generator.integers(0, len(training), (len(mine), energy_draws)))
             x = source[torch.from_numpy(mine).to(source.device)]
             given = energy_score(torch.from_numpy(np.stack(each, axis=1)).to(source), x, std)
-            without = energy_score(source[others.to(source.device)], x, std)
+            without = energy_score(source[training[drawn_rows.to(source.device)]], x, std)
             told = {"row": mine, TRUE: given.cpu().numpy(), "marginal": without.cpu().numpy()}
             scores.append(pd.DataFrame(told))
     found = scored.merge(pd.concat(scores), on="row", validate="one_to_one")

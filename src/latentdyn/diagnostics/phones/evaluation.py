@@ -38,7 +38,7 @@ from latentdyn.metrics import (
     SILENT_SHARE,
 )
 from latentdyn.seeds import numpy_generator
-from latentdyn.stores.frames import subsample_frames
+from latentdyn.stores.frame_index import FrameIndex
 
 _NAMES = ("phones",)
 
@@ -72,7 +72,7 @@ class Spoken:
     """
 
     latents: np.ndarray
-    frames: pd.DataFrame
+    frames: FrameIndex
     utterances: pd.DataFrame
     frame_rate_hz: float
     phones: pd.DataFrame
@@ -90,7 +90,7 @@ def phone_records(spoken: Spoken, settings: PhoneSettings) -> list[Record]:
         UserError: no frame of train or eval stands for a phone.
     """
     codes, names = pd.factorize(spoken.phones["label"], sort=True)
-    train = _rows(spoken, "train", settings.train_frames)
+    train = _drawn(spoken, "train", settings.train_frames)["row"].to_numpy()
     x = spoken.latents[train]
     whitening = Whitening.fit(x)
     white = whitening(x)
@@ -104,13 +104,12 @@ def phone_records(spoken: Spoken, settings: PhoneSettings) -> list[Record]:
     return [*probed, record(PHONE_DELAY_MS, delay_ms, len(train), split="eval"), *heard]
 
 
-def _rows(spoken: Spoken, split: str, most: int) -> np.ndarray:
-    """The store rows of frames of a split, drawn by name where there are more than `most`."""
-    mine = spoken.frames[spoken.frames["split"] == split]
-    rows: np.ndarray = subsample_frames(mine, most, (*_NAMES, split))["row"].to_numpy(np.int64)
-    if split != "validation" and not len(rows):
+def _drawn(spoken: Spoken, split: str, most: int) -> pd.DataFrame:
+    """Frames of a split, drawn by name where there are more than `most`."""
+    drawn = spoken.frames.of_splits(split).draw(most, (*_NAMES, split))
+    if split != "validation" and drawn.empty:
         raise _nothing(split)
-    return rows
+    return drawn
 
 
 def _nothing(split: str) -> UserError:
@@ -131,7 +130,8 @@ def _probe_records(spoken: Spoken, settings: PhoneSettings, labels: np.ndarray, 
         labels: (n_rows,), the phone of each row or SILENCE.
     """
     limits = {"train": settings.train_frames, "validation": settings.train_frames, "eval": settings.max_frames}
-    rows = {split: _rows(spoken, split, most) for split, most in limits.items()}
+    drawn = {split: _drawn(spoken, split, most) for split, most in limits.items()}
+    rows = {split: mine["row"].to_numpy() for split, mine in drawn.items()}
     silent = float((labels[rows["eval"]] == SILENCE).mean())
     lowest = SILENCE if settings.silence else 0
     rows = {split: mine[labels[mine] >= lowest] for split, mine in rows.items()}
@@ -149,8 +149,7 @@ def _probe_records(spoken: Spoken, settings: PhoneSettings, labels: np.ndarray, 
     values = _scores(white, truth, shares, settings.ridges)
     mixed = {s: numpy_generator(*_NAMES, "permuted", s).permutation(mine) for s, mine in truth.items()}
     permuted = _scores(white, mixed, shares, settings.ridges)[:, :1]
-    speaker_of = spoken.frames.set_index("row")["speaker_id"]
-    speakers = pd.factorize(speaker_of.loc[known["eval"]])[0]
+    speakers = pd.factorize(drawn["eval"].set_index("row")["speaker_id"].loc[known["eval"]])[0]
     values = np.column_stack([values[:, 0], values[:, 0] / np.log(2), values[:, 1:], permuted])
     bounds = mean_intervals(
         values, speakers, settings.bootstrap_resamples, numpy_generator(*_NAMES, "eval", "bootstrap")
@@ -206,8 +205,7 @@ def _tokens(
     A phone too short for any frame's centre is the frame under its middle. Tokens with a frame that is not finite, and
     those beyond an utterance's last frame, are left out.
     """
-    split_of = spoken.frames.groupby("speaker_id", observed=True)["split"].first()
-    speakers = sorted(split_of.index[split_of == "eval"])
+    speakers = sorted(spoken.frames.of_splits("eval").speakers)
     drawn = sorted(numpy_generator(*_NAMES, "speakers").permutation(speakers)[: settings.speakers])
     speaker_of = spoken.utterances.set_index("utterance_id")["speaker_id"]
     whose = spoken.phones["utterance_id"].map(speaker_of)
@@ -220,10 +218,9 @@ def _tokens(
     middle = middle_frames(chosen, spoken.utterances, spoken.frame_rate_hz, delay_s)
     short = stop <= first
     first, stop = np.where(short, middle, first), np.where(short, middle + 1, stop)
-    finite = np.zeros(len(spoken.latents) + 1, np.int64)
-    finite[spoken.frames["row"].to_numpy() + 1] = 1
-    whole = np.cumsum(finite)
-    usable = (first >= 0) & (whole[stop] - whole[first] == stop - first)
+    begin, _, frames = spoken.frames.runs()
+    run = np.searchsorted(begin, first, side="right") - 1
+    usable = (run >= 0) & (stop <= (begin + frames)[run])  # within one run: all of them are finite
     chosen, first, stop = chosen[usable], first[usable], stop[usable]
     found = []
     for speaker in drawn:

@@ -8,7 +8,6 @@ from latentdyn.errors import UserError
 from latentdyn.models.factorizer.fitting import Bound, FactorizerFitting
 from latentdyn.models.factorizer.network import HEALTH, Factorizer
 from latentdyn.models.fit import fit_model
-from tests.indexed import index_of
 
 from .examples import EVERYTHING, PROCESS, settings, utterances
 
@@ -19,9 +18,7 @@ CPU = torch.device("cpu")
 def fit(make_store, tmp_path):
     def fit_(own, data=None, state="state", **options):
         store, frames = make_store(data or utterances())
-        return fit_model(
-            "factorizer", own, store, index_of(frames), seed=0, state=tmp_path / state, device=CPU, **options
-        )
+        return fit_model("factorizer", own, store, frames, seed=0, state=tmp_path / state, device=CPU, **options)
 
     return fit_
 
@@ -97,9 +94,7 @@ def test_a_killed_training_continues_as_if_it_had_not_been_killed(make_store, tm
     own = settings(**EVERYTHING)
 
     def run(state, **options):
-        return fit_model(
-            "factorizer", own, store, index_of(frames), seed=0, state=tmp_path / state, device=CPU, **options
-        )
+        return fit_model("factorizer", own, store, frames, seed=0, state=tmp_path / state, device=CPU, **options)
 
     whole, loss = run("whole"), Bound.loss
 
@@ -123,7 +118,7 @@ def test_the_cost_grows_over_its_warm_up_and_the_held_out_loss_has_all_of_it(mak
     objectives = []
     for beta, steps in ((0.4, 0), (0.1, 0), (0.4, 4)):
         own = settings(innovation={"beta": beta, "beta_warmup_steps": steps})
-        fitting = FactorizerFitting(own, store, index_of(frames), 0, CPU)
+        fitting = FactorizerFitting(own, store, frames, 0, CPU)
         torch.manual_seed(0)
         model = fitting.build()
         fitting.set_moments(model)

@@ -9,7 +9,6 @@ import torch
 from latentdyn.models.factorizer.health import ALARMS, alarms
 from latentdyn.models.factorizer.network import HEALTH
 from latentdyn.models.fit import fit_model
-from tests.indexed import index_of
 
 from .examples import ONE_DIRECTION, settings, utterances
 
@@ -18,9 +17,7 @@ HARD = {"steps": 60, "select": "last", "learning_rate": 0.1}
 
 def found(make_store, tmp_path, own, data=None):
     store, frames = make_store(data or utterances())
-    fitted = fit_model(
-        "factorizer", own, store, index_of(frames), seed=0, state=tmp_path / "state", device=torch.device("cpu")
-    )
+    fitted = fit_model("factorizer", own, store, frames, seed=0, state=tmp_path / "state", device=torch.device("cpu"))
     health = dict(zip(HEALTH, fitted.weights["whole"]["health_validation"].tolist(), strict=True))
     return health, {name for name, rings in alarms(health, own["dim"], store.dim).items() if rings}
 

@@ -12,7 +12,6 @@ from latentdyn.models.factorizer.fitting import FactorizerFitting
 from latentdyn.models.factorizer.network import build_factorizer, rolled_steps
 from latentdyn.models.fit import fit_model
 from tests.conftest import store_maker
-from tests.indexed import index_of
 
 from .examples import PROCESS, SIGMA, section, settings, utterances
 
@@ -36,7 +35,7 @@ def fitted(tmp_path_factory):
     def fit(own):
         folder = tmp_path_factory.mktemp("rollout")
         store, frames = store_maker(folder)(utterances(160))
-        found = fit_model("factorizer", own, store, index_of(frames), seed=0, state=folder / "state", device=CPU)
+        found = fit_model("factorizer", own, store, frames, seed=0, state=folder / "state", device=CPU)
         model = build_factorizer(own, PROCESS.dim).eval()
         model.load_state_dict(found.weights["whole"])
         x = torch.from_numpy(np.stack([PROCESS.utterance(60, np.random.default_rng(1000 + i)) for i in range(600)]))
@@ -188,7 +187,7 @@ def test_rollouts_grow_and_the_held_out_loss_has_all_of_them(make_store):
     store, frames = make_store(utterances(10, 40))
     objectives = []
     for rollout in ({"horizon": 6, "grow_steps": 0}, {"horizon": 2, "grow_steps": 0}, grown):
-        fitting = FactorizerFitting(settings(dynamics={"rollout": rollout}), store, index_of(frames), 0, CPU)
+        fitting = FactorizerFitting(settings(dynamics={"rollout": rollout}), store, frames, 0, CPU)
         torch.manual_seed(0)
         model = fitting.build()
         fitting.set_moments(model)

@@ -13,7 +13,6 @@ from latentdyn.models.score import fitting
 from latentdyn.models.score.fitting import Denoising
 from latentdyn.models.score.network import ScoreModel
 from latentdyn.training.loop import TrainingSettings, train
-from tests.indexed import index_of
 
 SETTINGS = TrainingSettings(
     steps=40, batch_size=32, learning_rate=1e-2, weight_decay=1e-4, gradient_clip_norm=1.0, validate_every_steps=10,
@@ -124,7 +123,7 @@ def fitted(make_store, var_process, tmp_path):
     store, frames = make_store(var_process(0.5 * np.eye(2), 10, 60))
 
     def fit(frames=frames):
-        return fit_model("score", MODEL, store, index_of(frames), seed=0, state=tmp_path / "state", device=CPU)
+        return fit_model("score", MODEL, store, frames, seed=0, state=tmp_path / "state", device=CPU)
 
     return fit, store, frames
 
@@ -133,7 +132,7 @@ def test_only_training_speakers_are_fitted_to(fitted):
     fit, store, frames = fitted
     result = fit()
     model, curve = result.weights["whole"], result.curve
-    train = store.load()[frames["row"][frames["split"] == "train"]]
+    train = store.load()[frames.of_splits("train").rows()]
     np.testing.assert_allclose(model["frame_mean"], train.mean(0), rtol=1e-5)
     np.testing.assert_allclose(model["frame_std"], train.std(0), rtol=1e-5)
     assert curve.columns.tolist() == ["step", "train_loss", "validation_loss"] and len(curve) == 5
@@ -142,4 +141,4 @@ def test_only_training_speakers_are_fitted_to(fitted):
 def test_without_training_speakers_there_is_nothing_to_fit(fitted):
     fit, _, frames = fitted
     with pytest.raises(UserError, match="no training speaker has a finite frame"):
-        fit(frames[frames["split"] != "train"])
+        fit(frames.of_splits("validation", "eval"))

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from latentdyn.stores.lineage import root_facts
-from tests.indexed import index_of
 
 from .whistle import CODEC, Codec
 
@@ -24,4 +23,4 @@ def encoded(make_store, var_process):
     """Two independent dimensions as the codec's own frames, and their index."""
     store, frames = make_store(var_process(np.diag([0.9, 0.8]), 10, 40))
     store.handle.update(root_facts(CODEC), weights_sha256="w")
-    return store, index_of(frames)
+    return store, frames

@@ -12,7 +12,6 @@ from latentdyn.models.fit import fit_model
 from latentdyn.models.vae.fitting import Evidence, VAEFitting
 from latentdyn.models.vae.health import warn_of_collapse
 from latentdyn.models.vae.network import HEALTH, VAE
-from tests.indexed import index_of
 
 from .examples import PRIOR, TERMS, settings
 
@@ -24,7 +23,7 @@ TRANSITION = np.array([[0.9, 0.2], [0, 0.5]])
 def fit(make_store, var_process, tmp_path):
     def fit_(own, utterances=None, state="state"):
         store, frames = make_store(utterances or var_process(TRANSITION, 10, 40))
-        return fit_model("vae", own, store, index_of(frames), seed=0, state=tmp_path / state, device=CPU)
+        return fit_model("vae", own, store, frames, seed=0, state=tmp_path / state, device=CPU)
 
     return fit_
 
@@ -36,7 +35,7 @@ def health(fitted, split="validation"):
 def test_moments_are_those_of_stacked_training_frames_alone(make_store, var_process):
     utterances = var_process(TRANSITION, 10, 40)
     store, frames = make_store({name: x * [1, 5] + 3 for name, x in utterances.items()})
-    fitting = VAEFitting(settings(stack=2), store, index_of(frames), 0, CPU)
+    fitting = VAEFitting(settings(stack=2), store, frames, 0, CPU)
     train = [x * [1, 5] + 3 for (_, speaker), x in utterances.items() if speaker.startswith("t")]
     pairs = np.concatenate([np.concatenate([x[:-1], x[1:]], 1) for x in train]).astype(np.float32).astype(float)
     halves = pairs.reshape(-1, 2)
@@ -77,9 +76,7 @@ def test_beta_grows_over_its_warm_up_and_the_held_out_loss_has_all_of_it(make_st
     store, frames = make_store(var_process(TRANSITION, 10, 40))
     objectives = []
     for beta, steps in ((0.4, 0), (0.1, 0), (0.4, 4)):
-        fitting = VAEFitting(
-            settings(objective={"beta": beta, "beta_warmup_steps": steps}), store, index_of(frames), 0, CPU
-        )
+        fitting = VAEFitting(settings(objective={"beta": beta, "beta_warmup_steps": steps}), store, frames, 0, CPU)
         torch.manual_seed(0)
         model = fitting.build()
         model.set_start(fitting.moments, beta=0.1)
@@ -113,7 +110,7 @@ def test_a_killed_training_continues_as_if_it_had_not_been_killed(
     own = settings(network=network, objective={"terms": TERMS, "prior": PRIOR, "beta_warmup_steps": 15})
 
     def run(state, **options):
-        return fit_model("vae", own, store, index_of(frames), seed=0, state=tmp_path / state, device=CPU, **options)
+        return fit_model("vae", own, store, frames, seed=0, state=tmp_path / state, device=CPU, **options)
 
     whole, loss = run("whole"), Evidence.loss
 

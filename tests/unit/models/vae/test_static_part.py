@@ -13,7 +13,6 @@ from latentdyn.models.vae.fitting import Evidence, VAEFitting
 from latentdyn.models.vae.health import warn_of_collapse
 from latentdyn.models.vae.network import STATIC_HEALTH, build_vae
 from latentdyn.models.vae.static_part import Halves, StaticPart, staying
-from tests.indexed import index_of
 
 from .examples import NARROW, PRIOR, TERMS, settings
 
@@ -181,7 +180,7 @@ def fitted_to(named, make_store, folder, **changes):
     store, frames = make_store(named)
     training = {"steps": 200, "batch_size": 16, "sequence_frames": 24, "validate_every_steps": 100}
     own = settings(training, dim=4, network=NARROW, objective={"beta": 0.3}, **changes)
-    fitted = fit_model("vae", own, store, index_of(frames), seed=0, state=folder, device=CPU)
+    fitted = fit_model("vae", own, store, frames, seed=0, state=folder, device=CPU)
     model = build_vae(own, D)
     model.load_state_dict(fitted.weights["whole"])
     return model.eval()
@@ -228,7 +227,7 @@ def test_a_killed_training_continues_as_if_it_had_not_been_killed(make_store, va
     )
 
     def run(state, **options):
-        return fit_model("vae", own, store, index_of(frames), seed=0, state=tmp_path / state, device=CPU, **options)
+        return fit_model("vae", own, store, frames, seed=0, state=tmp_path / state, device=CPU, **options)
 
     full, loss = run("whole"), Evidence.loss
 
@@ -249,9 +248,7 @@ def test_a_killed_training_continues_as_if_it_had_not_been_killed(make_store, va
 
 def test_halves_are_of_training_sequences_and_an_odd_latent_is_left_out(make_store, var_process):
     store, frames = make_store(var_process(0.5 * np.eye(2), 10, 40))
-    fitting = VAEFitting(
-        settings({"sequence_frames": 7}, dim=3, static_dim=1, stack=2), store, index_of(frames), 0, CPU
-    )
+    fitting = VAEFitting(settings({"sequence_frames": 7}, dim=3, static_dim=1, stack=2), store, frames, 0, CPU)
     sequences = fitting.looked_at["train"].batch(slice(None)).double()
     deviations = ((sequences - fitting.moments.frame_mean) / fitting.moments.frame_std).reshape(-1, 7, 4)
     torch.testing.assert_close(fitting.halves.first, deviations[:, :3].mean(1))
