@@ -1,4 +1,4 @@
-"""Gates as data (gates.yaml): questions with thresholds that were set before the answer was known.
+"""Gates as data (gates.yaml): questions with thresholds.
 
 Of each: where it was asked, what value answers it, the threshold, and the answer that its source gave itself. What the
 keys mean, the file says at its top. How a gate is judged, `gates` says.

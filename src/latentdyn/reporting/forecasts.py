@@ -61,7 +61,7 @@ class Forecast:
 
 
 _BETS, _TEAM, _NINE, _TEN = "seed 002 §9", "seed 004 §6", "seed 003 §4 (before Stage 1)", "seed 003 §4 (after Stage 1)"
-_NO_ARCHETYPES, _NOT_RUN = "open: not tested before seed 003 §7", "open: planned in seed 003 §6"
+_NO_ARCHETYPES, _NOT_RUN = "open: not tested before seed 003 §9", "open: planned in seed 003 §6"
 _NO_ENCODER = "open: no learned encoder yet"
 _TIGHT, _HELPS = _gate("archetypes_tight"), _gate("correction_improves")
 _MORE, _KEPT = _gate("representation_gain"), _gate("direction_sustained", predictor="vmf_lognormal")

@@ -1,4 +1,4 @@
-"""How a gate is judged: what measurements answer to a question whose threshold was set before the answer was known.
+"""How a gate is judged: what measurements answer to a question that has a threshold.
 
 A gate is met or not met where the 95 % interval of the value lies on one side of the threshold, and undecided where it
 does not, or where there is no interval. A missing number is never taken for an answer: it is not measured. An overflow

@@ -228,7 +228,7 @@ def test_the_matrix_says_what_it_lacks():
         "no predictor is of kind vmf_lognormal",
         "no predictor is of kind vmf_lognormal; no other representation is compared with a reference",
         "no predictor is of kind vmf_lognormal; no other representation is compared with a reference; "
-        "no representation is a linear projection of another",
+        "no representation is named as projection beside a reference",
         "asked: no row meets direction_sustained and horizon_extended; none of 1 does",
         "it needs listeners",
     ]

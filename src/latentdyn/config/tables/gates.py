@@ -1,4 +1,4 @@
-"""The table of thresholds that were set beforehand."""
+"""The table of thresholds."""
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -21,7 +21,7 @@ Part = Literal["projection", "vae", "vae_smooth", "vae_predicted"]
 
 
 class GatesTable(ForecastTable):
-    """Thresholds that were set before their answers were known (seed 003 §2, §6, §7, seed 004 §5, §9), met or not."""
+    """Thresholds, met or not; most of seed documents (003 §2, §6, §7, 004 §5, §9), set before answers were known."""
 
     gates: ClassVar[tuple[str, ...]] = ("all",)
 

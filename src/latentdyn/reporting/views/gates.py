@@ -39,7 +39,7 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
         rows,
         _notes(rows, _elsewhere(measured, plan), table, plan),
         _DECIMALS,
-        caption=f"Thresholds that were set beforehand, and what was measured, corpus {plan['corpus']}.",
+        caption=f"Thresholds, and what was measured, corpus {plan['corpus']}.",
         columns=_SHOWN,
         by=_BY,
         heads={"split": "split"},
@@ -63,7 +63,8 @@ def _notes(rows: pd.DataFrame, elsewhere: list[str], table: dict[str, Any], plan
     if ours := ", ".join(f"`{gate.name}`" for gate in asked if gate.source == "ours"):
         notes.append(
             f"No seed document asks {ours}: what their gates take for granted is asked here, of the "
-            "predictors of this table alone. The report asks what is about free runs of the arms of all tables."
+            "predictors of this table alone. These thresholds are ours, and were set when some answers were known. "
+            "The report asks what is about free runs of the arms of all tables."
         )
     settings = rows["gate"].isin([gate.name for gate in asked if gate.some]) & rows["measured"].notna()
     if several := ", ".join(f"`{name}`" for name in rows.loc[settings, "gate"].unique()):

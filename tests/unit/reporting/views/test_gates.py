@@ -84,21 +84,22 @@ def test_every_gate_is_asked_of_every_row_and_the_matrix_of_all(evaluated):
     rows = gates.tabulate(evaluated.measured, TABLE, PLAN).rows
     asked = rows[rows["representation"].notna()]
     first = ["direction_sustained", "horizon_extended", "nats_beyond_pca", "state_error_below_mimi"]
-    last = {"vmf": ["full_sweep", "something_to_forecast", "more_stable_than_mixture"],
-            "net": ["full_sweep", "something_to_forecast"]}  # fmt: skip
+    last = {"vmf": ["something_to_forecast", "more_stable_than_mixture"], "net": ["something_to_forecast"]}
+    beside = {"mimi": ([], []), "other": (["representation_gain"], ["nearer_than_reference"])}
     expected = [
         (gate, representation, predictor)
         for representation in ("mimi", "other")
         for predictor in ("vmf", "net", "none")
         for gate in (
             ["pesq_above_2"] if predictor == "none"  # how frames sound does not depend on who predicts them
-            else [*first, *(["representation_gain"] if representation == "other" else []), *last[predictor]]
+            else [*first, *beside[representation][0], "full_sweep", *beside[representation][1], *last[predictor]]
         )
     ]  # fmt: skip
     asked = asked.fillna({"predictor": "none"})
     assert list(asked[["gate", "representation", "predictor"]].itertuples(index=False, name=None)) == expected
     said_once = rows["gate"].tolist()[len(expected) :]
-    assert said_once[:2] == ["runs_bounded", "runs_pass_for_real"] and "decision_1" in said_once
+    assert said_once[:3] == ["nats_beyond_projection", "full_sweep_beside_own", "projection_helps"]
+    assert said_once[3:5] == ["runs_bounded", "runs_pass_for_real"] and "decision_1" in said_once
     assert rows[["source", "question", "published"]].map(bool).all(axis=None)
 
 
@@ -112,7 +113,7 @@ def test_verdicts_by_hand(evaluated):
     assert answers(rows, representation="other", predictor="net") == {
         "direction_sustained": "not met", "horizon_extended": "not met", "nats_beyond_pca": "not comparable",
         "state_error_below_mimi": "not comparable", "representation_gain": "met",
-        "full_sweep": "not measured", "something_to_forecast": "met",
+        "full_sweep": "not measured", "nearer_than_reference": "not measured", "something_to_forecast": "met",
     }  # fmt: skip
     # no vMF forecast works, another representation gains more than twice (by net), and one forecast may work (by net:
     # the interval of its cosine holds the threshold)
@@ -120,6 +121,26 @@ def test_verdicts_by_hand(evaluated):
         "decision_1": "not met", "decision_2": "met", "decision_3": "not met", "decision_4": "undecided",
         "decision_5": "not measured",
     }  # fmt: skip
+
+
+def test_the_full_sweep_of_other_latents_is_asked_beside_their_own_projection_and_reference(evaluated):
+    add(evaluated, 0.2, 4, -95, representation="vae", predictor="net")
+    for name, error in (("mimi", 1.2), ("other", 1.1), ("vae", 0.9)):
+        sums = {"state_error_normalised": {s: (4 * error, 4) for s in "ab"}}
+        evaluated.add({"state_error_normalised": (error, error, error)}, speakers=sums, mode="D", horizon=None,
+                      representation=name, predictor="net")  # fmt: skip
+        heard = {"representation": name, "predictor": name, "measurement": "decoder_tolerance", "horizon": None}
+        evaluated.add({"pesq": (2.4, 2.3, 2.5)}, mode="noisy", **heard)
+    measured = evaluated.measured
+    measured.records.loc[measured.records["metric"] == "pesq", "sigma"] = 0.0
+    kinds = PLAN["kinds"] | {"representations": {"mimi": "soundstream", "other": "logmel", "vae": "logmel"}}
+    table = TABLE | {"predictors": ["net"], "parts": {"projection": "other"}}
+    rows = gates.tabulate(measured, table, PLAN | {"rows": ["mimi", "other", "vae"], "kinds": kinds}).rows
+    of_vae = answers(rows, representation="vae", predictor="net")
+    assert of_vae["nats_beyond_projection"] == of_vae["nearer_than_reference"] == "met"  # -95 beside -50, .9 beside 1.2
+    assert of_vae["full_sweep_beside_own"] == "met" and of_vae["full_sweep"] == "not comparable"
+    assert answers(rows, representation="other", predictor="net")["projection_helps"] == "met"
+    assert "nats_beyond_projection" not in answers(rows, representation="other", predictor="net")
 
 
 def test_values_intervals_and_ceiling_by_hand(evaluated):
