@@ -10,6 +10,7 @@ import pytest
 import latentdyn
 from latentdyn.__main__ import _number, _shown, main
 from latentdyn.certificate.measure import COLUMNS
+from latentdyn.errors import UserError
 
 
 def call(monkeypatch, *arguments):
@@ -53,6 +54,17 @@ def test_mistakes_are_one_paragraph(index, monkeypatch, arguments, said):
         call(monkeypatch, *arguments)
     assert str(stopped.value.code).startswith("error: ") and said in str(stopped.value.code)
     assert "What to do: " in str(stopped.value.code)
+
+
+def test_utterances_that_never_change_are_told_as_in_python(index, monkeypatch):
+    """One in ten: more than what may be set aside."""
+    still = np.repeat(np.load(index.parent / "u3.npy")[:1], 40, axis=0)
+    np.save(index.parent / "u3.npy", still)
+    with pytest.raises(SystemExit, match=r"1 of 10 utterances never change.*utterance 'u3'.*leave such utterances out"):
+        call(monkeypatch, "measure", index, "--frame-rate-hz", 50, "--window-frames", 1, "--horizons", 1)
+    arrays = {f"u{i}": np.load(index.parent / f"u{i}.npy") for i in range(10)}
+    with pytest.raises(UserError, match=r"1 of 10 utterances never change"):
+        latentdyn.measure(arrays, {f"u{i}": f"s{i}" for i in range(10)}, 50, window_frames=1, horizons=[1])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
-from latentdyn.corpus.manifest import LATENTS_MAX_EXCLUDED_SHARE
 from latentdyn.corpus.recording import one_name, same_number
 from latentdyn.errors import UserError
 
@@ -43,7 +42,6 @@ def write_index(
                         "write each speaker in one way")  # fmt: skip
     files = {name: _frames(name, array) for name, array in utterances.items()}
     _check_dims({name: array.shape for name, array in files.items()})
-    _check_moving(files)
     index = folder / "index.csv"
     with open(index, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -212,20 +210,6 @@ def _as_numpy(value: Any, where: str) -> np.ndarray:
         return np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"numpy can make no array of this ({str(error).splitlines()[0]})", where, _FORM) from None
-
-
-def _check_moving(files: Mapping[str, np.ndarray]) -> None:
-    still = [name for name, array in files.items() if (array == array[0]).all()]
-    if len(still) > LATENTS_MAX_EXCLUDED_SHARE * len(files):
-        array = files[still[0]]
-        step = float(np.spacing(np.abs(array[0]).max()))
-        raise UserError(
-            f"{len(still)} of {len(files)} utterances never change: all their frames are equal. Numbers as large as "
-            f"the first one's, stored as {array.dtype}, cannot change by less than {step:.2g}",
-            f"arrays, utterance {still[0]!r}",
-            "leave such utterances out; where rounding took the steps, subtract a constant before they are stored, or "
-            "store them as float64",
-        )
 
 
 def _check_dims(shapes: Mapping[str, tuple[int, ...]]) -> None:

@@ -138,7 +138,9 @@ def run_certificate(config: Config, folder: Path, given_splits: Mapping[Any, str
     """
     corpus = config.corpora[CORPUS].model_dump(mode="json")
     index = Path(corpus["index"])
-    manifest = set_aside_shared_files(build_manifest(corpus, index, workers=_WORKERS))
+    built = build_manifest(corpus, index, workers=_WORKERS)
+    _check_moving(built.utterances, index.parent)
+    manifest = set_aside_shared_files(built)
     check_excluded_share(manifest, LATENTS_MAX_EXCLUDED_SHARE)
     splits, drawn = certificate_splits(manifest.utterances, given_splits)
     made: list[tuple[pd.DataFrame, pd.DataFrame]] = []
@@ -184,6 +186,32 @@ def _indexed(handle: Path, frames: Path, splits: pd.DataFrame) -> FrameIndex:
     store = open_latents(handle)
     write_frames(frames.with_suffix(".parquet"), frames, index_frames(store, splits), store)
     return open_frames(frames, store)
+
+
+def _check_moving(utterances: pd.DataFrame, folder: Path) -> None:
+    """Check that few utterances stand still.
+
+    Args:
+        utterances: of the manifest. folder: that their paths are relative to.
+
+    Raises:
+        UserError: too many do; it names the first one.
+    """
+    still = [row for row in utterances.itertuples() if _is_still(np.load(folder / row.path, mmap_mode="r"))]
+    if len(still) > LATENTS_MAX_EXCLUDED_SHARE * len(utterances):
+        first = np.load(folder / still[0].path)[0]
+        step = float(np.spacing(np.abs(first).max()))
+        raise UserError(
+            f"{len(still)} of {len(utterances)} utterances never change: all their frames are equal. Numbers as large "
+            f"as the first one's, stored as {first.dtype}, cannot change by less than {step:.2g}",
+            f"utterance {still[0].utterance_id!r}",
+            "leave such utterances out. If their frames did differ, rounding has made them equal: store them as "
+            "float64, or subtract a constant before they are stored",
+        )
+
+
+def _is_still(array: np.ndarray) -> bool:
+    return bool((array == array[0]).all())
 
 
 def _check_speakers(latents: np.ndarray, frames: FrameIndex) -> None:

@@ -11,6 +11,7 @@ from latentdyn.errors import UserError
 
 _MOST = 1e7  # variance of all frames over that within speakers, in any direction
 _ROUNDING = 1e-13  # of a dimension's variance: so that a direction that does not vary at all does not count
+_STILL = 0.1 / _ROUNDING  # frames that vary so little within speakers are equal, but for rounding
 
 
 def check_speakers_apart(frames: np.ndarray, codes: np.ndarray) -> None:
@@ -30,11 +31,16 @@ def check_speakers_apart(frames: np.ndarray, codes: np.ndarray) -> None:
     if not len(total) or len(x) - len(sums) <= len(total):
         return
     largest = float(eigh(total, own + _ROUNDING * np.diag(np.diag(total)), eigvals_only=True)[-1])
+    if largest > _STILL:
+        raise UserError(
+            "in one direction at least, frames differ between training speakers and never change within one of them",
+            "the representation's latents",
+            "leave out such dimensions, and utterances whose frames are all equal",
+        )
     if largest > _MOST:
         raise UserError(
             f"training speakers differ from each other {np.sqrt(largest):.3g} times as much as the frames of one of "
             f"them vary, in one direction at least; up to {np.sqrt(_MOST):.3g} times can be measured",
             "the representation's latents",
-            "subtract from the frames of each speaker their mean, or leave out dimensions that are constant within a "
-            "speaker",
+            "subtract from the frames of each speaker their mean",
         )

@@ -242,8 +242,8 @@ class Scaling:
                 f"{len(still)} of {windows.dim} latent dimensions never change on the training frames "
                 f"(the first is dimension {still[0]})",
                 "the representation's latents",
-                "leave constant dimensions out: no density over their steps exists. If rounding made them so "
-                "beside a large constant, subtract it before they are stored",
+                "leave constant dimensions out, or such utterances where all are: no density over their steps exists. "
+                "If rounding made them so beside a large constant, subtract it before they are stored",
             )
         for sums in (frame, delta):
             check_scale(sums.mean(), sums.std())

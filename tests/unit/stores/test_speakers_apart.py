@@ -21,6 +21,16 @@ def test_speakers_may_be_a_thousand_times_apart_and_not_ten_thousand():
         check_speakers_apart(*frames(1e4))
 
 
+@pytest.mark.parametrize("all_dimensions", [False, True])
+def test_frames_that_never_change_within_a_speaker_are_told_as_such(all_dimensions: bool):
+    """A mean that is subtracted would leave nothing of them."""
+    x, codes = frames(1.0)
+    still = slice(None) if all_dimensions else 0
+    x[:, still] = np.random.default_rng(1).standard_normal((4, 3))[codes][:, still]
+    with pytest.raises(UserError, match=r"never change within one of them.*leave out such dimensions, and utterances"):
+        check_speakers_apart(x, codes)
+
+
 def test_fewer_frames_than_dimensions_and_constant_dimensions_pass():
     check_speakers_apart(*frames(1e4, n=20, dim=20))
     x, codes = frames(1.0)
