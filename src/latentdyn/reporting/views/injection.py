@@ -48,8 +48,12 @@ def tabulate(measured: Measurements, table: dict[str, Any], plan: dict[str, Any]
     rows = injection_rows(measured, table, plan)
     pooled = rows[rows["step"].isna()].drop(columns=["step", "ceiling_dnll", "ceiling_cosine"])
     pooled = pooled.dropna(axis="columns", how="all")
+    steps = sorted(rows.loc[rows["mode"] == "ceiling", "step"].dropna().unique())
+    told = f"the steps {', '.join(map(str, steps))}" if steps else "no step"
     notes = [
         *injection_notes(pooled, plan),
+        f"**Caution:** a row `ceiling` is a mean over {told}, and a row of a mode over all steps. So its numbers are "
+        "no bound of theirs here. `skill` compares the two on the same steps.",
         "`skill` is the cosine over that of the ceiling, on the steps that have a ceiling; `skill_nats` is the same of "
         "`dnll`. The ceiling is fitted too: a skill above 1 says that the ceiling falls short. `reset_..` is a step of "
         "mode B with injected truth less the step before. `divergence_horizon` is the first step that is lost: its "
