@@ -51,7 +51,9 @@ _OF_LATENTS = {
     "far_out_frames": (
         "few frames of `{name}` decide: {value:.0f} of the split {split} lie so far from all others that they make a "
         "quarter or more of the variance of a dimension. What is fitted to this split, chosen by it or measured on it "
-        "may follow these frames alone. Logs of the measurements name the farthest: leave it out or clip it."
+        "may follow these frames alone. Logs of the measurements name the farthest: leave it out or clip it. (The part "
+        "of a beta-VAE that stays, `static_dim`, is not yet known in the first frames of an utterance, and changes "
+        "most there. Where these are the frames, nothing is to be left out.)"
     ),
 }
 
