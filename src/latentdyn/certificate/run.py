@@ -39,9 +39,9 @@ from latentdyn.models.fit import fit_model
 from latentdyn.reporting.measurements import Measurements
 from latentdyn.representations.derive import derive_store
 from latentdyn.steps.import_latents import import_latents
-from latentdyn.stores.far_out import FarOut, find_far_out
+from latentdyn.stores.far_out import FarOut
 from latentdyn.stores.frame_index import FrameIndex
-from latentdyn.stores.frames import index_frames, open_frames, write_frames
+from latentdyn.stores.frames import far_out, index_frames, open_frames, read_frames_handle, write_frames
 from latentdyn.stores.latents import open_latents
 from latentdyn.stores.speakers_apart import check_speakers_apart
 from latentdyn.stores.windows import common_runs
@@ -155,8 +155,8 @@ def run_certificate(config: Config, folder: Path, given_splits: Mapping[Any, str
             store = open_latents(handle)
             _check_usable(latents_frames, config.predictors[LINEAR])
             _check_speakers(store.load(), latents_frames)
-            fitted_to = latents_frames.of_splits("train", "validation")
-            far_out = tuple(find_far_out(torch.from_numpy(store.load()), fitted_to))
+            told = far_out(read_frames_handle(frames, store))
+            decide = tuple(far for far in told if far.split in ("train", "validation"))
             made += _measured(config, name, handle, frames)
             continue
         control = name.removeprefix(f"{LATENTS}__")
@@ -178,7 +178,7 @@ def run_certificate(config: Config, folder: Path, given_splits: Mapping[Any, str
         config = certificate_config(
             index, corpus["frame_rate_hz"], linear.window_frames, list(linear.horizons), controls
         )
-    return Run(config, manifest, by_speaker, drawn, latents_frames, measured, tuple(notes), far_out)
+    return Run(config, manifest, by_speaker, drawn, latents_frames, measured, tuple(notes), decide)
 
 
 def _indexed(handle: Path, frames: Path, splits: pd.DataFrame) -> FrameIndex:

@@ -18,9 +18,8 @@ from latentdyn.files import read_handle
 from latentdyn.metrics import FAR_OUT_FRAMES, OF_LATENTS
 from latentdyn.models.predictor.loading import load_predictors
 from latentdyn.predictors.base import Predictor
-from latentdyn.stores.far_out import find_far_out
 from latentdyn.stores.frame_index import FrameIndex
-from latentdyn.stores.frames import open_frames, read_frames_handle
+from latentdyn.stores.frames import far_out, open_frames, read_frames_handle
 from latentdyn.stores.latents import LatentsStore, open_latents
 
 log = logging.getLogger(__name__)
@@ -104,9 +103,10 @@ class Subject:
         """What the store and its frames say of the latents that weakens every number of them; most say nothing."""
         said = ((metric, self.store.handle.get(metric.name)) for metric in OF_LATENTS)
         told = [record(metric, value, self.store.handle["n_frames"], split="all") for metric, value in said if value]
-        for far in find_far_out(self.latents, self.index):
+        facts = read_frames_handle(self.frames_handle, self.store)
+        for far in far_out(facts):
             log.warning("%s: leave out or clip such frames", far)
-            told.append(record(FAR_OUT_FRAMES, float(far.n), len(self.index.of_splits(far.split)), split=far.split))
+            told.append(record(FAR_OUT_FRAMES, float(far.n), facts["frames"][far.split], split=far.split))
         return told
 
     def chain_to(self, end: str) -> Sequence[Path]:

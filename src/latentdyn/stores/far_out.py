@@ -6,20 +6,17 @@ others from the mean in a dimension. It is told where such frames make a quarter
 speech make 4 % at most.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.frame_moments import FrameMoments
-from latentdyn.stores.runs import Runs
 
 _FAR = 10.0  # standard deviations of the others
 _DECIDES = 0.25  # of a dimension's variance
-_BLOCK = 512  # frames that stay in the cache
+_BLOCK = 512  # frames, more where an utterance has more: they stay in the cache
 
 
 @dataclass(frozen=True)
@@ -46,18 +43,17 @@ class FarOut:
         )
 
 
-def find_far_out(latents: Tensor, frames: FrameIndex) -> list[FarOut]:
+def find_far_out(latents: np.ndarray, frames: FrameIndex) -> list[FarOut]:
     """What is told of each split, at most one of a split: of its frames or, where these are near, of its steps.
 
     Args:
-        latents: (n_rows, D) resident. frames: the frame index. Frames that are not finite are left out.
+        latents: (n_rows, D). frames: the frame index. Frames that are not finite are left out.
     """
     finite, found = frames.finite(), []
     for split in finite.splits:
         mine = finite.of_splits(split)
         for what, of in (("frames", mine), ("steps", mine.trimmed(1))):
-            rows = Runs.of(of, torch.device("cpu"))
-            far, share = _deciding(_values(latents, what), rows, latents.shape[1])
+            far, share = _deciding(latents, of, what)
             if len(far):
                 (worst,) = of.table(far[:1]).itertuples()
                 found.append(FarOut(split, len(far), what, share, str(worst.utterance_id), int(worst.t)))
@@ -65,35 +61,20 @@ def find_far_out(latents: Tensor, frames: FrameIndex) -> list[FarOut]:
     return found
 
 
-def _values(latents: Tensor, what: str) -> Callable[[np.ndarray], Tensor]:
-    """The frames at rows, or the steps into them, (n, D) in float64, where the latents are."""
-
-    def at(rows: np.ndarray) -> Tensor:
-        if len(rows) and rows[-1] - rows[0] == len(rows) - 1:  # of ascending rows: a slice, which is quicker
-            return latents[rows[0] : rows[-1] + 1].double()
-        return latents[torch.from_numpy(rows).to(latents.device)].double()
-
-    return at if what == "frames" else lambda rows: at(rows) - at(rows - 1)
-
-
-def _deciding(values: Callable[[np.ndarray], Tensor], rows: Runs, dim: int) -> tuple[np.ndarray, float]:
-    """Places in `rows` of those that decide the variance of a dimension, the farthest out first; and their share."""
-    moments, extremes = FrameMoments.empty(dim), []
-    for _, some in _blocks(rows):
-        x = values(some)
-        low, high = x.aminmax(dim=0)
-        mean = x.mean(0)
-        m2 = (x - mean).square_().sum(0)
-        moments = moments.add(FrameMoments(len(some), mean.cpu().numpy(), m2.cpu().numpy()))
-        extremes.append((low, high))
+def _deciding(latents: np.ndarray, frames: FrameIndex, what: str) -> tuple[np.ndarray, float]:
+    """Places in `frames` of those that decide the variance of a dimension, the farthest out first; and their share."""
+    dim, nothing = latents.shape[1], np.zeros(0, np.int64)
+    moments, low, high = FrameMoments.empty(dim), np.full(dim, np.inf), np.full(dim, -np.inf)
+    for _, x in _values(latents, frames, what):
+        moments = moments.add(FrameMoments.of(x))
+        low, high = np.minimum(low, x.min(axis=0)), np.maximum(high, x.max(axis=0))
     # d is over 10 deviations of the others where d² > 100 (m2 - d²) / n
-    least = _FAR**2 * moments.m2 / (len(rows) + _FAR**2)
-    center = torch.from_numpy(moments.mean)
-    places, squares = [np.zeros(0, np.int64)], [np.zeros((0, dim))]
-    for (start, some), both in zip(_blocks(rows), extremes, strict=True):
-        if not any(((extreme.cpu() - center).square().numpy() > least).any() for extreme in both):
-            continue  # so it is for nearly all blocks of nearly all latents
-        square = (values(some).cpu() - center).square().numpy()
+    least = _FAR**2 * moments.m2 / (moments.n + _FAR**2)
+    if not moments.n or not (np.square(np.stack([low, high]) - moments.mean) > least).any():
+        return nothing, 0.0  # so it is of nearly all latents
+    places, squares = [nothing], [np.zeros((0, dim))]
+    for start, x in _values(latents, frames, what):
+        square = np.square(x - moments.mean)
         far = square > least
         inside = np.flatnonzero(far.any(axis=1))
         places.append(start + inside)
@@ -105,6 +86,16 @@ def _deciding(values: Callable[[np.ndarray], Tensor], rows: Runs, dim: int) -> t
     return where[order], float(shares.max())
 
 
-def _blocks(rows: Runs) -> Iterator[tuple[int, np.ndarray]]:
-    for number, block in enumerate(rows.split(_BLOCK)):
-        yield number * _BLOCK, block.numpy()
+def _values(latents: np.ndarray, frames: FrameIndex, what: str) -> Iterator[tuple[int, np.ndarray]]:
+    """The frames, or the steps into them, (n, D) in float64, in parts; and the place of the first of each part."""
+    start = 0
+    for block in frames.blocks(_BLOCK):
+        rows = block.rows()
+        yield start, _at(latents, rows) if what == "frames" else _at(latents, rows) - _at(latents, rows - 1)
+        start += len(rows)
+
+
+def _at(latents: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The frames at ascending rows; of rows without a gap a slice, which is quicker."""
+    whole = rows[-1] - rows[0] == len(rows) - 1
+    return np.asarray(latents[slice(rows[0], rows[-1] + 1) if whole else rows], np.float64)

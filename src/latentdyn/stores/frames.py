@@ -8,14 +8,15 @@ each slice:
 - high_energy: at or above the utterance's own median level, so that a quiet speaker counts like a loud one;
 - utterance_medial: position between .1 and .9, away from onset and final silence.
 
-`NAME.json`, the handle: counts by split, digests, and the corpus and representation that it is of.
+`NAME.json`, the handle: counts by split, digests, the corpus and representation that it is of, and which frames lie so
+far out that they decide a variance (see far_out). These are looked for once, and every measurement tells them.
 
 It is made, written and read in blocks of whole utterances: steps hold a `FrameIndex`, which takes memory by utterances.
 """
 
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,14 @@ import pandas as pd
 from latentdyn.errors import UserError
 from latentdyn.files import check_folders, of_folders, read_handle, write_json
 from latentdyn.parquet import read_parquet_blocks, write_parquet_blocks
+from latentdyn.stores.far_out import FarOut, find_far_out
 from latentdyn.stores.frame_index import FrameIndex, position
 from latentdyn.stores.latents import SHARD_FRAMES, LatentsStore
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_SHARE_DIGITS = 6  # rounding may differ between machines, and what the handle says must not
 _BLOCK_FRAMES = 2**20
 _MADE_BY = "index_frames"
 
@@ -121,6 +124,9 @@ def write_frames(path: Path, handle: Path, index: FrameIndex, store: LatentsStor
         "frames": {split: len(mine) for split, mine in by_split.items()},
         "speakers": {split: len(mine.speakers) for split, mine in by_split.items()},
         "invalid_frames": len(index.invalid),
+        "far_out": [
+            {**asdict(far), "share": round(far.share, _SHARE_DIGITS)} for far in find_far_out(store.load(), index)
+        ],
         "latents_digest": store.handle["digest"],
         "digest": digest,
         **of_folders(handle, "corpus", "representation"),
@@ -168,6 +174,11 @@ def read_frames_handle(handle: Path, store: LatentsStore) -> dict[str, Any]:
     if facts["latents_digest"] != store.handle["digest"]:
         raise UserError(f"this frame index belongs to other latents than {store.path}", handle, fix)
     return facts
+
+
+def far_out(facts: dict[str, Any]) -> list[FarOut]:
+    """The frames that decide a variance, as a handle has them: at most one entry of a split."""
+    return [FarOut(**far) for far in facts["far_out"]]
 
 
 class _Bits:

@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-import torch
 
 from latentdyn.stores.far_out import FarOut, find_far_out
 
 
 def found(make_store, data):
     store, frames = make_store(data)
-    return find_far_out(torch.from_numpy(store.load()), frames)
+    return find_far_out(store.load(), frames)
 
 
 def of_splits(of_train, of_validation):

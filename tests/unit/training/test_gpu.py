@@ -12,13 +12,11 @@ import torch
 from latentdyn.errors import UserError
 from latentdyn.predictors.base import TrainedPredictor, build_predictor
 from latentdyn.seeds import seed_for
-from latentdyn.stores.far_out import find_far_out
 from latentdyn.stores.windows import Scaling, Windows
 from latentdyn.training.likelihood import Likelihood
 from latentdyn.training.loop import Training, TrainingSettings, run
 from latentdyn.training.regimes import build_regime
 from latentdyn.training.updates import Updates
-from tests.indexed import whole_index
 from tests.settings import predictor_of
 from tests.unit.predictors.test_every_head import SECTIONS, variants
 from tests.unit.training import test_regimes
@@ -215,10 +213,3 @@ def test_moments_and_lines_on_a_gpu_are_those_on_a_cpu():
         found.append([scaling.delta_covariance, covariance, line.weight.cpu(), line.factor.cpu(), nlls])
     for on_gpu, on_cpu in zip(*reversed(found), strict=True):
         torch.testing.assert_close(on_gpu, on_cpu, rtol=1e-5, atol=1e-7)
-
-
-def test_frames_that_are_far_out_on_a_gpu_are_those_on_a_cpu():
-    frames = whole_index([2000], splits="train")
-    (on_cpu,), (on_gpu,) = (find_far_out(windows(device, outlier=300)[0].latents, frames) for device in ("cpu", "cuda"))
-    assert (on_gpu.n, on_gpu.what, on_gpu.t) == (on_cpu.n, on_cpu.what, on_cpu.t) == (1, "frames", 300)
-    assert on_gpu.share == pytest.approx(on_cpu.share, rel=1e-9)
