@@ -216,6 +216,18 @@ def corpus_files(wildcards):
     return listed(wildcards.corpus, corpus.files(), lambda: known_digests(Path(f"{made}/manifest.parquet"), root))
 
 
+def parts_of_manifest(ending):
+    """The files of this ending that all parts of a corpus's manifest have."""
+
+    def files(wildcards):
+        n_parts = corpus_of(wildcards).manifest_parts
+        return [
+            f"results/{wildcards.corpus}/manifest_parts/{part}of{n_parts}{ending}.parquet" for part in range(n_parts)
+        ]
+
+    return files
+
+
 @readable
 def encoder_files(wildcards):
     """The listing of a local encoder's weights, so that other weights encode again."""

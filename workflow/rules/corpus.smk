@@ -140,14 +140,6 @@ rule inspect_recordings:
         " --excluded {output.excluded:q} --workers {threads} >{log:q} 2>&1"
 
 
-def parts_of_manifest(ending):
-    """The files of all parts of a corpus's manifest."""
-    n_parts = lambda w: corpus_of(w).manifest_parts
-    return lambda w: [
-        f"results/{w.corpus}/manifest_parts/{part}of{n_parts(w)}{ending}.parquet" for part in range(n_parts(w))
-    ]
-
-
 rule merge_manifests:
     """Join what was found in the parts of a corpus into its manifest."""
     input:
