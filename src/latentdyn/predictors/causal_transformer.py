@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from latentdyn.predictors.outputs import first_outputs
+from latentdyn.predictors.layers import Dense, Dropout
 from latentdyn.predictors.reading import missing_frames
 
 KeysAndValues = tuple[Tensor, Tensor]  # (B, heads, L, d) each
@@ -37,10 +37,10 @@ class CausalTransformer(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        self.tokens = nn.Linear(dim, width)
+        self.tokens = Dense(dim, width)
         self.blocks = nn.ModuleList(_Block(width, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        self.answer = nn.Linear(width, outputs)
+        self.answer = Dense(width, outputs)
 
     def forward(self, context: Tensor, n: int | None = None) -> Tensor:
         summaries, _ = self.read(context)
@@ -62,7 +62,7 @@ class CausalTransformer(nn.Module):
         return self.norm(x), (missing, now)
 
     def answer_to(self, summary: Tensor, n: int | None = None) -> Tensor:
-        return first_outputs(self.answer, summary, n)
+        return self.answer(summary, n)
 
 
 class _Block(nn.Module):
@@ -72,11 +72,9 @@ class _Block(nn.Module):
         super().__init__()
         self.heads, self.dropout = heads, dropout
         self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.inputs, self.mixed = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.hidden = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(4 * width, width)
-        )
-        self.dropped = nn.Dropout(dropout)
+        self.inputs, self.mixed = Dense(width, 3 * width), Dense(width, width)
+        self.hidden = nn.Sequential(Dense(width, 4 * width), nn.GELU(), Dropout(dropout), Dense(4 * width, width))
+        self.dropped = Dropout(dropout)
         slopes = [2.0 ** (-8 * (head + 1) / heads) for head in range(heads)]
         self.register_buffer("slopes", torch.tensor(slopes)[:, None, None], persistent=False)
 

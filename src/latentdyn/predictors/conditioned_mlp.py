@@ -8,14 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from latentdyn.predictors.layers import Dense
+
 
 class ConditionedMLP(nn.Module):
     """y (B, D) and what it is conditioned on (B, C) -> (B, D), through two layers of SiLU units. It begins at 0."""
 
     def __init__(self, dim: int, conditions: int, width: int) -> None:
         super().__init__()
-        self.of_y, self.of_conditions = nn.Linear(dim, width, bias=False), nn.Linear(conditions, width)
-        self.middle, self.last = nn.Linear(width, width), nn.Linear(width, dim)
+        self.of_y, self.of_conditions = Dense(dim, width, bias=False), Dense(conditions, width)
+        self.middle, self.last = Dense(width, width), Dense(width, dim)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 

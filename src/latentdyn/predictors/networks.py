@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from latentdyn.predictors.causal_transformer import CausalTransformer
-from latentdyn.predictors.outputs import first_outputs
+from latentdyn.predictors.layers import Dense, Dropout
 from latentdyn.predictors.reading import missing_frames
 
 
@@ -46,10 +46,10 @@ class Linear(nn.Module):
 
     def __init__(self, dim: int, window_frames: int, outputs: int) -> None:
         super().__init__()
-        self.layer = nn.Linear(window_frames * dim, outputs)
+        self.layer = Dense(window_frames * dim, outputs)
 
     def forward(self, context: Tensor, n: int | None = None) -> Tensor:
-        return first_outputs(self.layer, context.flatten(1), n)
+        return self.layer(context.flatten(1), n)
 
 
 class MLP(nn.Module):
@@ -58,16 +58,16 @@ class MLP(nn.Module):
     def __init__(self, dim: int, window_frames: int, outputs: int, *, width: int, layers: int, dropout: float) -> None:
         super().__init__()
         sizes = [window_frames * dim, *[width] * layers]
-        hidden = [nn.Sequential(nn.Linear(i, o), nn.GELU(), nn.Dropout(dropout)) for i, o in itertools.pairwise(sizes)]
-        self.layers = nn.Sequential(*hidden, nn.Linear(sizes[-1], outputs))
+        hidden = [nn.Sequential(Dense(i, o), nn.GELU(), Dropout(dropout)) for i, o in itertools.pairwise(sizes)]
+        self.layers = nn.Sequential(*hidden, Dense(sizes[-1], outputs))
 
     def forward(self, context: Tensor, n: int | None = None) -> Tensor:
         *hidden, last = self.layers
-        assert isinstance(last, nn.Linear)
+        assert isinstance(last, Dense)
         x = context.flatten(1)
         for layer in hidden:
             x = layer(x)
-        return first_outputs(last, x, n)
+        return last(x, n)
 
 
 class Transformer(nn.Module):
@@ -85,19 +85,19 @@ class Transformer(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        self.tokens = nn.Linear(dim, width)
+        self.tokens = Dense(dim, width)
         self.positions = nn.Parameter(0.02 * torch.randn(window_frames, width))
         layer = nn.TransformerEncoderLayer(
             width, heads, 4 * width, dropout, activation="gelu", batch_first=True, norm_first=True
         )
         self.layers = nn.TransformerEncoder(layer, layers, norm=nn.LayerNorm(width), enable_nested_tensor=False)
-        self.answer = nn.Linear(width, outputs)
+        self.answer = Dense(width, outputs)
         mask = nn.Transformer.generate_square_subsequent_mask(window_frames)
         self.register_buffer("mask", mask, persistent=False)
 
     def forward(self, context: Tensor, n: int | None = None) -> Tensor:
         tokens = self.layers(self.tokens(context) + self.positions, mask=self.mask, is_causal=True)
-        return first_outputs(self.answer, tokens[:, -1], n)
+        return self.answer(tokens[:, -1], n)
 
 
 class GRU(nn.Module):
@@ -107,8 +107,8 @@ class GRU(nn.Module):
         super().__init__()
         between = dropout if layers > 1 else 0.0  # torch warns of dropout between layers where there is one layer
         self.recurrence = nn.GRU(dim, width, layers, batch_first=True, dropout=between)
-        self.dropout = nn.Dropout(dropout)
-        self.answer = nn.Linear(width, outputs)
+        self.dropout = Dropout(dropout)
+        self.answer = Dense(width, outputs)
 
     def forward(self, context: Tensor, n: int | None = None) -> Tensor:
         states, _ = self.recurrence(context)
@@ -130,7 +130,7 @@ class GRU(nn.Module):
         return torch.take_along_dim(states, order.argsort(dim=1)[..., None], dim=1), memory
 
     def answer_to(self, summary: Tensor, n: int | None = None) -> Tensor:
-        return first_outputs(self.answer, self.dropout(summary), n)
+        return self.answer(self.dropout(summary), n)
 
 
 _KINDS: dict[str, type[nn.Module]] = {
