@@ -131,7 +131,7 @@ def write_metrics(
     content = {
         "data": dict(data or {}),
         "sums": sums,
-        "records": [asdict(r) for r in records],
+        "records": [vars(r) for r in records],
         "worst_frames": list(worst_frames),
     }
     write_json(path, {"schema_version": SCHEMA_VERSION, "identity": asdict(identity), **content})

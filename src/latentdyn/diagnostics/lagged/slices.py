@@ -133,8 +133,11 @@ def _quantities(scores: pd.DataFrame, horizon: int) -> dict[Metric, pd.Series]:
 
 
 def long_totals(totals: pd.DataFrame, counts: pd.DataFrame, where: dict[str, Any]) -> pd.DataFrame:
-    long = totals.rename_axis("speaker_id").reset_index().melt("speaker_id", var_name="metric", value_name="total")
-    return long.assign(n=counts.to_numpy().T.reshape(-1), **where)
+    """Sums by metric and speaker, a row each."""
+    n, metrics = totals.shape
+    columns = {"speaker_id": np.tile(totals.index, metrics), "metric": np.repeat(totals.columns, n)}
+    sums = {name: table.to_numpy().T.reshape(-1) for name, table in (("total", totals), ("n", counts))}
+    return pd.DataFrame({**columns, **sums, **where})
 
 
 def _r_squared(truth: pd.Series, predicted: pd.Series) -> float:
