@@ -23,11 +23,12 @@ def look(number: int) -> dict[str, Any]:
 
 def arrange(figure: "Figure") -> None:
     """Place what is drawn, once, with titles and names of axes in lines that are no wider than their panels."""
-    if figure.get_layout_engine() is None:
+    layout = figure.get_layout_engine()
+    if layout is None:
         return
-    figure.draw_without_rendering()
+    layout.execute(figure)
     if _break_titles(figure):
-        figure.draw_without_rendering()
+        layout.execute(figure)
     figure.set_layout_engine("none")
 
 
