@@ -45,7 +45,6 @@ LIBRARIES = ("docutils.core", "faiss", "jinja2", "matplotlib.backends.backend_ag
              "pandas.io.formats.style", "pyarrow.dataset", "pyarrow.pandas_compat", "pyarrow.parquet",
              "safetensors.torch", "scipy.fft", "scipy.linalg", "scipy.optimize", "scipy.signal", "scipy.special",
              "scipy.stats", "soundfile", "soxr", "threadpoolctl", "torch", "tqdm", "yaml", "zarr")  # fmt: skip
-OF_LOG_MEL = ("librosa.filters", "librosa.util.utils")  # numba, among others, which takes a second
 PROGRAMS = ("latentdyn.steps.",)
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCONT, signal.SIGUSR1, signal.SIGUSR2)
 

@@ -7,7 +7,7 @@ import functools
 import tempfile
 from pathlib import Path
 
-from latentdyn.forkserver import LIBRARIES, OF_LOG_MEL, ForkServer
+from latentdyn.forkserver import LIBRARIES, ForkServer
 
 SNAKEMAKE = ("snakemake.api", "snakemake.cli", "snakemake.profiles", "snakemake.report.html_reporter", "smart_open")
 
@@ -16,7 +16,7 @@ class WarmPython(ForkServer):
     """The server, and a folder for what tests share. It ends with the process that started it."""
 
     def __init__(self) -> None:
-        super().__init__((*LIBRARIES, *OF_LOG_MEL, *SNAKEMAKE), ("snakemake", "latentdyn"))
+        super().__init__((*LIBRARIES, *SNAKEMAKE), ("snakemake", "latentdyn"))
         self._temporary = tempfile.TemporaryDirectory(prefix="latentdyn-")
         self.folder = Path(self._temporary.name)
 

@@ -89,9 +89,8 @@ SERVERS = []  # which end with this process
 def share_libraries():
     """Have the jobs that this process starts copied from one Python, unless a server is at hand already."""
     if forkserver.VARIABLE not in os.environ and forkserver.supported():
-        encodes = any(word_of(type(r)) == "logmel" for r in CONFIG.all_representations.values())
         try:
-            SERVERS.append(forkserver.ForkServer(forkserver.LIBRARIES + forkserver.OF_LOG_MEL * encodes))
+            SERVERS.append(forkserver.ForkServer())
         except OSError as error:
             logger.info(f"Jobs load their libraries one by one: a server of them can't be started ({error})")
             return

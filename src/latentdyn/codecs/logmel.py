@@ -10,16 +10,14 @@ Decoding is rough, for listening: the phases are made up by Griffin-Lim. It is n
 latents on both sides that its audio depends on, about 2 s each.
 """
 
-import warnings
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
-import scipy.signal
-from librosa.filters import mel
 
 from latentdyn.codecs.griffin_lim import griffin_lim, reach, starting_phases
+from latentdyn.codecs.mel import mel_filters
 from latentdyn.codecs.tiling import Tile, TiledCodec
 from latentdyn.errors import UserError
 
@@ -76,16 +74,14 @@ class LogMel(TiledCodec):
         self.tile_frames = _TILE_FRAMES
         self._fft_samples = fft_samples
         centres_hz = np.arange(fft_samples // 2 + 1) * sample_rate_hz / fft_samples
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # about empty bands, which are an error below
-            filters = mel(sr=sample_rate_hz, n_fft=fft_samples, n_mels=n_mels, norm=None, dtype=np.float32)
+        filters = mel_filters(sample_rate_hz, fft_samples, n_mels)
         if not (filters.max(axis=1) > 0).all():
             raise UserError(
                 f"{n_mels} mel bands are too many at a resolution of {centres_hz[1]:.1f} Hz: some are empty",
                 "n_mels and the window (fft_samples, n_fft, window_samples) of the log-mel spectrum",
                 "lower n_mels, or take a longer window",
             )
-        window = scipy.signal.get_window("hann", fft_samples)
+        window = hann(fft_samples)
         # One-sided powers that add up to the mean square under the window, over a full-scale sine's 1/2.
         one_sided = np.where((centres_hz == 0) | (centres_hz == sample_rate_hz / 2), 1, 2)
         power_scale = (2 * one_sided / (fft_samples * np.sum(window**2))).astype(np.float32)
@@ -132,6 +128,11 @@ class LogMel(TiledCodec):
         of = self.spectrum
         bands = np.maximum(10 ** (levels_db / 10) - of.floor_power, 0)
         return np.asarray(np.sqrt(_bins(bands, of.filters.astype(np.float64)) / of.power_scale))
+
+
+def hann(n: int) -> np.ndarray:
+    """The periodic Hann window (n,), number by number that of scipy.signal, which takes half a second to import."""
+    return 0.5 + 0.5 * np.cos(np.linspace(-np.pi, np.pi, n + 1)[:-1])
 
 
 def _bins(bands: np.ndarray, filters: np.ndarray) -> np.ndarray:

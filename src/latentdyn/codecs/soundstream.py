@@ -1,9 +1,9 @@
 """SoundStream as shipped with Lyra v1.2.0 (TFLite): 64 dimensions at 50 Hz from 16 kHz audio. It is causal.
 
-Its files are the reference: run hop by hop by TFLite. Their weights also make torch networks (codecs.hop_network), of
-whole tiles and with gradients, which give the same numbers but for rounding: latents differ by up to 3e-4, audio by
-4e-6. A change of 3e-4 can move a frame to another codeword, so TFLite encodes unless torch is asked for. Torch decodes,
-in half the time.
+Its files are the reference: run hop by hop by TFLite. TFLite encodes in tiles (codecs.tflite_tiles), which gives the
+same numbers, to the bit. The weights also make torch networks (codecs.hop_network), on a GPU too and with gradients,
+which give the same but for rounding: latents differ by up to 3e-4, audio by 4e-6. A change of 3e-4 can move a frame to
+another codeword, so TFLite encodes unless torch is asked for. Torch decodes, in half the time.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from torch import nn
 from latentdyn.codecs.causal import Carry, State, WholeDecoder
 from latentdyn.codecs.hop_network import Network, OtherGraph, torch_network
 from latentdyn.codecs.tflite import HopModel, Run, quiet_stderr
+from latentdyn.codecs.tflite_tiles import TileModel, TileRun, in_tiles
 from latentdyn.codecs.tiling import Tile, TiledCodec
 from latentdyn.errors import UserError
 from latentdyn.pointers import refuse_pointer
@@ -71,8 +72,8 @@ class SoundStream(TiledCodec):
             raise UserError(what, self._decoder.path, _FIX)
         return WholeDecoder(network, self._carry, self._waveform)
 
-    def _start(self, batch: int) -> list[Run] | State:
-        return {} if self._encoding else [self._encoder.open() for _ in range(batch)]
+    def _start(self, batch: int) -> list[Run | TileRun] | State:
+        return {} if self._encoding else [self._encoding_tiles.open() for _ in range(batch)]
 
     def _advance(self, audio: np.ndarray, state: Any) -> np.ndarray:
         if self._encoding is None:
@@ -95,8 +96,16 @@ class SoundStream(TiledCodec):
         assert isinstance(self._decoding, Network)
         return self._decoding(latents)[:, 0]
 
+    @cached_property
+    def _encoding_tiles(self) -> TileModel | HopModel:
+        """What encodes by TFLite, in tiles if they give the same numbers."""
+        return in_tiles(self._encoder, self._noise().astype(np.float32))
+
+    def _noise(self) -> np.ndarray:
+        return _AUDIO * numpy_generator("soundstream", "audio").standard_normal((_TRIED_HOPS, self.hop_samples))
+
     def _encoding_network(self) -> Network:
-        noise = _AUDIO * numpy_generator("soundstream", "audio").standard_normal((_TRIED_HOPS, self.hop_samples))
+        noise = self._noise()
         try:
             return self._tried(self._encoder, noise.reshape(1, 1, -1), noise)
         except OtherGraph as error:

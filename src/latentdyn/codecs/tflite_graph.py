@@ -45,13 +45,18 @@ def read_graph(content: bytes) -> Graph:
     """The main graph of a TFLite file that the interpreter has taken: nothing of the file's form is checked here."""
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     main = model.subgraphs[0]
-    names = [_NAMES.get(max(code.builtinCode, code.deprecatedBuiltinCode), "unknown") for code in model.operatorCodes]
     operators = [
-        Operator(names[one.opcodeIndex], _numbers(one.inputs), _numbers(one.outputs), one.builtinOptions)
-        for one in main.operators
+        Operator(name, _numbers(one.inputs), _numbers(one.outputs), one.builtinOptions)
+        for name, one in zip(operator_names(model), main.operators, strict=True)
     ]
     tensors = [_tensor(one, model.buffers[one.buffer].data) for one in main.tensors]
     return Graph(operators, tensors, int(main.inputs[0]), int(main.outputs[0]))
+
+
+def operator_names(model: Any) -> list[str]:
+    """The name of each operator of the main graph of a `ModelT`, as TFLite's schema has it."""
+    codes = [_NAMES.get(max(code.builtinCode, code.deprecatedBuiltinCode), "unknown") for code in model.operatorCodes]
+    return [codes[operator.opcodeIndex] for operator in model.subgraphs[0].operators]
 
 
 def _numbers(array: Any) -> tuple[int, ...]:

@@ -81,6 +81,9 @@ class TiledCodec(abc.ABC):
         """Encode one utterance that comes in blocks (n_i,) of any size; yields (T_i, D) float32."""
         state = self._start(1)
         tiles = cut(blocks, self.tile_frames * self.hop_samples, self.hop_samples)
+        if not self.look_ahead_frames:  # nothing to lay beside a tile, so no copies
+            yield from (self._advance(tile[None], state)[0] for tile in tiles)
+            return
         hops = (tile.reshape(-1, self.hop_samples) for tile in tiles)
         for tile in cut_latents(hops, self.hop_samples, self.tile_frames, self.look_ahead_frames):
             yield self._advance(tile.latents.reshape(1, -1), state)[0, tile.start - tile.first : tile.stop - tile.first]

@@ -1,6 +1,6 @@
-"""How many mel bands a spectrum can fill, without the library that makes them.
+"""How many mel bands a spectrum can fill.
 
-The scale is Slaney's, as librosa's default: linear below 1 kHz, logarithmic above. Band i is a triangle from point i to
+The scale is that of `codecs.mel`, Slaney's: linear below 1 kHz, logarithmic above. Band i is a triangle from point i to
 point i + 2 of equally spaced points. It is empty if no bin of the spectrum lies within.
 """
 

@@ -136,8 +136,17 @@ def test_batches_are_of_like_length_and_no_longer_than_asked_for():
     part = pd.DataFrame({"utterance_id": list("abcdef"), "duration_s": [5.0, 1.0, 90.0, 1.2, 4.0, 2.0]})
     batches = [[row.utterance_id for row in batch] for batch in _batches(part, 4.0)]
     assert batches == [["b", "d"], ["f"], ["e"], ["a"], ["c"]]
-    assert [[row.utterance_id for row in batch] for batch in _batches(part, 0.0)] == [[name] for name in "abcdef"]
     assert [len(batch) for batch in _batches(part, 1000.0)] == [5, 1]  # a long recording is streamed, by itself
+
+
+def test_the_next_recordings_are_fetched_while_one_is_encoded(monkeypatch: pytest.MonkeyPatch):
+    part = pd.DataFrame({"utterance_id": range(20), "path": [f"{i}.wav" for i in range(20)]})
+    fetched: list[str] = []
+    monkeypatch.setattr(encoding, "_fetch", lambda path: fetched.append(path.name))
+    for i, row in enumerate(encoding._fetched(part, Path("audio"))):
+        assert row.utterance_id == i
+        assert fetched == part["path"].tolist()[: i + 1 + 8]
+    assert i == 19
 
 
 def test_what_is_finished_is_not_encoded_again(corpus: tuple[pd.DataFrame, Path], tmp_path: Path):
@@ -176,8 +185,9 @@ def test_a_recording_that_disappeared_is_told(corpus: tuple[pd.DataFrame, Path],
         encode_recordings(part, audio, CODEC, Spool(tmp_path / "spool", CODEC.dim))
 
 
+@pytest.mark.parametrize("batch_s", [0.0, 1.1])  # in batches, long ones are encoded by themselves
 def test_ctrl_c_ends_a_long_recording_at_once_and_keeps_what_is_finished(
-    corpus: tuple[pd.DataFrame, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    corpus: tuple[pd.DataFrame, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_s: float
 ):
     part, audio = corpus
     begun, committed = 0, []
@@ -199,7 +209,7 @@ def test_ctrl_c_ends_a_long_recording_at_once_and_keeps_what_is_finished(
     spool = Spool(tmp_path / "spool", 1)
     try:
         with pytest.raises(KeyboardInterrupt):
-            encode_recordings(part, audio, Interrupted(), spool)
+            encode_recordings(part, audio, Interrupted(), spool, batch_s)
     finally:
         signal.signal(signal.SIGINT, before)
     assert begun == 2 and committed == [1]  # after a tile of "b"

@@ -1,6 +1,5 @@
 """Graphs of a few operators, written as TFLite files here, beside what they say when read hop by hop."""
 
-import flatbuffers
 import numpy as np
 import pytest
 import torch
@@ -9,60 +8,9 @@ from ai_edge_litert import schema_py_generated as schema
 from latentdyn.codecs.causal import Carry
 from latentdyn.codecs.hop_network import OtherGraph, torch_network
 
-FLOAT32, INT32, INT8, RESOURCE = (getattr(schema.TensorType, name) for name in ("FLOAT32", "INT32", "INT8", "RESOURCE"))
-_OPTIONS = {"CONV_2D": "Conv2D", "LEAKY_RELU": "LeakyRelu"}  # names that do not follow from the operator's
+from .tflite_file import FLOAT32, INT8, RESOURCE, File
+
 VALID, SAME = schema.Padding.VALID, schema.Padding.SAME
-
-
-class File:
-    """A TFLite file in the making. Its graph's input is the first tensor, its output the last."""
-
-    def __init__(self, *shape: int) -> None:
-        self.buffers, self.tensors, self.operators, self.codes = [schema.BufferT()], [], [], []
-        self.input = self.tensor(shape)
-
-    def tensor(self, shape=(), constant: np.ndarray | None = None, kind: int = FLOAT32) -> int:
-        one = schema.TensorT()
-        if constant is not None:
-            constant = np.asarray(constant)
-            shape, kind = constant.shape, INT32 if constant.dtype == np.int32 else FLOAT32
-            buffer = schema.BufferT()
-            buffer.data = np.frombuffer(constant.tobytes(), np.uint8)
-            self.buffers.append(buffer)
-            one.buffer = len(self.buffers) - 1
-        one.shape, one.type = np.array(shape, np.int32), kind
-        self.tensors.append(one)
-        return len(self.tensors) - 1
-
-    def constant(self, values) -> int:
-        values = np.asarray(values)
-        return self.tensor(constant=values.astype(np.int32 if values.dtype.kind == "i" else np.float32))
-
-    def apply(self, name: str, inputs, *shapes, kind: int = FLOAT32, **options) -> int:
-        """Add an operator; the number of its last output."""
-        code, one = schema.OperatorCodeT(), schema.OperatorT()
-        code.builtinCode = getattr(schema.BuiltinOperator, name)
-        self.codes.append(code)
-        one.opcodeIndex, one.inputs = len(self.codes) - 1, np.array(inputs, np.int32)
-        one.outputs = np.array([self.tensor(shape, kind=kind) for shape in shapes], np.int32)
-        if options:
-            of = _OPTIONS.get(name) or name.title().replace("_", "")
-            one.builtinOptionsType = getattr(schema.BuiltinOptions, f"{of}Options")
-            one.builtinOptions = getattr(schema, f"{of}OptionsT")()
-            vars(one.builtinOptions).update(options)
-        self.operators.append(one)
-        return len(self.tensors) - 1
-
-    def content(self) -> bytes:
-        main, model = schema.SubGraphT(), schema.ModelT()
-        main.tensors, main.operators = self.tensors, self.operators
-        main.inputs, main.outputs = np.array([self.input], np.int32), np.array([len(self.tensors) - 1], np.int32)
-        model.version, model.subgraphs, model.buffers, model.operatorCodes = 3, [main], self.buffers, self.codes
-        builder = flatbuffers.Builder(0)
-        builder.Finish(model.Pack(builder), b"TFL3")
-        return bytes(builder.Output())
-
-
 RNG = np.random.default_rng(0)
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from latentdyn.codecs.logmel import hann
 from latentdyn.errors import UserError
 from tests.settings import codec_of
 
@@ -47,6 +48,13 @@ def test_matches_librosa_up_to_scale(noise):
     ).T
     difference = codec.encode(audio[None])[0] - 10 * np.log10(reference)
     np.testing.assert_allclose(difference, difference[0, 0], atol=1e-3)
+
+
+@pytest.mark.parametrize("n", [4, 5, 400, 1280, 2048, 65_537])
+def test_the_window_is_scipys(n):
+    import scipy.signal
+
+    np.testing.assert_array_equal(hann(n), scipy.signal.get_window("hann", n))
 
 
 def test_silence_is_the_floor():

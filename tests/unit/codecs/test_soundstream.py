@@ -4,6 +4,7 @@ import soundfile
 import torch
 
 from latentdyn.codecs.hop_network import OtherGraph
+from latentdyn.codecs.tflite_tiles import TileModel
 from latentdyn.errors import UserError
 from tests.settings import codec_of
 
@@ -84,6 +85,34 @@ def test_batched_single_and_streamed_are_equal(soundstream, speech, blocks_of, s
     partial = streamed(soundstream, [speech[0, : 10 * HOP + 1]])
     np.testing.assert_array_equal(partial[:10], batch[0, :10])
     assert len(partial) == 11
+
+
+@pytest.mark.real_data
+def test_tiles_give_every_number_that_the_file_gives_hop_by_hop(soundstream, speech):
+    assert isinstance(soundstream._encoding_tiles, TileModel)
+    for clip, latents in zip(speech, soundstream.encode(speech), strict=True):
+        rows = clip.reshape(-1, HOP)
+        reference = soundstream._encoder.open()(rows)
+        np.testing.assert_array_equal(latents, reference)
+        run = soundstream._encoding_tiles.open()
+        pieces = [run(piece) for piece in np.split(rows, [1, 3, 10, 40, 41, 150])]
+        np.testing.assert_array_equal(np.concatenate(pieces), reference)
+
+
+@pytest.mark.real_data
+def test_tiles_that_give_other_numbers_are_not_taken(real_data, soundstream, speech, monkeypatch, caplog):
+    exact = TileModel.map
+
+    def off_by_a_digit(self, rows, past):
+        results, past = exact(self, rows, past)
+        return np.nextafter(results, np.float32(np.inf)), past
+
+    monkeypatch.setattr(TileModel, "map", off_by_a_digit)
+    hop_by_hop = soundstream_of(real_data / "lyra-v1.2.0")
+    found = hop_by_hop.encode(speech[:1])
+    assert "soundstream_encoder.tflite: TFLite takes it hop by hop" in caplog.text
+    monkeypatch.undo()
+    np.testing.assert_array_equal(found, soundstream.encode(speech[:1]))
 
 
 @pytest.mark.real_data

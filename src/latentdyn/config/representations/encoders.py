@@ -157,8 +157,8 @@ class SoundStream(Encoder):
     )
     runtime: Literal["tflite", "torch"] = Field(
         "tflite",
-        description="what encodes: TFLite, hop by hop, or the same weights in torch, in tiles. Their latents differ by "
-        "up to 3e-4, so that now and then a frame gets other codes",
+        description="what encodes: TFLite, or the same weights in torch, slower on a CPU. Their latents differ by up "
+        "to 3e-4, so that now and then a frame gets other codes",
     )
 
     def weights(self) -> list[Path]:
