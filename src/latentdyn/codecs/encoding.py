@@ -103,7 +103,7 @@ def _fetched(waiting: pd.DataFrame, audio: Path) -> Iterator[Any]:
 def _fetch(path: Path) -> None:
     """Ask the system for a file's content, and do not wait for it."""
     with suppress(OSError, AttributeError):  # whoever reads the file is told what is wrong; a system without this
-        file = os.open(path, os.O_RDONLY)
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for who writes into it
         try:
             os.posix_fadvise(file, 0, _FETCHED_BYTES, os.POSIX_FADV_WILLNEED)
         finally:

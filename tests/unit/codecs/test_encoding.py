@@ -1,7 +1,9 @@
 """From recordings to latents and levels: the meter beside the codec, and what a changed recording does."""
 
 import math
+import os
 import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -147,6 +149,16 @@ def test_the_next_recordings_are_fetched_while_one_is_encoded(monkeypatch: pytes
         assert row.utterance_id == i
         assert fetched == part["path"].tolist()[: i + 1 + 8]
     assert i == 19
+
+
+def test_what_cannot_be_fetched_holds_nobody_up(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")  # nobody writes into it
+    fetching = threading.Thread(
+        target=lambda: [encoding._fetch(tmp_path / name) for name in ("pipe", "missing", ".")], daemon=True
+    )
+    fetching.start()
+    fetching.join(timeout=60)
+    assert not fetching.is_alive()
 
 
 def test_what_is_finished_is_not_encoded_again(corpus: tuple[pd.DataFrame, Path], tmp_path: Path):
