@@ -94,7 +94,9 @@ def stage_1(arguments: argparse.Namespace, indices: dict[str, str]) -> dict[str,
     if arguments.quick:
         for predictor in (paper["predictors"][name] for name in wanted if name != "linear_gaussian"):
             predictor["network"] = {**predictor["network"], "width": 8}
-            predictor["training"] = {**predictor.get("training", {}), "steps": 2, "validate_every_steps": 2}
+            training = predictor["training"] = {**predictor.get("training", {}), "steps": 2, "validate_every_steps": 2}
+            if training.get("regime", {}).get("kind") == "scheduled_sampling":
+                training["regime"] = {**training["regime"], "decay_steps": 2}
         paper["evaluation"] = {"max_frames": 500, "rollout_frames": 32, "bootstrap_resamples": 40}
     return {
         "schema_version": 1,

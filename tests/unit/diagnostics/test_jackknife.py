@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import t as student_t
 
 from latentdyn.diagnostics.jackknife import jackknife_interval
-from tests.unit.diagnostics.test_geometry import frames_of, shape
+from tests.indexed import whole_index
+from tests.unit.diagnostics.test_geometry import shape
 
 
 def test_of_a_mean_it_is_students_interval():
@@ -33,7 +34,7 @@ def test_without_several_speakers_who_all_count_there_is_none(sums):
 def test_it_holds_the_exact_participation_ratio_as_often_as_it_says_and_always_its_own_estimate():
     """Gaussian frames of 10 speakers with means of their own; percentiles of a bootstrap hold the exact ratio in none
     of the samples."""
-    generator, frames = np.random.default_rng(0), frames_of([30] * 10)
+    generator, frames = np.random.default_rng(0), whole_index([30] * 10)
     variances = np.exp(-0.1 * np.arange(8))
     exact = variances.sum() ** 2 / np.square(variances).sum()
     held = 0

@@ -225,9 +225,9 @@ def test_what_would_not_count_or_cannot_be_is_refused(rollout, said):
 def test_sequences_that_are_too_short_for_a_rollout_are_refused():
     from latentdyn.config.shapes import Shape
 
-    own = section(dynamics={"window_frames": 5, "rollout": {"horizon": 8}})
+    own = section(dynamics={"window_frames": 5, "rollout": {"horizon": 8, "grow_steps": 20}})
     with pytest.raises(
         ValueError, match=r"sequence_frames: 12 frames are too few for dynamics .* which take 13 in a row"
     ):
         own.shape_of(Shape())
-    section(dynamics={"window_frames": 4, "rollout": {"horizon": 8}}).shape_of(Shape())
+    section(dynamics={"window_frames": 4, "rollout": {"horizon": 8, "grow_steps": 20}}).shape_of(Shape())
