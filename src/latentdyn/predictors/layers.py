@@ -17,7 +17,7 @@ _BY_ONEDNN = (
     and torch.backends.cpu.get_cpu_capability() == "AVX512"
     and hasattr(torch.ops.mkldnn, "_linear_pointwise")  # not public: a later torch may lack it
 )
-_FEW_ROWS = 32  # with fewer it takes longer to call it than it saves
+_FEW_ROWS, _FEW_PRODUCTS = 32, 2**21  # with fewer it takes longer to call it than it saves
 _LEVELS = 2**16
 
 
@@ -34,7 +34,8 @@ class Dense(nn.Linear):
             weight, bias = weight[:n], None if bias is None else bias[:n]
         rows = input.numel() // self.in_features
         fits = input.device.type == "cpu" and input.dtype == weight.dtype == torch.float32
-        if not (_BY_ONEDNN and fits and rows >= _FEW_ROWS and weight.numel()):
+        large = rows >= _FEW_ROWS and rows * self.weight.numel() >= _FEW_PRODUCTS  # whatever n is
+        if not (_BY_ONEDNN and fits and large and weight.numel()):
             return F.linear(input, weight, bias)
         if torch.is_grad_enabled():
             out: Tensor = _Affine.apply(input, weight, bias)  # type: ignore[no-untyped-call]
