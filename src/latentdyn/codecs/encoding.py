@@ -199,7 +199,8 @@ def _checked(pieces: _Pieces, recording: _Recording) -> _Pieces:
         raise UserError(
             f"this recording gave {n} frames where its length in the manifest makes {recording.frames:.0f}",
             recording.path,
-            "it changed since the manifest was built: rerun Snakemake from rule build_manifest",
+            "it changed since the manifest was built: rerun Snakemake with `--forcerun build_manifest` (of a corpus "
+            "with manifest_parts `--forcerun inspect_recordings`)",
         )
 
 

@@ -46,6 +46,10 @@ class Strict(BaseModel):
         """The section as canonical JSON: what a rule passes to its step and what triggers a re-run."""
         return canonical_json(self.model_dump(mode="json"))
 
+    def is_default(self, key: str) -> bool:
+        """Whether a key has the value that it has where it is left out."""
+        return bool(getattr(self, key) == type(self).model_fields[key].default)
+
 
 def check_schedule(key: str, updates: int, steps: int, what: str) -> None:
     """Check that what changes while a model is trained gets to its end.

@@ -24,5 +24,6 @@ def check_unchanged(path: Path, sha256: str) -> None:
         raise UserError(
             "this file changed since the manifest was built (its sha256 is another)",
             path,
-            "restore it, or build the manifest again: rerun Snakemake with `--forcerun build_manifest`",
+            "restore it, or build the manifest again: rerun Snakemake with `--forcerun build_manifest` (of a corpus "
+            "with manifest_parts `--forcerun inspect_recordings`)",
         )

@@ -59,7 +59,7 @@ class Innovation(Strict):
             idle = "stop_gradient" if self.balance is None else "balance"
             raise ValueError(f"{idle}: the prior `standard` has nothing to train; leave it out")
         costs = {"beta": self.beta != 1, "beta_warmup_steps": self.beta_warmup_steps, "free_nats": self.free_nats}
-        if self.target_nats is None and self.target_weight != 10:
+        if self.target_nats is None and not self.is_default("target_weight"):
             raise ValueError("target_weight: weighs nothing without target_nats; leave it out")
         ignored = [name for name, given in costs.items() if given]
         if self.target_nats is not None and ignored:

@@ -150,7 +150,7 @@ class WaveformReconstruction(ReconstructionKind):
     @model_validator(mode="after")
     def _all_count(self) -> "WaveformReconstruction":
         """What would change nothing is refused."""
-        if self.decoder == "frozen" and self.decoder_learning_rate != 3e-4:
+        if self.decoder == "frozen" and not self.is_default("decoder_learning_rate"):
             raise ValueError("decoder_learning_rate: a frozen decoder does not learn; leave it out")
         return self
 
@@ -391,7 +391,7 @@ class VAE(LearnedRepresentation):
 
     def shape_of(self, source: Shape) -> Shape:
         training = self.training
-        if self.encoder == "framewise" and self.past_frames != 3:
+        if self.encoder == "framewise" and not self.is_default("past_frames"):
             raise ValueError("past_frames: a framewise encoder reads none; leave it out")
         if self.static_dim >= self.dim:
             raise ValueError(
