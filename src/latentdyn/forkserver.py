@@ -72,7 +72,8 @@ class ForkServer:
     """
 
     def __init__(self, libraries: Iterable[str] = LIBRARIES, programs: Iterable[str] = PROGRAMS) -> None:
-        self.address = Path(tempfile.mkdtemp(prefix="latentdyn-")) / "server"  # nobody else may enter such a folder
+        self.folder = Path(tempfile.mkdtemp(prefix="latentdyn-"))  # nobody else may enter it; it ends with the server
+        self.address = self.folder / "server"
         listener = socket.socket(socket.AF_UNIX)
         try:
             listener.bind(str(self.address))
@@ -84,11 +85,15 @@ class ForkServer:
                 env={**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"},  # no pool of threads survives a fork
             )  # fmt: skip
         except BaseException:
-            shutil.rmtree(self.address.parent, ignore_errors=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
             raise
         finally:
             listener.close()
-        atexit.register(shutil.rmtree, self.address.parent, ignore_errors=True)  # if the server was killed
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)  # if the server was killed
+
+    def environment(self) -> dict[str, str]:
+        """The variables of jobs that ask it. It has a folder for notes of jobs to each other (see stores.verified)."""
+        return {VARIABLE: str(self.address), "LATENTDYN_VERIFIED": str(self.folder)}
 
     def close(self) -> None:
         """End it; copies that run go on. It ends by itself when the process ends that has started it."""

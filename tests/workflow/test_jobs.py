@@ -7,6 +7,7 @@ import runpy
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -75,9 +76,16 @@ def test_what_a_job_does_not_check_again_would_pass_as_it_is(checkout, monkeypat
 
 
 def test_jobs_that_are_copies_of_one_python_write_what_jobs_that_load_their_libraries_write(tmp_path):
-    written = []
+    written, verified = [], {}
     for name, server in (("alone", {VARIABLE: "none"}), ("copies", {})):
         checkout = new_checkout(tmp_path / name)
+        store = "src/latentdyn/stores/verified.py"
+        checkout.edit(store, "_SETTLED_S = 2.0", "_SETTLED_S = -1e9")  # here files are mapped as soon as written
+        checkout.edit(store, "                self._check(path, content, facts)\n", """\
+                with open('verified.txt', 'a') as told:
+                    print(path, file=told)
+                self._check(path, content, facts)
+""")  # fmt: skip
         checkout.snakemake(env=environment() | {"PYTHONPROFILEIMPORTTIME": "1"} | server)  # logs say what a job loads
         logs = "".join(log.read_text() for log in checkout.folder.glob("results/tiny/**/logs/**/*.log"))
         assert re.search(r"\| +latentdyn\.errors\n", logs)
@@ -86,7 +94,9 @@ def test_jobs_that_are_copies_of_one_python_write_what_jobs_that_load_their_libr
         files = [file for file in results.rglob("*") if file.is_file() and file.suffix != ".log"]
         written.append({str(file.relative_to(results)): file_sha256(file) for file in files
                         if not file.name.endswith(".run.json")})  # fmt: skip
+        verified[name] = Counter((checkout.folder / "verified.txt").read_text().split())
     assert written[0] == written[1] and "mel/net/seed0/predictor.safetensors" in written[0]
+    assert max(verified["alone"].values()) > 2 >= max(verified["copies"].values())  # two cores: jobs begin together
 
 
 def test_a_run_whose_server_cannot_be_started_says_so_and_goes_on(tmp_path):

@@ -87,14 +87,15 @@ SERVERS = []  # which end with this process
 
 
 def share_libraries():
-    """Have the jobs that this process starts copied from one Python, unless a server is at hand already."""
+    """Have the jobs that this process starts copied from one Python, and tell each other which latents they have
+    verified (stores/verified.py), unless a server is at hand already."""
     if forkserver.VARIABLE not in os.environ and forkserver.supported():
         try:
             SERVERS.append(forkserver.ForkServer())
         except OSError as error:
             logger.info(f"Jobs load their libraries one by one: a server of them can't be started ({error})")
             return
-        os.environ[forkserver.VARIABLE] = str(SERVERS[0].address)
+        os.environ.update(SERVERS[0].environment())
 
 
 def jobs_of_this_allocation():

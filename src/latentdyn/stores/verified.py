@@ -3,11 +3,17 @@
 A file is read whole, and compared with the size and the CRC-32C that the store's maker wrote. So a shard is read from
 the disk once, where zarr alone would read each of its chunks by itself: this pays for the checksums. What the handle
 does not list does not exist.
+
+A file that is mapped need not be read whole. Many jobs of a run map the same files, so the first one that verifies a
+file leaves a note for the others, in a folder that is the run's own and ends with it (`LATENTDYN_VERIFIED`). The note
+names the file by device, inode, size and the times of its last changes, and by its checksum: it does not hold for a
+file that was changed or exchanged. Without such a folder each job verifies what it maps.
 """
 
 import contextlib
 import mmap
 import os
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,6 +32,8 @@ from latentdyn.errors import UserError
 from latentdyn.files import file_sha256
 
 _KEPT = 2  # files: a block of rows may end in one shard and begin in the one before
+_NOTES = "LATENTDYN_VERIFIED"  # of a job's environment: the folder of notes
+_SETTLED_S = 2.0  # a file that changes again sooner may keep its times: file systems round them
 
 
 def crc32c(content: np.ndarray) -> int:
@@ -37,6 +45,21 @@ def file_facts(path: Path) -> dict[str, Any]:
     """What a handle says of a file: its size, and two checksums. One is fast, the other one cannot be met by chance."""
     content = np.fromfile(path, np.uint8)
     return {"bytes": len(content), "crc32c": crc32c(content), "sha256": file_sha256(path)}
+
+
+def _note(status: os.stat_result, facts: Mapping[str, Any]) -> Path | None:
+    """Where it is noted that a file in this state has this checksum; None if no note would hold."""
+    folder = os.environ.get(_NOTES)
+    if not folder or time.time() - max(status.st_mtime, status.st_ctime) < _SETTLED_S:
+        return None
+    state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return Path(folder, "-".join(f"{number:x}" for number in (*state, facts["bytes"], facts["crc32c"])))
+
+
+def _leave(note: Path) -> None:
+    """Leave a note, unless the run has ended or its disk is full: then others verify the file for themselves."""
+    with contextlib.suppress(OSError):
+        note.touch()
 
 
 class VerifiedFiles(MutableMapping[str, Buffer]):
@@ -93,6 +116,8 @@ class VerifiedFiles(MutableMapping[str, Buffer]):
     def opened(self, name: str) -> Iterator[tuple[int, np.ndarray | None]]:
         """An open file and its content, verified, which is not copied; (-1, None) if the handle lists no such file.
 
+        A file that a job of this run has verified, and that has not changed since, is not read again for it.
+
         Raises:
             UserError: it is missing, or not as it was written.
         """
@@ -105,11 +130,16 @@ class VerifiedFiles(MutableMapping[str, Buffer]):
         except OSError as error:
             raise self._unreadable(path, error) from None
         try:
-            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_WILLNEED)
+            facts, status = self._files[name], os.fstat(file)  # before it is read: what changes later is not noted
             content = np.empty(0, np.uint8)
-            if os.fstat(file).st_size:  # an empty file cannot be mapped
+            if status.st_size:  # an empty file cannot be mapped
                 content = np.frombuffer(mmap.mmap(file, 0, prot=mmap.PROT_READ), np.uint8)
-            self._check(path, content, self._files[name])
+            note = _note(status, facts)
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_WILLNEED)
+            if note is None or not note.exists():
+                self._check(path, content, facts)
+                if note is not None:
+                    _leave(note)
             yield file, content
         finally:
             os.close(file)

@@ -1,10 +1,13 @@
 """Files of a store, as zarr sees them."""
 
 import hashlib
+import os
+import time
 
 import pytest
 
 from latentdyn.errors import UserError
+from latentdyn.stores import verified
 from latentdyn.stores.verified import VerifiedFiles, file_facts
 
 
@@ -65,3 +68,73 @@ def test_nothing_can_be_written(files):
         files["f0"] = files["f1"]
     with pytest.raises(TypeError):
         del files["f0"]
+
+
+@pytest.fixture
+def summed(files, tmp_path, monkeypatch):
+    """How long the contents are of which a job takes the checksum, when it opens a file."""
+    lengths = []
+    take = verified.crc32c
+    monkeypatch.setattr(verified, "crc32c", lambda content: lengths.append(len(content)) or take(content))
+
+    def open_file(name):
+        lengths.clear()
+        with files.own().opened(name) as (_, content):
+            assert content is not None
+        return lengths.copy()
+
+    return open_file
+
+
+@pytest.fixture
+def a_run(tmp_path, monkeypatch):
+    """A folder for notes; files count as settled at once."""
+    (tmp_path / "run").mkdir()
+    monkeypatch.setenv("LATENTDYN_VERIFIED", str(tmp_path / "run"))
+    monkeypatch.setattr(verified, "_SETTLED_S", -1e9)
+    return tmp_path / "run"
+
+
+def test_jobs_of_a_run_verify_a_mapped_file_once(summed, a_run):
+    assert summed("f1") == [18] and summed("f1") == [] and summed("f2") == [27] and summed("f1") == []
+    assert len(list(a_run.iterdir())) == 2
+
+
+def test_without_a_run_each_job_verifies_what_it_maps(summed, monkeypatch):
+    monkeypatch.delenv("LATENTDYN_VERIFIED", raising=False)
+    assert summed("f1") == [18] and summed("f1") == [18]
+
+
+def test_a_file_that_changes_after_it_was_verified_is_refused(files, summed, a_run, tmp_path):
+    changed = tmp_path / "f1"
+    before = changed.stat()
+    summed("f1")
+    with changed.open("r+b") as file:  # the same inode and length
+        file.write(b"x")
+    os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(UserError, match=r"not the one that the store's handle describes.*f1.*delete it"):
+        summed("f1")
+    changed.unlink()
+    changed.write_bytes(b"x" * 18)
+    with pytest.raises(UserError, match="not the one that"):
+        summed("f1")
+
+
+def test_a_note_holds_for_one_checksum(files, summed, a_run, tmp_path):
+    summed("f1")
+    other = VerifiedFiles(tmp_path, {"f1": {**file_facts(tmp_path / "f1"), "crc32c": 0}}, "delete it")
+    with pytest.raises(UserError, match="not the one that"), other.opened("f1"):
+        pass
+
+
+def test_a_file_that_has_just_changed_is_not_noted(summed, a_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(verified, "_SETTLED_S", 60.0)
+    assert summed("f1") == [18] and summed("f1") == [18] and not list(a_run.iterdir())
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 120.0)
+    assert summed("f1") == [18] and summed("f1") == []
+
+
+def test_a_run_that_has_ended_takes_no_notes(summed, a_run):
+    a_run.rmdir()
+    assert summed("f1") == [18] and summed("f1") == [18]
