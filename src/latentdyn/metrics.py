@@ -204,6 +204,10 @@ RESET_COSINE = Metric("reset_cosine", "1", decimals=3, better="higher",
 DIVERGENCE_HORIZON = Metric("divergence_horizon", "steps", decimals=2, better="higher",
     sentence="First step of a forecast that is lost: no better than chance in direction, or farther off than the "
     "spread of the data.")
+STATE_ERROR_OVER_STAYING = Metric("state_error_over_staying", "1", decimals=3, better="lower",
+    sentence="State error of a forecast, in spreads of the data, less that of one that stays at the mean.")
+COSINE_OVER_STAYING = Metric("cosine_over_staying", "1", decimals=3, better="higher",
+    sentence="Cosine of a forecast less that of one that stays at the mean.")
 SHRINKAGE = Metric("shrinkage", "1", decimals=4, better="neither",
     sentence="Magnitude ratio of a forecast over that of the control.")
 STATE_ERROR_CHANGE = Metric("state_error_change", "1", decimals=3, better="lower",
@@ -528,7 +532,8 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
 # follow from records, are in the certificate only (`latentdyn.measure`), or are only planned
 _OF_TABLES = (
     CONTEXT_GAIN, CONTEXT_GAIN_PER_DIM, LEVEL_GAIN_OVER_SHUFFLED, MS_PER_STEP, SHRINKAGE, COSINE_CHANGE,
-    STATE_ERROR_CHANGE, STATE_ERROR_OVER_NOISE, STATE_ERROR_OVER_GAUSSIAN, STATE_ERROR_OVER_SHRINK
+    STATE_ERROR_CHANGE, STATE_ERROR_OVER_NOISE, STATE_ERROR_OVER_GAUSSIAN, STATE_ERROR_OVER_SHRINK,
+    STATE_ERROR_OVER_STAYING, COSINE_OVER_STAYING
 )
 # every measurement records them, where a store says them or, of the last, where there are such frames
 OF_LATENTS = (LOOK_AHEAD_MS, GRID_VALUES, CODE_BITS_PER_S, FAR_OUT_FRAMES)

@@ -140,6 +140,10 @@ class Measurements:
         rows: Rows = vars(self)[f"{part} in rows"]
         return rows
 
+    def _of_speakers(self, names: pd.Index) -> "Measurements":
+        """The same, with sums of these speakers alone."""
+        return replace(self, speakers=self.speakers[self.speakers["speaker_id"].isin(names)])
+
     def _of(self, records: Rows, speakers: Rows, worst_frames: Rows) -> "Measurements":
         """The same, of these rows alone."""
         return Measurements(records, speakers, worst_frames, self.resamples, self.about_latents)
@@ -167,13 +171,18 @@ class Measurements:
         """
         return combined([(self, metric), (other, metric)], np.subtract)
 
+    def difference_in_common(self, other: "Measurements", metric: str) -> Comparison | None:
+        """As `difference`, but a speaker on whom only one of the two was measured is left out. None if none is left."""
+        here, there = (_speaker_sums(measured, metric).index for measured in (self, other))
+        both = here.intersection(there)
+        return self._of_speakers(both).difference(other._of_speakers(both), metric)
+
     def difference_of_scores(self, other: "Measurements", metric: str) -> Comparison | None:
         """As `difference`, of scores that cannot be given to every utterance: speakers of whom the two do not have
         equally many are left out. None if no speaker is left."""
         sums = [_speaker_sums(measured, metric)["n"] for measured in (self, other)]
         alike = sums[0].index[sums[0].eq(sums[1].reindex(sums[0].index))]
-        pair = [replace(m, speakers=m.speakers[m.speakers["speaker_id"].isin(alike)]) for m in (self, other)]
-        return pair[0].difference(pair[1], metric)
+        return self._of_speakers(alike).difference(other._of_speakers(alike), metric)
 
     def ratio(self, other: "Measurements", metric: str) -> Comparison | None:
         """Mean of a metric here over its mean there; as for `difference`."""

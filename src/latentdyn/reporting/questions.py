@@ -42,6 +42,7 @@ class Question(Effect):
     is_: Literal["above", "below", "within", "not", "told", "all"] = Field(alias="is")
     than: Value | tuple[float, float] | None = None
     beside: Mapping[str, str] = {}
+    paired: str = ""
     whatever: tuple[str, ...] = ()
     every: tuple[str, ...] = ()
     where: Mapping[str, Value | tuple[Value, ...]] = {}
@@ -58,6 +59,8 @@ class Question(Effect):
         given = [value for value in (self.than, self.beside or None) if value is not None]
         if len(given) != (self.is_ not in ("told", "all")):
             raise ValueError("say either `than` or `beside`; of what is `told`, or asks for `all` of others, neither")
+        if self.paired and not self.beside:
+            raise ValueError("`paired` is the difference from the row that `beside` names")
         if bool(self.every) != (self.is_ == "all") or bool(self.every) == bool(self.column):
             raise ValueError("`every` names questions, of what is `all`; anything else has a column")
         return self

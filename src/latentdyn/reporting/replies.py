@@ -1,8 +1,9 @@
 """The answers that rows of tables give to questions.
 
 An answer is yes or no where the row's 95 % interval lies on one side of what it is compared with. Where it does not, or
-where there is no interval, the question is undecided; where there is no number, the answer is missing. An overflow is
-never a yes, and beside one nothing is decided. Rows of surrogates and of published values are compared with, and are
+where there is no interval, the question is undecided; where there is no number, the answer is missing. Beside another
+row, the interval of their difference over the same speakers decides, where the table has it. An overflow is never a
+yes, and beside one nothing is decided. Rows of surrogates and of published values are compared with, and are
 not asked; nor are gates on speakers of training. A table that has answered a question in a column of its own is asked
 what stands there. Rows that a question names as its controls are shown beside its answers. Trainings of one model that
 differ in their seed alone are one row: its numbers, and the bounds of its intervals, are the means of theirs.
@@ -201,7 +202,12 @@ def _reply(
     if not others:
         return None
     asked_for = f"asked: {question.is_} {' and '.join(text for _, text in others)}" + (f"; {shown}" if shown else "")
-    verdicts = {verdict_of(question.is_, mine, other) for other, _ in others}
+    paired = bounds_of(row, question.paired, without=math.inf) if mine and question.paired in row else None
+    if paired:
+        asked_for += f"; {question.paired} {number_of(sheet, row, question.paired)}"
+        verdicts = {verdict_of(question.is_, paired, Bounds(0, 0, 0))}
+    else:
+        verdicts = {verdict_of(question.is_, mine, other) for other, _ in others}
     verdict = verdicts.pop() if len(verdicts) == 1 else "undecided"
     beyond, level = _beyond(question, reply, others), _level(question, reply, row)
     return replace(reply, verdict=verdict, asked=asked_for if mine else "", beyond=beyond, level=level)

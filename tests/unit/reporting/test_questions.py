@@ -316,6 +316,24 @@ def test_free_runs_stand_beside_frames_with_random_phases():
     assert all(reply.asked.endswith("of phase_randomised") for reply in found)
 
 
+@pytest.mark.parametrize(
+    ("over", "half", "verdict"),
+    [(-0.02, 0.01, "yes"), (0.02, 0.01, "no"), (-0.02, 0.03, "undecided"), (-0.02, math.nan, "undecided"),
+     (math.inf, math.nan, "no"), (math.nan, math.nan, "undecided")],
+)  # fmt: skip
+def test_the_difference_over_the_same_speakers_decides_where_intervals_meet(over, half, verdict):
+    over_staying = {
+        name: [*values, math.nan] for name, values in with_bounds("state_error_over_staying", [over], half).items()
+    }
+    rows = pd.DataFrame({"representation": "x", "predictor": ["p", "at_mean"], "split": "eval", "mode": "D",
+                         **with_bounds("state_error_normalised", [0.88, 0.9]), **over_staying})  # fmt: skip
+    found = replies("injection", Sheet(rows, []))
+    (reply,) = (reply for reply in found if reply.name == "forecast_beyond_staying")
+    assert reply.verdict == verdict and reply.row == "x, p"
+    assert math.isclose(reply.value, 0.88) and math.isclose(reply.beyond, 0.02)
+    assert ("state_error_over_staying" in reply.asked) == (not math.isnan(over))
+
+
 def differences(accuracy: list[float]) -> dict[str, list[tuple[str, str, str]]]:
     """What a table of these forms says of what makes the difference, by question."""
     found: dict[str, list[tuple[str, str, str]]] = {}

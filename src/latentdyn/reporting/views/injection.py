@@ -10,7 +10,7 @@ import pandas as pd
 from latentdyn.metrics import COSINE, DNLL, MAGNITUDE_RATIO, STATE_ERROR_NORMALISED
 from latentdyn.metrics import metric as listed
 from latentdyn.reporting.looks import legend_below
-from latentdyn.reporting.measurements import Measurements, unmeasured
+from latentdyn.reporting.measurements import Measurements, as_columns, unmeasured
 from latentdyn.reporting.published import EXP_4, published, values_of
 from latentdyn.reporting.sheet import Sheet
 from latentdyn.reporting.titles import in_frames, title
@@ -22,6 +22,8 @@ MODES = ("A", "B", "C", "D", "D_median", "D_sampled", "ceiling")
 _WITH_INTERVALS = ("dnll", "cosine", "magnitude_ratio", "state_error", "state_error_normalised", "skill", "skill_nats",
                    "reset_dnll", "reset_cosine", "divergence_horizon")  # fmt: skip
 _MEDIANS = ("dnll_median", "magnitude_ratio_median", "state_error_median")
+AT_MEAN = "at_mean"  # the predictor beside which forecasts are set, where a table has it (docs/models.md)
+_OVER_STAYING = {"state_error_over_staying": "state_error_normalised", "cosine_over_staying": "cosine"}
 _PUBLISHED = ("dnll", "cosine", "magnitude_ratio", "state_error")
 TITLES = {
     "cosine": title("direction: cos(Δx̂, Δx), 0 by chance", COSINE),
@@ -111,13 +113,16 @@ def injection_rows(measured: Measurements, table: dict[str, Any], plan: dict[str
             for split in table["splits"]:
                 keys = {"representation": representation, "predictor": predictor, "split": split}
                 here = measured.of_row(**keys, seed=table["seeds"])
+                stays = measured.of_row(**{**keys, "predictor": AT_MEAN}) if predictor != AT_MEAN else None
                 modes = [mode for mode in MODES if (here.records["mode"] == mode).any()]
                 if not modes:
                     raise unmeasured(keys)
                 for mode in modes:
                     mine = here.where(mode=mode)
                     steps = mine.records.loc[mine.records.metric == "dnll", "step"].dropna().unique()
-                    rows += [_row(here, {**keys, "mode": mode, "step": s}, plan) for s in (None, *sorted(steps))]
+                    for step in (None, *sorted(steps)):
+                        place = {**keys, "mode": mode, "step": step}
+                        rows.append({**_row(here, place, plan), **_over_staying(here, stays, place)})
     return pd.DataFrame(rows).astype({"step": "Int64"})
 
 
@@ -135,6 +140,16 @@ def _row(here: Measurements, keys: dict[str, Any], plan: dict[str, Any]) -> dict
     row["ms_per_step"] = 1000 / frame_rate_hz if frame_rate_hz else None
     row |= {f"published_{metric}": published_beside(here, keys, plan, metric) for metric in _PUBLISHED}
     return row
+
+
+def _over_staying(here: Measurements, stays: Measurements | None, place: dict[str, Any]) -> dict[str, Any]:
+    """What a forecast differs by from one that stays at the mean, over the same speakers; blank where there is none."""
+    found: dict[str, Any] = {}
+    for column, metric in _OVER_STAYING.items():
+        alike = [m.where(mode=place["mode"]).at_step(place["step"]) for m in (here, stays) if m is not None]
+        asked = len(alike) == 2 and place["mode"] != "ceiling"
+        found |= as_columns(alike[0].difference_in_common(alike[1], metric) if asked else None, column)
+    return found
 
 
 def published_beside(here: Measurements, keys: dict[str, Any], plan: dict[str, Any], metric: str) -> float | None:
@@ -166,6 +181,11 @@ def injection_notes(rows: pd.DataFrame, plan: dict[str, Any]) -> list[str]:
         "Intervals are 95 % bootstraps over speakers. Everything that is fitted saw training speakers only. `overflow` "
         "is a mean over frames of which `nonfinite` are beyond the range of floats.",
     ]
+    if any(name in rows for name in _OVER_STAYING):
+        notes.append(
+            f"`state_error_over_staying` and `cosine_over_staying` are less those of `{AT_MEAN}`, a forecast that "
+            "stays at the mean, in the same mode. Their intervals are of this difference over the same speakers."
+        )
     if any(name.startswith("published") and rows[name].notna().any() for name in rows):
         second = [f"{e.metric} {e.value:g} ({e.mode})" for e in values_of(EXP_4, horizon=None)]
         notes.append(

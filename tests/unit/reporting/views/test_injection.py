@@ -44,6 +44,35 @@ def injected(modes: dict[str | Mode, dict[int | None, dict[str, Any]]], dim: int
     return Measurements(table, pd.DataFrame(columns=list(SUMS)), pd.DataFrame(columns=list(WORST_FRAMES)))
 
 
+def speaker_sums(predictor: str, totals: dict[str, tuple[float, int]]) -> pd.DataFrame:
+    who = {
+        "measurement": "injection",
+        "corpus": "c",
+        "representation": "r",
+        "by": predictor,
+        "seed": 0,
+        "split": "eval",
+    }
+    what = {"regime": "teacher_forced", "mode": "D", "metric": "state_error_normalised"}
+    rows = [{**who, **what, "speaker_id": name, "total": total, "n": n} for name, (total, n) in totals.items()]
+    return pd.DataFrame(rows, columns=list(SUMS)).astype(SUMS)
+
+
+def test_forecasts_stand_beside_one_that_stays_at_the_mean_over_the_speakers_of_both():
+    p = injected({"D": {None: POOLED}, "ceiling": {None: {"dnll": -30.0}}})
+    mean = injected({"D": {None: POOLED}}, by="at_mean")
+    sums = [speaker_sums("p", {"a": (8, 10), "b": (9, 10), "c": (70, 10)}),
+            speaker_sums("at_mean", {"a": (9, 10), "b": (10, 10), "d": (0, 10)})]  # fmt: skip
+    measured = Measurements(pd.concat([p.records, mean.records]), pd.concat(sums), p.worst_frames)
+    plan = {**PLAN, "kinds": {**PLAN["kinds"], "predictors": {"p": "mdn", "at_mean": "gaussian"}}}
+    rows = injection.tabulate(measured, {**TABLE, "predictors": ["p", "at_mean"]}, plan).rows
+    over = rows.set_index(["predictor", "mode"])["state_error_over_staying"]
+    assert over["p", "D"] == pytest.approx(-0.1) and over.drop(("p", "D")).isna().all()
+    bounds = rows.loc[0, ["state_error_over_staying_ci_low", "state_error_over_staying_ci_high"]]
+    assert rows.loc[0, "mode"] == "D" and list(bounds) == pytest.approx([-0.1, -0.1])
+    assert "state_error_over_staying" not in injection.tabulate(p, TABLE, PLAN).rows
+
+
 def test_rows_are_modes_in_their_order_and_values_by_hand():
     measured = injected(
         {"ceiling": {None: {"dnll": -30.0}}, "D": {None: POOLED}, "A": {None: POOLED}, "odd": {None: {}}}
