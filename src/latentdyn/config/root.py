@@ -100,8 +100,11 @@ class Root(Strict):
 
     def measurement_kind(self, measurement: str) -> MeasurementKind:
         """The kind of this name, with its settings."""
-        (kind,) = (kind for kind in self.measurement_kinds() if kind.measurement == measurement)
-        return kind
+        return self._kinds_by_name[measurement]
+
+    @cached_property
+    def _kinds_by_name(self) -> dict[str, MeasurementKind]:
+        return {kind.measurement: kind for kind in self.measurement_kinds()}
 
     @cached_property
     def all_representations(self) -> dict[str, Representation]:

@@ -1,7 +1,6 @@
 """The package as a graph: the statements at the top of its modules, and which of them a name stands for."""
 
 import ast
-import copy
 import functools
 import hashlib
 from collections.abc import Iterator
@@ -65,13 +64,13 @@ class Unit:
         shown = normal_form(self.statement, aliases)
         if PRESENTATION.keys().isdisjoint(aliases.values()):
             return {True: shown, False: shown}
-        return {True: shown, False: [without_presentation(copy.deepcopy(s), aliases) for s in shown]}
+        return {True: shown, False: [without_presentation(statement, aliases) for statement in shown]}
 
     @functools.cached_property
     def _hashes(self) -> dict[bool, str]:
         shown, unseen = self._forms[True], self._forms[False]
         digest = _digest(shown)
-        return {True: digest, False: digest if unseen is shown else _digest(unseen)}
+        return {True: digest, False: digest if unseen == shown else _digest(unseen)}
 
 
 class Module:
@@ -80,7 +79,7 @@ class Module:
     def __init__(self, name: str, file: Path | None) -> None:
         self.name, self.is_package = name, file is None or file.name == "__init__.py"
         tree = ast.parse(file.read_text(encoding="utf-8") if file else "")
-        nodes = list(walk(tree))
+        nodes = walk(tree)
         self.aliases = imported_names(tree, nodes, name, self.is_package)
         self._used = {node.id for node in nodes if isinstance(node, ast.Name)}
         self.units = [Unit(self, statement, position) for position, statement in enumerate(_split(tree.body))]
@@ -169,6 +168,7 @@ class Package:
         return units, loaded
 
 
+@functools.cache
 def is_inert(name: str) -> bool:
     """Whether a module, or "module:name", counts for nothing."""
     module = name.partition(":")[0].split(".")

@@ -5,11 +5,12 @@ nothing are in `inert`.
 """
 
 import ast
+import copy
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from latentdyn.provenance.inert import ERRORS, KEYWORDS, LOOKS, LOOKS_AT_VALUES, PRESENTATION, STATEMENTS
-from latentdyn.provenance.trees import walk
+from latentdyn.provenance.trees import Transformer, walk
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -37,11 +38,19 @@ def normal_form(statement: ast.stmt, aliases: Mapping[str, str]) -> list[ast.stm
 
 
 def without_presentation(statement: ast.stmt, aliases: Mapping[str, str]) -> ast.stmt:
-    """The normal form without what only tables and figures show. The tree is changed in place."""
+    """The normal form without what only tables and figures show: a copy, or the statement itself if it has none."""
+    if not any(_presents(node, aliases) for node in walk(statement)):
+        return statement
+    statement = copy.deepcopy(statement)
     for node in walk(statement):
-        if isinstance(node, ast.Call) and (shown := PRESENTATION.get(full_name(node.func, aliases))):
+        if isinstance(node, ast.Call) and (shown := _presents(node, aliases)):
             node.keywords = [keyword for keyword in node.keywords if keyword.arg not in shown]
     return statement
+
+
+def _presents(node: ast.AST, aliases: Mapping[str, str]) -> Collection[str]:
+    """The keywords of a call that only tables and figures show; of other nodes, none."""
+    return PRESENTATION.get(full_name(node.func, aliases), ()) if isinstance(node, ast.Call) else ()
 
 
 def imported_names(tree: ast.Module, nodes: list[ast.AST], module: str, is_package: bool) -> dict[str, str]:
@@ -102,7 +111,7 @@ def is_for_type_checkers(node: ast.stmt) -> bool:
     return (test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")) == "TYPE_CHECKING"
 
 
-class _Normalizer(ast.NodeTransformer):
+class _Normalizer(Transformer):
     def __init__(self, aliases: Mapping[str, str]) -> None:
         self.aliases, self._scopes = aliases, ["module"]
 
@@ -178,6 +187,8 @@ class _Normalizer(ast.NodeTransformer):
 
 def _tidy(node: ast.AST) -> None:
     """A block holds `pass` where it holds nothing else, and only there."""
+    if not isinstance(node, (ast.stmt, ast.excepthandler, ast.match_case)):
+        return
     for field in ("body", "orelse", "finalbody"):
         block = getattr(node, field, None)
         if isinstance(block, list):
@@ -188,7 +199,7 @@ def _tidy(node: ast.AST) -> None:
 
 def _drop_texts_of_errors(function: Function) -> None:
     """Remove local variables that hold only text and, now that texts of errors are gone, are used nowhere."""
-    while names := _unused_texts(list(walk(function))):
+    while names := _unused_texts(walk(function)):
         _WithoutVariables(names).visit(function)
 
 
@@ -219,7 +230,7 @@ def _unused_texts(nodes: list[ast.AST]) -> set[str]:
     return {name for name, n in stores.items() if n == 0 and name not in used}
 
 
-class _WithoutVariables(ast.NodeTransformer):
+class _WithoutVariables(Transformer):
     def __init__(self, names: set[str]) -> None:
         self.names = names
 

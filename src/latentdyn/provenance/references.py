@@ -4,7 +4,7 @@ import ast
 from typing import NamedTuple
 
 from latentdyn.provenance.normal import absolute_source
-from latentdyn.provenance.trees import walk
+from latentdyn.provenance.trees import Visitor, walk
 
 _NAMESPACE = frozenset({"globals", "eval", "exec"})  # these see every name of the module
 _NAMESPACE_IF_BARE = frozenset({"vars", "dir"})
@@ -17,7 +17,7 @@ class Reference(NamedTuple):
     path: tuple[str, ...]
 
 
-class References(ast.NodeVisitor):
+class References(Visitor):
     """Gathers from a statement of `module`.
 
     found: the references. loaded: the modules that its own imports run.
@@ -124,7 +124,7 @@ class References(ast.NodeVisitor):
         self.found.add(Reference(self.module, (name, *path)))
 
 
-class _Bindings(ast.NodeVisitor):
+class _Bindings(Visitor):
     """The names that statements bind in their own scope, and not in a function or class inside it."""
 
     def __init__(self, module: str, is_package: bool) -> None:
