@@ -31,7 +31,8 @@ from latentdyn.config.networks import NetworkKind
 from latentdyn.config.predictors import PredictorKind
 from latentdyn.config.regimes import RegimeKind
 from latentdyn.config.representations import Encoder, Process, RepresentationKind, factorizer
-from latentdyn.config.representations.learned import LearnedRepresentation, PriorKind, ReconstructionKind, TermKind
+from latentdyn.config.representations.learned import LearnedRepresentation
+from latentdyn.config.representations.objectives import PriorKind, ReconstructionKind, TermKind
 from latentdyn.config.representations.same_shape import SurrogateMethod
 from latentdyn.config.tables import TableKind
 from latentdyn.config.tables.lagged import LaggedColumn

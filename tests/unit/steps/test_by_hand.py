@@ -213,7 +213,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, step: str, arguments: Any) -> str:
         (
             "derive_latents",
             {**DERIVING, "representation": {"source": "x"}},
-            "kind is missing; one of vae, factorizer, pooled",
+            "kind is missing; one of factorizer, vae, pooled",
         ),
         ("derive_latents", {**DERIVING, "representation": {"kind": "logmel"}}, "there is no kind 'logmel' here"),
         (

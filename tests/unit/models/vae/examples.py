@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from latentdyn.config.representations.learned import VAE
+from latentdyn.config.representations.vae import VAE
 
 TINY = {"steps": 20, "batch_size": 8, "sequence_frames": 8, "validate_every_steps": 10}
 NARROW = {"kind": "mlp", "width": 8, "layers": 1}

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from latentdyn.codecs.sensitivity import MelOfDecoded
-from latentdyn.config.representations.learned import MelMetricReconstruction as MelMetric
+from latentdyn.config.representations.objectives import MelMetricReconstruction as MelMetric
 from latentdyn.errors import UserError
 from latentdyn.models.fit import fit_model
 from latentdyn.models.vae.fitting import VAEFitting
