@@ -26,6 +26,7 @@ from latentdyn.stores.latents import open_latents
 _SHOWN = {"csv", "md", "tex", "sheet.json", "png", "svg"}  # endings of the forms of a table and of its figure
 _AGAIN = "and run the same command again"
 MODEL_KINDS = ("predictor", "score", "vae", "factorizer")  # what is fitted; a handle has its kind's name
+_PARTS = {"parts", "manifest_parts"}  # folders, of tables that say which corpus they are of
 _SKIPPED = {".snakemake", ".state", "audio", "logs"}  # audio: by the manifest
 
 
@@ -201,7 +202,7 @@ def _faults(path: Path, found: Found) -> Iterator[UserError]:
         found.measured.add(tuple(map(str, vars(Identity(**content["identity"])).values())))
     if path.suffix == ".json":
         found.described |= set(_described(path, content))
-    place = path.parent if path.parent.name == "parts" else path
+    place = path.parent if path.parent.name in _PARTS else path
     if error := _error(lambda: check_folders(place, content)):
         yield UserError(error.what, path, f"delete {path} {_AGAIN}")
     checks = [lambda: _check_collection(path, content)] if path.suffix == ".parquet" else _checks(path, content)

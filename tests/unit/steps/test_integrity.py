@@ -348,6 +348,21 @@ def test_what_is_not_checked_is_said(copied, capsys):
     assert "whether the config asks for more, which snakemake -n tells" in lines[0]
 
 
+def test_the_parts_of_a_manifest_are_known_by_their_corpus(copied, capsys):
+    """Where several jobs list a corpus."""
+    results = copied()
+    folder = results / "c/manifest_parts"
+    folder.mkdir()
+    run("inspect_recordings", corpus=json.dumps({"kind": "folder", "audio": AUDIO}), root=results.parent / "audio",
+        part=0, n_parts=2, utterances=folder / "0of2.parquet", excluded=folder / "0of2_excluded.parquet")  # fmt: skip
+    assert said(results, capsys)[0] == 0
+    (results / "other").mkdir()
+    elsewhere = folder.rename(results / "other/manifest_parts")
+    status, lines = said(results, capsys)
+    told = [line for line in lines if line.startswith(str(elsewhere))]
+    assert status == 1 and len(told) == 2 and all("was made for c, and lies in the folder of other" in t for t in told)
+
+
 def test_what_was_set_aside_is_compared_with_the_manifest(copied, capsys):
     """A whole table, of another run of the same corpus."""
     excluded = copied() / "c/excluded.parquet"
