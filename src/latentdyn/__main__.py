@@ -70,7 +70,8 @@ def _line(job: dict[str, Any]) -> str:
     """A job for a screen."""
     names = job.get("wildcards", {})
     first = [name for name in ("corpus", "representation", "predictor", "table") if name in names]
-    of = " ".join(str(names[name]) for name in dict.fromkeys([*first, *sorted(names)]))
+    others = [f"{name}={names[name]}" for name in sorted(names) if name not in first]
+    of = " ".join([*(str(names[name]) for name in first), *others])
     took = f"{job['seconds']:.1f} s on {job['device']}" if "seconds" in job else f"on {job['host']}"
     told = f"\n    {job['error']}" if "error" in job else ""
     return f"{job['started']}  {job['status']:11}  {job['rule']}  {of}  {took}{told}"

@@ -1,5 +1,6 @@
 """The command `latentdyn`, as a user types it, and what the package offers in Python."""
 
+import json
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 
 import latentdyn
-from latentdyn.__main__ import _number, _shown, main
+from latentdyn.__main__ import _line, _number, _shown, main
 from latentdyn.certificate.measure import COLUMNS
 from latentdyn.errors import UserError
 
@@ -116,6 +117,26 @@ def test_the_package_offers_its_functions_and_imports_nothing_for_them():
     assert latentdyn.open_latents.__module__ == "latentdyn.dataset"
     with pytest.raises(AttributeError, match="no attribute 'measures'"):
         latentdyn.measures  # noqa: B018
+
+
+def test_a_run_is_shown_with_the_name_of_each_number():
+    names = {"corpus": "c", "representation": "mel", "part": "0", "n_parts": "2", "predictor": "net", "seed": "7"}
+    job = {"started": "now", "status": "done", "rule": "r", "wildcards": names, "host": "h"}
+    assert _line(job) == "now  done         r  c mel net n_parts=2 part=0 seed=7  on h"
+
+
+@pytest.mark.parametrize("lines", [20, 20_000])  # what is left when the program ends, and while it prints
+def test_a_reader_who_has_seen_enough_is_no_error(tmp_path, lines):
+    """As in `latentdyn runs | head`."""
+    job = {"rule": "r", "status": "done", "started": "2026", "seconds": 1.0, "device": "cpu"}
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/manifest.jsonl").write_text(
+        "".join(f"{json.dumps({'job': i, **job})}\n" for i in range(lines))
+    )
+    command = [sys.executable, "-m", "latentdyn", "runs", f"--last={lines}"]
+    ran = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    ran.stdout.close()
+    assert (ran.communicate()[1], ran.returncode) == ("", 1)
 
 
 @pytest.mark.parametrize("last", ["0", "-2", "x"])

@@ -4,6 +4,8 @@ import argparse
 import errno
 import faulthandler
 import logging
+import os
+import select
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -62,16 +64,20 @@ def run_step(
 
 
 def run_reported(step: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
-    """Run a step or a command, and exit with 0, 1 (the input is wrong) or 130 (interrupted).
+    """Run a step or a command, and exit with 0, 1 (the input is wrong, or nobody reads on) or 130 (interrupted).
 
     A mistake that the user can fix (`UserError`), a file that the system refuses and too little memory are reported in
     one paragraph. Anything else is a defect of ours and keeps its traceback.
     """
     try:
         step(arguments)
+        sys.stdout.flush()
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _is_unread(_STDOUT):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)  # else Python complains as it ends
+            sys.exit(1)
         sys.exit(f"error: {_refused(error)}")
     except MemoryError:
         program = Path(sys.argv[0]).name
@@ -79,6 +85,16 @@ def run_reported(step: Callable[[argparse.Namespace], None], arguments: argparse
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on", file=sys.stderr)
         sys.exit(130)
+
+
+_STDOUT = 1
+
+
+def _is_unread(number: int) -> bool:
+    """Whether this open file is a pipe that nobody reads any more, since whoever did has seen enough, as `head` has."""
+    poll = select.poll()
+    poll.register(number, select.POLLOUT)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 _GO_ON = "{} and run the same command again; what was finished is kept and continues from there"
