@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 from pydantic import AfterValidator, Field, model_validator
 
 from latentdyn.config.shapes import Shape
-from latentdyn.config.values import Fraction, FrameRate, Split, Strict, text_like
+from latentdyn.config.values import Fraction, FrameRate, PathText, Split, Strict, text_like
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -216,7 +216,7 @@ class LibriSpeech(AudioCorpus):
         description="the subset's folder; a list of them; or the split of each, as in `{train-clean-100: train, "
         "dev-clean: validation, test-clean: eval}`",
     )
-    root: str | None = Field(None, description="the folder that holds SPEAKERS.TXT and the subsets' folders")
+    root: PathText | None = Field(None, description="the folder that holds SPEAKERS.TXT and the subsets' folders")
     url: Annotated[str, text_like(r"^https?://", "an address that begins with http:// or https://")] | None = Field(
         None, description="address (http, https) of the subset's .tar.gz"
     )
@@ -270,7 +270,7 @@ class Folder(AudioCorpus):
     """Any folder of audio files (WAV, FLAC, MP3, Ogg, Opus, AIFF, AU, NIST SPHERE). Its folders name the speakers."""
 
     kind: Literal["folder"]
-    root: str = Field(description="the folder; recordings may lie at any depth")
+    root: PathText = Field(description="the folder; recordings may lie at any depth")
     subset: Subset | None = Field(
         None,
         description="folders below root that are the corpus: one, a list, or the split of each, as in `{training: "
@@ -300,9 +300,9 @@ class Lhotse(AudioCorpus):
     """Recordings that Lhotse has prepared, each of one file and one speaker."""
 
     kind: Literal["lhotse"]
-    recordings: str = Field(description="Lhotse's JSONL of recordings (.jsonl or .jsonl.gz)")
-    supervisions: str = Field(description="Lhotse's JSONL of supervisions, which name the speakers")
-    root: str = Field(".", description="what the paths of the recordings' sources are relative to")
+    recordings: PathText = Field(description="Lhotse's JSONL of recordings (.jsonl or .jsonl.gz)")
+    supervisions: PathText = Field(description="Lhotse's JSONL of supervisions, which name the speakers")
+    root: PathText = Field(".", description="what the paths of the recordings' sources are relative to")
 
     def location(self, made: str) -> str:
         return self.root
@@ -344,7 +344,7 @@ class Latents(CorpusKind):
     gives = "latents"
 
     kind: Literal["latents"]
-    index: str = Field(
+    index: PathText = Field(
         description="CSV with the columns utterance_id, speaker_id, path (of a `.npy` of shape (T, D), relative to "
         "the CSV), and perhaps sex and split"
     )

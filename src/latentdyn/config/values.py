@@ -25,6 +25,10 @@ Name = Annotated[
     ),
     Field(max_length=64),
 ]
+# Of nothing, a Path makes the working directory, which nobody means; no system call takes a zero byte.
+PathText = Annotated[
+    str, text_like(r"^[^\x00]+$", "a path or name that is not empty and holds no zero byte"), Field(max_length=4096)
+]
 Size = Annotated[int, Field(gt=0, le=1_000_000)]  # of what a job holds in memory
 Count = Annotated[int, Field(gt=0, le=1_000_000_000)]  # of what it does one after another
 FrameCount = Annotated[int, Field(ge=2, le=1_000_000_000)]  # of data that are looked at; more are subsampled

@@ -11,6 +11,7 @@ from latentdyn.config.corpora import CorpusKind
 from latentdyn.config.mel import check_bands
 from latentdyn.config.representations.base import Encoder
 from latentdyn.config.shapes import Shape
+from latentdyn.config.values import PathText
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -25,7 +26,7 @@ class HubEncoder(Encoder):
 
     published: ClassVar[tuple[str, Shape, int]]  # the checkpoint that is known, its latents, its audio's rate in Hz
 
-    checkpoint: str
+    checkpoint: PathText
     revision: str | None = Field(None, description="commit of the hub's repository; required for a hub id")
     tile_s: float = Field(
         2.56,
@@ -80,7 +81,7 @@ class Mimi(HubEncoder):
     published = "kyutai/mimi", Shape(12.5, 512), 24_000
 
     kind: Literal["mimi"]
-    checkpoint: str = Field(
+    checkpoint: PathText = Field(
         "kyutai/mimi",
         description="id on the Hugging Face hub, or a local folder with config.json and model.safetensors",
     )
@@ -104,7 +105,7 @@ class EnCodec(HubEncoder):
     published = "facebook/encodec_24khz", Shape(75.0, 128), 24_000
 
     kind: Literal["encodec"]
-    checkpoint: str = Field(
+    checkpoint: PathText = Field(
         "facebook/encodec_24khz", description="id on the Hugging Face hub, or a local folder; a causal mono model"
     )
 
@@ -116,7 +117,7 @@ class DAC(HubEncoder):
     published = "descript/dac_16khz", Shape(50.0, 1024), 16_000
 
     kind: Literal["dac"]
-    checkpoint: str = Field(
+    checkpoint: PathText = Field(
         "descript/dac_16khz",
         description="id on the Hugging Face hub (descript/dac_16khz, dac_24khz or dac_44khz), or a local folder",
     )
@@ -128,7 +129,7 @@ class CalmVAE(HubEncoder):
     published = "eustlb/pocket-tts-audio-tokenizer", Shape(12.5, 32), 24_000
 
     kind: Literal["calm_vae"]
-    checkpoint: str = Field(
+    checkpoint: PathText = Field(
         "eustlb/pocket-tts-audio-tokenizer", description="id on the Hugging Face hub, or a local folder"
     )
 
@@ -139,7 +140,7 @@ class VibeVoice(HubEncoder):
     published = "microsoft/VibeVoice-AcousticTokenizer", Shape(7.5, 64), 24_000
 
     kind: Literal["vibevoice"]
-    checkpoint: str = Field(
+    checkpoint: PathText = Field(
         "microsoft/VibeVoice-AcousticTokenizer", description="id on the Hugging Face hub, or a local folder"
     )
 
@@ -152,7 +153,7 @@ class SoundStream(Encoder):
     weights_names: ClassVar = ("soundstream_encoder.tflite", "lyragan.tflite", "quantizer.tflite")
 
     kind: Literal["soundstream"]
-    folder: str = Field(
+    folder: PathText = Field(
         description="holds soundstream_encoder.tflite, lyragan.tflite and, for `quantized`, quantizer.tflite"
     )
     runtime: Literal["tflite", "torch"] = Field(
