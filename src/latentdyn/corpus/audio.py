@@ -179,7 +179,8 @@ def _open(path: Path) -> Iterator[_Recording]:
                 check_rate(decoder.samplerate)
                 yield _Recording(decoder, view, sound)
     except soundfile.LibsndfileError as error:
-        raise UnreadableError(error.error_string.rstrip(".")) from None
+        why = error.error_string.removeprefix("Error : ").rstrip(".")
+        raise UnreadableError(f"it is cut off or damaged: decoding it ends with '{why}'; copy it again") from None
     except OSError as error:
         raise UnreadableError(error.strerror or str(error)) from None
 

@@ -128,6 +128,7 @@ def test_damaged_and_foreign_files_are_corrupt(tmp_path):
         data[i] ^= 0x5A
     path.write_bytes(data)
     assert reason(path) == "corrupt"
+    assert str(inspect(path).detail).startswith("it is cut off or damaged: decoding it ends with 'flac decoder")
     path.write_bytes(b"<html>not found</html>" * 100)
     assert reason(path) == "corrupt"
     path.unlink()
