@@ -7,7 +7,7 @@ from latentdyn.corpus.manifest import AUDIO_SCHEMA, EXCLUDED_SCHEMA, Manifest, m
 from latentdyn.files import check_folders
 from latentdyn.parquet import parquet_facts, read_parquet
 from latentdyn.steps.cli import run_step
-from latentdyn.steps.settings import corpus_section
+from latentdyn.steps.settings import corpus_section, two_tables_a_part
 
 _MADE_BY = "inspect_recordings"
 
@@ -43,4 +43,4 @@ def step(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    run_step(__doc__, add_arguments, step)
+    run_step(__doc__, add_arguments, step, check=two_tables_a_part)

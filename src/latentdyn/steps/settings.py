@@ -173,6 +173,17 @@ def part(arguments: argparse.Namespace) -> None:
         raise UserError(f"part {arguments.part} is none of {arguments.n_parts}", "--part", "parts are counted from 0")
 
 
+def two_tables_a_part(arguments: argparse.Namespace) -> None:
+    """Check that `--utterances` and `--set-aside` name as many files."""
+    n, n_set_aside = len(arguments.utterances), len(arguments.set_aside)
+    if n != n_set_aside:
+        raise UserError(
+            f"{n} tables of utterances are given, and {n_set_aside} of what was set aside",
+            "--utterances and --set-aside",
+            "name both tables of every part, in the same order",
+        )
+
+
 def checked(model: "type[BaseModel]", given: Any, where: str, *, fill: bool = True) -> Any:
     """Settings that a class of the config accepts, with its defaults where `fill` is true.
 

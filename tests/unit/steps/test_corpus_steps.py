@@ -107,6 +107,11 @@ def test_a_manifest_in_parts_is_that_of_one_job_to_the_byte(root, tmp_path):
     assert ran.returncode == 1 and "1of3.parquet" in ran.stderr and "rule inspect_recordings" in ran.stderr
 
 
+def test_a_manifest_is_merged_of_two_tables_a_part(tmp_path):
+    ran = run("merge_manifests", corpus=corpus(), utterances=["a", "b"], set_aside=["c"], **outputs(tmp_path))
+    assert ran.returncode == 1 and "error: 2 tables of utterances are given, and 1 of what was set aside" in ran.stderr
+
+
 def test_too_much_set_aside_stops_but_says_what(root, tmp_path):
     for speaker in range(4):
         (root / f"s{speaker}" / "b.wav").touch()
