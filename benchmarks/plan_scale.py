@@ -107,8 +107,8 @@ def plan_frames(what: str, folder: Path) -> None:
         categories=["speaker_id"],
     )  # fmt: skip
     pa.default_memory_pool().release_unused()  # what reading parquet keeps: a store's table is none
-    n_frames = (utterances.pop("n_samples") * FRAME_RATE_HZ / SAMPLE_RATE_HZ).astype(np.int64)
-    utterances["start"] = n_frames.cumsum() - n_frames
+    n_frames = (utterances.pop("n_samples") * FRAME_RATE_HZ / SAMPLE_RATE_HZ).astype(np.int32)
+    utterances["start"] = np.cumsum(n_frames.to_numpy(), dtype=np.int64) - n_frames
     utterances["n_frames"] = n_frames
     del n_frames
     last = utterances.iloc[-1]

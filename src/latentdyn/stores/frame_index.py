@@ -24,13 +24,14 @@ class FrameIndex:
     """The frames of a store, or some of them: runs of frames that follow each other in an utterance.
 
     utterances: all of the store, in the order of their frames: utterance_id, speaker_id and split (categories), start
-    (row of its first frame), number (of its first frame in the whole index) and n_frames. invalid: (m,) ascending
-    numbers, in the whole index, of the frames that are not finite. loud: bits of the slice high_energy, a frame after
-    the other, eight to a byte. owner, first, length: (R,) of each run, which utterance, t of its first frame, and how
-    many, at least 1.
+    (row of its first frame) and n_frames, int32. gaps: of each stretch of the store without rows of no utterance, its
+    first utterance and how many such rows lie before it. invalid: (m,) ascending numbers, in the whole index, of the
+    frames that are not finite. loud: bits of the slice high_energy, a frame after the other, eight to a byte. owner,
+    first, length: (R,) of each run, which utterance, t of its first frame, and how many, at least 1.
     """
 
     utterances: pd.DataFrame
+    gaps: tuple[np.ndarray, np.ndarray]
     invalid: np.ndarray
     loud: np.ndarray
     owner: np.ndarray
@@ -44,7 +45,7 @@ class FrameIndex:
         Args:
             utterances: columns utterance_id, speaker_id, start, n_frames. split_of: by speaker.
         """
-        counts = utterances["n_frames"].to_numpy(np.int64)
+        counts = utterances["n_frames"].to_numpy().astype(np.int32, copy=False)
         speakers = pd.Categorical(utterances["speaker_id"])
         splits = pd.Categorical(pd.Series(speakers.categories).map(split_of))
         table = pd.DataFrame(
@@ -53,13 +54,14 @@ class FrameIndex:
                 "speaker_id": speakers,
                 "split": pd.Categorical.from_codes(splits.codes[speakers.codes], dtype=splits.dtype),
                 "start": utterances["start"],
-                "number": np.cumsum(counts) - counts,
                 "n_frames": counts,
             },
             copy=False,
         )
         owner = np.flatnonzero(counts).astype(np.int32)
-        return cls(table, invalid, loud, owner, np.zeros_like(owner), counts[owner].astype(np.int32))
+        length = counts if len(owner) == len(counts) else counts[owner]
+        gaps = _gaps(utterances["start"].to_numpy(), counts)
+        return cls(table, gaps, invalid, loud, owner, np.zeros(len(owner), np.int32), length)
 
     def __len__(self) -> int:
         return int(self.length.sum(dtype=np.int64))
@@ -93,19 +95,19 @@ class FrameIndex:
     def with_finite(self, finite: np.ndarray) -> Self:
         """The same frames, of which others are finite: (n_rows,) bool."""
         of = self.utterances
-        start, counts, number = (of[name].to_numpy() for name in ("start", "n_frames", "number"))
+        start, counts = (of[name].to_numpy() for name in ("start", "n_frames"))
         there = np.flatnonzero(counts)
         row = np.flatnonzero(~finite)
         owner = there[np.searchsorted(start[there], row, side="right") - 1] if len(there) else row[:0]
         t = row[: len(owner)] - start[owner]
         inside = (t >= 0) & (t < counts[owner])  # rows of no utterance are no frames
-        return replace(self, invalid=(number[owner] + t)[inside])
+        return replace(self, invalid=(self.number(owner) + t)[inside])
 
     def finite(self) -> Self:
         """Those that are finite."""
         if not len(self.invalid):
             return self
-        number = self.utterances["number"].to_numpy()[self.owner]
+        number = self.number(self.owner)
         begin = number + self.first
         end = begin + self.length
         low, high = np.searchsorted(self.invalid, begin), np.searchsorted(self.invalid, end)
@@ -144,17 +146,31 @@ class FrameIndex:
         The last utterance is cut, so that they are exactly so many if there are so many. Whole utterances lie together
         in the store: fewer of its files are read.
         """
-        starts = np.flatnonzero(np.diff(self.owner, prepend=-1))  # runs of an utterance follow each other
+        starts = np.flatnonzero(np.diff(self.owner, prepend=np.int32(-1)))  # runs of an utterance follow each other
         utterances = self.owner[starts]
-        lengths = np.add.reduceat(self.length, starts, dtype=np.int64) if len(starts) else np.zeros(0, np.int64)
-        drawn = numpy_generator(*names, "share of speakers").permutation(len(utterances))
+        lengths = np.add.reduceat(self.length, starts, dtype=np.int32) if len(starts) else utterances
+        del starts
+        drawn = numpy_generator(*names, "share of speakers").permutation(len(utterances)).astype(np.int32)
         drawn = drawn[_in_turns(self.utterances["speaker_id"].array.codes[utterances[drawn]])]
-        before = np.zeros(len(utterances), np.int64)
-        before[drawn] = np.cumsum(lengths[drawn]) - lengths[drawn]
-        shift = before - (np.cumsum(lengths) - lengths)
-        before_run = np.repeat(shift, np.diff(starts, append=len(self.owner)))
-        before_run += np.cumsum(self.length, dtype=np.int64) - self.length
-        return self._of(self.owner, self.first, np.clip(limit - before_run, 0, self.length))
+        ends = np.cumsum(lengths[drawn], dtype=np.int64)
+        drawn = drawn[: np.searchsorted(ends, limit) + 1]  # those that begin below the limit
+        order = np.argsort(drawn)
+        lengths, before = lengths[drawn[order]], (ends[: len(drawn)] - lengths[drawn])[order]
+        chosen = np.zeros(len(self.utterances), bool)
+        chosen[utterances[drawn]] = True
+        mine = self.of_utterances(chosen)
+        starts = np.flatnonzero(np.diff(mine.owner, prepend=np.int32(-1)))
+        shift = before - (np.cumsum(lengths, dtype=np.int64) - lengths)
+        before_run = np.repeat(shift, np.diff(starts, append=len(mine.owner)))
+        before_run += np.cumsum(mine.length, dtype=np.int64) - mine.length
+        return mine._of(mine.owner, mine.first, np.clip(limit - before_run, 0, mine.length))
+
+    def number(self, utterance: np.ndarray) -> np.ndarray:
+        """Which frame of the whole index the first frame of each of these utterances of the store is, (U,)."""
+        first, rows = self.gaps
+        gap = rows[np.searchsorted(first, utterance, side="right") - 1] if len(first) else utterance
+        number: np.ndarray = self.utterances["start"].to_numpy()[utterance] - gap
+        return number
 
     def runs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The first row in the store, the first t and the length of each run, (R,)."""
@@ -191,7 +207,7 @@ class FrameIndex:
         how many, and valid, whether all of them are finite."""
         begin, end = self._by_name()
         of, owner, ends = self.utterances, self.owner[begin], np.cumsum(self.length, dtype=np.int64)
-        start = of["number"].to_numpy()[self.owner] + self.first
+        start = self.number(self.owner) + self.first
         bad = np.cumsum(np.searchsorted(self.invalid, start + self.length) - np.searchsorted(self.invalid, start))
         n, lost = (np.append(0, total)[end] - np.append(0, total)[begin] for total in (ends, bad))
         names = pd.Index(of["utterance_id"].array[owner], name="utterance_id")
@@ -225,7 +241,7 @@ class FrameIndex:
         t = self.first[run] + (places - (ends[run] - self.length[run]))
         owner, of = self.owner[run], self.utterances
         del run
-        number = of["number"].to_numpy()[owner] + t
+        number = self.number(owner) + t
         valid = np.ones(len(t), bool)
         if len(self.invalid):
             at = np.minimum(np.searchsorted(self.invalid, number), len(self.invalid) - 1)
@@ -253,7 +269,7 @@ class FrameIndex:
 
     def _by_name(self) -> tuple[np.ndarray, np.ndarray]:
         """The first run of each utterance, and the one after its last, in the order of the utterances' names."""
-        begin = np.flatnonzero(np.diff(self.owner, prepend=-1))  # runs of an utterance follow each other
+        begin = np.flatnonzero(np.diff(self.owner, prepend=np.int32(-1)))  # runs of an utterance follow each other
         names = pd.Categorical(self.utterances["utterance_id"].array[self.owner[begin]])
         order = np.argsort(names.codes)
         return begin[order], np.append(begin[1:], len(self.owner))[order]
@@ -267,16 +283,27 @@ class FrameIndex:
 
     def _of(self, owner: np.ndarray, first: np.ndarray, length: np.ndarray) -> Self:
         there = length > 0
-        runs = {"owner": owner, "first": first, "length": length}
-        return replace(self, **{name: of[there].astype(np.int32, copy=False) for name, of in runs.items()})
+        owner, first, length = (of[there].astype(np.int32, copy=False) for of in (owner, first, length))
+        return replace(self, owner=owner, first=first, length=length)
+
+
+def _gaps(start: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`FrameIndex.gaps` of utterances that start at these rows and have so many frames."""
+    rows = np.cumsum(counts, dtype=np.int64)
+    rows -= counts
+    np.subtract(start, rows, out=rows)
+    first = np.flatnonzero(np.append(True, rows[1:] != rows[:-1])[: len(rows)])
+    return first, rows[first]
 
 
 def _in_turns(speakers: np.ndarray) -> np.ndarray:
     """The order in which each speaker (n,) has a turn before anyone has the next one; within a turn it stays."""
-    together = np.argsort(speakers, kind="stable")
+    together = np.argsort(speakers, kind="stable").astype(np.int32)
     counts = np.unique(speakers, return_counts=True)[1]
     turn = np.empty(len(speakers), np.int32)
-    turn[together] = np.arange(len(speakers)) - np.repeat(np.cumsum(counts) - counts, counts)
+    turn[together] = np.arange(len(speakers), dtype=np.int32) - np.repeat(
+        (np.cumsum(counts) - counts).astype(np.int32), counts
+    )
     del together
     return np.argsort(turn, kind="stable")
 

@@ -56,7 +56,7 @@ def index_frames(store: LatentsStore, splits: pd.DataFrame) -> FrameIndex:
         utterance = np.repeat(np.arange(len(block.length)), block.length)
         loud.add(energy >= _medians(energy, utterance, len(block.length))[utterance])
         if store.handle["nonfinite_frames"]:
-            number = block.utterances["number"].to_numpy()[block.owner[0]]
+            number = block.number(block.owner[:1])
             invalid.append(number + np.flatnonzero(~_finite_rows(store, row)))
     return replace(index, invalid=np.concatenate(invalid), loud=loud.bytes())
 

@@ -39,6 +39,7 @@ CHUNK_FRAMES = 256
 SHARD_FRAMES = 16_384
 CODES, FITTED = "codes", "fitted"
 TABLE = ("utterance_id", "speaker_id", "start", "n_frames")
+_TYPES = {"utterance_id": "str", "speaker_id": "str", "n_frames": "int32"}
 OVERFLOWED, SET_ASIDE = "overflowed_frames", "set_aside"  # facts of the handle
 _MADE_BY = "encode_latents, merge_latents, import_latents, derive_latents or simulate_process"
 
@@ -166,7 +167,7 @@ def open_latents(handle: Path) -> LatentsStore:
             raise UserError(f"a file of this latents store {state}", path / name, fix)
     files = VerifiedFiles(path, facts["files"], fix)
     table = pd.DataFrame({name: np.asarray(files.group[name][:]) for name in TABLE})  # type: ignore[index]
-    return LatentsStore(path, facts, files, table.astype({"utterance_id": "str", "speaker_id": "str"}))
+    return LatentsStore(path, facts, files, table.astype(_TYPES))
 
 
 def _block_frames() -> int:
