@@ -119,6 +119,18 @@ def test_rows_of_no_utterance_are_no_frames_that_are_not_finite():
     assert index.with_finite(np.isin(np.arange(10), [2, 4, 7])).table()["valid"].tolist() == [1, 0, 1, 1, 0]
 
 
+def test_frames_are_numbered_without_the_rows_of_no_utterance_between_them():
+    utterances = pd.DataFrame({"utterance_id": list("uvwx"), "speaker_id": list("abab"), "start": [0, 3, 16, 20],
+                               "n_frames": [3, 2, 4, 1]})  # fmt: skip
+    loud = np.packbits([0, 1, 0, 1, 1, 0, 0, 1, 0, 1])
+    index = FrameIndex.whole(utterances, {"a": "train", "b": "eval"}, np.array([4, 5, 9]), loud)
+    table = index.table()
+    assert table["row"].tolist() == [0, 1, 2, 3, 4, 16, 17, 18, 19, 20]
+    assert np.flatnonzero(~table["valid"]).tolist() == [4, 5, 9]
+    assert np.flatnonzero(table["high_energy"]).tolist() == [1, 3, 4, 7, 9]
+    assert index.finite().rows().tolist() == [0, 1, 2, 3, 17, 18, 19]
+
+
 def test_what_belongs_to_frames_is_what_a_table_says_of_them(store, index):
     table = table_of(store)
     table, some = table[table["valid"] & (table["t"] >= 2)], index.finite().late(2)
