@@ -95,7 +95,9 @@ def share_libraries():
     verified (stores/verified.py), unless a server is at hand already."""
     if forkserver.VARIABLE not in os.environ and forkserver.supported():
         try:
-            SERVERS.append(forkserver.ForkServer())
+            signals = any(isinstance(r, Process) or r.kind == "leaky" for r in CONFIG.all_representations.values())
+            more = forkserver.OF_SIGNALS if signals else ()
+            SERVERS.append(forkserver.ForkServer((*forkserver.LIBRARIES, *more)))
         except OSError as error:
             logger.info(f"Jobs load their libraries one by one: a server of them can't be started ({error})")
             return

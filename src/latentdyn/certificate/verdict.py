@@ -18,7 +18,7 @@ from math import isfinite, isnan, sqrt
 from typing import Any
 
 import pandas as pd
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from latentdyn.certificate.run import LATENTS, LINEAR, TABLE, Run
 from latentdyn.metrics import NLL, PREDICTIVE_INFORMATION
@@ -140,7 +140,7 @@ def _number(value: float) -> str:
 def _is_positive(values: pd.Series) -> bool:
     """Whether the mean is above 0, by a one-sided t-test at 2.5 %."""
     n = len(values)
-    return bool(values.mean() > student_t.ppf(0.975, n - 1) * values.std(ddof=1) / sqrt(n))
+    return bool(values.mean() > stdtrit(n - 1, 0.975) * values.std(ddof=1) / sqrt(n))
 
 
 def verdict(run: Run) -> str:
