@@ -106,3 +106,17 @@ def test_a_run_whose_server_cannot_be_started_says_so_and_goes_on(tmp_path):
     done = checkout.snakemake("--", "results/tiny/mel/frames.json", env=environment() | {"TMPDIR": str(long)})
     assert "a server of them can't be started (AF_UNIX path too long)" in done.stderr
     assert (checkout.folder / "results/tiny/mel/frames.json").exists() and not list(long.iterdir())
+
+
+def test_how_many_jobs_start_in_a_second_is_limited_only_where_somebody_asks_for_it(tmp_path):
+    """By its own limit Snakemake chooses jobs again and again."""
+    checkout = new_checkout(tmp_path / "checkout")
+    checkout.edit(
+        "workflow/rules/common.smk",
+        "        workflow.scheduler.job_rate_limiter = None",
+        "        workflow.scheduler.job_rate_limiter = None\n    print('limit', workflow.scheduler.job_rate_limiter)",
+    )
+    target = ("--", "results/tiny/splits.parquet")
+    assert "limit None" in checkout.snakemake(*target).stdout
+    (checkout.folder / "results/tiny/splits.parquet").unlink()
+    assert "limit <" in checkout.snakemake("--max-jobs-per-timespan", "5/1s", *target).stdout

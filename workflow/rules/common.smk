@@ -301,6 +301,11 @@ onstart:
     # what belongs into the record. Without this line, a job would run once more than it must.
     if clear := getattr(getattr(workflow.persistence, "_params", None), "cache_clear", None):
         clear()
+    # Snakemake may start a hundred jobs a second. To keep to that, it chooses again a second after each choice, and each job
+    # that ends begins one more such chain. After some hundred jobs it does nothing else: 1.7 CPU seconds a job.
+    limit = getattr(workflow.scheduler, "job_rate_limiter", None)
+    if limit is not None and (limit.max_jobs, limit.timespan) == (100, 1):  # nobody has asked for another
+        workflow.scheduler.job_rate_limiter = None
     if workflow.is_main_process:
         keep_plan()
         if workflow.local_exec and sum(1 for job in workflow.dag.needrun_jobs() if job.shellcmd) > FEW_JOBS:
