@@ -144,11 +144,12 @@ def _row(here: Measurements, keys: dict[str, Any], plan: dict[str, Any]) -> dict
 
 def _over_staying(here: Measurements, stays: Measurements | None, place: dict[str, Any]) -> dict[str, Any]:
     """What a forecast differs by from one that stays at the mean, over the same speakers; blank where there is none."""
+    if stays is None or place["mode"] == "ceiling":
+        return {}
+    mine, its = (of.where(mode=place["mode"]).at_step(place["step"]) for of in (here, stays))
     found: dict[str, Any] = {}
     for column, metric in _OVER_STAYING.items():
-        alike = [m.where(mode=place["mode"]).at_step(place["step"]) for m in (here, stays) if m is not None]
-        asked = len(alike) == 2 and place["mode"] != "ceiling"
-        found |= as_columns(alike[0].difference_in_common(alike[1], metric) if asked else None, column)
+        found |= as_columns(mine.difference_in_common(its, metric), column)
     return found
 
 
