@@ -23,14 +23,14 @@ import numpy as np
 import psutil
 import yaml
 
-from latentdyn.forkserver import VARIABLE
+from latentdyn.forkserver import SERVER_FILE, VARIABLE, client
 from measure import cpu_name, parse, table
 
 ROOT = Path(__file__).resolve().parents[1]
 DIM, AR = 16, 0.5
 LOOK_S = 0.02
 _ADOPT = 36  # PR_SET_CHILD_SUBREAPER: processes whose parent has ended become children of this one, so that they count
-SNAKEMAKE, SERVER, CLIENT, UNSEEN = "Snakemake", "server, and what stands between", "clients and shells", "not seen"
+SNAKEMAKE, SERVER, CLIENT, UNSEEN = "Snakemake", "server", "clients and shells", "not seen"
 
 
 def main() -> None:
@@ -131,9 +131,9 @@ def look(seen: dict[tuple[int, float], tuple[str, float]]) -> None:
 
 def kind_of(command: list[str], name: str) -> str:
     """A job is called by its step; a copy of the server has its command, and the name of the step that it runs."""
-    if "serve" in command:
+    if str(SERVER_FILE) in command:
         return SERVER if name.startswith("python") else name
-    if "ask" in command or not command or Path(command[0]).name in ("bash", "sh"):
+    if client()[-1] in command or not command or Path(command[0]).name in ("bash", "sh"):
         return CLIENT
     steps = [word.rpartition(".")[2] for word in command[:3] if word.startswith("latentdyn.steps.")]
     return steps[0][:15] if steps else SNAKEMAKE

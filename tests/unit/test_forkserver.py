@@ -3,6 +3,7 @@
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +13,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from latentdyn import forkserver
 from latentdyn.forkserver import VARIABLE, ForkServer, client, shell_function, supported
 
 pytestmark = pytest.mark.skipif(not supported(), reason="this system has no pidfd: jobs run alone")
@@ -178,13 +178,45 @@ def test_a_copy_that_is_killed_is_told_of(folder, server):
     assert asking.wait(20) == 137
 
 
-def test_a_copy_goes_on_without_the_server(folder):
+def served(folder: Path) -> tuple[ForkServer, psutil.Process]:
+    """A server of its own, and its process."""
+    before = psutil.Process().children()
     server = ForkServer(("colorsys",), ("job",))
+    (process,) = (child for child in psutil.Process().children() if child not in before)
+    assert told(run(folder, server))[3] is True
+    return server, process
+
+
+def test_a_copy_goes_on_without_the_server_and_tells_how_it_ended(folder):
+    server, process = served(folder)
     asking, copy = started(folder, server)
-    server.close()
+    process.kill()
+    process.wait(20)
     assert copy.is_running()
     asking.send_signal(signal.SIGINT)
     assert asking.wait(20) == 130 and (folder / "interrupted").exists()
+    assert told(run(folder, server))[3] is False
+
+
+def test_a_server_that_takes_no_more_jobs_stays_until_its_copies_have_ended(folder):
+    server, process = served(folder)
+    asking, copy = started(folder, server)
+    assert process.is_running()
+    server.close(0)
+    wait_for(lambda: not server.address.exists())
+    assert process.is_running() and copy.is_running() and told(run(folder, server))[3] is False
+    asking.kill()
+    wait_for(lambda: ended(copy) and ended(process))
+
+
+def test_a_client_that_says_nothing_is_not_waited_for(folder, server):
+    other, _ = started(folder, server)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.connect(str(server.address))
+        silent.close()
+    assert told(run(folder, server))[3] is True
+    other.send_signal(signal.SIGINT)
+    assert other.wait(20) == 130
 
 
 def test_the_server_ends_with_the_process_that_started_it(folder):
@@ -228,8 +260,15 @@ def test_python_is_the_client_where_it_would_be_this_python(folder, server):
 
 
 def test_the_client_imports_nothing_that_takes_time():
-    code = (
-        f"import sys; sys.path = [{str(Path(forkserver.__file__).parent)!r}, *sys.path]; import forkserver\n"
-        "print(*{'numpy', 'torch', 'latentdyn', 'asyncio', 'multiprocessing'} & set(sys.modules))"
-    )
-    assert subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True).stdout == "\n"
+    file = Path(client()[-1])
+    code = f"import sys; sys.path.insert(0, {str(file.parent)!r}); import {file.stem}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True).stdout.split()
+    assert not {"latentdyn", "json", "typing", "contextlib", "pathlib", "re", "subprocess", "numpy"} & set(loaded)
+    assert "socket" in loaded
+
+
+def test_a_variable_of_any_bytes_reaches_the_copy(folder, server):
+    (folder / "job.py").write_text("import os; print(ascii(os.environb[b'WORD']), ascii(os.environb[b'EMPTY']))")
+    env = {**os.environb, VARIABLE.encode(): str(server.address).encode(), b"WORD": b"a=b\n\xff", b"EMPTY": b""}
+    done = subprocess.run([*client(), "-m", "job"], cwd=folder, env=env, capture_output=True, text=True)
+    assert done.stdout == r"b'a=b\n\xff' b''" + "\n"

@@ -1,0 +1,67 @@
+"""The program of a job's shell in place of `python`: it asks the server for a copy, and ends as that ends.
+
+It starts in each job, so it imports as little as it can: nothing of latentdyn, and of Python what starts within
+milliseconds.
+"""
+
+import os
+import signal
+import socket
+import sys
+
+VARIABLE = "LATENTDYN_FORK_SERVER"  # of a job's environment: where the server listens
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCONT, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def ask(arguments: list[str]) -> int:
+    """Have a command run by the server, or by the real Python; the exit status."""
+    address = os.environ.get(VARIABLE, "")
+    if not address or len(arguments) < 2 or arguments[0] != "-m":
+        return _run_alone(arguments)
+    while (file := os.open(os.devnull, os.O_RDWR)) <= 2:  # or the socket would be what was closed of 0, 1 and 2
+        pass
+    os.close(file)
+    variables = (name + b"=" + value for name, value in os.environb.items())
+    program = [os.fsencode(argument) for argument in arguments[1:]]
+    request = b"\0".join((os.getcwdb(), b"%d" % len(program), *program, *variables))
+    with socket.socket(socket.AF_UNIX) as server:
+        try:
+            server.connect(address)
+            socket.send_fds(server, [b"%12d" % len(request)], [0, 1, 2])
+            server.sendall(request)
+            number = server.recv(12)
+        except OSError:
+            number = b""
+        except KeyboardInterrupt:
+            return 128 + signal.SIGINT
+        if not number:  # the server is gone, or does not run this program
+            return _run_alone(arguments)
+        try:
+            copy = os.pidfd_open(int(number))
+        except ProcessLookupError:  # it has ended, and the server tells how
+            copy = None
+
+        def forward(number: int, _: object) -> None:
+            if copy is not None:
+                try:  # noqa: SIM105 (contextlib would be one more library)
+                    signal.pidfd_send_signal(copy, number)
+                except ProcessLookupError:
+                    pass
+
+        def stop(number: int, frame: object) -> None:
+            forward(signal.SIGSTOP, frame)
+            signal.raise_signal(signal.SIGSTOP)
+
+        for signal_ in _FORWARDED:
+            signal.signal(signal_, forward)
+        signal.signal(signal.SIGTSTP, stop)
+        ended = server.recv(16)
+    return int(ended) if ended else 128 + signal.SIGKILL
+
+
+def _run_alone(arguments: list[str]) -> int:
+    os.execv(sys.executable, [sys.executable, *arguments])
+
+
+if __name__ == "__main__":
+    sys.exit(ask(sys.argv[1:]))
