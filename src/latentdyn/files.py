@@ -78,9 +78,23 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write sorted, indented JSON without NaN, so that equal values give equal files, and its own checksum with it."""
-    value = {**value, _CHECKSUM: _json_checksum(value)}
-    write_text(path, json.dumps(value, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    """Write sorted JSON without NaN, so that equal values give equal files, and its own checksum with it: a line for
+    each key, and for each item of a list of objects."""
+    write_text(path, _in_lines({**value, _CHECKSUM: _json_checksum(value)}) + "\n")
+
+
+def _in_lines(value: Any, indent: str = "") -> str:
+    """Python's own indented JSON takes four times as long, since it does not come from C."""
+    inner = f"\n{indent} "
+    if isinstance(value, dict) and value:
+        items = [f"{_line(name)}: {_in_lines(value[name], indent + ' ')}" for name in sorted(value)]
+        return f"{{{inner}{f',{inner}'.join(items)}\n{indent}}}"
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return f"[{inner}{f',{inner}'.join(map(_line, value))}\n{indent}]"
+    return _line(value)
+
+
+_line = json.JSONEncoder(sort_keys=True, allow_nan=False, ensure_ascii=False).encode
 
 
 def read_json(path: Path, *, made_by: str) -> dict[str, Any]:

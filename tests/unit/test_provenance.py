@@ -560,8 +560,8 @@ def test_a_definition_of_no_such_name_is_refused():
 
 
 def test_definitions_say_what_counts():
-    names = ("_CHECKSUM", "_LEFTOVER_S", "_json_checksum", "_remove_leftovers", "_umask", "atomic_path",
-             "canonical_json", "write_json", "write_text")  # fmt: skip
+    names = ("_CHECKSUM", "_LEFTOVER_S", "_in_lines", "_json_checksum", "_line", "_remove_leftovers", "_umask",
+             "atomic_path", "canonical_json", "write_json", "write_text")  # fmt: skip
     assert code_definitions("latentdyn.files:write_json") == [f"latentdyn.files:{name}" for name in names]
 
 
