@@ -13,7 +13,7 @@ from latentdyn.seeds import torch_generator
 from latentdyn.stores.windows import Scaling, Windows
 
 _BATCH = 2048
-_ENERGY_BATCH = 256  # each row has several draws
+_ENERGY_ROWS, _ENERGY_NUMBERS = 256, 2**17  # of a batch, at least; and of its draws, which are to stay in a cache
 FACT = "fact_"  # before the names of `facts` of a density
 
 
@@ -122,8 +122,9 @@ def score_energies(
     mean, delta_std, std = (getattr(scaling, name).to(like) for name in ("delta_mean", "delta_std", "frame_std"))
     own, baseline = (torch_generator(*names, of, device=like.device) for of in ("draws", "baseline"))
     batch, blocks = predictor.batches(windows, k), []
-    for start in range(0, len(windows), _ENERGY_BATCH):
-        context, delta = batch(slice(start, start + _ENERGY_BATCH))
+    rows = max(_ENERGY_ROWS, _ENERGY_NUMBERS // (draws * windows.dim))
+    for start in range(0, len(windows), rows):
+        context, delta = batch(slice(start, start + rows))
         scores = (
             energy_of_density(predictor.density(context), delta, std, draws, own),
             energy_of_density(unconditional(mean, delta_std, len(delta)), delta, std, draws, baseline),

@@ -25,6 +25,7 @@ from latentdyn.stores.lag_sums import WindowMoments
 from latentdyn.stores.latents import LatentsStore
 from latentdyn.stores.runs import Runs
 from latentdyn.stores.window_moments import window_moments
+from latentdyn.stores.windows import frames_at
 from latentdyn.training.updates import Objective
 
 HEALTH_OF = ("train", "validation")
@@ -90,7 +91,9 @@ class Sequences:
 
     def batch(self, index: Tensor | slice) -> Tensor:
         """Frames (B, length, D)."""
-        return self.latents[self.starts[index][:, None] + torch.arange(self.length, device=self.starts.device)]
+        return frames_at(
+            self.latents, self.starts[index][:, None] + torch.arange(self.length, device=self.starts.device)
+        )
 
     def batches(self, size: int) -> Iterator[Tensor]:
         """All of them in batches of one size, so that what depends on a batch's size compares; a last, smaller one is

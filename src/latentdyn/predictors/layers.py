@@ -73,5 +73,6 @@ class Dropout(nn.Dropout):
             return super().forward(input)
         dropped = round(self.p * _LEVELS)
         drawn = torch.empty(-(-input.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
-        kept = drawn[: input.numel()].view(input.shape) >= dropped - _LEVELS // 2
-        return input * kept.to(input.dtype).mul_(_LEVELS / (_LEVELS - dropped))
+        kept = torch.empty_like(input, requires_grad=False)  # numbers at once: to make them of bools takes longer
+        torch.ge(drawn[: input.numel()].view(input.shape), dropped - _LEVELS // 2, out=kept)
+        return input * kept.mul_(_LEVELS / (_LEVELS - dropped))

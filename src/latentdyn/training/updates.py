@@ -141,7 +141,8 @@ class Updates:
         return graph, loss
 
     def _apply(self, loss: Tensor) -> Tensor:
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self.parameters:
+            parameter.grad = None
         loss.backward()
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)

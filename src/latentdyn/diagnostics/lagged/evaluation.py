@@ -146,11 +146,14 @@ def _path_records(
     some = slice(0, _PATH_FRAMES)
     scored = scores.nll.to_numpy()[some]
     with torch.inference_mode():
-        context, delta = predictor.batches(windows, k)(some)
+        batch = predictor.batches(windows, k)
+        context, delta = batch(some)
         if predictor.trains_likelihood:
             by_training = predictor.nll(context, delta).double().cpu().numpy()
             yield record(PATH_DIFFERENCE, float(np.mean(np.abs(by_training - scored))), len(scored), **where)
-        coarser = predictor.density(context).coarser()
-        if coarser is not None:
+        first, _ = batch(slice(0, 1))
+        if predictor.density(first).coarser() is not None:  # to ask it of all frames costs as much as to score them
+            coarser = predictor.density(context).coarser()
+            assert coarser is not None
             by_fewer = -coarser.log_prob(delta).double().cpu().numpy()
             yield record(NLL_FEWER_STEPS, float(np.mean(by_fewer - scored)), len(scored), **where)
