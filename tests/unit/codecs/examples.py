@@ -58,7 +58,7 @@ def save_encodec(folder: Path, **changes: Any) -> Path:
             for half in (model.encoder, model.decoder):
                 for name, parameter in half.named_parameters():
                     if name.endswith("weight.original0"):
-                        parameter *= 2
+                        parameter.mul_(2)
         model.save_pretrained(folder)
     return folder
 

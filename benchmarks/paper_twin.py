@@ -1,0 +1,158 @@
+"""The paper's whole DAG, small: does every table of config/librispeech100.yaml come to be, and what does it cost?
+
+Run by hand: `python benchmarks/paper_twin.py`. Half an hour of two cores. The config is taken as it is; only sizes
+change: the demo's speech in place of LibriSpeech, codecs of the real architectures with few channels and random
+weights, networks of width 16, a few updates, few utterances and prototypes. So it finds what stops a job, what a table
+lacks, and what Snakemake itself costs with so many jobs. It says nothing of real weights, nor of time and memory at
+full size. A run continues in the same --folder.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from measure import cpu_name, parse, table
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from tests.unit.codecs import examples  # noqa: E402 (small codecs of the real architectures)
+
+WIDTH, UPDATES = 16, 24
+MIMI = {**examples.SMALL_MIMI, "hidden_size": 96, "upsample_groups": 96, "codebook_size": 64, "num_quantizers": 32,
+        "codebook_dim": 96, "vector_quantization_hidden_dimension": 96}  # fmt: skip
+ENCODEC = {**examples.SMALL_ENCODEC, "hidden_size": 32}
+DAC = {**examples.SMALL_DAC, "sampling_rate": 16000, "n_codebooks": 4}
+SCHEDULES = {"scheduled_sampling": "decay_steps", "unrolled": "grow_steps"}  # that may not be longer than the training
+MEASURED = {  # how much each measurement looks at
+    "evaluation": {"max_frames": 2000, "rollout_frames": 256, "bootstrap_resamples": 50},
+    "injection": {"utterances": 6, "segments": 2},
+    "rate_quality": {"utterances": 4, "shaping": {"utterances": 8}},
+    "decoder_tolerance": {"utterances": 4, "max_duration_s": 3},
+    "exp3b_synthetic": {"utterances": 4},
+    "perceptual_rollouts": {"utterances": 4},
+    "robustness": {"utterances": 4},
+    "free_listening": {"utterances": 4, "reference_utterances": 8},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, help="where to run; default: a temporary one")
+    parser.add_argument("--speakers", type=int, default=40, help="of the demo's speech (default 40)")
+    parser.add_argument("--cores", type=int, default=2, help="default 2")
+    parser.add_argument("--tables", nargs="*", default=[], help="default: all")
+    arguments = parse(parser, quick={"speakers": 12, "tables": ["outliers"]})
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.folder or Path(temporary)
+        tables = write_twin(folder, arguments.speakers)
+        wanted = arguments.tables or tables
+        code, seconds, own = run(folder, [] if set(wanted) == set(tables) else wanted, arguments.cores)
+        report(folder, wanted, seconds, own)
+    sys.exit(code)
+
+
+def write_twin(folder: Path, speakers: int) -> list[str]:
+    """The codecs and the config; the names of its tables."""
+    weights = folder / "weights"
+    if not (folder / "twin.yaml").exists():
+        examples.save_mimi(weights / "mimi", **MIMI)
+        examples.save_encodec(weights / "encodec", **ENCODEC)
+        examples.save_dac(weights / "dac", **DAC)
+        for kind in ("mimi", "encodec"):
+            draw_codebooks(weights / kind)
+    config = yaml.safe_load((ROOT / "config/librispeech100.yaml").read_text())
+    (corpus,) = config["corpora"]
+    config["corpora"] = {
+        corpus: {"kind": "demo", "n_speakers": speakers, "sentences_per_speaker": 3, "manifest_parts": 2}
+    }
+    for section in config["representations"].values():
+        shrink_representation(section, weights)
+    for section in config["predictors"].values():
+        shrink_predictor(section)
+    config["corrections"]["score"] = {"network": {"width": WIDTH, "blocks": 1}, "training": {"steps": UPDATES}}
+    for section in config["tables"].values():
+        section["untrained"] = True  # random codecs may stand in these tables
+    config |= MEASURED
+    (folder / "twin.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    return list(config["tables"])
+
+
+def draw_codebooks(folder: Path) -> None:
+    """As initialised, all codes of a quantizer are one point."""
+    from transformers import AutoModel
+
+    model = AutoModel.from_pretrained(folder)
+    generator = torch.Generator().manual_seed(0)
+    for name, buffer in model.named_buffers():
+        if name.endswith(("embed_sum", "embed", "embed_avg")):
+            buffer.normal_(0, 0.3, generator=generator)
+        elif name.endswith(("cluster_usage", "cluster_size", "initialized")):
+            buffer.fill_(1)
+    model.save_pretrained(folder)
+
+
+def shrink_representation(section: dict[str, Any], weights: Path) -> None:
+    if section["kind"] in ("mimi", "encodec", "dac"):
+        del section["revision"]
+        section |= {"checkpoint": str(weights / section["kind"]), "untrained": True, "tile_s": 5.12}
+    if "training" in section:
+        section["training"] |= {"steps": UPDATES, "batch_size": 8, "validate_every_steps": UPDATES // 2}
+    for part in ("network", "encoder"):
+        if part in section:
+            section[part]["width"] = WIDTH
+    if section["kind"] == "factorizer":
+        section["dim"] = 24
+
+
+def shrink_predictor(section: dict[str, Any]) -> None:
+    if "network" in section:
+        section["network"]["width"] = WIDTH
+    if section["kind"] in ("mdn", "vmf_lognormal") or "training" in section:
+        training = section.setdefault("training", {})
+        training |= {"steps": UPDATES, "batch_size": 64, "validate_every_steps": UPDATES // 4}
+        if regime := training.get("regime"):
+            regime |= {schedule: UPDATES // 4 for kind, schedule in SCHEDULES.items() if kind == regime["kind"]}
+    if section.get("lookup", {}).get("kind") == "engram":
+        section["lookup"] |= {"n_codes": 8, "rows": 64}
+
+
+def run(folder: Path, tables: list[str], cores: int) -> tuple[int, float, float]:
+    """Snakemake's status, its seconds, and the CPU seconds of all processes but the jobs' own."""
+    corpus = next(iter(yaml.safe_load((folder / "twin.yaml").read_text())["corpora"]))
+    asked = [f"results/{corpus}/tables/{name}.md" for name in tables]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--keep-going"]
+    command += ["--cores", str(cores), "--max-threads", "1", "--configfile", "twin.yaml", "--", *asked]
+    started = time.perf_counter()
+    with (folder / "log").open("w") as log:
+        code = subprocess.run(command, cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=log).returncode
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return code, time.perf_counter() - started, used.ru_utime + used.ru_stime
+
+
+def report(folder: Path, wanted: list[str], seconds: float, used: float) -> None:
+    jobs = [json.loads(line) for line in (folder / "results/manifest.jsonl").read_text().splitlines()]
+    of_rule: Counter[str] = Counter()
+    for job in jobs:
+        of_rule[job["rule"]] += job["seconds"]
+    made = [name for name in wanted if list(folder.glob(f"results/*/tables/{name}.md"))]
+    print(f"{cpu_name()}, {len(jobs)} jobs in {seconds:.0f} s, load {os.getloadavg()[0]:.1f}\n")
+    lacking = ", ".join(sorted(set(wanted) - set(made))) or "none"
+    print(f"{len(made)} of {len(wanted)} tables. Not made: {lacking}. The log: {folder / 'log'}\n")
+    counts = Counter(job["rule"] for job in jobs)
+    rows = [[rule, str(counts[rule]), f"{total:.1f}"] for rule, total in of_rule.most_common()]
+    print(table(["rule", "jobs", "seconds"], [*rows, ["Snakemake and shells, CPU seconds", "", f"{used:.1f}"]]))
+
+
+if __name__ == "__main__":
+    main()
