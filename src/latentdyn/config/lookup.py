@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from latentdyn.config.values import Size, Strict, no_duplicates
+from latentdyn.config.values import LearningRate, Size, Strict, no_duplicates
 
 
 class LookupKind(Strict):
@@ -49,9 +49,7 @@ class Engram(LookupKind):
     ] = Field([1, 2], description="n: there is a table for each, looked up by the codes of the n newest frames")
     rows: Size = Field(8192, description="rows of a table. Where there are more n-grams, some share a row (hashing)")
     width: Size = Field(32, description="numbers of a row; a linear map makes the head's numbers of them")
-    learning_rate: float = Field(
-        1e-2, gt=0, le=10, description="of the tables alone, since a row is met in few batches only"
-    )
+    learning_rate: LearningRate = Field(1e-2, description="of the tables alone, since a row is met in few batches only")
 
     @property
     def frames_needed(self) -> int:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.regimes import RegimeKind, TeacherForced
-from latentdyn.config.values import Count, Size, Strict
+from latentdyn.config.values import Count, LearningRate, Size, Strict
 
 if TYPE_CHECKING:
     Regime = RegimeKind
@@ -17,7 +17,7 @@ else:
 class _GradientDescent(Strict):
     """AdamW, and which step's weights it keeps."""
 
-    learning_rate: float = Field(1e-3, gt=0, le=10, description="AdamW's step size, constant")
+    learning_rate: LearningRate = Field(1e-3, description="AdamW's step size, constant")
     weight_decay: float = Field(1e-4, ge=0, le=1e6, description="AdamW's decoupled decay")
     gradient_clip_norm: float = Field(  # a smaller one drowns in the 1e-8 that AdamW adds to its deviations
         1.0, ge=1e-6, le=1e12, description="larger gradients are scaled down to this norm"
@@ -63,7 +63,7 @@ class RepresentationTraining(_GradientDescent):
     steps: Count = Field(2000, description="parameter updates")
     batch_size: Size = Field(16, description="sequences in an update")
     sequence_frames: int = Field(24, ge=2, le=100_000, description="latents of a sequence, in a row")
-    learning_rate: float = Field(2e-3, gt=0, le=10, description="AdamW's step size, constant")
+    learning_rate: LearningRate = Field(2e-3, description="AdamW's step size, constant")
     validate_every_steps: Count = Field(50, description="updates between two points of the held-out curve")
     patience_validations: Count | None = Field(
         4, description="stop after this many validations without a new best; null trains all steps"

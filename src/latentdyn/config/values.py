@@ -35,6 +35,7 @@ FrameCount = Annotated[int, Field(ge=2, le=1_000_000_000)]  # of data that are l
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Ridges = Annotated[list[Annotated[float, Field(ge=0, le=1e6)]], Field(min_length=1)]
 PositiveRidges = Annotated[list[Annotated[float, Field(gt=0, le=1e6)]], Field(min_length=1)]
+LearningRate = Annotated[float, Field(ge=1e-9, le=10)]  # with less, float32 weights stay what they are
 Temperature = Annotated[float, Field(gt=0, le=100)]
 FrameRate = Annotated[float, Field(ge=1e-3, le=1e6)]  # in Hz
 Split = Literal["train", "validation", "eval"]

@@ -9,7 +9,7 @@ from latentdyn.config.measurements.lagged import WithEvaluation
 from latentdyn.config.measurements.learned import Learned
 from latentdyn.config.networks import MLPNetwork, NetworkKind
 from latentdyn.config.shapes import Known
-from latentdyn.config.values import Count, Size, part_of
+from latentdyn.config.values import Count, LearningRate, Size, part_of
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -56,7 +56,7 @@ class StateInformation(WithEvaluation):
     log_sigma_max: LogSigma = Field(3.0, description="upper clamp of log sigma")
     steps: Count = Field(2000, description="parameter updates of a mixture at most")
     batch_size: Size = Field(256, description="frames in an update")
-    learning_rate: float = Field(1e-3, gt=0, le=10, description="AdamW's step size, constant")
+    learning_rate: LearningRate = Field(1e-3, description="AdamW's step size, constant")
     weight_decay: float = Field(1e-4, ge=0, le=1e6, description="AdamW's decoupled decay")
     gradient_clip_norm: float = Field(
         1.0, ge=1e-6, le=1e12, description="larger gradients are scaled down to this norm"

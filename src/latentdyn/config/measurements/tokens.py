@@ -6,7 +6,7 @@ from pydantic import Field
 
 from latentdyn.config.measurements.lagged import WithEvaluation
 from latentdyn.config.shapes import Known
-from latentdyn.config.values import Count, FrameCount
+from latentdyn.config.values import Count, FrameCount, LearningRate
 
 if TYPE_CHECKING:
     from latentdyn.config.root import Root
@@ -26,7 +26,7 @@ class Tokens(WithEvaluation):
     width: int = Field(128, ge=1, le=100_000, description="of its hidden layer")
     steps: Count = Field(1000, description="training steps; validation speakers choose among ten of them")
     batch_frames: int = Field(256, ge=1, le=1_000_000, description="frames a step")
-    learning_rate: float = Field(2e-3, gt=0, le=10, description="of AdamW at the start; it falls to 0 by a cosine")
+    learning_rate: LearningRate = Field(2e-3, description="of AdamW at the start; it falls to 0 by a cosine")
     max_frames: FrameCount = Field(50_000, description="frames of each split; a larger split is subsampled")
 
     def check(self, where: str, config: "Root", known: Known, by: str, variant: str | None) -> None:

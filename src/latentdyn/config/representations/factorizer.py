@@ -10,7 +10,7 @@ from latentdyn.config.networks import GRUNetwork, MLPNetwork, NetworkKind
 from latentdyn.config.representations.learned import LearnedRepresentation
 from latentdyn.config.shapes import Shape
 from latentdyn.config.training import FactorizerTraining
-from latentdyn.config.values import Fraction, Horizons, Size, Strict, check_schedule
+from latentdyn.config.values import Fraction, Horizons, LearningRate, Size, Strict, check_schedule
 
 if TYPE_CHECKING:
     Network = NetworkKind
@@ -159,7 +159,7 @@ class FlowWayBack(DrawnWayBack):
     hidden_width: Size = Field(128, description="units of each of the velocity's two layers")
     steps: int = Field(2000, ge=1, le=1_000_000_000, description="updates of the flow")
     batch_size: Size = Field(512, description="frames of an update")
-    learning_rate: float = Field(1e-3, gt=0, le=10, description="of Adam; it falls to 0 along half a cosine")
+    learning_rate: LearningRate = Field(1e-3, description="of Adam; it falls to 0 along half a cosine")
 
     @model_validator(mode="after")
     def _whole_steps(self) -> "FlowWayBack":

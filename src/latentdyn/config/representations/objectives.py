@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from latentdyn.config.kinds import any_kind_of
 from latentdyn.config.mel import check_bands
 from latentdyn.config.networks import LinearNetwork, MLPNetwork, NetworkKind
-from latentdyn.config.values import Horizons, Size, Strict
+from latentdyn.config.values import Horizons, LearningRate, Size, Strict
 from latentdyn.families import METRICS
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Adversary(Strict):
         2.0, ge=0, le=1e6, description="of how far what their layers see is from what they see of true audio"
     )
     channels: Size = Field(16, description="of their layers")
-    learning_rate: float = Field(1e-3, gt=0, le=10, description="of these networks")
+    learning_rate: LearningRate = Field(1e-3, description="of these networks")
 
 
 class MelMetricReconstruction(ReconstructionKind):
@@ -127,7 +127,7 @@ class WaveformReconstruction(ReconstructionKind):
     decoder: Literal["frozen", "trained"] = Field(
         "frozen", description="trained: a copy of the codec's decoder is trained too, and decodes this representation"
     )
-    decoder_learning_rate: float = Field(3e-4, gt=0, le=10, description="of that copy")
+    decoder_learning_rate: LearningRate = Field(3e-4, description="of that copy")
     adversary: Adversary | None = Field(None, description="a discriminator of the audio; null: none")
 
     @property
