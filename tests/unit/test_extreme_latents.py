@@ -39,7 +39,7 @@ PREDICTORS = {
     "vmf_lognormal": {"network": {"kind": "linear"}, "kappa_depends_on_magnitude": True},
 }
 LAGGED = EvaluationSettings(max_frames=1000, rollout_frames=40, energy_draws=2, bootstrap_resamples=20, worst_frames=3,
-                            principal_dims=(2,))  # fmt: skip
+                            own_frames=True, principal_dims=(2,))  # fmt: skip
 INJECTION = InjectionSettings(splits=["eval"], utterances=1, segments=2, steps=4, injected_steps_b=[3], draws=2,
                               temperature=1.0, bootstrap_resamples=20)  # fmt: skip
 RUNS = FreeRunSettings(split="eval", runs=4, steps=12, at_steps=(1, 12), temperature=1.0, max_frames=1000,

@@ -264,8 +264,8 @@ def _measured(config: Config, name: str, handle: Path, frames: Path) -> Iterator
         _fit(subject, measurement.by)
         scored = evaluate_lagged(
             subject.predictors(measurement.by), subject.latents, subject.index, subject.store.frame_rate_hz,
-            EvaluationSettings(**evaluation.settings(config, measurement.by, None)),
-            seed_names=SEED_NAMES, splits=["eval"], slices=["all"], own_frames=False,
+            EvaluationSettings(**{**evaluation.settings(config, measurement.by, None), "own_frames": False}),
+            seed_names=SEED_NAMES, splits=["eval"], slices=["all"],
         )  # fmt: skip
         own = measurement.identity()
         yield records_table(own, scored.records), sums_table(own, scored.speakers)

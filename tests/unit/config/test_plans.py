@@ -274,9 +274,19 @@ def test_a_table_of_what_another_corpus_was_fitted_to(kind: str):
     transfer = config.measurement_kind("transfer")
     (model,) = transfer.models(config, "line", "other").values()
     assert (model.name, model.fitted_on) == ("line", "other")
-    assert transfer.settings(config, "line", "other") == config.evaluation.model_dump(mode="json")
+    evaluation = config.evaluation.model_dump(mode="json")
+    for by, own in (("line", True), ("line__unconditional", False)):
+        assert transfer.settings(config, by, "other") == {**evaluation, "own_frames": own}
     own = config.measurement_kind("lagged").of(config, "speech", "slow", "line", 0)
     assert own.fitted_on == own.identity()["fitted_on"] == "speech" and own.metrics == "metrics.json"
+
+
+def test_a_density_without_a_context_has_own_frames_measured_where_a_table_asks_for_it():
+    values = edited("predictors.still", {"kind": "gaussian", "mean": "zero"})
+    config = load_config(values)
+    lagged = config.measurement_kind("lagged")
+    own = {by: lagged.settings(config, by, None)["own_frames"] for by in ("line", "line__unconditional", "still")}
+    assert own == {"line": True, "line__unconditional": False, "still": True}
 
 
 def test_the_code_that_solves_a_line_counts_for_the_predictors_that_start_from_one():

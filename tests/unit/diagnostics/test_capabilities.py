@@ -27,7 +27,13 @@ DIM = 3
 UNIT = math.gamma((DIM + 1) / 2) / math.gamma(DIM / 2)  # the score of N(m, I) at its own draws
 SPREAD = math.sqrt(1 / (1 - 0.25))  # deviation of x
 EVALUATION = EvaluationSettings(
-    max_frames=5000, rollout_frames=5000, energy_draws=16, bootstrap_resamples=200, worst_frames=3, principal_dims=(2,)
+    max_frames=5000,
+    rollout_frames=5000,
+    energy_draws=16,
+    bootstrap_resamples=200,
+    worst_frames=3,
+    own_frames=True,
+    principal_dims=(2,),
 )
 INJECTION = InjectionSettings(splits=("eval",), utterances=30, segments=12, steps=3, injected_steps_b=(2,), draws=8,
                               temperature=1.0, bootstrap_resamples=200)  # fmt: skip

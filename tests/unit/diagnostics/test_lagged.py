@@ -25,6 +25,7 @@ SETTINGS = EvaluationSettings(
     energy_draws=4,
     bootstrap_resamples=300,
     worst_frames=5,
+    own_frames=True,
     principal_dims=(2, 99),
 )
 
@@ -89,6 +90,17 @@ def test_a_var_gives_its_exact_values(make_store, var_process, tmp_path):
     assert found["eval", 1, "level_gain"].value == pytest.approx(3 * np.log(1 - 0.81), rel=0.05)
     assert ("eval", 2, "level_gain") not in found
     assert {r.n for r in records if r.split == "eval" and r.slice == "all" and r.metric == "dnll"} == {20 * (400 - 4)}
+
+
+def test_without_own_frames_all_else_is_the_same(make_store, var_process, tmp_path):
+    store, frames, predictors = fitted(make_store, var_process(rotation(3, 0.9), 20, 60), LINEAR, tmp_path)
+    latents, limited = torch.from_numpy(store.load()), replace(SETTINGS, bootstrap_resamples=40)
+    whole, scored = (
+        evaluate_lagged(predictors, latents, frames, 12.5, replace(limited, own_frames=own), ("test",)).records
+        for own in (True, False)
+    )
+    of_own = ("energy_score", "rollout", "spectral_radius", "unbounded")
+    assert scored == [r for r in whole if not r.metric.startswith(of_own)] and len(scored) < len(whole)
 
 
 def test_white_noise_is_predictable_by_the_rules_of_deltas_and_not_by_the_level(make_store, tmp_path):

@@ -13,7 +13,7 @@ from latentdyn.predictors.base import build_predictor
 from tests.settings import settings_of
 
 SETTINGS = EvaluationSettings(max_frames=1000, rollout_frames=50, energy_draws=2, bootstrap_resamples=20,
-                              worst_frames=1, principal_dims=(2,))  # fmt: skip
+                              worst_frames=1, own_frames=True, principal_dims=(2,))  # fmt: skip
 INVARIANT = {"dnll", "dnll_full", "level_gain", "cosine", "r2_delta", "r2_mean", "r2_head", "rollout_gap_median",
              "rollout_gap_linear_median", "energy_score", "spectral_radius", "unbounded", "mu_logm_at_clamp",
              "sigma_at_clamp", "kappa", "nll_nonfinite"}  # fmt: skip

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, create_model
 
 from latentdyn.config.measurements.base import MeasurementKind
 from latentdyn.config.values import FrameCount, Size, no_duplicates, part_of
@@ -40,6 +40,16 @@ class Evaluation(MeasurementKind):
         description="m: R² of the step and variance ratios of clusters are also taken along the first m principal "
         "axes of the training deltas; an m above the dimension is left out",
     )
+
+    @classmethod
+    def form(cls) -> type[BaseModel]:
+        return create_model("EvaluationOfOne", __base__=cls, own_frames=(bool, True))
+
+    def settings(self, config: "Root", by: str, variant: str | None) -> dict[str, Any]:
+        """Whether own frames are measured too: what a density without a context makes of them follows from its scores,
+        and no table asks for it."""
+        twin = by not in config.predictors and config.all_predictors[by].unconditional() is None
+        return {**self.model_dump(mode="json"), "own_frames": not twin}
 
 
 class WithEvaluation(MeasurementKind):

@@ -56,7 +56,6 @@ def evaluate_lagged(
     seed_names: tuple[object, ...],
     splits: Collection[str] | None = None,
     slices: Collection[str] = SLICES,
-    own_frames: bool = True,
     fitted_to: tuple[Tensor, FrameIndex] | None = None,
 ) -> Evaluation:
     """Score predictors at every horizon on every split.
@@ -65,8 +64,6 @@ def evaluate_lagged(
         predictors: one for each horizon k, fitted. latents: (n_rows, D) resident. frames: the frame index.
         seed_names: what names the subsample and the bootstrap (not the predictor: rows of a table share both).
         splits, slices: those to score; None for all splits. The others change nothing in them.
-        own_frames: whether to measure too what a predictor makes of frames that it has drawn or predicted itself: the
-            energy score, the rollout gap, free runs.
         fitted_to: latents and frame index of another corpus, whose training speakers all baselines are fitted to.
     """
     window = next(iter(predictors.values())).window_frames
@@ -81,7 +78,7 @@ def evaluate_lagged(
     lacks = find_missing(predictors[min(predictors)], latents, _NEEDED_FOR)
     variances = frame_variances(train, scaling.frame_mean, scaling.frame_std)
     evaluation = Evaluation([], pd.DataFrame(), [])
-    ran = predictors if own_frames else {}
+    ran = predictors if settings.own_frames else {}
     linear = {k: linear_predictor(source, training, window, k, scaling, seed_names) for k in ran}
     speakers = []
     for split in usable.splits:
@@ -117,7 +114,7 @@ def evaluate_lagged(
                 trained = float(sum(parameter.numel() for parameter in predictor.parameters()))
                 evaluation.records.append(record(PARAMETERS, trained, len(chosen), **whole))
             evaluation.records.extend(_path_records(predictor, windows, k, scores, where))
-            if own_frames:
+            if settings.own_frames:
                 evaluation.records.extend(
                     rollout_records(predictor, linear[k], latents, late, k, lacks, settings, where, names)
                 )
@@ -125,7 +122,7 @@ def evaluate_lagged(
                 evaluation.records.extend(records)
                 speakers.append(totals)
             evaluation.worst_frames.extend(worst_frames(scores, chosen, frame_rate_hz, settings.worst_frames, where))
-    if own_frames:
+    if settings.own_frames:
         newest, names = min(predictors), (*seed_names, "free run")
         evaluation.records.extend(
             free_run_records(predictors[newest], latents, usable, train, newest, scaling, lacks, names)

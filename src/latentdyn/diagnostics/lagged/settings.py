@@ -5,7 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """The `evaluation` section of the config."""
+    """The `evaluation` section of the config, for one predictor.
+
+    own_frames: whether to measure too what it makes of frames that it has drawn or predicted itself: the energy score,
+    the rollout gap, free runs.
+    """
 
     max_frames: int
     rollout_frames: int
@@ -13,3 +17,4 @@ class EvaluationSettings:
     bootstrap_resamples: int
     worst_frames: int
     principal_dims: tuple[int, ...]
+    own_frames: bool
