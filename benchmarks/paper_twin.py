@@ -19,13 +19,17 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 
+from latentdyn.corpus.audio import read_audio
+from latentdyn.corpus.synthesis import write_corpus
 from measure import cpu_name, parse, table
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+from tests.settings import codec_of  # noqa: E402
 from tests.unit.codecs import examples  # noqa: E402 (small codecs of the real architectures)
 
 WIDTH, UPDATES = 16, 24
@@ -42,6 +46,7 @@ MEASURED = {  # how much each measurement looks at
     "exp3b_synthetic": {"utterances": 4},
     "perceptual_rollouts": {"utterances": 4},
     "robustness": {"utterances": 4},
+    "archetypes": {"cluster_counts": [16, 32]},
     "free_listening": {"utterances": 4, "reference_utterances": 8},
 }
 
@@ -50,54 +55,58 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="where to run; default: a temporary one")
     parser.add_argument("--speakers", type=int, default=40, help="of the demo's speech (default 40)")
+    parser.add_argument("--sentences", type=int, default=6, help="of a speaker (default 6)")
     parser.add_argument("--cores", type=int, default=2, help="default 2")
     parser.add_argument("--tables", nargs="*", default=[], help="default: all")
-    arguments = parse(parser, quick={"speakers": 12, "tables": ["outliers"]})
+    arguments = parse(parser, quick={"speakers": 12, "sentences": 3, "tables": ["outliers"]})
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
-        tables = write_twin(folder, arguments.speakers)
+        tables = write_twin(folder, arguments.speakers, arguments.sentences)
         wanted = arguments.tables or tables
         code, seconds, own = run(folder, [] if set(wanted) == set(tables) else wanted, arguments.cores)
         report(folder, wanted, seconds, own)
     sys.exit(code)
 
 
-def write_twin(folder: Path, speakers: int) -> list[str]:
+def write_twin(folder: Path, speakers: int, sentences: int) -> list[str]:
     """The codecs and the config; the names of its tables."""
     weights = folder / "weights"
     if not (folder / "twin.yaml").exists():
         examples.save_mimi(weights / "mimi", **MIMI)
         examples.save_encodec(weights / "encodec", **ENCODEC)
         examples.save_dac(weights / "dac", **DAC)
+        write_corpus(folder / "speech", folder / "speech.json", n_speakers=4, sentences_per_speaker=2)
         for kind in ("mimi", "encodec"):
-            draw_codebooks(weights / kind)
+            draw_codebooks(weights / kind, kind, folder / "speech")
     config = yaml.safe_load((ROOT / "config/librispeech100.yaml").read_text())
     (corpus,) = config["corpora"]
     config["corpora"] = {
-        corpus: {"kind": "demo", "n_speakers": speakers, "sentences_per_speaker": 3, "manifest_parts": 2}
+        corpus: {"kind": "demo", "n_speakers": speakers, "sentences_per_speaker": sentences, "manifest_parts": 2}
     }
     for section in config["representations"].values():
         shrink_representation(section, weights)
     for section in config["predictors"].values():
         shrink_predictor(section)
     config["corrections"]["score"] = {"network": {"width": WIDTH, "blocks": 1}, "training": {"steps": UPDATES}}
-    for section in config["tables"].values():
-        section["untrained"] = True  # random codecs may stand in these tables
     config |= MEASURED
     (folder / "twin.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     return list(config["tables"])
 
 
-def draw_codebooks(folder: Path) -> None:
-    """As initialised, all codes of a quantizer are one point."""
+def draw_codebooks(folder: Path, kind: str, speech: Path) -> None:
+    """Codes like the codec's own latents of speech, and like differences of these: others would be so far away that one
+    of them is nearest to all frames."""
     from transformers import AutoModel
 
-    model = AutoModel.from_pretrained(folder)
-    generator = torch.Generator().manual_seed(0)
+    codec = codec_of(kind, checkpoint=str(folder))
+    audio = np.concatenate([read_audio(file, codec.sample_rate_hz) for file in sorted(speech.rglob("*.wav"))])
+    latents = codec.encode(audio[None, : len(audio) // codec.hop_samples * codec.hop_samples])[0]
+    model, rng = AutoModel.from_pretrained(folder), np.random.default_rng(0)
     for name, buffer in model.named_buffers():
         if name.endswith(("embed_sum", "embed", "embed_avg")):
-            buffer.normal_(0, 0.3, generator=generator)
-        elif name.endswith(("cluster_usage", "cluster_size", "initialized")):
+            one, other = latents[rng.integers(len(latents), size=(2, len(buffer)))]
+            buffer.copy_(torch.from_numpy(one if "layers.0." in name else one - other))
+        elif name.endswith(("cluster_usage", "cluster_size", "initialized", "inited")):
             buffer.fill_(1)
     model.save_pretrained(folder)
 
@@ -105,7 +114,7 @@ def draw_codebooks(folder: Path) -> None:
 def shrink_representation(section: dict[str, Any], weights: Path) -> None:
     if section["kind"] in ("mimi", "encodec", "dac"):
         del section["revision"]
-        section |= {"checkpoint": str(weights / section["kind"]), "untrained": True, "tile_s": 5.12}
+        section |= {"checkpoint": str(weights / section["kind"]), "tile_s": 5.12}
     if "training" in section:
         section["training"] |= {"steps": UPDATES, "batch_size": 8, "validate_every_steps": UPDATES // 2}
     for part in ("network", "encoder"):
