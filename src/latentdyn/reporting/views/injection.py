@@ -149,6 +149,8 @@ def _over_staying(here: Measurements, stays: Measurements | None, place: dict[st
     mine, its = (of.where(mode=place["mode"]).at_step(place["step"]) for of in (here, stays))
     found: dict[str, Any] = {}
     for column, metric in _OVER_STAYING.items():
+        if metric == "cosine" and place["step"] is None:  # it has a direction on its first steps alone
+            continue
         found |= as_columns(mine.difference_in_common(its, metric), column)
     return found
 
@@ -182,10 +184,10 @@ def injection_notes(rows: pd.DataFrame, plan: dict[str, Any]) -> list[str]:
         "Intervals are 95 % bootstraps over speakers. Everything that is fitted saw training speakers only. `overflow` "
         "is a mean over frames of which `nonfinite` are beyond the range of floats.",
     ]
-    if any(name in rows for name in _OVER_STAYING):
+    if over := [f"`{name}`" for name in _OVER_STAYING if name in rows]:
         notes.append(
-            f"`state_error_over_staying` and `cosine_over_staying` are less those of `{AT_MEAN}`, a forecast that "
-            "stays at the mean, in the same mode. Their intervals are of this difference over the same speakers."
+            f"{' and '.join(over)}: less that of `{AT_MEAN}`, a forecast that stays at the mean, in the same mode. The "
+            "interval is of this difference over the same speakers."
         )
     if any(name.startswith("published") and rows[name].notna().any() for name in rows):
         second = [f"{e.metric} {e.value:g} ({e.mode})" for e in values_of(EXP_4, horizon=None)]

@@ -44,7 +44,7 @@ def injected(modes: dict[str | Mode, dict[int | None, dict[str, Any]]], dim: int
     return Measurements(table, pd.DataFrame(columns=list(SUMS)), pd.DataFrame(columns=list(WORST_FRAMES)))
 
 
-def speaker_sums(predictor: str, totals: dict[str, tuple[float, int]]) -> pd.DataFrame:
+def speaker_sums(predictor: str, totals: dict[str, tuple[float, int]], **more: Any) -> pd.DataFrame:
     who = {
         "measurement": "injection",
         "corpus": "c",
@@ -53,7 +53,7 @@ def speaker_sums(predictor: str, totals: dict[str, tuple[float, int]]) -> pd.Dat
         "seed": 0,
         "split": "eval",
     }
-    what = {"regime": "teacher_forced", "mode": "D", "metric": "state_error_normalised"}
+    what = {"regime": "teacher_forced", "mode": "D", "metric": "state_error_normalised", **more}
     rows = [{**who, **what, "speaker_id": name, "total": total, "n": n} for name, (total, n) in totals.items()]
     return pd.DataFrame(rows, columns=list(SUMS)).astype(SUMS)
 
@@ -71,6 +71,19 @@ def test_forecasts_stand_beside_one_that_stays_at_the_mean_over_the_speakers_of_
     bounds = rows.loc[0, ["state_error_over_staying_ci_low", "state_error_over_staying_ci_high"]]
     assert rows.loc[0, "mode"] == "D" and list(bounds) == pytest.approx([-0.1, -0.1])
     assert "state_error_over_staying" not in injection.tabulate(p, TABLE, PLAN).rows
+
+
+def test_directions_are_set_beside_staying_at_the_mean_step_by_step_since_it_has_one_at_first_alone():
+    by = {name: injected({"D": {None: POOLED, 1: POOLED}}, by=name) for name in ("p", "at_mean")}
+    sums = [speaker_sums(name, {"a": (total, n)}, metric="cosine", step=step)
+            for name, step, total, n in (("p", None, 1, 20), ("p", 1, 1, 10), ("at_mean", None, 4, 10),
+                                         ("at_mean", 1, 4, 10))]  # fmt: skip
+    measured = Measurements(pd.concat(m.records for m in by.values()), pd.concat(sums), by["p"].worst_frames)
+    plan = {**PLAN, "kinds": {**PLAN["kinds"], "predictors": {"p": "mdn", "at_mean": "gaussian"}}}
+    table = {**TABLE, "predictors": ["p", "at_mean"]}
+    assert "cosine_over_staying" not in injection.tabulate(measured, table, plan).rows
+    steps = injection_steps.tabulate(measured, table, plan)
+    assert steps.rows["cosine_over_staying"].dropna().tolist() == pytest.approx([-0.3])
 
 
 def test_rows_are_modes_in_their_order_and_values_by_hand():
