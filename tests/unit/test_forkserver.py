@@ -1,5 +1,6 @@
 """A job that is a copy of the server ends, and is ended, as the job itself; without a server it runs alone."""
 
+import json
 import os
 import shlex
 import signal
@@ -33,6 +34,11 @@ if sys.argv[1:] == ["threads"]:
     print(torch.get_num_threads(), *sorted({pool["num_threads"] for pool in threadpoolctl.threadpool_info()}))
 if sys.argv[1:2] == ["exit"]:
     sys.exit(eval(sys.argv[2]))
+if sys.argv[1:] == ["fork"]:
+    if (child := os.fork()) == 0:
+        sys.exit(0)
+    os.waitpid(child, 0)
+    sys.exit(5)
 if sys.argv[1:] == ["fault"]:
     raise RuntimeError("a defect")
 """
@@ -59,8 +65,6 @@ def run(folder: Path, server: ForkServer, *arguments: str, program: str = "job",
 
 
 def told(done: subprocess.CompletedProcess[str]) -> list[object]:
-    import json
-
     return list(json.loads(done.stdout.splitlines()[0]))
 
 
@@ -94,6 +98,23 @@ def test_it_exits_as_python_does(folder, server, value, code, said):
 def test_a_defect_keeps_its_traceback(folder, server):
     done = run(folder, server, "fault")
     assert done.returncode == 1 and "RuntimeError: a defect" in done.stderr
+
+
+def test_a_process_that_a_job_forks_does_not_end_it(folder, server):
+    assert run(folder, server, "fork").returncode == 5
+
+
+def test_a_server_that_dies_before_it_tells_the_number_of_a_copy_leaves_the_status_to_the_copy(folder):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "server"))
+        listener.listen()
+        env = {**os.environ, VARIABLE: str(folder / "server")}
+        asking = subprocess.Popen([*client(), "-m", "job"], cwd=folder, env=env, stdin=subprocess.DEVNULL)
+        connection, _ = listener.accept()
+        connection.recv(12)
+        connection.sendall(b"0")
+        assert asking.wait(20) == 0
+        connection.close()
 
 
 def test_other_programs_run_alone(folder, server):
@@ -162,6 +183,19 @@ def test_a_job_with_closed_files_runs(folder, server, closed):
     env = {**os.environ, VARIABLE: str(server.address)}
     assert subprocess.run(["bash", "-c", command], cwd=folder, env=env, input=b"").returncode == 3
     assert (folder / "ran").exists()
+
+
+@pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- 2>&-"])
+def test_where_files_of_the_run_are_closed_those_of_a_job_are_not(folder, closed):
+    (folder / "run.py").write_text(
+        "import os, subprocess; from latentdyn.forkserver import ForkServer, client\n"
+        "server = ForkServer(('colorsys',), ('job',)); os.environ.update(server.environment())\n"
+        "job = subprocess.run([*client(), '-m', 'job', 'fault'], stdin=subprocess.DEVNULL, capture_output=True)\n"
+        "server.close(); print(job.stdout.decode(), job.stderr.decode())"
+    )
+    run = shlex.join([sys.executable, "run.py"]) + f" {closed}"
+    said = subprocess.run(["bash", "-c", run], cwd=folder, capture_output=True, text=True).stdout
+    assert json.loads(said.splitlines()[0])[3] is True and "RuntimeError: a defect" in said
 
 
 def test_a_copy_ends_with_its_client(folder, server):

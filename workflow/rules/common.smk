@@ -311,7 +311,7 @@ onstart:
         if workflow.local_exec and sum(1 for job in workflow.dag.needrun_jobs() if job.shellcmd) > FEW_JOBS:
             share_libraries()
     trains = any(job.rule.name.startswith("train_") for job in workflow.dag.needrun_jobs())
-    if trains and sys.stderr.isatty():
+    if trains and sys.stderr and sys.stderr.isatty():  # it is None if it was closed
         logger.info(
             "How far a training is, and the time it has left: tail -qFn1 results/*/*/*/seed*/logs/train_*.log"
         )

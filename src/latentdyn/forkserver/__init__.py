@@ -14,6 +14,7 @@ forwards, and when its client is killed. All copies have the server's hash seed.
 
 import atexit
 import contextlib
+import fcntl
 import os
 import shlex
 import shutil
@@ -64,13 +65,15 @@ class ForkServer:
         self.folder = Path(tempfile.mkdtemp(prefix="latentdyn-"))  # nobody else may enter it; it ends with the server
         self.address = self.folder / "server"
         listener = socket.socket(socket.AF_UNIX)
+        passed = fcntl.fcntl(listener, fcntl.F_DUPFD_CLOEXEC, 3)  # the listener is 0, 1 or 2 where that was closed
         try:
             listener.bind(str(self.address))
             listener.listen(128)
             self._process = subprocess.Popen(
-                [sys.executable, "-P", str(SERVER_FILE), str(self.address), str(listener.fileno()),
+                [sys.executable, "-P", str(SERVER_FILE), str(self.address), str(passed),
                  ",".join(programs), *libraries],
-                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, pass_fds=[listener.fileno()], start_new_session=True,
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=None if sys.stderr else subprocess.DEVNULL,
+                pass_fds=[passed], start_new_session=True,
                 env={**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"},  # no pool of threads survives a fork
             )  # fmt: skip
         except BaseException:
@@ -78,6 +81,7 @@ class ForkServer:
             raise
         finally:
             listener.close()
+            os.close(passed)
         atexit.register(shutil.rmtree, self.folder, ignore_errors=True)  # if the server was killed
 
     def environment(self) -> dict[str, str]:

@@ -36,6 +36,8 @@ def ask(arguments: list[str]) -> int:
             return 128 + signal.SIGINT
         if not number:  # the server is gone, or does not run this program
             return _run_alone(arguments)
+        if len(number) < 12:  # the server was killed before it told, and the copy has told how it ended
+            return int(number)
         try:
             copy = os.pidfd_open(int(number))
         except ProcessLookupError:  # it has ended, and the server tells how

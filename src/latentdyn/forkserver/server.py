@@ -202,4 +202,5 @@ def _end(status: int, client: socket.socket, server: int) -> NoReturn:
 if __name__ == "__main__":
     own = os.getpid()
     connection = serve(sys.argv[1], int(sys.argv[2]), tuple(sys.argv[3].split(",")), sys.argv[4:])
+    os.register_at_fork(after_in_child=connection.close)  # how the job ends, no process that it forks may tell
     _end(_run(), connection, own)
