@@ -47,7 +47,7 @@ MEASURED = {  # how much each measurement looks at
     "perceptual_rollouts": {"utterances": 4},
     "robustness": {"utterances": 4},
     "archetypes": {"cluster_counts": [16, 32]},
-    "free_listening": {"utterances": 4, "reference_utterances": 8},
+    "free_listening": {"utterances": 4, "reference_utterances": 8, "duration_s": 2.0},
 }
 
 
@@ -130,6 +130,8 @@ def shrink_predictor(section: dict[str, Any]) -> None:
     if section["kind"] in ("mdn", "vmf_lognormal") or "training" in section:
         training = section.setdefault("training", {})
         training |= {"steps": UPDATES, "batch_size": 64, "validate_every_steps": UPDATES // 4}
+        if section.get("reads") == "past":
+            training["sequence_frames"] = 32  # sentences of the demo are short
         if regime := training.get("regime"):
             regime |= {schedule: UPDATES // 4 for kind, schedule in SCHEDULES.items() if kind == regime["kind"]}
     if section.get("lookup", {}).get("kind") == "engram":
