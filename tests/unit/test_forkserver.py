@@ -142,11 +142,14 @@ def test_jobs_wait_until_the_server_is_ready_and_run_side_by_side(folder):
     server.close()
 
 
-def started(folder: Path, server: ForkServer) -> tuple[subprocess.Popen[bytes], psutil.Process]:
+def started(
+    folder: Path, server: ForkServer, ignored: signal.Signals | None = None
+) -> tuple[subprocess.Popen[bytes], psutil.Process]:
     (folder / "started").unlink(missing_ok=True)
     env = {**os.environ, VARIABLE: str(server.address)}
-    asking = subprocess.Popen([*client(), "-m", "job", "sleep"], cwd=folder, env=env, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.DEVNULL)  # fmt: skip
+    trap = f"trap '' {ignored.name}; " if ignored else ""
+    asking = subprocess.Popen(["bash", "-c", f"{trap}exec {shlex.join(client())} -m job sleep"], cwd=folder, env=env,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # fmt: skip
     wait_for(lambda: (folder / "started").exists() and (folder / "started").read_text() != "")
     return asking, psutil.Process(int((folder / "started").read_text()))
 
@@ -156,6 +159,16 @@ def test_ctrl_c_reaches_the_copy_which_ends_by_itself(folder, server):
     asking.send_signal(signal.SIGINT)
     assert asking.wait(20) == 130 and (folder / "interrupted").exists()
     wait_for(lambda: ended(copy))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_the_command_ignores_does_not_reach_the_copy(folder, server, number):
+    asking, copy = started(folder, server, ignored=number)
+    asking.send_signal(number)
+    time.sleep(0.2)
+    assert asking.poll() is None and copy.is_running() and not (folder / "interrupted").exists()
+    asking.terminate()
+    assert asking.wait(20) == 143
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 138)])

@@ -55,7 +55,8 @@ def ask(arguments: list[str]) -> int:
             signal.raise_signal(signal.SIGSTOP)
 
         for signal_ in _FORWARDED:
-            signal.signal(signal_, forward)
+            if signal.getsignal(signal_) != signal.SIG_IGN:  # a run that goes on in the background, or under nohup
+                signal.signal(signal_, forward)
         signal.signal(signal.SIGTSTP, stop)
         ended = server.recv(16)
     return int(ended) if ended else 128 + signal.SIGKILL
