@@ -87,7 +87,7 @@ def _in_lines(value: Any, indent: str = "") -> str:
     """Python's own indented JSON takes four times as long, since it does not come from C."""
     inner = f"\n{indent} "
     if isinstance(value, dict) and value:
-        items = [f"{_line(name)}: {_in_lines(value[name], indent + ' ')}" for name in sorted(value)]
+        items = [f"{_line(str(name))}: {_in_lines(value[name], indent + ' ')}" for name in sorted(value)]
         return f"{{{inner}{f',{inner}'.join(items)}\n{indent}}}"
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return f"[{inner}{f',{inner}'.join(map(_line, value))}\n{indent}]"

@@ -319,3 +319,19 @@ def test_a_variable_of_any_bytes_reaches_the_copy(folder, server):
     env = {**os.environb, VARIABLE.encode(): str(server.address).encode(), b"WORD": b"a=b\n\xff", b"EMPTY": b""}
     done = subprocess.run([*client(), "-m", "job"], cwd=folder, env=env, capture_output=True, text=True)
     assert done.stdout == r"b'a=b\n\xff' b''" + "\n"
+
+
+def test_a_server_outlives_a_client_that_it_does_not_understand(folder, server):
+    with socket.socket(socket.AF_UNIX) as odd:
+        odd.connect(str(server.address))
+        socket.send_fds(odd, [b"twelve bytes"], [0])
+        assert odd.recv(1) == b""
+    assert told(run(folder, server))[3] is True
+
+
+def test_a_job_in_a_folder_that_is_gone_runs_alone(folder, server):
+    (folder / "gone").mkdir()
+    env = {**os.environ, VARIABLE: str(server.address)}
+    command = f"cd gone; rmdir ../gone; {shlex.join(client())} -m this"
+    done = subprocess.run(["bash", "-c", command], cwd=folder, env=env, capture_output=True, text=True)
+    assert done.returncode == 0 and "Zen" in done.stdout

@@ -23,9 +23,9 @@ def ask(arguments: list[str]) -> int:
     os.close(file)
     variables = (name + b"=" + value for name, value in os.environb.items())
     program = [os.fsencode(argument) for argument in arguments[1:]]
-    request = b"\0".join((os.getcwdb(), b"%d" % len(program), *program, *variables))
     with socket.socket(socket.AF_UNIX) as server:
         try:
+            request = b"\0".join((os.getcwdb(), b"%d" % len(program), *program, *variables))
             server.connect(address)
             socket.send_fds(server, [b"%12d" % len(request)], [0, 1, 2])
             server.sendall(request)
@@ -34,7 +34,7 @@ def ask(arguments: list[str]) -> int:
             number = b""
         except KeyboardInterrupt:
             return 128 + signal.SIGINT
-        if not number:  # the server is gone, or does not run this program
+        if not number:  # the server is gone, or does not run this program; or the folder is gone
             return _run_alone(arguments)
         if len(number) < 12:  # the server was killed before it told, and the copy has told how it ended
             return int(number)

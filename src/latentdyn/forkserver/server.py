@@ -101,7 +101,7 @@ def _command(client: socket.socket, programs: tuple[str, ...]) -> Command | None
         size, files, _, _ = socket.recv_fds(client, 12, 3)
         while len(request) < int(size or 0) and (more := client.recv(int(size) - len(request))):
             request += more
-    except OSError:
+    except (OSError, ValueError):  # nothing that a client of ours says
         size = b""
     if size and len(request) == int(size):
         client.settimeout(None)
