@@ -147,8 +147,13 @@ def started(
 ) -> tuple[subprocess.Popen[bytes], psutil.Process]:
     (folder / "started").unlink(missing_ok=True)
     env = {**os.environ, VARIABLE: str(server.address)}
-    trap = f"trap '' {ignored.name}; " if ignored else ""
-    asking = subprocess.Popen(["bash", "-c", f"{trap}exec {shlex.join(client())} -m job sleep"], cwd=folder, env=env,
+
+    def set_signals() -> None:  # whatever whoever runs the tests ignores
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if ignored:
+            signal.signal(ignored, signal.SIG_IGN)
+
+    asking = subprocess.Popen([*client(), "-m", "job", "sleep"], cwd=folder, env=env, preexec_fn=set_signals,
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # fmt: skip
     wait_for(lambda: (folder / "started").exists() and (folder / "started").read_text() != "")
     return asking, psutil.Process(int((folder / "started").read_text()))

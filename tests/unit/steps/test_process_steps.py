@@ -20,7 +20,7 @@ CORPUS = {"n_speakers": 12, "utterances_per_speaker": 2, "frames_per_utterance":
 WHITE = {"kind": "var", "dim": 2, "seed": 0, "radius": 0.0, "noise": "isotropic", "dtype": "float32"}
 LINEAR = {"kind": "linear_gaussian", "window_frames": 2, "horizons": [1, 2], "covariance": "full", "ridges": [1e-6]}
 SHARED = {"max_frames": 150, "bootstrap_resamples": 50, "principal_dims": [1]}  # by predictors and clusters
-EVALUATION = {**SHARED, "rollout_frames": 50, "energy_draws": 2, "worst_frames": 3}
+EVALUATION = {**SHARED, "rollout_frames": 50, "energy_draws": 2, "worst_frames": 3, "own_frames": True}
 CLUSTERING = {"window_frames": 2, "longest_horizon": 2, "cluster_counts": [4, 8], "min_cluster_frames": 2,
               "variance_prior_frames": 20.0, "permutations": 2, "kmeans_iterations": 5, "kmeans_restarts": 1,
               "kmeans_frames_per_cluster": 256}  # fmt: skip
