@@ -139,7 +139,7 @@ def shrink_predictor(section: dict[str, Any]) -> None:
 
 
 def run(folder: Path, tables: list[str], cores: int) -> tuple[int, float, float]:
-    """Snakemake's status, its seconds, and the CPU seconds of all processes but the jobs' own."""
+    """Snakemake's status, its seconds, and its CPU seconds with those of shells. Copies of the server do not count."""
     corpus = next(iter(yaml.safe_load((folder / "twin.yaml").read_text())["corpora"]))
     asked = [f"results/{corpus}/tables/{name}.md" for name in tables]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--keep-going"]
@@ -157,7 +157,7 @@ def report(folder: Path, wanted: list[str], seconds: float, used: float) -> None
     for job in jobs:
         of_rule[job["rule"]] += job["seconds"]
     made = [name for name in wanted if list(folder.glob(f"results/*/tables/{name}.md"))]
-    print(f"{cpu_name()}, {len(jobs)} jobs in {seconds:.0f} s, load {os.getloadavg()[0]:.1f}\n")
+    print(f"{cpu_name()}, {seconds:.0f} s, load {os.getloadavg()[0]:.1f}; {len(jobs)} jobs, of earlier runs too\n")
     lacking = ", ".join(sorted(set(wanted) - set(made))) or "none"
     print(f"{len(made)} of {len(wanted)} tables. Not made: {lacking}. The log: {folder / 'log'}\n")
     counts = Counter(job["rule"] for job in jobs)
