@@ -1,5 +1,8 @@
 """Scores of one predictor on each frame: likelihoods beside those of baselines, direction, magnitude, error."""
 
+from collections.abc import Iterator
+
+import numpy as np
 import pandas as pd
 import torch
 from torch.distributions import Normal
@@ -111,23 +114,37 @@ def score_frames(
 @torch.inference_mode()
 def score_energies(
     predictor: Predictor, windows: Windows, k: int, scaling: Scaling, draws: int, names: tuple[object, ...]
-) -> pd.DataFrame:
-    """Per-frame energy scores of Δx, in deviations of the training frames: columns energy_score and
-    energy_score_baseline, the same of the diagonal Gaussian of training deltas.
+) -> np.ndarray:
+    """Energy scores (n,) of Δx, in deviations of the training frames; float64.
 
     Args:
         draws: of each density, at least 2. names: what names the draws.
     """
-    like = windows.latents
-    mean, delta_std, std = (getattr(scaling, name).to(like) for name in ("delta_mean", "delta_std", "frame_std"))
-    own, baseline = (torch_generator(*names, of, device=like.device) for of in ("draws", "baseline"))
-    batch, blocks = predictor.batches(windows, k), []
+    std, generator = scaling.frame_std.to(windows.latents), _of_draws(windows, *names, "draws")
+    batch, scores = predictor.batches(windows, k), []
+    for block in _energy_blocks(windows, draws):
+        context, delta = batch(block)
+        scores.append(energy_of_density(predictor.density(context), delta, std, draws, generator).cpu())
+    return torch.cat(scores).numpy()
+
+
+@torch.inference_mode()
+def score_energies_of_baseline(windows: Windows, scaling: Scaling, draws: int, names: tuple[object, ...]) -> np.ndarray:
+    """As score_energies, of the diagonal Gaussian of training deltas, which is the same at every k."""
+    mean, delta_std, std = (
+        getattr(scaling, name).to(windows.latents) for name in ("delta_mean", "delta_std", "frame_std")
+    )
+    generator, scores = _of_draws(windows, *names, "baseline"), []
+    for block in _energy_blocks(windows, draws):
+        _, delta = windows.batch(block, 1)
+        scores.append(energy_of_density(unconditional(mean, delta_std, len(delta)), delta, std, draws, generator).cpu())
+    return torch.cat(scores).numpy()
+
+
+def _energy_blocks(windows: Windows, draws: int) -> Iterator[slice]:
     rows = max(_ENERGY_ROWS, _ENERGY_NUMBERS // (draws * windows.dim))
-    for start in range(0, len(windows), rows):
-        context, delta = batch(slice(start, start + rows))
-        scores = (
-            energy_of_density(predictor.density(context), delta, std, draws, own),
-            energy_of_density(unconditional(mean, delta_std, len(delta)), delta, std, draws, baseline),
-        )
-        blocks.append(torch.stack(scores, dim=1).cpu())
-    return pd.DataFrame(torch.cat(blocks).numpy(), columns=["energy_score", "energy_score_baseline"])
+    return (slice(start, start + rows) for start in range(0, len(windows), rows))
+
+
+def _of_draws(windows: Windows, *names: object) -> torch.Generator:
+    return torch_generator(*names, device=windows.latents.device)

@@ -13,8 +13,8 @@ def robust_summary(values: np.ndarray) -> dict[str, float]:
     +inf if any value is +inf. NaN everywhere if no value is left.
     """
     values = np.asarray(values, np.float64)
-    finite = np.sort(values[np.isfinite(values)])
     ordered = np.sort(values[~np.isnan(values)])
+    finite = ordered[np.isfinite(ordered)]
     if not len(ordered):
         empty = {"mean": np.nan, "trimmed": np.nan, "min": np.nan, "max": np.nan}
         return {**empty, **{quantile_name(q): np.nan for q in QUANTILES}, "nonfinite": float(len(values))}

@@ -73,7 +73,9 @@ class _Block(nn.Module):
         self.heads, self.dropout = heads, dropout
         self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
         self.inputs, self.mixed = Dense(width, 3 * width), Dense(width, width)
-        self.hidden = nn.Sequential(Dense(width, 4 * width), nn.GELU(), Dropout(dropout), Dense(4 * width, width))
+        self.hidden = nn.Sequential(
+            Dense(width, 4 * width), nn.GELU(), Dropout(dropout, inplace=True), Dense(4 * width, width)
+        )
         self.dropped = Dropout(dropout)
         slopes = [2.0 ** (-8 * (head + 1) / heads) for head in range(heads)]
         self.register_buffer("slopes", torch.tensor(slopes)[:, None, None], persistent=False)

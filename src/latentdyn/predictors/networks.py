@@ -58,7 +58,9 @@ class MLP(nn.Module):
     def __init__(self, dim: int, window_frames: int, outputs: int, *, width: int, layers: int, dropout: float) -> None:
         super().__init__()
         sizes = [window_frames * dim, *[width] * layers]
-        hidden = [nn.Sequential(Dense(i, o), nn.GELU(), Dropout(dropout)) for i, o in itertools.pairwise(sizes)]
+        hidden = [
+            nn.Sequential(Dense(i, o), nn.GELU(), Dropout(dropout, inplace=True)) for i, o in itertools.pairwise(sizes)
+        ]
         self.layers = nn.Sequential(*hidden, Dense(sizes[-1], outputs))
 
     def forward(self, context: Tensor, n: int | None = None) -> Tensor:

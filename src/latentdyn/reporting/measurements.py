@@ -211,10 +211,10 @@ def combined(terms: Sequence[tuple[Measurements, str]], how: Callable[..., Any])
             )
     measured, _ = terms[0]
     bootstrap = _bootstrap(len(sums[0]), measured.resamples)
-    means = [bootstrap.ratios(t[["total"]].to_numpy(), t[["n"]].to_numpy()) for t in sums]
+    means = [bootstrap.ratios(table["total"].to_numpy(), table["n"].to_numpy()) for table in sums]
     with np.errstate(invalid="ignore", divide="ignore"):  # of two overflows there is no difference: NaN
         value = float(how(*(table.total.sum() / table.n.sum() for table in sums)))
-        ((low, high),) = interval(how(*means))
+        low, high = interval(how(*means))
     return Comparison(value, float(low), float(high))
 
 
@@ -229,8 +229,7 @@ def unmeasured(row: dict[str, Any]) -> UserError:
 
 def _speaker_sums(measured: Measurements, metric: str) -> pd.DataFrame:
     """Totals and counts of one metric by speaker, seeds pooled."""
-    found = measured.rows("speakers").where(metric=metric)
-    return found.some("speaker_id", "total", "n").groupby("speaker_id").sum()
+    return measured.rows("speakers").where(metric=metric).sums_by("speaker_id", "total", "n")
 
 
 @lru_cache(maxsize=8)

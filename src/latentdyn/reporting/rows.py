@@ -36,11 +36,15 @@ class Rows:
         """The rows, in their order."""
         return self._whole.table if self._parent is None else self._whole.table.take(self._places)
 
-    def some(self, *names: str) -> pd.DataFrame:
-        """These columns of the rows."""
-        if "table" in vars(self) or self._parent is None:
-            return self.table[list(names)]
-        return pd.DataFrame({name: self._whole.table[name].take(self._places) for name in names})
+    def sums_by(self, key: str, *columns: str) -> pd.DataFrame:
+        """Sums of columns of numbers over the rows of each value of `key` that these rows have, in order."""
+        codes, values = self._whole.coded(key)
+        codes = codes[self._places]
+        known = codes >= 0
+        groups = np.flatnonzero(np.bincount(codes[known], minlength=len(values)))
+        groups = groups[np.argsort(self._whole.ranks(key)[groups])]
+        sums = {name: np.bincount(codes[known], self.column(name)[known], len(values))[groups] for name in columns}
+        return pd.DataFrame(sums, index=values[groups])
 
     def column(self, name: str) -> np.ndarray:
         """Of a column of numbers, those of these rows."""
@@ -72,10 +76,11 @@ class _Coded:
         self._codes: dict[str, tuple[np.ndarray, pd.Index]] = {}
         self._numbered: dict[tuple[str, Any], np.ndarray] = {}
         self._numbers: dict[str, np.ndarray] = {}
+        self._ranks: dict[str, np.ndarray] = {}
 
     def same(self, name: str, value: Any, places: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Which of the rows at these places have this value."""
-        (codes, values), found = self._coded(name), self._found(name, value)
+        (codes, values), found = self.coded(name), self._found(name, value)
         asked = np.zeros(len(values) + 1, bool)  # the last is of rows without a value
         asked[found] = True
         same: np.ndarray = codes[places] == found[0] if len(found) == 1 else asked[codes[places]]
@@ -87,16 +92,22 @@ class _Coded:
             return _NONE
         key = (name, tuple(value) if isinstance(value, list) else value)
         if key not in self._numbered:
-            values = self._coded(name)[1]
+            values = self.coded(name)[1]
             same = values.isin(value) if isinstance(value, list) else values == value
             self._numbered[key] = np.flatnonzero(pd.Series(same).to_numpy(bool, na_value=False))
         return self._numbered[key]
 
-    def _coded(self, name: str) -> tuple[np.ndarray, pd.Index]:
+    def coded(self, name: str) -> tuple[np.ndarray, pd.Index]:
         """The number of each row's value, and the values."""
         if name not in self._codes:
             self._codes[name] = _coded(self.table[name])
         return self._codes[name]
+
+    def ranks(self, name: str) -> np.ndarray:
+        """The place of each of the values, were they sorted."""
+        if name not in self._ranks:
+            self._ranks[name] = np.argsort(self.coded(name)[1].argsort())
+        return self._ranks[name]
 
     def numbers(self, name: str) -> np.ndarray:
         """A column as floats; NaN where it has no value."""

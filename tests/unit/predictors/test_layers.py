@@ -80,6 +80,19 @@ def test_dropout_is_a_function_of_the_seed_and_its_gradient_of_what_was_kept():
     assert torch.equal(x.grad, drawn[0].detach())
 
 
+def test_dropout_in_place_is_the_same_and_so_is_its_gradient():
+    found = []
+    for inplace in (False, True):
+        x = torch.randn(40, 9, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        torch.manual_seed(0)
+        taken = F.gelu(x)
+        y = Dropout(0.4, inplace=inplace)(taken)
+        assert (y.data_ptr() == taken.data_ptr()) == inplace
+        y.square().sum().backward()
+        found.append((y.detach(), x.grad))
+    assert all(torch.equal(apart, in_place) for apart, in_place in zip(*found, strict=True))
+
+
 def test_nothing_is_dropped_or_drawn_where_nothing_is_to_be():
     x = torch.randn(5, 6)
     state = torch.get_rng_state()

@@ -10,9 +10,15 @@ import torch
 from torch import Tensor
 
 from latentdyn.diagnostics.capabilities import find_missing
-from latentdyn.diagnostics.lagged.own_frames import energy_records, free_run_records, late_frames, rollout_records
+from latentdyn.diagnostics.lagged.own_frames import (
+    baseline_energies,
+    energy_records,
+    free_run_records,
+    late_frames,
+    rollout_records,
+)
 from latentdyn.diagnostics.lagged.settings import EvaluationSettings
-from latentdyn.diagnostics.lagged.slices import slice_records, tell_clamps, worst_frames
+from latentdyn.diagnostics.lagged.slices import Scores, slice_records, tell_clamps, worst_frames
 from latentdyn.diagnostics.linear_recursion import linear_predictor
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.scores import fit_log_lengths, score_frames
@@ -87,16 +93,19 @@ def evaluate_lagged(
         chosen = usable.of_splits(split).draw(settings.max_frames, (*seed_names, split))
         names = (*seed_names, split)
         late = late_frames(chosen, window, max(predictors), settings, names)
+        if settings.own_frames:
+            baseline = baseline_energies(latents, late, scaling, settings, names)
         for k, predictor in progress(predictors.items(), desc=f"{split}", unit="horizon", leave=False):
             windows = Windows.of(latents, chosen, window)
-            scores = score_frames(predictor, windows, k, scaling, dims, log_lengths)
+            table = score_frames(predictor, windows, k, scaling, dims, log_lengths)
+            scores = {str(name): values.to_numpy() for name, values in table.items()}
             where = {"split": split, "horizon": k}
             tell_clamps(scores, **where)
             for name in slices:
                 inside = chosen[name].to_numpy()
                 if inside.any():
                     records, totals = slice_records(
-                        scores[inside],
+                        {name: values[inside] for name, values in scores.items()},
                         chosen.speaker_id[inside],
                         settings.bootstrap_resamples,
                         {**where, "slice": name},
@@ -118,7 +127,7 @@ def evaluate_lagged(
                 evaluation.records.extend(
                     rollout_records(predictor, linear[k], latents, late, k, lacks, settings, where, names)
                 )
-                records, totals = energy_records(predictor, latents, late, k, scaling, settings, where, names)
+                records, totals = energy_records(predictor, latents, late, k, baseline, scaling, settings, where, names)
                 evaluation.records.extend(records)
                 speakers.append(totals)
             evaluation.worst_frames.extend(worst_frames(scores, chosen, frame_rate_hz, settings.worst_frames, where))
@@ -131,7 +140,7 @@ def evaluate_lagged(
 
 
 def _path_records(
-    predictor: Predictor, windows: Windows, k: int, scores: pd.DataFrame, where: dict[str, Any]
+    predictor: Predictor, windows: Windows, k: int, scores: Scores, where: dict[str, Any]
 ) -> Iterator[Record]:
     """The difference between the training loss of these frames and their score, where both are likelihoods. It is 0 but
     for rounding. So a difference between train and eval rows comes from the data, not from the code.
@@ -141,7 +150,7 @@ def _path_records(
     if not isinstance(predictor, TrainedPredictor) or "nll" not in scores:
         return
     some = slice(0, _PATH_FRAMES)
-    scored = scores.nll.to_numpy()[some]
+    scored = scores["nll"][some]
     with torch.inference_mode():
         batch = predictor.batches(windows, k)
         context, delta = batch(some)

@@ -10,14 +10,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval, mean_intervals, speaker_totals
+from latentdyn.diagnostics.bootstrap import mean_intervals
 from latentdyn.diagnostics.capabilities import missing
 from latentdyn.diagnostics.free_runs.growth import free_run_growth
 from latentdyn.diagnostics.lagged.settings import EvaluationSettings
-from latentdyn.diagnostics.lagged.slices import long_totals
+from latentdyn.diagnostics.lagged.speaker_sums import SpeakerSums
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.rollout import rollout_gap, rollout_reach
-from latentdyn.diagnostics.scores import score_energies
+from latentdyn.diagnostics.scores import score_energies, score_energies_of_baseline
 from latentdyn.diagnostics.summaries import robust_summary
 from latentdyn.metrics import (
     ENERGY_SCORE,
@@ -82,39 +82,48 @@ def rollout_records(
     yield record(ROLLOUT_OVERFLOW, summary["nonfinite"], len(gap), **where)
 
 
+def baseline_energies(
+    latents: Tensor, late: pd.DataFrame, scaling: Scaling, settings: EvaluationSettings, names: tuple[object, ...]
+) -> np.ndarray:
+    """Energy scores (n,) of these frames without a context: the same at every k."""
+    if late.empty:
+        return np.empty(0)
+    return score_energies_of_baseline(Windows.of(latents, late, 1), scaling, settings.energy_draws, (*names, "energy"))
+
+
 def energy_records(
     predictor: Predictor,
     latents: Tensor,
     late: pd.DataFrame,
     k: int,
+    baseline: np.ndarray,
     scaling: Scaling,
     settings: EvaluationSettings,
     where: dict[str, Any],
     names: tuple[object, ...],
 ) -> tuple[list[Record], pd.DataFrame]:
-    """Records of the energy score and its baseline, and their sums over each speaker's frames."""
+    """Records of the energy score and its baseline, and their sums over each speaker's frames.
+
+    Args:
+        baseline: (n,) of these frames (see baseline_energies).
+    """
     where = {**where, "slice": "all"}
     if late.empty:
         return [record(ENERGY_SCORE, math.nan, 0, **where)], pd.DataFrame()
     windows = Windows.of(latents, late, predictor.window_frames)
-    values = score_energies(predictor, windows, k, scaling, settings.energy_draws, (*names, "energy"))
-    codes, speakers = pd.factorize(late["speaker_id"], sort=True)
-    totals, counts = (
-        pd.DataFrame(sums, index=speakers, columns=values.columns)
-        for sums in speaker_totals(values.to_numpy(), codes, len(speakers))
-    )
-    generator = numpy_generator(*names, "energy", "bootstrap")
-    bootstrap = SpeakerBootstrap.draw(len(speakers), settings.bootstrap_resamples, generator)
-    bounds = interval(bootstrap.ratios(totals.to_numpy(), counts.to_numpy()))
+    scores = score_energies(predictor, windows, k, scaling, settings.energy_draws, (*names, "energy"))
+    values = {ENERGY_SCORE.name: scores, ENERGY_SCORE_BASELINE.name: baseline}
+    sums = SpeakerSums.of(values, late["speaker_id"], settings.bootstrap_resamples, (*names, "energy"))
+    bounds = sums.mean_intervals()
     records = []
-    for metric, (low, high) in zip((ENERGY_SCORE, ENERGY_SCORE_BASELINE), bounds, strict=True):
-        summary = robust_summary(values[metric.name].to_numpy())
+    for metric in (ENERGY_SCORE, ENERGY_SCORE_BASELINE):
+        summary, (low, high) = robust_summary(values[metric.name]), bounds[metric.name]
         records += [
             record(metric, summary["mean"], len(late), ci_low=low, ci_high=high, **where),
             record(metric.part("median"), summary["median"], len(late), **where),
             record(metric.part("nonfinite"), summary["nonfinite"], len(late), **where),
         ]
-    return records, long_totals(totals, counts, where)
+    return records, sums.table({name: name for name in values}, where)
 
 
 def free_run_records(

@@ -2,13 +2,14 @@
 
 import logging
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval, speaker_totals
 from latentdyn.diagnostics.capabilities import missing
+from latentdyn.diagnostics.lagged.speaker_sums import SpeakerSums
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.diagnostics.scores import FACT
 from latentdyn.diagnostics.summaries import robust_summary
@@ -35,7 +36,8 @@ from latentdyn.metrics import (
     STILL_FRAMES,
     Metric,
 )
-from latentdyn.seeds import numpy_generator
+
+Scores = Mapping[str, np.ndarray]  # columns of `score_frames`, (n,) of so many frames
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ _SCORE_OF = {NLL: "nll", DNLL: "nll", COSINE: "cosine", R2_DELTA: "error", R2_ME
              R2_HEAD: "mean_log_norm"}  # the column of `score_frames` that a metric needs  # fmt: skip
 
 
-def tell_clamps(scores: pd.DataFrame, split: str, horizon: int) -> None:
+def tell_clamps(scores: Scores, split: str, horizon: int) -> None:
     for name in FACTS:
         share = float(scores[FACT + name].mean()) if FACT + name in scores else 0.0
         if name.endswith("_at_clamp") and share > _MOST_CLAMPED:
@@ -52,7 +54,7 @@ def tell_clamps(scores: pd.DataFrame, split: str, horizon: int) -> None:
 
 
 def slice_records(
-    scores: pd.DataFrame,
+    scores: Scores,
     speaker_ids: pd.Series,
     resamples: int,
     where: dict[str, Any],
@@ -61,25 +63,19 @@ def slice_records(
     frame_rate_hz: float,
 ) -> tuple[list[Record], pd.DataFrame]:
     """Records of one slice, and its sums over each speaker's frames."""
-    n = len(scores)
+    n = len(speaker_ids)
     quantities = _quantities(scores, where["horizon"])
-    ratios = {name.removeprefix("error"): name for name in scores if str(name).startswith("error")}
-    values = pd.DataFrame(
-        {metric.name: v for metric, v in quantities.items()}
-        | {column: scores[column] for suffix in ratios for column in (f"error{suffix}", f"spread{suffix}")}
-    )
-    codes, speakers = pd.factorize(speaker_ids, sort=True)
-    totals, counts = (
-        pd.DataFrame(sums, index=speakers, columns=values.columns)
-        for sums in speaker_totals(values.to_numpy(), codes, len(speakers))
-    )
-    bootstrap = SpeakerBootstrap.draw(len(speakers), resamples, numpy_generator(*names, "bootstrap"))
-    means = dict(zip(totals, interval(bootstrap.ratios(totals.to_numpy(), counts.to_numpy())), strict=True))
+    suffixes = [name.removeprefix("error") for name in scores if name.startswith("error")]
+    values = {metric.name: v for metric, v in quantities.items()}
+    parts = [f"{part}{suffix}" for suffix in suffixes for part in ("error", "spread")]
+    sums = SpeakerSums.of(values | {name: scores[name] for name in parts}, speaker_ids, resamples, names)
+    bounds = sums.mean_intervals()
     records = []
     for metric, v in quantities.items():
-        low, high = means[metric.name]
-        summary = robust_summary(v.to_numpy())
-        records.append(record(metric, summary.pop("mean"), n, ci_low=low, ci_high=high, **where))
+        low, high = bounds[metric.name]
+        summary = robust_summary(v)
+        mean = summary.pop("mean")
+        records.append(record(metric, mean, n, ci_low=low, ci_high=high, **where))
         records.append(record(metric.part("nonfinite"), summary.pop("nonfinite"), n, **where))
         records += [record(metric.part(name), value, n, **where) for name, value in summary.items()]
         if metric == DNLL:
@@ -88,59 +84,47 @@ def slice_records(
                 (BITS_PER_FRAME, 1 / math.log(2)),
                 (KBIT_PER_S, frame_rate_hz / math.log(2) / 1000),
             ):
-                mean = float(v.mean())
                 records.append(record(scaled, mean * factor, n, ci_low=low * factor, ci_high=high * factor, **where))
-    for suffix, error in ratios.items():
-        spread = f"spread{suffix}"
-        ((least, most),) = interval(bootstrap.ratios(totals[[error]].to_numpy(), totals[[spread]].to_numpy()))
-        value = 1 - totals[error].sum() / totals[spread].sum() if totals[spread].sum() > 0 else math.nan
-        low, high = 1 - most, 1 - least
+    for suffix in suffixes:
+        left, (least, most) = sums.ratio(f"error{suffix}", f"spread{suffix}")
         metric = R2_DELTA.part(suffix.removeprefix("_")) if suffix else R2_DELTA
-        records.append(record(metric, value, n, ci_low=low, ci_high=high, **where))
+        records.append(record(metric, 1 - left, n, ci_low=1 - most, ci_high=1 - least, **where))
     for metric, column in ((R2_MEAN, "log_norm_of_mean"), (R2_HEAD, "mean_log_norm")):
         if column in scores:
-            records.append(record(metric, _r_squared(scores.log_norm, scores[column]), n, **where))
+            records.append(record(metric, _r_squared(scores["log_norm"], scores[column]), n, **where))
     records += [missing(metric, n, **where) for metric, column in _SCORE_OF.items() if column not in scores]
     records += [
-        record(SPEAKERS, float(len(speakers)), n, **where),
+        record(SPEAKERS, float(len(sums.speakers)), n, **where),
         record(DIM, float(dim), n, **where),
         record(FRAME_RATE_HZ, frame_rate_hz, n, **where),
-        record(STILL_FRAMES, float(np.isneginf(scores.log_norm).sum()), n, **where),
+        record(STILL_FRAMES, float(np.isneginf(scores["log_norm"]).sum()), n, **where),
     ]
-    # beside means, the two sums that R² is made of: its differences follow from them
-    kept = [metric.name for metric in quantities] + [name for name in ("error", "spread") if name in totals]
-    names_of_sums = {"error": f"{R2_DELTA.name}_error", "spread": f"{R2_DELTA.name}_spread"}
-    named, counted = (table[kept].rename(columns=names_of_sums) for table in (totals, counts))
-    return records, long_totals(named, counted, where)
+    kept = {name: name for name in values}
+    if "error" in scores:  # the two sums that R² is made of: its differences follow from them
+        kept |= {"error": f"{R2_DELTA.name}_error", "spread": f"{R2_DELTA.name}_spread"}
+    return records, sums.table(kept, where)
 
 
-def _quantities(scores: pd.DataFrame, horizon: int) -> dict[Metric, pd.Series]:
+def _quantities(scores: Scores, horizon: int) -> dict[Metric, np.ndarray]:
     """What has a mean over frames: the values, by metric."""
-    quantities = {NLL_BASELINE: scores.nll_baseline}
+    quantities = {NLL_BASELINE: scores["nll_baseline"]}
     if "nll" in scores:
-        nll = scores.nll
-        quantities = {NLL: nll, **quantities, DNLL: nll - scores.nll_baseline, DNLL_FULL: nll - scores.nll_full}
+        nll = scores["nll"]
+        over = {DNLL: nll - scores["nll_baseline"], DNLL_FULL: nll - scores["nll_full"]}
+        quantities = {NLL: nll, **quantities, **over}
     if "cosine" in scores:
-        quantities[COSINE] = scores.cosine
+        quantities[COSINE] = scores["cosine"]
     # only at k = 1 does the context hold x_{t-1}, so that Δx_t and x_t differ by a known shift
     if horizon == 1 and "nll" in scores:
-        quantities[LEVEL_GAIN] = scores.nll - scores.nll_level
+        quantities[LEVEL_GAIN] = scores["nll"] - scores["nll_level"]
     if "dnll_direction" in scores:
-        quantities |= {DNLL_DIRECTION: scores.dnll_direction, DNLL_LENGTH: scores.dnll_length}
-        quantities[DNLL_FACTORED] = scores.dnll_direction + scores.dnll_length
-    facts = [str(name) for name in scores if str(name).startswith(FACT)]
+        direction, length = scores["dnll_direction"], scores["dnll_length"]
+        quantities |= {DNLL_DIRECTION: direction, DNLL_LENGTH: length, DNLL_FACTORED: direction + length}
+    facts = [name for name in scores if name.startswith(FACT)]
     return quantities | {FACTS[name.removeprefix(FACT)]: scores[name] for name in facts}
 
 
-def long_totals(totals: pd.DataFrame, counts: pd.DataFrame, where: dict[str, Any]) -> pd.DataFrame:
-    """Sums by metric and speaker, a row each."""
-    n, metrics = totals.shape
-    columns = {"speaker_id": np.tile(totals.index, metrics), "metric": np.repeat(totals.columns, n)}
-    sums = {name: table.to_numpy().T.reshape(-1) for name, table in (("total", totals), ("n", counts))}
-    return pd.DataFrame({**columns, **sums, **where})
-
-
-def _r_squared(truth: pd.Series, predicted: pd.Series) -> float:
+def _r_squared(truth: np.ndarray, predicted: np.ndarray) -> float:
     """1 - SSE/SST over frames where both are finite (a step of length 0 has no logarithm)."""
     both = np.isfinite(truth) & np.isfinite(predicted)
     y, p = truth[both], predicted[both]
@@ -149,11 +133,11 @@ def _r_squared(truth: pd.Series, predicted: pd.Series) -> float:
 
 
 def worst_frames(
-    scores: pd.DataFrame, frames: pd.DataFrame, frame_rate_hz: float, n: int, where: dict[str, Any]
+    scores: Scores, frames: pd.DataFrame, frame_rate_hz: float, n: int, where: dict[str, Any]
 ) -> list[dict[str, Any]]:
     if "nll" not in scores:
         return []
-    nll = scores.nll.to_numpy()
+    nll, baseline, log_norm = scores["nll"], scores["nll_baseline"], scores["log_norm"]
     order = np.argsort(-np.where(np.isfinite(nll), nll, np.inf), kind="stable")[:n]
     chosen = frames.iloc[order]
     return [
@@ -163,8 +147,8 @@ def worst_frames(
             "t": int(t),
             "time_s": round(int(t) / frame_rate_hz, 4),
             "nll": float(nll[i]) if np.isfinite(nll[i]) else None,
-            "dnll": float(nll[i] - scores.nll_baseline.iloc[i]) if np.isfinite(nll[i]) else None,
-            "delta_norm": float(np.exp(scores.log_norm.iloc[i])),
+            "dnll": float(nll[i] - baseline[i]) if np.isfinite(nll[i]) else None,
+            "delta_norm": float(np.exp(log_norm[i])),
         }
         for i, utterance, t in zip(order, chosen["utterance_id"], chosen["t"], strict=True)
     ]
