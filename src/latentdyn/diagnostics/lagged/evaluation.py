@@ -35,7 +35,7 @@ from latentdyn.progress import progress
 from latentdyn.stores.frame_index import SLICES, FrameIndex
 from latentdyn.stores.windows import Scaling, Windows, common_runs
 
-_PATH_FRAMES = 4096  # on which the training path's likelihood is compared with this one's
+_PATH_FRAMES = 1024  # on which the training path's likelihood is compared with this one's
 _NEEDED_FOR = {
     "log_prob": "nll, dnll, level_gain, rollout_gap and the worst frames",
     "mean": "cosine, r2_delta, r2_mean, rollout_gap and free runs",
