@@ -58,5 +58,6 @@ def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
             return np.lib.format.read_array_header_1_0(file)
         return np.lib.format.read_array_header_2_0(file)
     except _PARSER_ERRORS as error:
-        reason = str(error).strip().splitlines()
+        placed = isinstance(error, (SyntaxError, tokenize.TokenError))  # a place within the header follows the reason
+        reason = str(error.args[0] if placed else error).strip().splitlines()
         raise NpyError(f"this is not a whole .npy ({reason[0] if reason else type(error).__name__})") from None

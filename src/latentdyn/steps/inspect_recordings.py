@@ -31,6 +31,7 @@ def step(arguments: argparse.Namespace) -> None:
         n_parts=arguments.n_parts,
     )
     about = of_folders(arguments.utterances.parent, "corpus")
+    about["part"] = f"{arguments.part}of{arguments.n_parts}"
     write_parquet(arguments.excluded, found.excluded, about)
     write_parquet(arguments.utterances, found.utterances, about)
 

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from latentdyn.corpus.manifest import AUDIO_SCHEMA, EXCLUDED_SCHEMA, Manifest, merge_manifests, write_manifest
+from latentdyn.errors import UserError
 from latentdyn.files import check_folders
 from latentdyn.parquet import parquet_facts, read_parquet
 from latentdyn.steps.cli import run_step
@@ -24,8 +25,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def step(arguments: argparse.Namespace) -> None:
-    for file in (*arguments.utterances, *arguments.set_aside):
-        check_folders(file.parent, parquet_facts(file, made_by=_MADE_BY))
+    for name in ("utterances", "set_aside"):
+        files = getattr(arguments, name)
+        facts = [parquet_facts(file, made_by=_MADE_BY) for file in files]
+        for file, of in zip(files, facts, strict=True):
+            check_folders(file.parent, of)
+        found = [of.get("part", "?") for of in facts]
+        if found != [f"{part}of{len(files)}" for part in range(len(files))]:
+            raise UserError(
+                f"{len(files)} tables are given, of the parts {', '.join(found)}",
+                f"--{name.replace('_', '-')}",
+                "name the tables of all parts of one manifest, each once and in order",
+            )
     parts = [
         Manifest(
             read_parquet(utterances, list(AUDIO_SCHEMA), made_by=_MADE_BY),

@@ -101,6 +101,9 @@ def test_a_manifest_in_parts_is_that_of_one_job_to_the_byte(root, tmp_path):
     assert ran.returncode == 0, ran.stderr
     for name in whole:
         assert whole[name].read_bytes() == merged[name].read_bytes()
+    for wrong, told in (parts[:2], "0of3, 1of3"), (parts[::-1], "2of3, 1of3, 0of3"), ([*parts, parts[0]], "2of3, 0of3"):
+        ran = merge(wrong, merged, max_excluded_share=0.2)
+        assert ran.returncode == 1 and "tables are given, of the parts" in ran.stderr and told in ran.stderr
     damaged = parts[1]["utterances"]
     damaged.write_bytes(damaged.read_bytes()[:-9])
     ran = merge(parts, merged, max_excluded_share=0.2)
