@@ -54,13 +54,21 @@ class Named(RootModel[tuple[M, ...]]):
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # chosen as it runs
-    """YAML in which no mapping has a key twice."""
+    """YAML in which no mapping has a key twice, and no key is a list."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:  # what looks like a date or a number and is none, such as 2020-99-99
+            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from None
 
 
 def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     values: dict[Any, Any] = {}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
+        if isinstance(key, (list, dict, set)):
+            raise yaml.constructor.ConstructorError(None, None, "a key is no single value", key_node.start_mark)
         if key in values:
             raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
         values[key] = loader.construct_object(value_node, deep=True)
@@ -77,7 +85,11 @@ def read_entries(path: Path, model: type[M]) -> M:
         UserError: it is no YAML, repeats a key, or is not of this form; of every mistake the dotted path is told.
     """
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        text = path.read_text(encoding="utf-8")
+        values = yaml.load(text, _Loader)
+    except yaml.reader.ReaderError as error:
+        line = text.encode()[: error.position].count(b"\n") + 1
+        raise UserError(f"this file cannot be read ({error.reason})", f"{path}, line {line}", _FIX) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}" if mark else path

@@ -264,6 +264,9 @@ JOINT = "{name: j, source: s, question: q, topic: t, published: p, every: [a], s
         (f"gates: [{GATE.replace('dnll', 'dnl')}}}]\ndecisions: []", r"gates\.a: there is no metric 'dnl'"),
         (f"gates: [{GATE}, name: b}}]\ndecisions: []", r"the key 'name' stands twice.*line 1"),
         ("gates: [\ndecisions: []", r"cannot be read .*line [23]"),  # libyaml names the line after the last
+        ("gates: []\ndecisions: \a", r"cannot be read \([^\n]*not allowed\)[^\n]*line 2"),
+        ("gates: []\ndecisions: 2020-99-99", r"cannot be read \([^\n]*month[^\n]*line 2"),
+        ("gates: []\n? [a]\n: 1", r"cannot be read \(a key is no single value\).*line 2"),
         ("gates: []\ndecisions: [{name: d, source: s, question: q, topic: t, published: p, "
          "every: [{some: [x], without: w}]}]",
          r"decisions\.d\.every: no gate has the name x"),
