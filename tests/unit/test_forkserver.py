@@ -326,10 +326,17 @@ def test_a_variable_of_any_bytes_reaches_the_copy(folder, server):
     assert done.stdout == r"b'a=b\n\xff' b''" + "\n"
 
 
-def test_a_server_outlives_a_client_that_it_does_not_understand(folder, server):
+@pytest.mark.parametrize(
+    "told_of",
+    [b"no number", b"999999999999", b"/\0", b"/\0x\0json.tool", b"/\0" + b"0", b"/\0" + b"1\0job\0NAME", b""],
+)
+def test_a_server_outlives_a_client_that_it_does_not_understand(folder, server, told_of):
+    request = b"" if len(told_of) == 12 else told_of
     with socket.socket(socket.AF_UNIX) as odd:
         odd.connect(str(server.address))
-        socket.send_fds(odd, [b"twelve bytes"], [0])
+        socket.send_fds(odd, [told_of if len(told_of) == 12 else b"%12d" % len(request)], [0, 1, 2])
+        odd.sendall(request)
+        odd.shutdown(socket.SHUT_WR)
         assert odd.recv(1) == b""
     assert told(run(folder, server))[3] is True
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 _PATIENCE_S = 10.0  # with a client that has not told yet all that it asks for: no other one is served meanwhile
+_AT_ONCE = 2**20  # bytes to read; the memory for them is taken before they come
 
 
 class Command(NamedTuple):
@@ -99,16 +100,16 @@ def _command(client: socket.socket, programs: tuple[str, ...]) -> Command | None
     request = b""
     try:
         size, files, _, _ = socket.recv_fds(client, 12, 3)
-        while len(request) < int(size or 0) and (more := client.recv(int(size) - len(request))):
+        while len(request) < int(size) and (more := client.recv(min(int(size) - len(request), _AT_ONCE))):
             request += more
-    except (OSError, ValueError):  # nothing that a client of ours says
-        size = b""
-    if size and len(request) == int(size):
-        client.settimeout(None)
-        folder, words, *told = map(os.fsdecode, request.split(b"\0"))
-        arguments, variables = told[: int(words)], told[int(words) :]
-        if arguments[0].startswith(programs):
-            return Command(arguments, folder, dict(variable.split("=", 1) for variable in variables), files)
+        if len(request) == int(size) and len(files) == 3:
+            client.settimeout(None)
+            folder, words, *told = map(os.fsdecode, request.split(b"\0"))
+            arguments, variables = told[: int(words)], told[int(words) :]
+            if arguments[0].startswith(programs):
+                return Command(arguments, folder, dict(variable.split("=", 1) for variable in variables), files)
+    except (OSError, ValueError, IndexError):  # nothing that a client of ours says
+        pass
     _close(files)
     return None
 
