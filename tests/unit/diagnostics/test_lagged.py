@@ -198,6 +198,40 @@ def test_an_exploding_rollout_is_an_explicit_overflow(make_store):
     assert found["rollout_overflow"].value == found["rollout_overflow"].n > 0
 
 
+class Undefined(ByLoops):
+    above: float  # of a newest frame's first dimension: the prediction is NaN
+
+    def density(self, context):
+        from latentdyn.distributions.gaussian_mixture import diagonal_gaussian
+
+        mean = torch.where(context[:, -1, :1] > self.above, torch.nan, -0.5 * context[:, -1])
+        return diagonal_gaussian(mean, torch.zeros_like(mean))
+
+
+@pytest.mark.parametrize("above", [0.5, -np.inf])
+def test_a_prediction_that_is_nan_explains_nothing(make_store, above):
+    rng = np.random.default_rng(0)
+    store, frames = make_store({(f"u{i}", f"{s}{i}"): rng.normal(size=(30, 3)) for i, s in enumerate("ttee")})
+    latents, predictor = torch.from_numpy(store.load()), Undefined(3, 4)
+    predictor.above = above
+    records = evaluate_lagged({1: predictor}, latents, frames, 12.5, SETTINGS, ("test",)).records
+    found = {r.metric: r for r in records if r.split == "eval" and r.slice == "all"}
+    usable = common_runs(frames, 4, [1])
+    rows = torch.from_numpy(usable.of_splits("eval").rows())
+    rows = rows[latents[rows - 1, 0] <= above]
+    steps = latents[rows] - latents[rows - 1]
+    train = Scaling.fit(Windows.of(latents, usable.of_splits("train"), 4))
+    for metric, n in (("r2_delta", 3), ("r2_delta_top2", 2)):
+        axes = train.delta_axes()[1][:, :n].to(latents)
+        error, spread = ((steps - mean) @ axes for mean in (-0.5 * latents[rows - 1], train.delta_mean.to(latents)))
+        if len(rows):
+            assert found[metric].value == pytest.approx(
+                float(1 - error.square().sum() / spread.square().sum()), abs=1e-5
+            )
+        else:
+            assert found[metric].status == "undefined" and found[metric].value is None
+
+
 def test_the_worst_frames_are_named(make_store, var_process, tmp_path):
     utterances = var_process(rotation(3, 0.5), 10, 50)
     utterances["u4", "e4"][20] += 40

@@ -67,8 +67,11 @@ def slice_records(
     quantities = _quantities(scores, where["horizon"])
     suffixes = [name.removeprefix("error") for name in scores if name.startswith("error")]
     values = {metric.name: v for metric, v in quantities.items()}
-    parts = [f"{part}{suffix}" for suffix in suffixes for part in ("error", "spread")]
-    sums = SpeakerSums.of(values | {name: scores[name] for name in parts}, speaker_ids, resamples, names)
+    parts: dict[str, np.ndarray] = {}
+    for suffix in suffixes:  # a frame whose prediction is NaN is left out of both sums
+        error, spread = scores[f"error{suffix}"], scores[f"spread{suffix}"]
+        parts |= {f"error{suffix}": error, f"spread{suffix}": np.where(np.isnan(error), np.nan, spread)}
+    sums = SpeakerSums.of(values | parts, speaker_ids, resamples, names)
     bounds = sums.mean_intervals()
     records = []
     for metric, v in quantities.items():
