@@ -16,6 +16,7 @@ from latentdyn.models.base import Fitting, Part
 from latentdyn.seeds import seed_for
 from latentdyn.stores.frame_index import FrameIndex
 from latentdyn.stores.latents import LatentsStore
+from latentdyn.stores.mapping import read_at_random
 from latentdyn.stores.tensors import read_tensors, write_tensors
 from latentdyn.training.loop import Training, TrainingSettings, run
 
@@ -100,8 +101,9 @@ def _fit_parts(
             trainings[_training(fitting, model, part, _begun(state, part))] = part
         else:
             yield part, model, points
-    for training in run(list(trainings), checkpoint_interval_s):
-        yield trainings[training], training.model, training.curve
+    with read_at_random(fitting.latents):
+        for training in run(list(trainings), checkpoint_interval_s):
+            yield trainings[training], training.model, training.curve
 
 
 def _begin(fitting: Fitting[Any], part: Part, start: Weights | None) -> nn.Module:

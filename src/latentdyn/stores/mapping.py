@@ -12,8 +12,10 @@ import mmap
 import os
 import sys
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
@@ -21,6 +23,9 @@ from zarr.codecs import BytesCodec, ShardingCodec
 
 from latentdyn.errors import UserError
 from latentdyn.stores.verified import VerifiedFiles
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _USE = mmap.PROT_READ | mmap.PROT_WRITE  # a page that is written to becomes the process's own
 _AT_THIS_ADDRESS = 0x10  # MAP_FIXED of mmap(2), which Python's own module does not name
@@ -67,6 +72,24 @@ def map_rows(
                 space.put(file, (first - begin) * row, there * row)
         rows[first + there - begin : last - begin] = array.fill_value  # of no utterance: to the end of a part's shard
     return rows[start - begin :]
+
+
+@contextmanager
+def read_at_random(rows: "Tensor") -> Iterator[None]:
+    """Meanwhile, rows (n, D) are read here and there, as a training reads its batches. So the system is to read no more
+    than the pages that are asked for: of a store larger than the memory, it would read megabytes ahead of each row."""
+    if sys.platform != "linux" or not rows.is_cpu:
+        yield
+        return
+    library = ctypes.CDLL(None)
+    library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    begin = rows.data_ptr() - rows.data_ptr() % mmap.PAGESIZE
+    size = rows.data_ptr() + rows.nbytes - begin
+    library.madvise(begin, size, mmap.MADV_RANDOM)  # advice: nothing depends on whether it is taken
+    try:
+        yield
+    finally:
+        library.madvise(begin, size, mmap.MADV_NORMAL)
 
 
 def _check_maps(n_files: int, folder: Path) -> None:

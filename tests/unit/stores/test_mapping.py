@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import zarr
 
 from latentdyn.errors import UserError
@@ -15,7 +16,7 @@ from latentdyn.stores.latents import SHARD_FRAMES, LatentsStore, open_latents, s
 from latentdyn.stores.latents_merge import merge_latents
 from latentdyn.stores.latents_writer import LatentsWriter
 from latentdyn.stores.lineage import root_facts
-from latentdyn.stores.mapping import map_rows
+from latentdyn.stores.mapping import map_rows, read_at_random
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="arrays are mapped on Linux alone")
 
@@ -152,3 +153,33 @@ def test_some_rows_are_mapped_without_reading_files_of_others(tmp_path, start, e
     for shard in {0, 1, 2} - set(shards):
         (store_path(tmp_path / "x.json") / f"latents/c/{shard}/0").unlink()
     np.testing.assert_array_equal(map_rows(store.files.own(), store.array(), start, end), expected)
+
+
+def read_as(address: int) -> set[str]:
+    """How the system reads the memory at this address: `rr` at random."""
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    inside = False
+    for line in lines:
+        first, _, rest = line.partition(" ")
+        if "-" in first and not first.endswith(":"):
+            begin, end = (int(part, 16) for part in first.split("-"))
+            inside = begin <= address < end
+        elif inside and first == "VmFlags:":
+            return set(rest.split())
+    raise AssertionError("nothing is mapped there")
+
+
+def test_the_system_reads_nothing_ahead_while_rows_are_read_at_random(tmp_path):
+    rows = torch.from_numpy(written(tmp_path / "x.json", SHARD_FRAMES + 300, 3).load())
+    last = rows.data_ptr() + rows.nbytes - 1
+    assert not any("rr" in read_as(place) for place in (rows.data_ptr(), last))
+    with pytest.raises(KeyboardInterrupt), read_at_random(rows):
+        assert all("rr" in read_as(place) for place in (rows.data_ptr(), last))
+        raise KeyboardInterrupt
+    assert not any("rr" in read_as(place) for place in (rows.data_ptr(), last))
+
+
+def test_rows_within_a_mapping_may_begin_amid_a_page(tmp_path):
+    rows = torch.from_numpy(written(tmp_path / "x.json", 1000, 3).load())[7:]
+    with read_at_random(rows):
+        assert "rr" in read_as(rows.data_ptr())
