@@ -4,7 +4,8 @@ Run by hand: `python benchmarks/paper_twin.py`. Half an hour of two cores. The c
 change: the demo's speech in place of LibriSpeech, codecs of the real architectures with few channels and random
 weights, networks of width 16, a few updates, few utterances and prototypes. So it finds what stops a job, what a table
 lacks, and what Snakemake itself costs with so many jobs. It says nothing of real weights, nor of time and memory at
-full size. A run continues in the same --folder.
+full size. A run continues in the same --folder; without one, all is deleted at the end. With --quick it makes one
+table, of 12 speakers.
 """
 
 import argparse
@@ -53,7 +54,7 @@ MEASURED = {  # how much each measurement looks at
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, help="where to run; default: a temporary one")
+    parser.add_argument("--folder", type=Path, help="where to run, and its log; default: one that is deleted")
     parser.add_argument("--speakers", type=int, default=40, help="of the demo's speech (default 40)")
     parser.add_argument("--sentences", type=int, default=6, help="of a speaker (default 6)")
     parser.add_argument("--cores", type=int, default=2, help="default 2")
@@ -159,7 +160,7 @@ def report(folder: Path, wanted: list[str], seconds: float, used: float) -> None
     made = [name for name in wanted if list(folder.glob(f"results/*/tables/{name}.md"))]
     print(f"{cpu_name()}, {seconds:.0f} s, load {os.getloadavg()[0]:.1f}; {len(jobs)} jobs, of earlier runs too\n")
     lacking = ", ".join(sorted(set(wanted) - set(made))) or "none"
-    print(f"{len(made)} of {len(wanted)} tables. Not made: {lacking}. The log: {folder / 'log'}\n")
+    print(f"{len(made)} of {len(wanted)} tables. Not made: {lacking}.\n")
     counts = Counter(job["rule"] for job in jobs)
     rows = [[rule, str(counts[rule]), f"{total:.1f}"] for rule, total in of_rule.most_common()]
     print(table(["rule", "jobs", "seconds"], [*rows, ["Snakemake and shells, CPU seconds", "", f"{used:.1f}"]]))
