@@ -85,6 +85,8 @@ def test_a_var_gives_its_exact_values(make_store, var_process, tmp_path):
         explained = s * np.trace(step @ step.T) * 0.81 ** (k - 1) / np.trace(marginal)
         r2 = found["eval", k, "r2_delta"]
         assert r2.value == pytest.approx(explained, abs=0.01) and r2.ci_low < r2.value < r2.ci_high
+        energy, baseline = found["eval", k, "energy_score"], found["eval", k, "energy_score_baseline"]
+        assert energy.value < baseline.value and baseline == replace(found["eval", 1, baseline.metric], horizon=k)
     assert ("eval", 1, "r2_delta_top2") in found and ("eval", 1, "r2_delta_top99") not in found  # D = 6
     # the level: NLL[x|c] - NLL[x] = ½ ln det(I) - ½ Σ ln S_ii, with S = I / (1 - .81) for a scaled rotation
     assert found["eval", 1, "level_gain"].value == pytest.approx(3 * np.log(1 - 0.81), rel=0.05)
