@@ -28,13 +28,13 @@ from pathlib import Path
 from latentdyn.forkserver.client import VARIABLE as VARIABLE
 
 SERVER_FILE, _CLIENT_FILE = (Path(__file__).with_name(name) for name in ("server.py", "client.py"))
-# What steps import, directly or by what they call; a library that is not installed is left out. Not soxr: with it, each
-# process looks through all that was loaded as it ends.
-LIBRARIES = ("faiss", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure",
-             "numpy", "pandas", "pandas.core.arrays.arrow.extension_types", "pyarrow.dataset", "pyarrow.pandas_compat",
-             "pyarrow.parquet", "safetensors.torch", "scipy.fft", "scipy.linalg", "scipy.optimize",
-             "scipy.sparse.linalg", "scipy.special", "soundfile", "threadpoolctl", "torch", "tqdm", "yaml",
-             "zarr")  # fmt: skip
+# What most steps import, directly or by what they call; a library that is not installed is left out. Not soxr: with it,
+# each process looks through all that was loaded as it ends. Not faiss and scipy.optimize: a few kinds of measurement
+# load them by themselves, in .07 s.
+LIBRARIES = ("matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "matplotlib.figure", "numpy",
+             "pandas", "pandas.core.arrays.arrow.extension_types", "pyarrow.dataset", "pyarrow.pandas_compat",
+             "pyarrow.parquet", "safetensors.torch", "scipy.fft", "scipy.linalg", "scipy.sparse.linalg",
+             "scipy.special", "soundfile", "threadpoolctl", "torch", "tqdm", "yaml", "zarr")  # fmt: skip
 OF_SIGNALS = ("scipy.integrate", "scipy.signal", "scipy.stats")  # of known processes and `leaky` alone; .4 s to load
 PROGRAMS = ("latentdyn.steps.",)
 

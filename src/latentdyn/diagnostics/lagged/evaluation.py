@@ -83,6 +83,7 @@ def evaluate_lagged(
     dims = tuple(m for m in settings.principal_dims if m <= latents.shape[1])
     lacks = find_missing(predictors[min(predictors)], latents, _NEEDED_FOR)
     variances = frame_variances(train, scaling.frame_mean, scaling.frame_std)
+    white_noise = {k: white_noise_cosine(variances, k) for k in predictors}
     evaluation = Evaluation([], pd.DataFrame(), [])
     ran = predictors if settings.own_frames else {}
     linear = {k: linear_predictor(source, training, window, k, scaling, seed_names) for k in ran}
@@ -116,8 +117,7 @@ def evaluate_lagged(
                     evaluation.records.extend(records)
                     speakers.append(totals)
             whole = {**where, "slice": "all"}
-            cosine = white_noise_cosine(variances, k)
-            evaluation.records.append(record(COSINE_WHITE_NOISE, cosine, len(train), **whole))
+            evaluation.records.append(record(COSINE_WHITE_NOISE, white_noise[k], len(train), **whole))
             if isinstance(predictor, TrainedPredictor):
                 evaluation.records.append(record(KEPT_STEP, float(predictor.kept_step), len(chosen), **whole))
                 trained = float(sum(parameter.numel() for parameter in predictor.parameters()))

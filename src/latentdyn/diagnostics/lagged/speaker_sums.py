@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ class SpeakerSums:
         """Of quantities (n,) of the frames of these speakers."""
         codes, speakers = pd.factorize(speaker_ids, sort=True)
         totals, counts = speaker_totals(np.stack([*values.values()], axis=1), codes, len(speakers))
-        bootstrap = SpeakerBootstrap.draw(len(speakers), resamples, numpy_generator(*seed_names, "bootstrap"))
+        bootstrap = _bootstrap(len(speakers), resamples, seed_names)
         return cls(tuple(values), pd.Index(speakers), totals, counts, bootstrap)
 
     def mean_intervals(self) -> dict[str, np.ndarray]:
@@ -52,3 +53,9 @@ class SpeakerSums:
             "metric": np.repeat([*named.values()], len(self.speakers)),
         }
         return pd.DataFrame({**keys, **long, **where})
+
+
+@lru_cache(maxsize=8)
+def _bootstrap(n_speakers: int, resamples: int, seed_names: tuple[object, ...]) -> SpeakerBootstrap:
+    """Kept: the slices and horizons of a split have the same speakers, mostly."""
+    return SpeakerBootstrap.draw(n_speakers, resamples, numpy_generator(*seed_names, "bootstrap"))
