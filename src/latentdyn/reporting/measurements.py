@@ -28,7 +28,7 @@ from latentdyn.seeds import numpy_generator
 _RESAMPLES = 1000
 _BOUNDS = ("ci_low", "ci_high")
 _PARTS = ("records", "speakers", "worst_frames")
-# of millions of sums; those of speakers stay texts, since what is summed by them is in their order
+# of millions of sums; speakers stay texts
 _REPEATED = [name for name, dtype in SUMS.items() if dtype == "str" and name != "speaker_id"]
 
 

@@ -37,7 +37,7 @@ class Rows:
         return self._whole.table if self._parent is None else self._whole.table.take(self._places)
 
     def sums_by(self, key: str, *columns: str) -> pd.DataFrame:
-        """Sums of columns of numbers over the rows of each value of `key` that these rows have, in order."""
+        """Sums of columns of numbers, for each value of `key` that these rows have, in the order of the values."""
         codes, values = self._whole.coded(key)
         codes = codes[self._places]
         known = codes >= 0
@@ -104,7 +104,7 @@ class _Coded:
         return self._codes[name]
 
     def ranks(self, name: str) -> np.ndarray:
-        """The place of each of the values, were they sorted."""
+        """The place of each value in their order."""
         if name not in self._ranks:
             self._ranks[name] = np.argsort(self.coded(name)[1].argsort())
         return self._ranks[name]
