@@ -1,4 +1,5 @@
 # Shared by the other files: the validated config, look-ups by name, digests of code.
+import atexit
 import gc
 import os
 import shlex
@@ -12,6 +13,8 @@ from snakemake.logging import logger
 
 # A plan's objects live as long as Snakemake. To look for garbage among them again and again took a sixth of planning.
 gc.set_threshold(100_000, 50, 100)
+# At the end Python would look through all of them once more, and then give all its memory back anyway.
+atexit.register(gc.freeze)
 
 # the package of this checkout, here and in every job, whether or not it is installed
 _SOURCE = str(Path(workflow.basedir) / "src")
