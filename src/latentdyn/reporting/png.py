@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -29,7 +30,9 @@ def write_figure(figure: Figure, path: Path) -> None:
             _write_png(figure, temporary)
         else:
             with matplotlib.rc_context({"svg.hashsalt": "latentdyn"}):
-                figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
+                # what `savefig` does too, but it would draw all of it once more before, to place it again
+                canvas: Any = FigureCanvasSVG(figure)
+                canvas.print_svg(temporary, metadata={"Date": None, "Creator": None})
 
 
 def _write_png(figure: Figure, path: Path) -> None:
