@@ -262,14 +262,44 @@ def test_a_server_that_takes_no_more_jobs_stays_until_its_copies_have_ended(fold
     wait_for(lambda: ended(copy) and ended(process))
 
 
-def test_a_client_that_says_nothing_is_not_waited_for(folder, server):
+@pytest.mark.parametrize("told_of", [b"", b"%12d" % 4, b"%12d/tm" % 4])
+def test_a_client_that_has_not_told_all_is_not_waited_for(folder, told_of):
+    server, process = served(folder)
+    with socket.socket(socket.AF_UNIX) as slow:
+        slow.connect(str(server.address))
+        if told_of:
+            socket.send_fds(slow, [told_of], [0, 1, 2])
+        began = time.monotonic()
+        other, copy = started(folder, server)
+        assert time.monotonic() - began < 5
+        kept = [file.path for file in copy.open_files()] + copy.net_connections("unix")
+        assert len(kept) == len(psutil.Process(other.pid).open_files()) + 1  # its own client alone
+        other.send_signal(signal.SIGINT)
+        assert other.wait(20) == 130
+        server.close()
+        assert ended(process) and slow.recv(1) == b""
+
+
+def test_a_client_that_ends_before_it_says_anything_does_no_harm(folder, server):
     other, _ = started(folder, server)
     with socket.socket(socket.AF_UNIX) as silent:
         silent.connect(str(server.address))
-        silent.close()
     assert told(run(folder, server))[3] is True
     other.send_signal(signal.SIGINT)
     assert other.wait(20) == 130
+
+
+def test_where_the_system_has_no_room_for_a_copy_a_job_runs_alone(folder, monkeypatch):
+    (folder / "crowded.py").write_text(
+        "import os\nfork = os.fork\ndef refused():\n    os.fork = fork\n"
+        "    raise BlockingIOError('Resource temporarily unavailable')\nos.fork = refused"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+    server = ForkServer(("colorsys", "crowded"), ("job",))
+    first, second = run(folder, server), run(folder, server)
+    assert [told(done)[3] for done in (first, second)] == [False, True]
+    assert [done.stderr for done in (first, second)] == ["said\n", "said\n"]
+    server.close()
 
 
 def test_the_server_ends_with_the_process_that_started_it(folder):

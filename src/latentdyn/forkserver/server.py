@@ -21,7 +21,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-_PATIENCE_S = 10.0  # with a client that has not told yet all that it asks for: no other one is served meanwhile
 _AT_ONCE = 2**20  # bytes to read; the memory for them is taken before they come
 
 
@@ -32,6 +31,50 @@ class Command(NamedTuple):
     folder: str
     environment: dict[str, str]
     files: list[int]
+
+
+class Request:
+    """What a client has told so far. Others are served meanwhile, however long it takes.
+
+    files: those that it has passed, which are open here too.
+    """
+
+    def __init__(self, client: socket.socket) -> None:
+        self.client = client
+        self.files: list[int] = []
+        self._size: int | None = None
+        self._told = bytearray()
+
+    def hear(self) -> bool:
+        """Take in what has come. Whether nothing more is to come: it is complete, or nothing that a client of ours
+        says."""
+        try:
+            if self._size is None:
+                size, self.files, _, _ = socket.recv_fds(self.client, 12, 3)
+                self._size = int(size)
+                return False
+            more = self.client.recv(min(self._size - len(self._told), _AT_ONCE))
+        except (OSError, ValueError):
+            return True
+        self._told += more
+        return not more or len(self._told) == self._size
+
+    def command(self, programs: tuple[str, ...]) -> Command | None:
+        """What it asks for; None if it is to run that itself, or has ended."""
+        if len(self._told) != self._size or len(self.files) != 3:
+            return None
+        try:
+            folder, words, *told = map(os.fsdecode, bytes(self._told).split(b"\0"))
+            arguments, variables = told[: int(words)], told[int(words) :]
+            if not arguments[0].startswith(programs):
+                return None
+            return Command(arguments, folder, dict(variable.split("=", 1) for variable in variables), self.files)
+        except (ValueError, IndexError):
+            return None
+
+    def close(self) -> None:
+        """Refuse it: its client then runs the command itself."""
+        _close([self.client, *self.files])
 
 
 class Copy(NamedTuple):
@@ -56,22 +99,31 @@ def serve(address: str, listening: int, programs: tuple[str, ...], libraries: It
         for key, _ in events.select()[:1]:  # an event may end what the next one is about
             if key.fileobj is listener:
                 client, _ = listener.accept()
-                if (command := _command(client, programs)) is None:
-                    client.close()
-                    continue
-                number = os.fork()
-                if not number:
-                    _close(key.fileobj for key in events.get_map().values() if key.fileobj is not sys.stdin)
-                    events.close()
-                    _become(command)
-                    return client
-                _close(command.files)
-                _follow(Copy(number, client, os.pidfd_open(number)), events)
+                events.register(client, selectors.EVENT_READ, Request(client))
             elif key.fileobj is sys.stdin:  # what has started this has ended
                 events.unregister(sys.stdin)
                 events.unregister(listener)
                 listener.close()
+                for request in _requests(events):
+                    events.unregister(request.client)
+                    request.close()
                 shutil.rmtree(Path(address).parent, ignore_errors=True)
+            elif isinstance(key.data, Request):
+                if not key.data.hear():
+                    continue
+                events.unregister(key.data.client)
+                command = key.data.command(programs)
+                if command is None or (number := _fork()) is None:
+                    key.data.close()
+                elif number:
+                    _close(command.files)
+                    _follow(Copy(number, key.data.client, os.pidfd_open(number)), events)
+                else:
+                    _close(file for request in _requests(events) for file in request.files)
+                    _close(key.fileobj for key in events.get_map().values() if key.fileobj is not sys.stdin)
+                    events.close()
+                    _become(command)
+                    return key.data.client
             elif key.fileobj is key.data.client:
                 events.unregister(key.data.client)
                 os.kill(key.data.number, signal.SIGKILL)
@@ -93,25 +145,17 @@ def _load(libraries: Iterable[str]) -> None:
     gc.freeze()  # or each copy would look through all that was loaded, and so have its own pages of it
 
 
-def _command(client: socket.socket, programs: tuple[str, ...]) -> Command | None:
-    """What it asks for; None if it is to run that itself, or has ended, or takes too long to tell."""
-    client.settimeout(_PATIENCE_S)
-    files: list[int] = []
-    request = b""
+def _requests(events: selectors.BaseSelector) -> list[Request]:
+    """Those of clients that have not told all yet."""
+    return [key.data for key in events.get_map().values() if isinstance(key.data, Request)]
+
+
+def _fork() -> int | None:
+    """The number of a copy, which is 0 in the copy; None if the system has no room for one."""
     try:
-        size, files, _, _ = socket.recv_fds(client, 12, 3)
-        while len(request) < int(size) and (more := client.recv(min(int(size) - len(request), _AT_ONCE))):
-            request += more
-        if len(request) == int(size) and len(files) == 3:
-            client.settimeout(None)
-            folder, words, *told = map(os.fsdecode, request.split(b"\0"))
-            arguments, variables = told[: int(words)], told[int(words) :]
-            if arguments[0].startswith(programs):
-                return Command(arguments, folder, dict(variable.split("=", 1) for variable in variables), files)
-    except (OSError, ValueError, IndexError):  # nothing that a client of ours says
-        pass
-    _close(files)
-    return None
+        return os.fork()
+    except OSError:
+        return None
 
 
 def _follow(copy: Copy, events: selectors.BaseSelector) -> None:
