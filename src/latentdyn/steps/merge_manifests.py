@@ -5,7 +5,7 @@ from pathlib import Path
 
 from latentdyn.corpus.manifest import AUDIO_SCHEMA, EXCLUDED_SCHEMA, Manifest, merge_manifests, write_manifest
 from latentdyn.errors import UserError
-from latentdyn.files import check_folders
+from latentdyn.files import check_folders, of_folders
 from latentdyn.parquet import parquet_facts, read_parquet
 from latentdyn.steps.cli import run_step
 from latentdyn.steps.settings import corpus_section, two_tables_a_part
@@ -25,11 +25,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def step(arguments: argparse.Namespace) -> None:
+    own = of_folders(arguments.handle, "corpus")["corpus"]
     for name in ("utterances", "set_aside"):
         files = getattr(arguments, name)
         facts = [parquet_facts(file, made_by=_MADE_BY) for file in files]
         for file, of in zip(files, facts, strict=True):
             check_folders(file.parent, of)
+            if (its := of.get("corpus", "?")) != own:
+                raise UserError(
+                    f"this is of the corpus {its}, and the manifest is to be that of {own}",
+                    file,
+                    "name the parts of one corpus, and files to write in its own folder",
+                )
         found = [of.get("part", "?") for of in facts]
         if found != [f"{part}of{len(files)}" for part in range(len(files))]:
             raise UserError(

@@ -104,6 +104,9 @@ def test_a_manifest_in_parts_is_that_of_one_job_to_the_byte(root, tmp_path):
     for wrong, told in (parts[:2], "0of3, 1of3"), (parts[::-1], "2of3, 1of3, 0of3"), ([*parts, parts[0]], "2of3, 0of3"):
         ran = merge(wrong, merged, max_excluded_share=0.2)
         assert ran.returncode == 1 and "tables are given, of the parts" in ran.stderr and told in ran.stderr
+    other = inspect(1, root, tmp_path / "other")
+    ran = merge([parts[0], other, parts[2]], merged, max_excluded_share=0.2)
+    assert ran.returncode == 1 and "of the corpus other, and the manifest is to be that of corpus" in ran.stderr
     damaged = parts[1]["utterances"]
     damaged.write_bytes(damaged.read_bytes()[:-9])
     ran = merge(parts, merged, max_excluded_share=0.2)
