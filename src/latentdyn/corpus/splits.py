@@ -76,8 +76,11 @@ def split_speakers(manifest: pd.DataFrame, *, salt: str, validation: float, eval
     if empty := [split for split in SPLITS if split in expected and split not in splits]:
         enough = len(speakers) >= len(expected)
         more = "change splits.salt to draw again, enlarge the share, or add speakers" if enough else "add speakers"
+        if unsaid := [split for split in expected if said and split not in said.values()]:
+            more = f"let the corpus name speakers of {' and '.join(unsaid)} too, or {more}"
         raise UserError(
-            f"none of the {len(speakers)} speakers falls into {' and '.join(empty)}{_the_only_one(manifest)}",
+            f"none of the {len(speakers)} speakers falls into {' and '.join(empty)}{_the_only_one(manifest)}"
+            f"{_drawn_from_train([split for split in unsaid if split != 'train'])}",
             f"the corpus's splits (salt '{salt}', validation {validation:g}, eval {eval:g})",
             f"{more}: each of {', '.join(expected)} needs one. If these are not the speakers of a corpus of kind "
             "folder, set its key `speaker` (1: the folder directly below its root)",
@@ -109,6 +112,11 @@ def _said_splits(manifest: pd.DataFrame) -> dict[str, Split]:
             "the same name, give them names of their own",
         )
     return {str(speaker): splits[0] for speaker, splits in by_speaker.items()}
+
+
+def _drawn_from_train(splits: list[str]) -> str:
+    """What splits that the corpus does not say are drawn from, where it says others."""
+    return f": the corpus names none of {' and '.join(splits)}, so they are drawn from those of train" if splits else ""
 
 
 def _the_only_one(manifest: pd.DataFrame) -> str:

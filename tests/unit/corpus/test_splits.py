@@ -105,6 +105,14 @@ def test_a_split_that_the_corpus_does_not_say_is_drawn_from_its_training_speaker
     assert set(drawn.values()) == {"train", "validation"}
 
 
+def test_where_a_split_that_the_corpus_does_not_say_is_why_one_is_empty_this_is_told():
+    drawn = r"the corpus names none of eval, so they are drawn from those of train\b.*name speakers of eval too"
+    with pytest.raises(UserError, match=drawn):
+        split_speakers(said(a="train", b="train", c="validation"), salt="", validation=0.1, eval=0.99)
+    with pytest.raises(UserError, match=r"falls into train\. .*let the corpus name speakers of train too"):
+        split_speakers(said(b="eval", c="validation"), **SHARES)
+
+
 def test_a_speaker_in_two_of_the_corpuss_splits_is_refused():
     with pytest.raises(UserError, match=r"1 speakers are in several splits.*'bob' \(eval, train\)"):
         split_speakers(said(ann="train", bob=["train", "eval"], eve="eval"), **SHARES)
