@@ -457,6 +457,17 @@ DIRECTION_DIMS = Metric("direction_dims", "dimensions", decimals=0, better="neit
     sentence="Principal axes that directions are compared along.")
 STEP_THRESHOLD = Metric("step_threshold", "latent", decimals=3, better="neither",
     sentence="Length of a step below which it is left out.")
+R2_SOUND_LABELS = Metric("r2_sound_labels", "1", decimals=3, better="higher",
+    sentence="R² of the change of a sound (level in dB, spectral flux in dB, pitch in semitones) with a step, by the "
+    "mean change of each prototype of directions.")
+R2_SOUND_RANDOM = Metric("r2_sound_random", "1", decimals=3, better="neither",
+    sentence="The same by as many training directions, drawn at random, in place of prototypes.")
+R2_SOUND_LINEAR = Metric("r2_sound_linear", "1", decimals=3, better="neither",
+    sentence="The same by a linear map of the direction.")
+R2_SOUND_LENGTH = Metric("r2_sound_length", "1", decimals=3, better="neither",
+    sentence="The same by a linear map of the log length of the step alone, which no direction knows.")
+SOUND_DELAY_MS = Metric("sound_delay_ms", "ms", decimals=0, better="neither",
+    sentence="How long after the audio of its own hop a frame hears the sound; training speakers choose it.")
 
 # ----------------------------------------------------------------------------------------------------- gathered
 
@@ -519,6 +530,7 @@ MEASURED: dict[str, tuple[Metric, ...]] = {  # by kind of measurement: what its 
         TIGHTNESS, TIGHTNESS_TRAINING, TIGHTNESS_RANDOM, SPEAKER_TRANSFER, SPEAKER_TRANSFER_CEILING,
         SPEAKER_TRANSFER_CHANCE, R2_ENERGY_LABELS, R2_ENERGY_LINEAR, R2_ENERGY_RANDOM, DIRECTION_DIMS, STEP_THRESHOLD,
     ),
+    "archetype_sounds": (R2_SOUND_LABELS, R2_SOUND_RANDOM, R2_SOUND_LINEAR, R2_SOUND_LENGTH, SOUND_DELAY_MS),
     "readouts": (SLOWNESS, CANONICAL_CORRELATION),
     "two_stage": (
         UNBOUNDED, ENERGY, STEP_LENGTH, AUTOCORRELATION_LATENTS, AUTOCORRELATION_DELTAS, FRECHET_LATENTS,

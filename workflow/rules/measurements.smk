@@ -2,7 +2,7 @@
 # their kinds, and there is one rule for each: measure_lagged, measure_transfer, measure_injection, measure_corrections,
 # measure_free_runs, measure_clusters, measure_decoder_tolerance, measure_rate_quality, measure_exp3b_synthetic,
 # measure_perceptual_rollouts, measure_free_listening, measure_robustness, measure_readouts, measure_phones,
-# measure_archetypes, measure_learned, measure_two_stage, measure_factorizer, measure_state_generation,
+# measure_archetypes, measure_archetype_sounds, measure_learned, measure_two_stage, measure_factorizer, measure_state_generation,
 # measure_state_information. A kind says which models it
 # reads, how its files are named, and whether it wants a GPU.
 for kind in CONFIG.measurement_kinds():
@@ -40,11 +40,13 @@ for kind in CONFIG.measurement_kinds():
             decoding=lambda w, kind=kind: decoding_of(kind, w),
             chains=lambda w, kind=kind: chains_of(kind, w),
             alignments=lambda w, kind=kind: alignments_of(kind, w),
+            recordings=lambda w, kind=kind: recordings_of(kind, w),
             folder=lambda w, output: output.get("folder", []),
         shell:
             "python -m latentdyn.steps.measure --identity {params.identity:q} --latents {input.latents:q}"
             " --frames {input.frames:q} --models {params.models:q} --settings {params.settings:q}"
             " --device {params.device} --float32-matmul {params.float32_matmul:q}"
             " --decoding {params.decoding:q} --chains {params.chains:q} --alignments {params.alignments:q}"
+            " --recordings {params.recordings:q}"
             " --workers {threads} --folder {params.folder:q}"
             " --metrics {output.metrics:q} --sums {params.sums:q} >{log:q} 2>&1"

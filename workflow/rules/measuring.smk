@@ -30,12 +30,13 @@ def files_of(kind):
 
 
 def heard_from(kind):
-    """What a kind that decodes reads besides: the latents of the chain, the recordings, the codec's weights."""
+    """What a kind that hears recordings reads besides: what lists them. One that decodes also reads the latents of the
+    chain and the codec's weights."""
+    recordings = {"recordings": ["results/{corpus}/manifest.json", "results/{corpus}/manifest.parquet"]}
     if not kind.decodes:
-        return {}
-    return {
+        return recordings if kind.hears else {}
+    return recordings | {
         "chain": lambda w: handles_to(w, w.representation),
-        "recordings": ["results/{corpus}/manifest.json", "results/{corpus}/manifest.parquet"],
         "weights": readable(lambda w: weights_of(CONFIG.chain(w.representation)[0])),
     }
 
@@ -71,6 +72,13 @@ def aligned_by(kind):
 def alignments_of(kind, wildcards):
     """The times of phones that the step of such a kind is told of."""
     return corpus_of(wildcards).alignments(f"results/{wildcards.corpus}/audio") if kind.aligned else []
+
+
+def recordings_of(kind, wildcards):
+    """Where the recordings are, as the step of a kind that hears them is told."""
+    if not kind.hears:
+        return []
+    return canonical_json({"manifest": f"results/{wildcards.corpus}/manifest.parquet", "audio": corpus_root(wildcards)})
 
 
 def decoding_of(kind, wildcards):

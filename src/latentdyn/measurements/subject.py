@@ -48,7 +48,8 @@ class Subject:
     decoding: how latents become audio (codec, chain, manifest, audio: see perception.source), for kinds that decode.
     workers: processes that a kind may start. folder: where a kind writes further files, if it does. alignments: parquet
     of when phones are spoken, for kinds that read it. chains: handles from the root to this representation (`own`) and
-    to the one that it is compared with (`reference`), for kinds that compare.
+    to the one that it is compared with (`reference`), for kinds that compare. heard: the parquet of the manifest
+    (`manifest`) and the folder of the recordings (`audio`), for kinds that hear them.
     """
 
     latents_handle: Path
@@ -60,6 +61,7 @@ class Subject:
     folder: Path | None = None
     alignments: Path | None = None
     chains: Mapping[str, Sequence[Path]] | None = None
+    heard: Mapping[str, Path] | None = None
 
     @cached_property
     def store(self) -> LatentsStore:
@@ -122,6 +124,21 @@ class Subject:
                 "give the handles of both, each from the root on, as own and reference",
             )
         return self.chains[end]
+
+    @property
+    def recordings(self) -> tuple[Path, Path]:
+        """The manifest, and the folder that its paths are relative to.
+
+        Raises:
+            UserError: they were not given.
+        """
+        if self.heard is None:
+            raise UserError(
+                "nothing says where the recordings are",
+                "--recordings",
+                'give {"manifest": "...", "audio": "..."}: the parquet of the manifest, and the folder of its paths',
+            )
+        return self.heard["manifest"], self.heard["audio"]
 
     def fitted_to(self, role: str = "predictor") -> "Subject":
         """The latents and frames that the model of this role was fitted to, of the same representation as these.

@@ -1,4 +1,4 @@
-"""Optional packages: those that score audio are heavy, and no other part of the project needs them."""
+"""Optional packages: those that judge audio are heavy, and no other part of the project needs them."""
 
 import importlib
 from typing import Any
@@ -10,11 +10,11 @@ _INSTALL = {  # what pip is told, where the extra does not hold the package: thi
 }
 
 
-def load(module: str, score: str) -> Any:
+def load(module: str, wanted: str, of: str = "scores") -> Any:
     """Import an optional package.
 
     Args:
-        module: to import. score: what needs it.
+        module: to import. wanted: what needs it, of the list of this name in the config.
 
     Raises:
         UserError: it is not installed, or something that it imports is not. It says the pip command.
@@ -26,7 +26,7 @@ def load(module: str, score: str) -> Any:
         missing = error.name if error.name and error.name.partition(".")[0] != package else package
         command = _INSTALL.get(package, "pip install 'latentdyn[perception]'")
         raise UserError(
-            f"the score {score} needs the package {package}, and {missing} cannot be imported",
-            f"scores: {score}",
-            f"install it ({command}; in a checkout: pip install '.[perception]'), or leave {score} out of `scores`",
+            f"{wanted} needs the package {package}, and {missing} cannot be imported",
+            f"{of}: {wanted}",
+            f"install it ({command}; in a checkout: pip install '.[perception]'), or leave {wanted} out of `{of}`",
         ) from None

@@ -222,9 +222,14 @@ def draw_utterances(
             f"utterances and split of the section {where}",
             "ask for fewer utterances, or use a larger corpus",
         )
-    shuffled = fit.iloc[numpy_generator(*names, "utterances").permutation(len(fit))]
+    return speakers_in_turn(fit, names).iloc[:wanted]
+
+
+def speakers_in_turn(utterances: pd.DataFrame, names: tuple[object, ...]) -> pd.DataFrame:
+    """Utterances in an order that is drawn by name: a second one of a speaker only after the first of all."""
+    shuffled = utterances.iloc[numpy_generator(*names, "utterances").permutation(len(utterances))]
     turn = shuffled.groupby("speaker_id", observed=True).cumcount().to_numpy()
-    return shuffled.iloc[np.argsort(turn, kind="stable")[:wanted]]
+    return shuffled.iloc[np.argsort(turn, kind="stable")]
 
 
 def _row(store: LatentsStore, utterance_id: str) -> Any:

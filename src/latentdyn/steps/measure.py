@@ -41,6 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--alignments", type=Path, nargs="?", help="parquet of when phones are spoken, for kinds that read it"
     )
+    parser.add_argument(
+        "--recordings", type=json_object, nargs="?",
+        help="for kinds that hear them, as JSON: manifest (parquet), audio (folder of the recordings)",
+    )  # fmt: skip
     parser.add_argument("--workers", type=number(int, 1), default=1, help="processes that a kind may start")
     parser.add_argument("--folder", type=Path, nargs="?", help="folder for further files of a kind that writes some")
     parser.add_argument("--device", default="any", choices=("any", "cpu"), help="cpu: a GPU is of no use to this kind")
@@ -58,7 +62,8 @@ def step(arguments: argparse.Namespace) -> None:
     models = {role: _model(**facts) for role, facts in arguments.models.items()}
     measure = MEASUREMENTS.load(arguments.identity.measurement)
     chains = arguments.chains and {end: [Path(handle) for handle in of] for end, of in arguments.chains.items()}
-    further = (arguments.decoding, arguments.workers, arguments.folder, arguments.alignments, chains)
+    recordings = arguments.recordings and {name: Path(path) for name, path in arguments.recordings.items()}
+    further = (arguments.decoding, arguments.workers, arguments.folder, arguments.alignments, chains, recordings)
     subject = Subject(arguments.latents, arguments.frames, models, device, *further)
     measured = measure(subject, arguments.settings)
     sums = write_sums(arguments.sums, arguments.identity, measured.sums) if arguments.sums else None

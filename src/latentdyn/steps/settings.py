@@ -152,6 +152,8 @@ def measurement(arguments: argparse.Namespace) -> None:
         _check_decoding(arguments.decoding)
     if kind.compares:
         _check_chains(arguments.chains)
+    if kind.hears:
+        _check_recordings(arguments.recordings)
 
 
 def table(arguments: argparse.Namespace) -> None:
@@ -225,6 +227,17 @@ def _check_chains(given: Any) -> None:
             "this kind of measurement compares two representations, and how they are made is not said",
             "--chains",
             'give {"own": ["...", "..."], "reference": ["...", "..."]}: handles of latents, the root first',
+        )
+
+
+def _check_recordings(given: Any) -> None:
+    """Check that `--recordings` says where they are."""
+    names = {"manifest", "audio"}
+    if given is None or given.keys() != names or not all(isinstance(path, str) for path in given.values()):
+        raise UserError(
+            "this kind of measurement hears the recordings, and where they are is not said",
+            "--recordings",
+            'give {"manifest": "...", "audio": "..."}: the parquet of the manifest, and the folder of its paths',
         )
 
 

@@ -958,6 +958,24 @@ def test_more_prototypes_than_steps_are_refused():
     assert re.search(r"archetypes\.cluster_counts: tables\.directions asks for 90000 prototypes of 'var', and ", told)
 
 
+def test_sounds_are_asked_of_recordings():
+    def table(corpus: str, row: str, **more: object):
+        section = {"kind": "archetype_sounds", "corpora": [corpus], "representations": [row], **more}
+        return edited("tables.sounds", section)
+
+    load_config(table("speech", "logmel"))
+    for corpus, kind, row in (("mine", "latents", "given"), ("known", "synthetic", "var")):
+        told = refusal(table(corpus, row))
+        assert f"tables.sounds: sounds are those of recordings, and corpus '{corpus}' (kind {kind}) has none" in told
+    told = refusal(table("speech", "logmel", surrogates=["shuffled"]))
+    assert "tables.sounds: the frames of surrogate 'logmel__shuffled' are not those of the recordings" in told
+    low = {"archetype_sounds": {"lowest_pitch_hz": 400.0}}
+    assert "highest_pitch_hz must be at least 1.5 times lowest_pitch_hz" in refusal(table("speech", "logmel") | low)
+    fast = edited("representations.fast", {"kind": "logmel", "hop_samples": 80})
+    told = refusal({**fast, "tables": table("speech", "fast")["tables"]})
+    assert "sounds are known every 10 ms, and 'fast' has 200 frames a second" in told
+
+
 @pytest.mark.parametrize(
     ("corpus", "kind", "row"),
     [("speech", "folder", "logmel"), ("mine", "latents", "given"), ("known", "synthetic", "var")],

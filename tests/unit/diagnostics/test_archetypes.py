@@ -8,12 +8,8 @@ import torch
 
 from latentdyn.diagnostics.archetypes.codebook import Axes, fit_prototypes, match, nearest
 from latentdyn.diagnostics.archetypes.directions import find_directions
-from latentdyn.diagnostics.archetypes.evaluation import (
-    ArchetypeSettings,
-    archetype_records,
-    label_means,
-    linear_prediction,
-)
+from latentdyn.diagnostics.archetypes.evaluation import ArchetypeSettings, archetype_records, level_changes
+from latentdyn.diagnostics.archetypes.told import label_means, linear_prediction
 from latentdyn.errors import UserError
 from latentdyn.processes.prototypes import Prototypes
 from latentdyn.seeds import numpy_generator
@@ -119,7 +115,7 @@ def test_steps_are_those_within_utterances_that_are_long_enough():
         latents += [[value, 0.0] for value in x]
         energy += [i**2.0 for i in range(len(x))]
     frames = whole_index([1 + len(of) for of in lengths.values()], list(lengths), {split: split for split in lengths})
-    data = torch.tensor(latents, dtype=torch.float32), np.array(energy), frames
+    data, energy_db = (torch.tensor(latents, dtype=torch.float32), frames), np.array(energy)
 
     def found(quantile: float):
         return find_directions(*data, quantile=quantile, variance=1.0, max_frames=1000, names=("x",))
@@ -127,9 +123,11 @@ def test_steps_are_those_within_utterances_that_are_long_enough():
     assert (len(found(0.0).train.x), len(found(0.0).held_out.x)) == (12, 2), "a step of length 0 has no direction"
     half = found(0.5)
     assert half.threshold == 2.5 and len(half.train.x) == 6
-    assert half.held_out.energy.tolist() == [1, 5], "1 - 0 and 9 - 4"
-    data[1][1] = -np.inf  # digital silence
-    assert np.isnan(found(0.0).train.energy[:2]).all() and np.isfinite(found(0.0).train.energy[2:]).all()
+    assert half.held_out.lengths.tolist() == [3, 4] and half.held_out.rows.tolist() == [14, 16]
+    assert level_changes(energy_db, half.held_out).tolist() == [1, 5], "1 - 0 and 9 - 4"
+    energy_db[1] = -np.inf  # digital silence
+    changes = level_changes(energy_db, found(0.0).train)
+    assert np.isnan(changes[:2]).all() and np.isfinite(changes[2:]).all()
 
 
 # ------------------------------------------------------------------------------------------------------ records

@@ -74,6 +74,7 @@ class MeasurementKind(Strict):
     decodes: ClassVar[bool] = False  # it reads what leads back to audio: codec, chain of latents, recordings
     compares: ClassVar[bool] = False  # it maps frames to those of another representation, which `variant` names
     aligned: ClassVar[bool] = False  # it reads when phones are spoken
+    hears: ClassVar[bool] = False  # it reads the recordings
     folder: ClassVar[str | None] = None  # of further files that it writes
     minutes: ClassVar[tuple[int, int]] = (30, 100)  # a job's own, and megabytes of latents a minute
     copies: ClassVar[float] = 1.2  # of the latents that a job holds in memory

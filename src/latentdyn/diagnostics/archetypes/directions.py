@@ -20,14 +20,15 @@ _BLOCK = 8192
 class Directions:
     """Of one split's steps.
 
-    x: (n, P) float32 of unit length. speakers: (n,) numbers from 0 to n_speakers - 1. energy: (n,), by how many dB the
-    audio's level changes; NaN where that is not known.
+    x: (n, P) float32 of unit length. lengths: (n,) of the steps. rows: (n,), the store's row that each step leads to.
+    speakers: (n,) numbers from 0 to n_speakers - 1.
     """
 
     x: np.ndarray
+    lengths: np.ndarray
+    rows: np.ndarray
     speakers: np.ndarray
     n_speakers: int
-    energy: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,14 @@ class Found:
 
 
 def find_directions(
-    latents: Tensor, energy_db: np.ndarray, frames: FrameIndex, *, quantile: float, variance: float, max_frames: int,
-    names: tuple[object, ...],
+    latents: Tensor, frames: FrameIndex, *, quantile: float, variance: float, max_frames: int, names: tuple[object, ...]
 ) -> Found:  # fmt: skip
     """Directions of training and held-out steps. Threshold and axes are of training steps.
 
     Args:
-        latents: (n_rows, D) resident. energy_db: (n_rows,), level of the audio; NaN without audio. frames: the frame
-            index. quantile: of the lengths of training steps; shorter ones are left out (at 0 none), and those of
-            length 0 always. variance: as of `Axes.fit`. names: what names a subsample.
+        latents: (n_rows, D) resident. frames: the frame index. quantile: of the lengths of training steps; shorter
+            ones are left out (at 0 none), and those of length 0 always. variance: as of `Axes.fit`. names: what names
+            a subsample.
 
     Raises:
         UserError: no step of a split is long enough.
@@ -60,7 +60,8 @@ def find_directions(
     threshold = float(np.quantile(lengths["train"], quantile)) if quantile and len(lengths["train"]) else 0.0
     unit, kept = {}, {}
     for split, part in parts.items():
-        kept[split] = part[(lengths[split] >= threshold) & (lengths[split] > 0)]
+        long = (lengths[split] >= threshold) & (lengths[split] > 0)
+        kept[split], lengths[split] = part[long], lengths[split][long]
         if kept[split].empty:
             raise UserError(
                 f"no step of split {split} has a length of at least {threshold:g} and above 0",
@@ -69,16 +70,13 @@ def find_directions(
             )
         unit[split] = _of_steps(latents, kept[split], _unit)
     axes = Axes.fit(unit["train"], variance)
-    train, held_out = (_directions(axes(unit[split]), kept[split], energy_db) for split in parts)
+    train, held_out = (_directions(axes(unit[split]), lengths[split], kept[split]) for split in parts)
     return Found(train, held_out, axes, threshold)
 
 
-def _directions(x: np.ndarray, frames: pd.DataFrame, energy_db: np.ndarray) -> Directions:
+def _directions(x: np.ndarray, lengths: np.ndarray, frames: pd.DataFrame) -> Directions:
     codes, speakers = pd.factorize(frames["speaker_id"].astype(str), sort=True)
-    row = frames["row"].to_numpy()
-    with np.errstate(invalid="ignore"):  # silence can have a level of -inf
-        change = energy_db[row].astype(np.float64) - energy_db[row - 1]
-    return Directions(x, codes, len(speakers), np.where(np.isfinite(change), change, np.nan))
+    return Directions(x, lengths, frames["row"].to_numpy(), codes, len(speakers))
 
 
 def _unit(steps: Tensor) -> Tensor:

@@ -6,13 +6,13 @@ speakers (eval), but for `tightness_training`. Below, n are directions, S speake
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
 
 from latentdyn.diagnostics.archetypes.codebook import fit_prototypes, match, nearest
-from latentdyn.diagnostics.archetypes.directions import Directions, find_directions
+from latentdyn.diagnostics.archetypes.directions import Directions, Found, find_directions
+from latentdyn.diagnostics.archetypes.told import Quantity, Value
 from latentdyn.diagnostics.bootstrap import SpeakerBootstrap, interval, speaker_totals
 from latentdyn.diagnostics.records import Record, record
 from latentdyn.errors import UserError
@@ -55,6 +55,13 @@ class ArchetypeSettings:
     max_frames: int
     bootstrap_resamples: int
 
+    def directions(self, latents: Tensor, frames: FrameIndex) -> Found:
+        """Of training and held-out steps. Raises as of `find_directions`."""
+        return find_directions(
+            latents, frames, quantile=self.threshold_quantile, variance=self.variance, max_frames=self.max_frames,
+            names=_NAMES,
+        )  # fmt: skip
+
     def prototypes(self, x: np.ndarray, n: int, *names: object) -> np.ndarray:
         """n prototypes of directions x.
 
@@ -70,14 +77,9 @@ class ArchetypeSettings:
             )
         return fit_prototypes(x, n, self.kmeans_iterations, self.kmeans_restarts, (*_NAMES, *names))
 
-
-class _Value(NamedTuple):
-    """One number of held-out directions, its interval (2,), and how many directions it is of."""
-
-    metric: Metric
-    value: float
-    bounds: np.ndarray
-    n: int
+    def random_prototypes(self, x: np.ndarray, n: int) -> np.ndarray:
+        """n of the directions x, drawn at random."""
+        return x[numpy_generator(*_NAMES, "random", n).choice(len(x), n, replace=False)]
 
 
 def archetype_records(
@@ -93,11 +95,9 @@ def archetype_records(
     Raises:
         UserError: as of `find_directions`; there is one training speaker; or there are fewer steps than K to fit to.
     """
-    found = find_directions(
-        latents, energy_db, frames, quantile=settings.threshold_quantile, variance=settings.variance,
-        max_frames=settings.max_frames, names=_NAMES,
-    )  # fmt: skip
+    found = settings.directions(latents, frames)
     train, held_out = found.train, found.held_out
+    level = Quantity(level_changes(energy_db, train), level_changes(energy_db, held_out))
     if train.n_speakers < 2:
         raise UserError(
             "training speakers are split into two halves, and there is one with a step that is long enough",
@@ -110,7 +110,7 @@ def archetype_records(
     for n in progress(settings.cluster_counts, desc="archetypes", unit="codebook", leave=False):
         where = {"split": "eval", "clusters": n}
         facts = ((DIRECTION_DIMS, found.axes.vectors.shape[1]), (STEP_THRESHOLD, found.threshold))
-        for metric, value, (low, high), count in _codebook(train, held_out, n, settings, bootstrap):
+        for metric, value, (low, high), count in _codebook(found, level, n, settings, bootstrap):
             records.append(record(metric, value, count, ci_low=low, ci_high=high, **where))
         for metric, value, (low, high), count in _transfer(train, held_out, n, settings, bootstrap):
             records.append(record(metric, value, count, ci_low=low, ci_high=high, **where))
@@ -118,71 +118,40 @@ def archetype_records(
     return records
 
 
-def _mean(metric: Metric, values: np.ndarray, held_out: Directions, bootstrap: SpeakerBootstrap) -> _Value:
+def _mean(metric: Metric, values: np.ndarray, held_out: Directions, bootstrap: SpeakerBootstrap) -> Value:
     """The mean of values (n,) of held-out directions."""
     sums = speaker_totals(values[:, None], held_out.speakers, held_out.n_speakers)
-    return _Value(metric, float(values.mean()), interval(bootstrap.ratios(*sums))[0], len(values))
+    return Value(metric, float(values.mean()), interval(bootstrap.ratios(*sums))[0], len(values))
 
 
 # ------------------------------------------------------------------------------------------------- one codebook
 
 
 def _codebook(
-    train: Directions, held_out: Directions, n: int, settings: ArchetypeSettings, bootstrap: SpeakerBootstrap
-) -> Iterator[_Value]:
+    found: Found, level: Quantity, n: int, settings: ArchetypeSettings, bootstrap: SpeakerBootstrap
+) -> Iterator[Value]:
     """Tightness of n prototypes, beside n training directions that are drawn at random; R² by both."""
-    drawn = numpy_generator(*_NAMES, "random", n)
-    fitted = settings.prototypes(train.x, n)
-    random = train.x[drawn.choice(len(train.x), n, replace=False)]
-    labels, cosines = nearest(train.x, fitted)
-    held_out_labels, held_out_cosines = nearest(held_out.x, fitted)
-    random_labels, random_cosines = nearest(held_out.x, random)
-    yield _mean(TIGHTNESS, held_out_cosines, held_out, bootstrap)
-    yield _Value(TIGHTNESS_TRAINING, float(cosines.mean()), np.full(2, np.nan), len(cosines))
-    yield _mean(TIGHTNESS_RANDOM, random_cosines, held_out, bootstrap)
-    y, known = train.energy, ~np.isnan(train.energy)
-    if not known.any() or np.isnan(held_out.energy).all():
-        return  # latents without audio
-    predicted = {
-        R2_ENERGY_LABELS: label_means(y, labels, n)[held_out_labels],
-        R2_ENERGY_LINEAR: linear_prediction(train.x[known], y[known], held_out.x),
-        R2_ENERGY_RANDOM: label_means(y, nearest(train.x, random)[0], n)[random_labels],
-    }
-    for metric, values in predicted.items():
-        yield _explained(metric, held_out.energy, values, float(y[known].mean()), held_out, bootstrap)
+    train, held_out = found.train, found.held_out
+    fitted, random = settings.prototypes(train.x, n), settings.random_prototypes(train.x, n)
+    cosines = nearest(train.x, fitted)[1]
+    yield _mean(TIGHTNESS, nearest(held_out.x, fitted)[1], held_out, bootstrap)
+    yield Value(TIGHTNESS_TRAINING, float(cosines.mean()), np.full(2, np.nan), len(cosines))
+    yield _mean(TIGHTNESS_RANDOM, nearest(held_out.x, random)[1], held_out, bootstrap)
+    if level.is_known:
+        steps = found.train.x, found.held_out.x
+        for metric, predicted in (
+            (R2_ENERGY_LABELS, level.by_labels(found, fitted)),
+            (R2_ENERGY_LINEAR, level.by_line(*steps)),
+            (R2_ENERGY_RANDOM, level.by_labels(found, random)),
+        ):
+            yield level.explained(metric, predicted, held_out, bootstrap)
 
 
-def label_means(values: np.ndarray, labels: np.ndarray, n: int) -> np.ndarray:
-    """The mean value (n,) of each label; of a label without a value, that of all. A NaN is left out."""
-    known = ~np.isnan(values)
-    counts = np.bincount(labels[known], minlength=n)
-    sums = np.bincount(labels[known], values[known], minlength=n)
-    means: np.ndarray = np.where(counts > 0, sums / np.maximum(counts, 1), values[known].mean())
-    return means
-
-
-def linear_prediction(x: np.ndarray, values: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Values (m,) at directions (m, P), by least squares with a constant; fitted to known values (n,) at x (n, P)."""
-    weights = np.linalg.lstsq(_with_one(x), values, rcond=None)[0]
-    predicted: np.ndarray = _with_one(at) @ weights
-    return predicted
-
-
-def _with_one(x: np.ndarray) -> np.ndarray:
-    return np.column_stack([x.astype(np.float64), np.ones(len(x))])
-
-
-def _explained(
-    metric: Metric, truth: np.ndarray, predicted: np.ndarray, mean: float, held_out: Directions,
-    bootstrap: SpeakerBootstrap,
-) -> _Value:  # fmt: skip
-    """R² of predictions (n,) beside the training mean: 1 less the ratio of their squared errors."""
-    errors = np.stack([np.square(truth - predicted), np.square(truth - mean)], axis=1)
-    totals, _ = speaker_totals(errors, held_out.speakers, held_out.n_speakers)
-    residual, about_mean = totals.sum(axis=0)
-    value = 1 - residual / about_mean if about_mean > 0 else float("nan")
-    bounds = interval(1 - bootstrap.ratios(totals[:, :1], totals[:, 1:]))[0]
-    return _Value(metric, value, bounds, int((~np.isnan(truth)).sum()))
+def level_changes(energy_db: np.ndarray, of: Directions) -> np.ndarray:
+    """By how many dB the level of the audio (n_rows,) changes with each step; NaN where that is not known."""
+    with np.errstate(invalid="ignore"):  # silence can have a level of -inf
+        change = energy_db[of.rows].astype(np.float64) - energy_db[of.rows - 1]
+    return np.where(np.isfinite(change), change, np.nan)
 
 
 # ----------------------------------------------------------------------------------------------------- transfer
@@ -190,7 +159,7 @@ def _explained(
 
 def _transfer(
     train: Directions, held_out: Directions, n: int, settings: ArchetypeSettings, bootstrap: SpeakerBootstrap
-) -> Iterator[_Value]:
+) -> Iterator[Value]:
     """How often codebooks of n prototypes agree: of two halves of the training speakers, of two halves of their steps
     (the ceiling), and by chance."""
     agreement: dict[Metric, np.ndarray] = {}
@@ -211,7 +180,7 @@ def _transfer(
             if metric is SPEAKER_TRANSFER:
                 chance += _chance(pair, held_out, n, bootstrap) / settings.halvings
     yield from (_mean(metric, values, held_out, bootstrap) for metric, values in agreement.items())
-    yield _Value(SPEAKER_TRANSFER_CHANCE, float(chance[0]), interval(chance[1:, None])[0], len(held_out.x))
+    yield Value(SPEAKER_TRANSFER_CHANCE, float(chance[0]), interval(chance[1:, None])[0], len(held_out.x))
 
 
 def _halves(train: Directions, i: int) -> tuple[np.ndarray, np.ndarray]:
