@@ -23,7 +23,7 @@ class ArchetypeSoundsTable(PlainTable):
         "All are of held-out speakers. n: steps of them with a known sound.",
         caption="What prototypes of the directions of steps tell of the sound",
         columns=("r2_sound_labels", "r2_sound_random", "r2_sound_linear", "r2_sound_length"),
-        drawn=("r2_sound_labels", "r2_sound_linear", "r2_sound_length"),
+        drawn=("r2_sound_labels", "r2_sound_random", "r2_sound_length"),
         axis="clusters",
     )
 
