@@ -10,6 +10,7 @@ import pandas as pd
 from latentdyn.corpus.audio import read_audio
 from latentdyn.corpus.partition import PART_COLUMNS
 from latentdyn.corpus.unchanged import check_unchanged
+from latentdyn.errors import UserError
 from latentdyn.parquet import read_parquet
 from latentdyn.perception.contours import Heard, mel_contour, pitch_contour
 from latentdyn.perception.mel import RATE_HZ
@@ -40,10 +41,17 @@ class Listener:
                 its paths are relative to.
 
         Raises:
-            UserError: a recording is missing, or is another than the manifest lists; or as of `pitch_contour`.
+            UserError: a recording is missing, is another than the manifest lists, or is not listed; or as of
+                `pitch_contour`.
         """
         listed = read_parquet(manifest, PART_COLUMNS, made_by="build_manifest").set_index("utterance_id")
         in_order = utterances.sort_values("row")
+        if len(unlisted := in_order.index.difference(listed.index)):
+            raise UserError(
+                f"it does not list {len(unlisted)} of the {len(in_order)} recordings; the first is {unlisted[0]}",
+                manifest,
+                "give the manifest of the corpus that the latents are of",
+            )
         files = listed.loc[in_order.index]
         recordings = [
             _Recording(audio / str(path), str(sha256), int(n))

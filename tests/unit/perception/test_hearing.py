@@ -82,6 +82,14 @@ def test_another_file_than_the_manifest_lists_is_refused(subject):
         archetype_sounds.measure(of(made, where), settings(sounds=["level"]))
 
 
+def test_a_manifest_of_another_corpus_is_refused(subject):
+    made, where = subject
+    table = of(made, where).index.utterance_table().rename(index={"t1-a": "another"})
+    listener = Listener(["level"], [0.0], (60.0, 450.0), 25.0)
+    with pytest.raises(UserError, match="does not list 1 of the 6 recordings; the first is another"):
+        listener.changes(table, Path(where["manifest"]), Path(where["audio"]), 1)
+
+
 def test_it_says_that_recordings_are_needed(subject):
     with pytest.raises(UserError, match="nothing says where the recordings are"):
         archetype_sounds.measure(of(subject[0], None), settings())
