@@ -33,7 +33,11 @@ def measure(subject: Subject, settings: dict[str, Any]) -> Measured:
     ]
     listener = Listener(own["sounds"], own["delays_ms"], (own["lowest_pitch_hz"], own["highest_pitch_hz"]), rate)
     utterances = pd.concat([of.iloc[: own["recordings"]] for of in chosen])
-    rows, changes = listener.changes(utterances, *subject.recordings, subject.workers)
     listened_to = subject.index.utterances["utterance_id"].isin(utterances.index).to_numpy()
-    sounds, frames = Sounds(rows, own["delays_ms"], changes), subject.index.of_utterances(listened_to)
-    return Measured(sound_records(subject.latents, sounds, frames, ArchetypeSettings(**settings["archetypes"])))
+
+    def listen() -> Sounds:
+        rows, changes = listener.changes(utterances, *subject.recordings, subject.workers)
+        return Sounds(rows, own["delays_ms"], changes)
+
+    frames = subject.index.of_utterances(listened_to)
+    return Measured(sound_records(subject.latents, listen, frames, ArchetypeSettings(**settings["archetypes"])))

@@ -18,6 +18,7 @@ _HOP = RATE_HZ // POINTS_HZ
 _MEL = MelSettings(n_fft=400, hop=_HOP, n_mels=40, floor_db=-80.0)
 _PITCH_WINDOW = 1024  # samples: two periods of the lowest pitch that may be asked for
 _VOICED = 0.5  # of a frame's points: in fewer, a frame has no pitch
+_HEARD = 0.75  # of a frame's points: with fewer, at an end of a recording, it has no spectrum
 _REFERENCE_HZ = 100.0
 
 
@@ -30,11 +31,12 @@ class Contour:
 
     def of_frames(self, n: int, frame_rate_hz: float, delay_s: float, least: float) -> np.ndarray:
         """The mean of its known points in each of n frames, (n, Q): frame t lasts from t to t + 1 over the frame rate,
-        plus the delay. NaN where fewer than this share of a frame's points are known."""
+        plus the delay. NaN where fewer are known than this share of the points that a frame can have: at an end of the
+        recording there may be few."""
         edges = np.searchsorted(self.times, np.arange(n + 1) / frame_rate_hz + delay_s)
         known = ~np.isnan(self.values)
         sums, counts = (_sums(of, edges) for of in (np.where(known, self.values, 0.0), known))
-        enough = (counts > 0) & (counts >= least * np.diff(edges)[:, None])
+        enough = (counts > 0) & (counts >= least * POINTS_HZ / frame_rate_hz)
         return np.where(enough, sums / np.maximum(counts, 1), np.nan)
 
 
@@ -82,7 +84,7 @@ class Heard:
             assert self.pitch is not None
             changes[1:] = np.diff(self.pitch.of_frames(n, frame_rate_hz, delay_s, _VOICED)[:, 0])
             return changes
-        powers = self.mel.of_frames(n, frame_rate_hz, delay_s, 1.0)
+        powers = self.mel.of_frames(n, frame_rate_hz, delay_s, _HEARD)
         if sound == "level":
             changes[1:] = np.diff(10 * np.log10(powers.sum(axis=1)))
         else:

@@ -39,12 +39,16 @@ def made():
     return latents, Sounds(np.arange(len(x)), DELAYS, changes), frames
 
 
+def records_of(latents, sounds, frames, **changes):
+    return sound_records(latents, lambda: sounds, frames, replace(SETTINGS, **changes))
+
+
 def values(records, sound: str) -> dict[str, float | None]:
     return {r.metric: r.value for r in records if r.mode == sound}
 
 
 def test_each_sound_is_told_by_what_makes_it():
-    records = sound_records(*made(), SETTINGS)
+    records = records_of(*made())
     level, flux, pitch = (values(records, sound) for sound in ("level", "flux", "pitch"))
     assert level["r2_sound_labels"] > 0.99 and level["r2_sound_labels"] > level["r2_sound_random"]
     assert level["r2_sound_linear"] > 0.5 and abs(level["r2_sound_length"]) < 0.01
@@ -59,7 +63,7 @@ def test_steps_whose_sound_is_not_known_are_left_out():
     latents, sounds, frames = made()
     some = np.arange(0, len(latents), 3)
     part = Sounds(some, DELAYS, {name: of[:, some] for name, of in sounds.changes.items()})
-    whole, found = (sound_records(latents, of, frames, SETTINGS) for of in (sounds, part))
+    whole, found = (records_of(latents, of, frames) for of in (sounds, part))
     n = {r.n for r in found if r.mode == "level"}
     assert n == {sum(row % 3 == 0 for row in range(6 * N, 9 * N) if row % N)}, "of three eval speakers, a third"
     assert values(found, "level")["r2_sound_labels"] == pytest.approx(
@@ -73,9 +77,7 @@ def test_a_sound_that_is_known_of_no_step_is_undefined():
     train_only = sounds.changes["level"].copy()
     train_only[:, eval_row:] = np.nan
     unknown = {"pitch": np.full((3, len(latents)), np.nan), "level": train_only}
-    records = sound_records(
-        latents, Sounds(sounds.rows, DELAYS, unknown), frames, replace(SETTINGS, cluster_counts=[2, 8])
-    )
+    records = records_of(latents, Sounds(sounds.rows, DELAYS, unknown), frames, cluster_counts=[2, 8])
     told = [(r.metric, r.status, r.n, r.mode, r.clusters) for r in records]
     assert told == [("r2_sound_labels", "undefined", 0, sound, n) for sound in ("pitch", "level") for n in (2, 8)]
 

@@ -75,6 +75,15 @@ def test_at_most_so_many_recordings_are_heard(subject):
     assert {r.n for r in records} == {SECONDS * 25 - 1}
 
 
+def test_too_few_steps_are_told_before_anything_is_heard(subject):
+    made, where = subject
+    asked = settings()
+    asked["archetypes"]["cluster_counts"] = [8, 5000]
+    with pytest.raises(UserError, match="5000 prototypes are asked for") as told:
+        archetype_sounds.measure(of(made, {**where, "audio": "nowhere"}), asked)
+    assert "listen to more recordings" in str(told.value)
+
+
 def test_another_file_than_the_manifest_lists_is_refused(subject):
     made, where = subject
     Path(where["audio"], "e4-a.wav").write_bytes(b"x")

@@ -73,7 +73,8 @@ class ArchetypeSettings:
                 f"{n} prototypes are asked for, and "
                 f"{'a half of the training speakers has' if names else 'there are'} {len(x)} steps to fit them to",
                 "archetypes.cluster_counts and threshold_quantile, max_frames",
-                "ask for fewer prototypes, lower the quantile, or use a larger corpus",
+                "ask for fewer prototypes, lower the quantile, or use a larger corpus; for a table archetype_sounds, "
+                "listen to more recordings",
             )
         return fit_prototypes(x, n, self.kmeans_iterations, self.kmeans_restarts, (*_NAMES, *names))
 

@@ -4,7 +4,7 @@ How much a sound changes from one frame to the next is a number for each step. A
 after the middle of a frame's own audio; training speakers choose how long. Every number is of held-out speakers.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,11 +45,14 @@ class Sounds:
         return np.where(self.rows[place] == steps.rows, self.changes[sound][delay][place], np.nan)
 
 
-def sound_records(latents: Tensor, sounds: Sounds, frames: FrameIndex, settings: ArchetypeSettings) -> list[Record]:
+def sound_records(
+    latents: Tensor, listen: Callable[[], Sounds], frames: FrameIndex, settings: ArchetypeSettings
+) -> list[Record]:
     """For every sound and every K, R² of its changes by prototypes of directions, beside what else may tell them.
 
     Args:
-        latents: (n_rows, D) resident. sounds: of some of these rows. frames: the frame index.
+        latents: (n_rows, D) resident. listen: gives the sounds of some of these rows; called once prototypes are found,
+            since it may take long. frames: the frame index.
 
     Raises:
         UserError: as of `find_directions`, or there are fewer steps than K to fit to.
@@ -57,11 +60,12 @@ def sound_records(latents: Tensor, sounds: Sounds, frames: FrameIndex, settings:
     steps = settings.directions(latents, frames)
     generator = numpy_generator("archetypes", "bootstrap")
     bootstrap = SpeakerBootstrap.draw(steps.held_out.n_speakers, settings.bootstrap_resamples, generator)
-    chosen = {sound: _at_best_delay(sound, sounds, steps) for sound in sounds.changes}
     books = {
         n: (settings.prototypes(steps.train.x, n), settings.random_prototypes(steps.train.x, n))
         for n in progress(settings.cluster_counts, desc="archetypes", unit="codebook", leave=False)
     }
+    sounds = listen()
+    chosen = {sound: _at_best_delay(sound, sounds, steps) for sound in sounds.changes}
     records = []
     for sound, found in chosen.items():
         lines = [] if found is None else list(_by_lines(found[1], steps, bootstrap))
