@@ -66,6 +66,11 @@ class StateInformation(WithEvaluation):
         4, description="the training ends after so many looks without a new best, and the best weights are kept"
     )
 
+    @property
+    def threads(self) -> int:
+        """One. With two, its small products take as long and twice the CPU time; beside other work, thrice as long."""
+        return 1
+
     @model_validator(mode="after")
     def _ordered_clamp(self) -> "StateInformation":
         if not self.log_sigma_min < 0 < self.log_sigma_max:
